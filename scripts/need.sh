@@ -1,0 +1,25 @@
+#!/bin/sh
+# Installs what is missing: need.sh COMMAND[:DEBIAN-PACKAGE]... (the package is named like the command unless given).
+set -eu
+
+missing=""
+for entry in "$@"; do
+    command=${entry%%:*}
+    command -v "$command" >/dev/null 2>&1 || missing="$missing ${entry##*:}"
+done
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "needed and not installed:$missing (names of Debian's packages); install them with this system's own tools" >&2
+    exit 1
+fi
+as_root=""
+if [ "$(id -u)" -ne 0 ]; then
+    as_root=sudo
+    command -v sudo >/dev/null 2>&1 || { echo "needed and not installed; as root: apt-get install$missing" >&2; exit 1; }
+fi
+echo "installing$missing" >&2
+export DEBIAN_FRONTEND=noninteractive
+$as_root apt-get update -qq
+# shellcheck disable=SC2086 # a list of package names
+$as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null

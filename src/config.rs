@@ -1,0 +1,491 @@
+//! Every environment variable: its name, its values, its default, its line of help.
+//!
+//! Nothing else in the crate reads the environment. [`Config::from_env`] reads it once, before the
+//! runtime API hears anything, and gives each role exactly what it needs: a transfer function that pushes
+//! holds its push address, one that does not has none.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+
+use log::LevelFilter;
+use ureq::http::Uri;
+
+use crate::push::PushUrl;
+
+/// A variable as `--help` and the README's table show it.
+#[derive(Debug, Clone, Copy)]
+pub struct Variable {
+    /// The name in the environment.
+    pub name: &'static str,
+    /// The values it takes, in Markdown.
+    pub values: &'static str,
+    /// What holds when it is not set, in Markdown.
+    pub default: &'static str,
+}
+
+/// The variables of the product, in the order of the README's table.
+pub const VARIABLES: &[Variable] = &[
+    Variable {
+        name: "WS_ROLE",
+        values: "`register`, `transfer`, `cleanup`, or `auto`: by each event's `websocket.action`, so that one function can serve all three",
+        default: "required",
+    },
+    Variable {
+        name: "WS_PUSH_URL",
+        values: "the reverse push address, `http://…` (`https://…` in a build with the cargo feature `tls`)",
+        default: "required where something is pushed or closed",
+    },
+    Variable {
+        name: "WS_PUSH_TO",
+        values: "whom a frame goes to: `sender`, `none`, or connection ids separated by commas",
+        default: "`sender`",
+    },
+    Variable {
+        name: "WS_PUSH_ENCODING",
+        values: "text frames: `json` sends the frame as a JSON string, quotes and all; `raw` sends it as received (binary frames are never changed)",
+        default: "`json`",
+    },
+    Variable {
+        name: "WS_CLOSE",
+        values: "connection ids separated by commas that the cleanup role closes with each event",
+        default: "none",
+    },
+    Variable {
+        name: "WS_SUBPROTOCOLS",
+        values: "accepted sub-protocols separated by commas, the preferred one first; a client that offers none of them is refused with `errNo` 103",
+        default: "the client's list goes back as it came",
+    },
+    Variable {
+        name: "WS_INTEGRATION_RESPONSE",
+        values: "`true` wraps each answer as an integration response, `false` does not",
+        default: "`false`",
+    },
+    Variable {
+        name: "RUST_LOG",
+        values: "`off`, `error`, `warn`, `info`, `debug` (payloads too), `trace`, or `module=level` pairs separated by commas",
+        default: "`info`",
+    },
+];
+
+/// Everything that the environment decides.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the runtime API listens: `host:port`.
+    pub runtime_api: Uri,
+    /// What this function is, with all that it needs.
+    pub role: Role,
+    /// Whether answers are wrapped as integration responses.
+    pub integration_response: bool,
+}
+
+/// The function's role and its settings.
+#[derive(Debug, Clone)]
+pub enum Role {
+    /// Decides whether a client may connect.
+    Register(Register),
+    /// Pushes a client's frame on.
+    Transfer(Transfer),
+    /// Hears that a client has left.
+    Cleanup(Cleanup),
+    /// Is each of the three, by the event's action.
+    Auto(Register, Transfer, Cleanup),
+}
+
+/// Settings of the register role.
+#[derive(Debug, Clone)]
+pub struct Register {
+    /// Which sub-protocols are accepted.
+    pub sub_protocols: SubProtocols,
+}
+
+/// Which sub-protocols the register role accepts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubProtocols {
+    /// The client's list goes back as it came.
+    AsOffered,
+    /// The first of these that the client offered; never empty.
+    Known(Vec<String>),
+}
+
+/// Settings of the transfer role.
+#[derive(Debug, Clone)]
+pub enum Transfer {
+    /// Frames are answered and pushed to nobody.
+    Silent,
+    /// Frames are pushed on.
+    Push {
+        /// The reverse push address.
+        url: PushUrl,
+        /// Whom a frame goes to.
+        to: Recipients,
+        /// How a text frame is written.
+        encoding: TextEncoding,
+    },
+}
+
+/// Whom a frame goes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recipients {
+    /// The client that sent it.
+    Sender,
+    /// These connection ids; never empty.
+    Fixed(Vec<String>),
+}
+
+/// How a text frame is written into a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextEncoding {
+    /// As a JSON string, quotes and all, in ASCII: what the vendor's sample sends.
+    Json,
+    /// As received.
+    Raw,
+}
+
+/// Settings of the cleanup role.
+#[derive(Debug, Clone)]
+pub enum Cleanup {
+    /// Events are answered and nothing is closed.
+    Quiet,
+    /// These connections are closed with each event.
+    Close {
+        /// The reverse push address.
+        url: PushUrl,
+        /// Connection ids; never empty.
+        connections: Vec<String>,
+    },
+}
+
+/// A variable whose value cannot be used: one line that says which, what it holds and what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError(String);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl ConfigError {
+    fn not_allowed(name: &str, value: &str, allowed: &str) -> Self {
+        Self(format!("{name} is {value:?}; allowed: {allowed}"))
+    }
+
+    fn missing(name: &str, allowed: &str) -> Self {
+        Self(format!("{name} is not set; allowed: {allowed}"))
+    }
+}
+
+impl Config {
+    /// Reads the process's environment.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_vars(std::env::vars_os())
+    }
+
+    /// Reads the given variables: what [`Config::from_env`] does with the process's own.
+    ///
+    /// A value that is set and wrong is reported before one that is missing, and the missing runtime API
+    /// before a missing role: whoever starts the program by hand learns first what it is for.
+    pub fn from_vars(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
+        let env = Environment::read(vars)?;
+        let sub_protocols = env.parsed("WS_SUBPROTOCOLS", list_of_sub_protocols)?;
+        let role = env.parsed("WS_ROLE", role_name)?;
+        let url = env.parsed("WS_PUSH_URL", push_url)?;
+        let to = env.parsed("WS_PUSH_TO", push_to)?.unwrap_or(PushTo::To(Recipients::Sender));
+        let encoding = env.parsed("WS_PUSH_ENCODING", encoding)?.unwrap_or(TextEncoding::Json);
+        let close = env.parsed("WS_CLOSE", connection_ids)?;
+        let integration_response = env.parsed("WS_INTEGRATION_RESPONSE", boolean)?.unwrap_or(false);
+
+        let runtime_api = env.runtime_api()?;
+        let Some(role) = role else {
+            return Err(ConfigError::missing("WS_ROLE", ROLES));
+        };
+        let register =
+            Register { sub_protocols: sub_protocols.map_or(SubProtocols::AsOffered, SubProtocols::Known) };
+        let transfer = || match &to {
+            PushTo::Nobody => Ok(Transfer::Silent),
+            PushTo::To(to) => {
+                Ok(Transfer::Push { url: required(url.as_ref(), "WS_PUSH_TO")?, to: to.clone(), encoding })
+            }
+        };
+        let cleanup = || match &close {
+            None => Ok(Cleanup::Quiet),
+            Some(connections) => Ok(Cleanup::Close {
+                url: required(url.as_ref(), "WS_CLOSE")?,
+                connections: connections.clone(),
+            }),
+        };
+        let role = match role {
+            RoleName::Register => Role::Register(register),
+            RoleName::Transfer => Role::Transfer(transfer()?),
+            RoleName::Cleanup => Role::Cleanup(cleanup()?),
+            RoleName::Auto => Role::Auto(register, transfer()?, cleanup()?),
+        };
+        Ok(Self { runtime_api, role, integration_response })
+    }
+}
+
+/// The log's filter, from `RUST_LOG`: an `env_logger` directive string.
+///
+/// Read apart from [`Config`] because the log must stand before a configuration error can be reported.
+pub fn log_filter() -> Result<String, ConfigError> {
+    const NAME: &str = "RUST_LOG";
+    const ALLOWED: &str = "off, error, warn, info, debug, trace, or module=level pairs separated by commas";
+    let Some(value) = std::env::var_os(NAME) else {
+        return Ok(own_level(LevelFilter::Info));
+    };
+    let value = text(NAME, value, ALLOWED)?;
+    if let Ok(level) = value.trim().parse::<LevelFilter>() {
+        return Ok(own_level(level));
+    }
+    let pairs = value.split(',').all(|part| match part.split_once('=') {
+        Some((module, level)) => !module.trim().is_empty() && level.trim().parse::<LevelFilter>().is_ok(),
+        None => part.trim().parse::<LevelFilter>().is_ok(),
+    });
+    if pairs { Ok(value) } else { Err(ConfigError::not_allowed(NAME, &value, ALLOWED)) }
+}
+
+/// A bare level speaks of this crate: the HTTP client's own chatter would drown it, and at `debug` prints
+/// addresses whose path is a secret.
+fn own_level(level: LevelFilter) -> String {
+    format!("{},scf_websocket={level},bootstrap={level}", level.min(LevelFilter::Warn))
+}
+
+impl fmt::Display for Config {
+    /// The line that the log opens with: no secret, no path of the push address.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "role={}", self.role.name())?;
+        match &self.role {
+            Role::Register(register) => write!(f, " {register}")?,
+            Role::Transfer(transfer) => write!(f, " {transfer}")?,
+            Role::Cleanup(cleanup) => write!(f, " {cleanup}")?,
+            Role::Auto(register, transfer, cleanup) => write!(f, " {register} {transfer} {cleanup}")?,
+        }
+        write!(f, " integration_response={} runtime_api={}", self.integration_response, self.runtime_api)
+    }
+}
+
+impl Role {
+    /// The value of `WS_ROLE`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Register(_) => "register",
+            Self::Transfer(_) => "transfer",
+            Self::Cleanup(_) => "cleanup",
+            Self::Auto(..) => "auto",
+        }
+    }
+}
+
+impl fmt::Display for Register {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.sub_protocols {
+            SubProtocols::AsOffered => f.write_str("sub_protocols=as-offered"),
+            SubProtocols::Known(known) => write!(f, "sub_protocols={}", known.join(",")),
+        }
+    }
+}
+
+impl fmt::Display for Transfer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silent => f.write_str("push_to=none"),
+            Self::Push { url, to, encoding } => {
+                let encoding = match encoding {
+                    TextEncoding::Json => "json",
+                    TextEncoding::Raw => "raw",
+                };
+                match to {
+                    Recipients::Sender => write!(f, "push_to=sender")?,
+                    Recipients::Fixed(ids) => write!(f, "push_to={:?}", ids.join(","))?,
+                }
+                write!(f, " push_encoding={encoding} push_url={url}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Cleanup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Quiet => f.write_str("close=none"),
+            Self::Close { url, connections } => {
+                write!(f, "close={:?} push_url={url}", connections.join(","))
+            }
+        }
+    }
+}
+
+const ROLES: &str = "register, transfer, cleanup, auto";
+
+enum RoleName {
+    Register,
+    Transfer,
+    Cleanup,
+    Auto,
+}
+
+enum PushTo {
+    Nobody,
+    To(Recipients),
+}
+
+/// What is wrong with a value, said as what would be right.
+type Allowed = String;
+
+fn role_name(value: &str) -> Result<RoleName, Allowed> {
+    match value {
+        "register" => Ok(RoleName::Register),
+        "transfer" => Ok(RoleName::Transfer),
+        "cleanup" => Ok(RoleName::Cleanup),
+        "auto" => Ok(RoleName::Auto),
+        _ => Err(ROLES.into()),
+    }
+}
+
+fn push_url(value: &str) -> Result<PushUrl, Allowed> {
+    PushUrl::parse(value)
+}
+
+fn push_to(value: &str) -> Result<PushTo, Allowed> {
+    const ALLOWED: &str = "sender, none, or connection ids separated by commas";
+    match value {
+        "none" => return Ok(PushTo::Nobody),
+        "sender" => return Ok(PushTo::To(Recipients::Sender)),
+        _ => {}
+    }
+    let ids = list(value, ALLOWED)?;
+    if let Some(word) = ids.iter().find(|id| matches!(id.as_str(), "sender" | "none")) {
+        return Err(format!("{ALLOWED} ({word} only on its own)"));
+    }
+    Ok(PushTo::To(Recipients::Fixed(ids)))
+}
+
+fn encoding(value: &str) -> Result<TextEncoding, Allowed> {
+    match value {
+        "json" => Ok(TextEncoding::Json),
+        "raw" => Ok(TextEncoding::Raw),
+        _ => Err("json, raw".into()),
+    }
+}
+
+fn connection_ids(value: &str) -> Result<Vec<String>, Allowed> {
+    list(value, "connection ids separated by commas")
+}
+
+fn list_of_sub_protocols(value: &str) -> Result<Vec<String>, Allowed> {
+    const ALLOWED: &str = "sub-protocol names (letters, digits and !#$%&'*+-.^_`|~) separated by commas";
+    let names = list(value, ALLOWED)?;
+    if names.iter().all(|name| name.bytes().all(is_token_byte)) { Ok(names) } else { Err(ALLOWED.into()) }
+}
+
+/// A `token` of RFC 9110 §5.6.2: what the header `Sec-WebSocket-Protocol` can carry.
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+fn boolean(value: &str) -> Result<bool, Allowed> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("true, false".into()),
+    }
+}
+
+/// A list with no empty and no repeated entry: either is a slip that would push to nobody, or twice.
+fn list(value: &str, allowed: &str) -> Result<Vec<String>, Allowed> {
+    let mut entries: Vec<String> = Vec::new();
+    for entry in value.split(',').map(str::trim) {
+        if entry.is_empty() {
+            return Err(format!("{allowed}, none of them empty"));
+        }
+        if entries.iter().any(|known| known == entry) {
+            return Err(format!("{allowed}, each once ({entry:?} is repeated)"));
+        }
+        entries.push(entry.to_owned());
+    }
+    Ok(entries)
+}
+
+fn required(url: Option<&PushUrl>, because: &str) -> Result<PushUrl, ConfigError> {
+    url.cloned().ok_or_else(|| {
+        let default = if because == "WS_PUSH_TO" { " (its default is sender; none pushes nothing)" } else { "" };
+        ConfigError::missing(
+            "WS_PUSH_URL",
+            &format!("the reverse push address, http://…, since {because} needs one{default}"),
+        )
+    })
+}
+
+/// The variables that concern this program, as text.
+struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// Names that begin with `WS_` are this program's: one that it does not know is a slip of the pen that
+    /// would otherwise silently leave a default in force.
+    fn read(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
+        let mut known = BTreeMap::new();
+        for (name, value) in vars {
+            let Some(name) = name.to_str() else { continue };
+            let ours = VARIABLES.iter().any(|variable| variable.name == name);
+            if !ours && name.starts_with("WS_") {
+                let names: Vec<_> =
+                    VARIABLES.iter().map(|v| v.name).filter(|n| n.starts_with("WS_")).collect();
+                return Err(ConfigError(format!("{name} is not a variable of this program; allowed: {}", names.join(", "))));
+            }
+            if ours || matches!(name, RUNTIME_API | RUNTIME_API_PORT) {
+                known.insert(name.to_owned(), text(name, value, "UTF-8 text")?);
+            }
+        }
+        Ok(Self(known))
+    }
+
+    fn parsed<T>(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, Allowed>,
+    ) -> Result<Option<T>, ConfigError> {
+        let Some(value) = self.0.get(name) else { return Ok(None) };
+        let parsed = parse(value)
+            .map_err(|allowed| ConfigError::not_allowed(name, &without_credentials(value), &allowed))?;
+        Ok(Some(parsed))
+    }
+
+    fn runtime_api(&self) -> Result<Uri, ConfigError> {
+        let Some(host) = self.0.get(RUNTIME_API) else {
+            return Err(ConfigError(format!(
+                "{RUNTIME_API} is not set: SCF starts this program and sets it; `make run` tries it on this machine"
+            )));
+        };
+        let Some(port) = self.0.get(RUNTIME_API_PORT) else {
+            return Err(ConfigError::missing(RUNTIME_API_PORT, "the runtime API's port, which SCF sets"));
+        };
+        if port.parse::<u16>().is_err() {
+            return Err(ConfigError::not_allowed(RUNTIME_API_PORT, port, "a port, 0 to 65535"));
+        }
+        format!("http://{host}:{port}/")
+            .parse()
+            .map_err(|_| ConfigError::not_allowed(RUNTIME_API, host, "a host name or address"))
+    }
+}
+
+const RUNTIME_API: &str = "SCF_RUNTIME_API";
+const RUNTIME_API_PORT: &str = "SCF_RUNTIME_API_PORT";
+
+fn text(name: &str, value: OsString, allowed: &str) -> Result<String, ConfigError> {
+    let value = value
+        .into_string()
+        .map_err(|raw| ConfigError::not_allowed(name, &raw.to_string_lossy(), allowed))?;
+    if value.trim().is_empty() { Err(ConfigError::not_allowed(name, &value, allowed)) } else { Ok(value) }
+}
+
+/// The value as an error may show it: what stands before an `@` in a URL is a password.
+fn without_credentials(value: &str) -> String {
+    match (value.find("://"), value.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => format!("{}://…{}", &value[..scheme], &value[at..]),
+        _ => value.to_owned(),
+    }
+}

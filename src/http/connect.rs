@@ -1,0 +1,70 @@
+//! Making a TCP connection before a deadline, the name's look-up included.
+
+use std::io::{Error, ErrorKind};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::NextTimeout;
+
+/// No connection may take longer, however much time the call has.
+const MAX_CONNECT: Duration = Duration::from_secs(5);
+
+/// A resolver that leaves the look-up to [`tcp`]: ureq asks its resolver at each call, the connector only
+/// when there is no kept connection.
+#[derive(Debug)]
+pub(super) struct AtConnect;
+
+impl Resolver for AtConnect {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        Ok(self.empty())
+    }
+}
+
+/// Connects to the URI's host.
+pub(super) fn tcp(uri: &Uri, deadline: Option<Instant>) -> Result<TcpStream, ureq::Error> {
+    let latest = Instant::now() + MAX_CONNECT;
+    let deadline = deadline.map_or(latest, |deadline| deadline.min(latest));
+    let host = uri.host().unwrap_or_default();
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+    let mut last = Error::new(ErrorKind::NotFound, format!("the host name {host} has no address"));
+    for address in addresses(host, port, deadline)? {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Error::new(ErrorKind::TimedOut, format!("connecting to {host}:{port} took too long")).into());
+        }
+        match TcpStream::connect_timeout(&address, left) {
+            Ok(stream) => return Ok(stream),
+            Err(e) => last = Error::new(e.kind(), format!("connecting to {address} failed: {e}")),
+        }
+    }
+    Err(last.into())
+}
+
+fn addresses(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, Error> {
+    let literal = host.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(ip) = literal.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    look_up(host, port, deadline)
+}
+
+/// The system's resolver knows no time-out, so it runs on a thread that may be left behind.
+fn look_up(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, Error> {
+    let (sender, receiver) = mpsc::channel();
+    let name = host.to_owned();
+    thread::Builder::new().name("look-up".into()).spawn(move || {
+        let found = (name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
+        // Nobody listens any more when the deadline has passed.
+        let _ = sender.send(found);
+    })?;
+    match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(e)) => Err(Error::new(e.kind(), format!("looking up the host name {host} failed: {e}"))),
+        Err(_) => Err(Error::new(ErrorKind::TimedOut, format!("looking up the host name {host} took too long"))),
+    }
+}

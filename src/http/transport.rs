@@ -1,0 +1,159 @@
+//! The bytes under ureq: a TCP stream that sends late and looks at its peer seldom.
+//!
+//! ureq's own transport sends head and body of a request apart and probes a kept connection with four
+//! system calls at each use. This one gathers output until input is awaited, keeps the call's deadline at
+//! each read and write, and probes a connection only after it has idled long enough for its peer to have
+//! gone: a shorter gap costs a retry, which every caller has anyway.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport};
+use ureq::{Error, Timeout};
+
+use super::{Line, connect};
+
+/// Size of the input and of the output buffer, and the output that is gathered before it is sent.
+pub(super) const BUFFER_BYTES: usize = 16 * 1024;
+
+/// A connection that idled this long is looked at before it is used.
+const PROBE_AFTER_IDLE: Duration = Duration::from_millis(500);
+
+/// The connector of an agent: TCP, under TLS in a build with that feature.
+pub(super) fn connector(line: Arc<Line>) -> impl Connector {
+    let tcp = LeanConnector(line);
+    #[cfg(feature = "tls")]
+    let tcp = tcp.chain(ureq::unversioned::transport::RustlsConnector::default());
+    tcp
+}
+
+#[derive(Debug)]
+struct LeanConnector(Arc<Line>);
+
+impl Connector for LeanConnector {
+    type Out = LeanTransport;
+
+    fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<LeanTransport>, Error> {
+        let deadline = {
+            let mut call = self.0.call();
+            call.on_kept_connection = false;
+            call.deadline
+        };
+        let stream = connect::tcp(details.uri, deadline)?;
+        stream.set_nodelay(true)?;
+        Ok(Some(LeanTransport {
+            stream: Arc::new(stream),
+            buffers: LazyBuffers::new(BUFFER_BYTES, BUFFER_BYTES),
+            unsent: Vec::new(),
+            line: Arc::clone(&self.0),
+            used: Instant::now(),
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct LeanTransport {
+    stream: Arc<TcpStream>,
+    buffers: LazyBuffers,
+    unsent: Vec<u8>,
+    line: Arc<Line>,
+    used: Instant,
+}
+
+impl LeanTransport {
+    fn flush(&mut self) -> Result<(), Error> {
+        if self.unsent.is_empty() {
+            return Ok(());
+        }
+        let deadline = self.line.call().deadline;
+        let mut rest = self.unsent.as_slice();
+        while !rest.is_empty() {
+            if let Some(deadline) = deadline {
+                self.stream.set_write_timeout(Some(time_left(deadline)?))?;
+            }
+            match (&*self.stream).write(rest) {
+                Ok(0) => return Err(std::io::Error::from(ErrorKind::WriteZero).into()),
+                Ok(written) => rest = &rest[written..],
+                Err(e) if is_wake_up(e.kind()) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        self.unsent.clear();
+        Ok(())
+    }
+
+    fn read(&mut self) -> Result<usize, Error> {
+        let deadline = self.line.call().deadline;
+        loop {
+            if let Some(deadline) = deadline {
+                self.stream.set_read_timeout(Some(time_left(deadline)?))?;
+            }
+            match (&*self.stream).read(self.buffers.input_append_buf()) {
+                Ok(read) => {
+                    if deadline.is_some() {
+                        self.stream.set_read_timeout(None)?;
+                    }
+                    return Ok(read);
+                }
+                // Without a deadline a wake-up is no fault: the wait goes on.
+                Err(e) if is_wake_up(e.kind()) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    /// Whether the peer has neither closed nor sent what nobody asked for.
+    fn is_quiet(&self) -> bool {
+        if self.stream.set_nonblocking(true).is_err() {
+            return false;
+        }
+        let peeked = self.stream.peek(&mut [0]);
+        let restored = self.stream.set_nonblocking(false);
+        restored.is_ok() && matches!(peeked, Err(e) if e.kind() == ErrorKind::WouldBlock)
+    }
+}
+
+impl Transport for LeanTransport {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), Error> {
+        self.unsent.extend_from_slice(&self.buffers.output()[..amount]);
+        if self.unsent.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn await_input(&mut self, _: NextTimeout) -> Result<bool, Error> {
+        let line = Arc::clone(&self.line);
+        if let Some(waiter) = &line.waiter {
+            waiter.awaits(&self.stream);
+        }
+        self.flush()?;
+        let read = self.read()?;
+        if read == 0 {
+            return Err(std::io::Error::new(ErrorKind::UnexpectedEof, "the connection was closed").into());
+        }
+        if let Some(waiter) = &line.waiter {
+            waiter.arrived();
+        }
+        line.call().answered = true;
+        self.buffers.input_appended(read);
+        self.used = Instant::now();
+        Ok(true)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.used.elapsed() < PROBE_AFTER_IDLE || self.is_quiet()
+    }
+}
+
+fn is_wake_up(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+fn time_left(deadline: Instant) -> Result<Duration, Error> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(Error::Timeout(Timeout::Global)) } else { Ok(left) }
+}

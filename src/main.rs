@@ -1,0 +1,76 @@
+//! The file that SCF runs: the log, the configuration, the handler of the role, the loop.
+
+use std::env;
+use std::fmt::Display;
+use std::io::Write;
+use std::panic;
+use std::process::ExitCode;
+
+use env_logger::Target;
+use log::{error, info};
+use scf_websocket::config::{self, VARIABLES};
+use scf_websocket::{Config, handler, run};
+
+const NAME: &str = "scf-websocket";
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+fn main() -> ExitCode {
+    match env::args().nth(1).as_deref() {
+        None => serve(),
+        Some("--help" | "-h") => help(),
+        Some("--version" | "-V") => say(format_args!("{NAME} {VERSION}")),
+        Some(other) => refuse(format_args!("{other:?} is not an option; allowed: --help, --version")),
+    }
+}
+
+fn serve() -> ExitCode {
+    let filter = match config::log_filter() {
+        Ok(filter) => filter,
+        Err(e) => return refuse(e),
+    };
+    start_log(&filter);
+    let config = match Config::from_env() {
+        Ok(config) => config,
+        Err(e) => return refuse(e),
+    };
+    info!("{NAME} {VERSION} started: {config}");
+    let mut handler = handler::for_role(&config.role);
+    match run(&config, handler.as_mut()) {
+        Err(e) => {
+            error!("{e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Everything goes to standard output, which is what SCF collects; it adds the time itself.
+fn start_log(filter: &str) {
+    env_logger::Builder::new()
+        .parse_filters(filter)
+        .target(Target::Stdout)
+        .format(|out, record| writeln!(out, "{} {}", record.level(), record.args()))
+        .init();
+    panic::set_hook(Box::new(|panic| error!("{panic}")));
+}
+
+fn help() -> ExitCode {
+    let mut text = format!(
+        "{NAME} {VERSION}: a register, transfer or cleanup function of a WebSocket API.\n\
+         SCF starts it as a custom runtime; these variables of the function set it up:\n"
+    );
+    for variable in VARIABLES {
+        text.push_str(&format!("\n  {}\n      {}\n      default: {}\n", variable.name, variable.values, variable.default));
+    }
+    say(text.replace('`', "").trim_end())
+}
+
+fn say(text: impl Display) -> ExitCode {
+    println!("{text}");
+    ExitCode::SUCCESS
+}
+
+/// One line, whatever the log's level: somebody has to mend this before anything runs.
+fn refuse(why: impl Display) -> ExitCode {
+    println!("ERROR {why}");
+    ExitCode::from(2)
+}

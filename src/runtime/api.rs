@@ -1,0 +1,151 @@
+//! The client of the runtime API: `ready`, `next`, and the outcome by `response` or `error`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use log::warn;
+use ureq::http::{HeaderMap, Uri};
+
+use super::invocation::{Decided, Offered, Outcome};
+use super::stop::Gate;
+use crate::event::MAX_BYTES;
+use crate::http::{BodyError, Client, NoAnswer, Reply};
+
+/// `ready` is answered at once by whoever is there.
+const READY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What holds where SCF does not tell the limit: its default for a new function.
+const DEFAULT_TIME_LIMIT: Duration = Duration::from_secs(3);
+
+/// As much of a refusal as fits a line of the log.
+const MAX_REFUSAL_BYTES: usize = 512;
+
+/// The four calls of the runtime API, over one kept connection.
+pub(super) struct RuntimeApi {
+    client: Client,
+    ready: Uri,
+    next: Uri,
+    response: Uri,
+    error: Uri,
+}
+
+/// Why a call has failed.
+#[derive(Debug)]
+pub(super) enum Fault {
+    NoAnswer(NoAnswer),
+    CutBody(String),
+    Status { status: u16, body: String },
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAnswer(no_answer) => no_answer.fmt(f),
+            Self::CutBody(why) => write!(f, "the answer's body was cut: {why}"),
+            Self::Status { status, body } => write!(f, "status {status}: {body:?}"),
+        }
+    }
+}
+
+impl Fault {
+    /// Whether the same call may succeed later; what the runtime API understood and refused will not.
+    pub(super) fn may_pass(&self) -> bool {
+        !matches!(self, Self::Status { status: 400..=499, .. })
+            || matches!(self, Self::Status { status: 408 | 425 | 429, .. })
+    }
+}
+
+impl From<NoAnswer> for Fault {
+    fn from(no_answer: NoAnswer) -> Self {
+        Self::NoAnswer(no_answer)
+    }
+}
+
+impl RuntimeApi {
+    /// `base` is `http://host:port/`.
+    pub(super) fn new(base: &Uri, gate: Arc<Gate>) -> Self {
+        let path = |path: &'static str| {
+            let mut parts = base.clone().into_parts();
+            parts.path_and_query = Some(ureq::http::uri::PathAndQuery::from_static(path));
+            Uri::from_parts(parts).unwrap_or_else(|_| base.clone())
+        };
+        Self {
+            client: Client::new(Some(gate)),
+            ready: path("/runtime/init/ready"),
+            next: path("/runtime/invocation/next"),
+            response: path("/runtime/invocation/response"),
+            error: path("/runtime/invocation/error"),
+        }
+    }
+
+    /// Ends the initialisation. The body is one space, since an empty one is refused.
+    pub(super) fn ready(&self) -> Result<(), Fault> {
+        let deadline = Instant::now() + READY_PATIENCE;
+        accepted(self.client.post(&self.ready, "text/plain", b" ", Some(deadline))?)
+    }
+
+    /// Waits for the next event, for as long as it takes.
+    pub(super) fn next(&self) -> Result<Offered, Fault> {
+        let reply = self.client.get(&self.next, None)?;
+        if reply.status() != 200 {
+            return Err(refusal(reply));
+        }
+        let offered_at = Instant::now();
+        let headers = reply.headers();
+        let request_id = text(headers, "request_id").map(str::to_owned);
+        if request_id.is_none() {
+            warn!("the runtime API sent no request_id: a repeated event cannot be told from a new one");
+        }
+        let time_limit = number(headers, "time_limit_in_ms").map_or(DEFAULT_TIME_LIMIT, Duration::from_millis);
+        let memory_limit_mb = number(headers, "memory_limit_in_mb");
+        let mut body = Vec::new();
+        let body = match reply.read_into(&mut body, MAX_BYTES) {
+            Ok(()) => Some(body),
+            Err(BodyError::TooLong) => None,
+            Err(BodyError::Cut(why)) => return Err(Fault::CutBody(why)),
+        };
+        Ok(Offered::new(request_id, body, offered_at, time_limit, memory_limit_mb))
+    }
+
+    /// Delivers an outcome.
+    pub(super) fn outcome(&self, decided: &Decided) -> Result<(), Fault> {
+        let latest = Some(decided.latest());
+        accepted(match decided.outcome() {
+            Outcome::Response(body) => self.client.post(&self.response, "application/json", body, latest)?,
+            Outcome::Error(message) => {
+                self.client.post(&self.error, "text/plain; charset=utf-8", message.as_bytes(), latest)?
+            }
+        })
+    }
+}
+
+fn accepted(reply: Reply) -> Result<(), Fault> {
+    if !(200..300).contains(&reply.status()) {
+        return Err(refusal(reply));
+    }
+    // Accepted is accepted; the body is read only so that the connection can be kept.
+    let _ = reply.read_into(&mut Vec::new(), MAX_REFUSAL_BYTES);
+    Ok(())
+}
+
+fn refusal(reply: Reply) -> Fault {
+    let status = reply.status();
+    let mut body = Vec::new();
+    // What could be read of it is what the log can show.
+    let _ = reply.read_into(&mut body, MAX_REFUSAL_BYTES);
+    Fault::Status { status, body: String::from_utf8_lossy(&body).into_owned() }
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    let value = text(headers, name);
+    let number = value.and_then(|value| value.trim().parse().ok());
+    if number.is_none() {
+        warn!("the runtime API's header {name} is {}", value.map_or("absent".into(), |v| format!("{v:?}, no number")));
+    }
+    number
+}
