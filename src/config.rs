@@ -7,11 +7,14 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
+use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use log::LevelFilter;
 use ureq::http::Uri;
 
 use crate::push::PushUrl;
+use crate::store::{RoomName, RoomSettings, StoreUrl};
 
 /// A variable as `--help` and the README's table show it.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +41,7 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "WS_PUSH_TO",
-        values: "whom a frame goes to: `sender`, `none`, or connection ids separated by commas",
+        values: "whom a frame goes to: `sender`, `none`, `others` (everybody in the room but the sender), `all`, or connection ids separated by commas",
         default: "`sender`",
     },
     Variable {
@@ -46,6 +49,7 @@ pub const VARIABLES: &[Variable] = &[
         values: "text frames: `json` sends the frame as a JSON string, quotes and all; `raw` sends it as received (binary frames are never changed)",
         default: "`json`",
     },
+    Variable { name: "WS_PUSH_CONCURRENCY", values: "pushes in flight at once, 1 to 256", default: "`32`" },
     Variable {
         name: "WS_CLOSE",
         values: "connection ids separated by commas that the cleanup role closes with each event",
@@ -55,6 +59,21 @@ pub const VARIABLES: &[Variable] = &[
         name: "WS_SUBPROTOCOLS",
         values: "accepted sub-protocols separated by commas, the preferred one first; a client that offers none of them is refused with `errNo` 103",
         default: "the client's list goes back as it came",
+    },
+    Variable {
+        name: "WS_STORE",
+        values: "where connections are recorded: `dir:/absolute/path` of a directory, or `redis://[user:password@]host[:port][/db]` (`rediss://…` in a build with the cargo feature `tls`)",
+        default: "none; required by `others` and `all`",
+    },
+    Variable {
+        name: "WS_ROOM",
+        values: "which set of connections this API uses: letters, digits, `.`, `_`, `-`, at most 64",
+        default: "`default`",
+    },
+    Variable {
+        name: "WS_STORE_TTL",
+        values: "seconds after which a silent connection is dropped; `0` = never",
+        default: "`86400`",
     },
     Variable {
         name: "WS_INTEGRATION_RESPONSE",
@@ -89,7 +108,18 @@ pub enum Role {
     /// Hears that a client has left.
     Cleanup(Cleanup),
     /// Is each of the three, by the event's action.
-    Auto(Register, Transfer, Cleanup),
+    Auto(Box<Auto>),
+}
+
+/// Settings of a function that serves all roles.
+#[derive(Debug, Clone)]
+pub struct Auto {
+    /// For connecting events.
+    pub register: Register,
+    /// For frames.
+    pub transfer: Transfer,
+    /// For closing events.
+    pub cleanup: Cleanup,
 }
 
 /// Settings of the register role.
@@ -97,6 +127,8 @@ pub enum Role {
 pub struct Register {
     /// Which sub-protocols are accepted.
     pub sub_protocols: SubProtocols,
+    /// Where connections are recorded.
+    pub room: Option<RoomSettings>,
 }
 
 /// Which sub-protocols the register role accepts.
@@ -112,11 +144,14 @@ pub enum SubProtocols {
 #[derive(Debug, Clone)]
 pub enum Transfer {
     /// Frames are answered and pushed to nobody.
-    Silent,
+    Silent {
+        /// Where the sender's time is renewed.
+        room: Option<RoomSettings>,
+    },
     /// Frames are pushed on.
     Push {
-        /// The reverse push address.
-        url: PushUrl,
+        /// Where to.
+        push: PushSettings,
         /// Whom a frame goes to.
         to: Recipients,
         /// How a text frame is written.
@@ -124,13 +159,37 @@ pub enum Transfer {
     },
 }
 
+/// The gateway's side of a push.
+#[derive(Debug, Clone)]
+pub struct PushSettings {
+    /// The reverse push address.
+    pub url: PushUrl,
+    /// Pushes in flight at once.
+    pub concurrency: NonZeroUsize,
+}
+
 /// Whom a frame goes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recipients {
     /// The client that sent it.
-    Sender,
-    /// These connection ids; never empty.
-    Fixed(Vec<String>),
+    Sender {
+        /// Where its time is renewed.
+        room: Option<RoomSettings>,
+    },
+    /// These connection ids.
+    Fixed {
+        /// Never empty.
+        ids: Vec<String>,
+        /// Where the sender's time is renewed.
+        room: Option<RoomSettings>,
+    },
+    /// Everybody in the room.
+    Room {
+        /// The room.
+        room: RoomSettings,
+        /// Or everybody but the sender.
+        with_sender: bool,
+    },
 }
 
 /// How a text frame is written into a push.
@@ -144,16 +203,20 @@ pub enum TextEncoding {
 
 /// Settings of the cleanup role.
 #[derive(Debug, Clone)]
-pub enum Cleanup {
-    /// Events are answered and nothing is closed.
-    Quiet,
-    /// These connections are closed with each event.
-    Close {
-        /// The reverse push address.
-        url: PushUrl,
-        /// Connection ids; never empty.
-        connections: Vec<String>,
-    },
+pub struct Cleanup {
+    /// What is closed with each event.
+    pub close: Option<Close>,
+    /// Where connections are forgotten.
+    pub room: Option<RoomSettings>,
+}
+
+/// Connections that are closed with each event.
+#[derive(Debug, Clone)]
+pub struct Close {
+    /// Where to say so.
+    pub push: PushSettings,
+    /// Connection ids; never empty.
+    pub connections: Vec<String>,
 }
 
 /// A variable whose value cannot be used: one line that says which, what it holds and what is allowed.
@@ -192,39 +255,78 @@ impl Config {
         let env = Environment::read(vars)?;
         let sub_protocols = env.parsed("WS_SUBPROTOCOLS", list_of_sub_protocols)?;
         let role = env.parsed("WS_ROLE", role_name)?;
-        let url = env.parsed("WS_PUSH_URL", push_url)?;
-        let to = env.parsed("WS_PUSH_TO", push_to)?.unwrap_or(PushTo::To(Recipients::Sender));
+        let push = PushVariables {
+            url: env.parsed("WS_PUSH_URL", PushUrl::parse)?,
+            concurrency: env.parsed("WS_PUSH_CONCURRENCY", concurrency)?.unwrap_or(DEFAULT_CONCURRENCY),
+        };
+        let to = env.parsed("WS_PUSH_TO", push_to)?.unwrap_or(PushTo::Sender);
         let encoding = env.parsed("WS_PUSH_ENCODING", encoding)?.unwrap_or(TextEncoding::Json);
         let close = env.parsed("WS_CLOSE", connection_ids)?;
+        let room = room(&env)?;
         let integration_response = env.parsed("WS_INTEGRATION_RESPONSE", boolean)?.unwrap_or(false);
 
         let runtime_api = env.runtime_api()?;
         let Some(role) = role else {
             return Err(ConfigError::missing("WS_ROLE", ROLES));
         };
-        let register =
-            Register { sub_protocols: sub_protocols.map_or(SubProtocols::AsOffered, SubProtocols::Known) };
-        let transfer = || match &to {
-            PushTo::Nobody => Ok(Transfer::Silent),
-            PushTo::To(to) => {
-                Ok(Transfer::Push { url: required(url.as_ref(), "WS_PUSH_TO")?, to: to.clone(), encoding })
-            }
-        };
-        let cleanup = || match &close {
-            None => Ok(Cleanup::Quiet),
-            Some(connections) => Ok(Cleanup::Close {
-                url: required(url.as_ref(), "WS_CLOSE")?,
-                connections: connections.clone(),
-            }),
+        let register = Register {
+            sub_protocols: sub_protocols.map_or(SubProtocols::AsOffered, SubProtocols::Known),
+            room: room.clone(),
         };
         let role = match role {
             RoleName::Register => Role::Register(register),
-            RoleName::Transfer => Role::Transfer(transfer()?),
-            RoleName::Cleanup => Role::Cleanup(cleanup()?),
-            RoleName::Auto => Role::Auto(register, transfer()?, cleanup()?),
+            RoleName::Transfer => Role::Transfer(transfer(to, encoding, &push, room)?),
+            RoleName::Cleanup => Role::Cleanup(cleanup(close, &push, room)?),
+            RoleName::Auto => Role::Auto(Box::new(Auto {
+                register,
+                transfer: transfer(to, encoding, &push, room.clone())?,
+                cleanup: cleanup(close, &push, room)?,
+            })),
         };
         Ok(Self { runtime_api, role, integration_response })
     }
+}
+
+fn transfer(
+    to: PushTo,
+    encoding: TextEncoding,
+    push: &PushVariables,
+    room: Option<RoomSettings>,
+) -> Result<Transfer, ConfigError> {
+    let to = match to {
+        PushTo::Nobody => return Ok(Transfer::Silent { room }),
+        PushTo::Sender => Recipients::Sender { room },
+        PushTo::Fixed(ids) => Recipients::Fixed { ids, room },
+        PushTo::Room { with_sender } => {
+            let room = room.ok_or_else(|| {
+                ConfigError::missing(
+                    "WS_STORE",
+                    &format!("{STORES}, since WS_PUSH_TO others and all need one"),
+                )
+            })?;
+            Recipients::Room { room, with_sender }
+        }
+    };
+    Ok(Transfer::Push { push: push.settings("WS_PUSH_TO (sender where it is not set)")?, to, encoding })
+}
+
+fn cleanup(
+    close: Option<Vec<String>>,
+    push: &PushVariables,
+    room: Option<RoomSettings>,
+) -> Result<Cleanup, ConfigError> {
+    let close = match close {
+        None => None,
+        Some(connections) => Some(Close { push: push.settings("WS_CLOSE")?, connections }),
+    };
+    Ok(Cleanup { close, room })
+}
+
+fn room(env: &Environment) -> Result<Option<RoomSettings>, ConfigError> {
+    let store = env.parsed("WS_STORE", StoreUrl::parse)?;
+    let name = env.parsed("WS_ROOM", RoomName::parse)?.unwrap_or_default();
+    let time_to_live = env.parsed("WS_STORE_TTL", time_to_live)?.unwrap_or(Some(DEFAULT_TIME_TO_LIVE));
+    Ok(store.map(|store| RoomSettings { store, name, time_to_live }))
 }
 
 /// The log's filter, from `RUST_LOG`: an `env_logger` directive string.
@@ -261,7 +363,7 @@ impl fmt::Display for Config {
             Role::Register(register) => write!(f, " {register}")?,
             Role::Transfer(transfer) => write!(f, " {transfer}")?,
             Role::Cleanup(cleanup) => write!(f, " {cleanup}")?,
-            Role::Auto(register, transfer, cleanup) => write!(f, " {register} {transfer} {cleanup}")?,
+            Role::Auto(all) => write!(f, " {} {} {}", all.register, all.transfer, all.cleanup)?,
         }
         write!(f, " integration_response={} runtime_api={}", self.integration_response, self.runtime_api)
     }
@@ -275,7 +377,7 @@ impl Role {
             Self::Register(_) => "register",
             Self::Transfer(_) => "transfer",
             Self::Cleanup(_) => "cleanup",
-            Self::Auto(..) => "auto",
+            Self::Auto(_) => "auto",
         }
     }
 }
@@ -283,43 +385,72 @@ impl Role {
 impl fmt::Display for Register {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.sub_protocols {
-            SubProtocols::AsOffered => f.write_str("sub_protocols=as-offered"),
-            SubProtocols::Known(known) => write!(f, "sub_protocols={}", known.join(",")),
+            SubProtocols::AsOffered => f.write_str("sub_protocols=as-offered")?,
+            SubProtocols::Known(known) => write!(f, "sub_protocols={}", known.join(","))?,
         }
+        write_room(f, self.room.as_ref())
     }
 }
 
 impl fmt::Display for Transfer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Silent => f.write_str("push_to=none"),
-            Self::Push { url, to, encoding } => {
-                let encoding = match encoding {
-                    TextEncoding::Json => "json",
-                    TextEncoding::Raw => "raw",
-                };
-                match to {
-                    Recipients::Sender => write!(f, "push_to=sender")?,
-                    Recipients::Fixed(ids) => write!(f, "push_to={:?}", ids.join(","))?,
-                }
-                write!(f, " push_encoding={encoding} push_url={url}")
+        let (push, to, encoding) = match self {
+            Self::Silent { room } => {
+                f.write_str("push_to=none")?;
+                return write_room(f, room.as_ref());
             }
-        }
+            Self::Push { push, to, encoding } => (push, to, encoding),
+        };
+        let room = match to {
+            Recipients::Sender { room } => {
+                f.write_str("push_to=sender")?;
+                room.as_ref()
+            }
+            Recipients::Fixed { ids, room } => {
+                write!(f, "push_to={:?}", ids.join(","))?;
+                room.as_ref()
+            }
+            Recipients::Room { room, with_sender } => {
+                write!(f, "push_to={}", if *with_sender { "all" } else { "others" })?;
+                Some(room)
+            }
+        };
+        let encoding = match encoding {
+            TextEncoding::Json => "json",
+            TextEncoding::Raw => "raw",
+        };
+        write!(f, " push_encoding={encoding} {push}")?;
+        write_room(f, room)
+    }
+}
+
+impl fmt::Display for PushSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "push_url={} push_concurrency={}", self.url, self.concurrency)
     }
 }
 
 impl fmt::Display for Cleanup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Quiet => f.write_str("close=none"),
-            Self::Close { url, connections } => {
-                write!(f, "close={:?} push_url={url}", connections.join(","))
-            }
+        match &self.close {
+            None => f.write_str("close=none")?,
+            Some(Close { push, connections }) => write!(f, "close={:?} {push}", connections.join(","))?,
         }
+        write_room(f, self.room.as_ref())
+    }
+}
+
+fn write_room(f: &mut fmt::Formatter<'_>, room: Option<&RoomSettings>) -> fmt::Result {
+    match room {
+        Some(room) => write!(f, " {room}"),
+        None => f.write_str(" store=none"),
     }
 }
 
 const ROLES: &str = "register, transfer, cleanup, auto";
+const STORES: &str = "dir:/absolute/path of a directory, or redis://[user:password@]host[:port][/db]";
+const DEFAULT_CONCURRENCY: NonZeroUsize = NonZeroUsize::new(32).unwrap();
+const DEFAULT_TIME_TO_LIVE: Duration = Duration::from_hours(24);
 
 enum RoleName {
     Register,
@@ -330,7 +461,25 @@ enum RoleName {
 
 enum PushTo {
     Nobody,
-    To(Recipients),
+    Sender,
+    Fixed(Vec<String>),
+    Room { with_sender: bool },
+}
+
+/// What the environment says of pushes, needed or not.
+struct PushVariables {
+    url: Option<PushUrl>,
+    concurrency: NonZeroUsize,
+}
+
+impl PushVariables {
+    fn settings(&self, because: &str) -> Result<PushSettings, ConfigError> {
+        let url = self.url.clone().ok_or_else(|| {
+            let allowed = format!("the reverse push address, http://…, since {because} needs one");
+            ConfigError::missing("WS_PUSH_URL", &allowed)
+        })?;
+        Ok(PushSettings { url, concurrency: self.concurrency })
+    }
 }
 
 /// What is wrong with a value, said as what would be right.
@@ -346,22 +495,31 @@ fn role_name(value: &str) -> Result<RoleName, Allowed> {
     }
 }
 
-fn push_url(value: &str) -> Result<PushUrl, Allowed> {
-    PushUrl::parse(value)
-}
-
 fn push_to(value: &str) -> Result<PushTo, Allowed> {
-    const ALLOWED: &str = "sender, none, or connection ids separated by commas";
+    const ALLOWED: &str = "sender, none, others, all, or connection ids separated by commas";
+    const WORDS: [&str; 4] = ["sender", "none", "others", "all"];
     match value {
         "none" => return Ok(PushTo::Nobody),
-        "sender" => return Ok(PushTo::To(Recipients::Sender)),
+        "sender" => return Ok(PushTo::Sender),
+        "others" => return Ok(PushTo::Room { with_sender: false }),
+        "all" => return Ok(PushTo::Room { with_sender: true }),
         _ => {}
     }
     let ids = list(value, ALLOWED)?;
-    if let Some(word) = ids.iter().find(|id| matches!(id.as_str(), "sender" | "none")) {
+    if let Some(word) = ids.iter().find(|id| WORDS.contains(&id.as_str())) {
         return Err(format!("{ALLOWED} ({word} only on its own)"));
     }
-    Ok(PushTo::To(Recipients::Fixed(ids)))
+    Ok(PushTo::Fixed(ids))
+}
+
+fn concurrency(value: &str) -> Result<NonZeroUsize, Allowed> {
+    let number = value.parse().ok().filter(|number: &NonZeroUsize| number.get() <= 256);
+    number.ok_or_else(|| "a number, 1 to 256".into())
+}
+
+fn time_to_live(value: &str) -> Result<Option<Duration>, Allowed> {
+    let seconds: u32 = value.parse().map_err(|_| "seconds, a whole number; 0 = never")?;
+    Ok((seconds > 0).then(|| Duration::from_secs(u64::from(seconds))))
 }
 
 fn encoding(value: &str) -> Result<TextEncoding, Allowed> {
@@ -410,16 +568,6 @@ fn list(value: &str, allowed: &str) -> Result<Vec<String>, Allowed> {
     Ok(entries)
 }
 
-fn required(url: Option<&PushUrl>, because: &str) -> Result<PushUrl, ConfigError> {
-    url.cloned().ok_or_else(|| {
-        let default = if because == "WS_PUSH_TO" { " (its default is sender; none pushes nothing)" } else { "" };
-        ConfigError::missing(
-            "WS_PUSH_URL",
-            &format!("the reverse push address, http://…, since {because} needs one{default}"),
-        )
-    })
-}
-
 /// The variables that concern this program, as text.
 struct Environment(BTreeMap<String, String>);
 
@@ -434,7 +582,10 @@ impl Environment {
             if !ours && name.starts_with("WS_") {
                 let names: Vec<_> =
                     VARIABLES.iter().map(|v| v.name).filter(|n| n.starts_with("WS_")).collect();
-                return Err(ConfigError(format!("{name} is not a variable of this program; allowed: {}", names.join(", "))));
+                return Err(ConfigError(format!(
+                    "{name} is not a variable of this program; allowed: {}",
+                    names.join(", ")
+                )));
             }
             if ours || matches!(name, RUNTIME_API | RUNTIME_API_PORT) {
                 known.insert(name.to_owned(), text(name, value, "UTF-8 text")?);
@@ -476,9 +627,8 @@ const RUNTIME_API: &str = "SCF_RUNTIME_API";
 const RUNTIME_API_PORT: &str = "SCF_RUNTIME_API_PORT";
 
 fn text(name: &str, value: OsString, allowed: &str) -> Result<String, ConfigError> {
-    let value = value
-        .into_string()
-        .map_err(|raw| ConfigError::not_allowed(name, &raw.to_string_lossy(), allowed))?;
+    let value =
+        value.into_string().map_err(|raw| ConfigError::not_allowed(name, &raw.to_string_lossy(), allowed))?;
     if value.trim().is_empty() { Err(ConfigError::not_allowed(name, &value, allowed)) } else { Ok(value) }
 }
 

@@ -147,6 +147,7 @@ impl<'e> Event<'e> {
     }
 
     /// The `websocket` object; `None` where the key is absent.
+    #[must_use]
     pub fn websocket(&self) -> Option<Result<&WebSocket<'e>, EventError>> {
         self.websocket.as_ref().map(|parsed| parsed.as_ref().map_err(Clone::clone))
     }
@@ -166,7 +167,7 @@ impl<'e> WebSocket<'e> {
         let fields: Fields<'e> =
             serde_json::from_str(raw).map_err(|e| EventError::WebSocketNotObject(e.to_string()))?;
         let connection =
-            fields.connection.ok_or(EventError::Missing("secConnectionID")).and_then(|id| id.decode())?;
+            fields.connection.ok_or(EventError::Missing("secConnectionID")).and_then(JsonText::decode)?;
         Ok(Self {
             action: fields.action,
             connection,
@@ -186,11 +187,9 @@ impl<'e> WebSocket<'e> {
         match data_type.text()?.as_ref() {
             "text" => Ok(Data::Text(data)),
             "binary" => Ok(Data::Binary(data)),
-            other => Err(EventError::Unknown {
-                name: "dataType",
-                value: other.to_owned(),
-                known: "text, binary",
-            }),
+            other => {
+                Err(EventError::Unknown { name: "dataType", value: other.to_owned(), known: "text, binary" })
+            }
         }
     }
 }

@@ -15,8 +15,11 @@ pub use self::cleanup::Cleanup;
 pub use self::register::Register;
 pub use self::transfer::Transfer;
 
+use log::warn;
+
 use crate::config::Role;
 use crate::event::{self, Event, EventError};
+use crate::store::Room;
 
 /// Somebody's business with events.
 pub trait Handler {
@@ -118,14 +121,14 @@ impl From<EventError> for Failure {
 /// The handler that a role asks for.
 #[must_use]
 pub fn for_role(role: &Role) -> Box<dyn Handler> {
-    match role.clone() {
+    match role {
         Role::Register(settings) => Box::new(Register::new(settings)),
         Role::Transfer(settings) => Box::new(Transfer::new(settings)),
         Role::Cleanup(settings) => Box::new(Cleanup::new(settings)),
-        Role::Auto(register, transfer, cleanup) => Box::new(Auto {
-            register: Register::new(register),
-            transfer: Transfer::new(transfer),
-            cleanup: Cleanup::new(cleanup),
+        Role::Auto(settings) => Box::new(Auto {
+            register: Register::new(&settings.register),
+            transfer: Transfer::new(&settings.transfer),
+            cleanup: Cleanup::new(&settings.cleanup),
         }),
     }
 }
@@ -165,6 +168,14 @@ impl Handler for Auto {
 
     fn handle<'e>(&mut self, event: &Event<'e>, context: &Context<'_>) -> Result<Answer<'e>, Failure> {
         self.choose(event)?.handle(event, context)
+    }
+}
+
+/// Forgets connections that have gone. They go unheard of again at the next push, so a store that is away is
+/// no more than a warning.
+fn forget(room: &mut Room, gone: &[&str], context: &Context<'_>) {
+    if let Err(e) = room.remove(gone, context.deadline) {
+        warn!("{} gone connections were not removed: {e}", gone.len());
     }
 }
 

@@ -5,7 +5,6 @@
 //! [`Reply::read_into`] under the same deadline. Redirects are never followed, no proxy is ever used, and
 //! any status is an answer, not an error.
 
-mod connect;
 mod transport;
 
 use std::fmt;
@@ -76,6 +75,15 @@ pub(crate) enum BodyError {
     Cut(String),
 }
 
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong => f.write_str("longer than is read"),
+            Self::Cut(why) => write!(f, "cut: {why}"),
+        }
+    }
+}
+
 impl Client {
     pub(crate) fn new(waiter: Option<Arc<dyn Waiter>>) -> Self {
         let call = Call { deadline: None, on_kept_connection: false, answered: false };
@@ -96,7 +104,7 @@ impl Client {
             .max_idle_age(Duration::from_secs(u64::from(u32::MAX)))
             .build();
         let connector = transport::connector(Arc::clone(&line));
-        Self { agent: Agent::with_parts(config, connector, connect::AtConnect), line }
+        Self { agent: Agent::with_parts(config, connector, transport::AtConnect), line }
     }
 
     /// `GET`, its answer awaited until the deadline; without one, for ever.

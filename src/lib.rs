@@ -30,11 +30,13 @@
 //! Every variable that the binary reads stands in [`config::VARIABLES`].
 
 pub mod config;
+mod connect;
 pub mod event;
 pub mod handler;
 mod http;
 pub mod push;
 mod runtime;
+pub mod store;
 
 pub use config::Config;
 pub use event::Event;

@@ -1,14 +1,14 @@
 //! The file that SCF runs: the log, the configuration, the handler of the role, the loop.
 
 use std::env;
-use std::fmt::Display;
-use std::io::Write;
+use std::fmt::{Display, Write as _};
+use std::io::{self, Write as _};
 use std::panic;
 use std::process::ExitCode;
 
 use env_logger::Target;
 use log::{error, info};
-use scf_websocket::config::{self, VARIABLES};
+use scf_websocket::config::{self, VARIABLES, Variable};
 use scf_websocket::{Config, handler, run};
 
 const NAME: &str = "scf-websocket";
@@ -50,7 +50,14 @@ fn start_log(filter: &str) {
         .target(Target::Stdout)
         .format(|out, record| writeln!(out, "{} {}", record.level(), record.args()))
         .init();
-    panic::set_hook(Box::new(|panic| error!("{panic}")));
+    // On one line, like every other message.
+    panic::set_hook(Box::new(|panic| {
+        let message = panic.payload_as_str().unwrap_or("no message");
+        match panic.location() {
+            Some(location) => error!("panic at {location}: {message:?}"),
+            None => error!("panic: {message:?}"),
+        }
+    }));
 }
 
 fn help() -> ExitCode {
@@ -59,18 +66,25 @@ fn help() -> ExitCode {
          SCF starts it as a custom runtime; these variables of the function set it up:\n"
     );
     for variable in VARIABLES {
-        text.push_str(&format!("\n  {}\n      {}\n      default: {}\n", variable.name, variable.values, variable.default));
+        let Variable { name, values, default } = variable;
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\n  {name}\n      {values}\n      default: {default}\n");
     }
     say(text.replace('`', "").trim_end())
 }
 
 fn say(text: impl Display) -> ExitCode {
-    println!("{text}");
+    print_line(text);
     ExitCode::SUCCESS
 }
 
 /// One line, whatever the log's level: somebody has to mend this before anything runs.
 fn refuse(why: impl Display) -> ExitCode {
-    println!("ERROR {why}");
+    print_line(format_args!("ERROR {why}"));
     ExitCode::from(2)
+}
+
+/// A reader that has gone away is not worth a panic.
+fn print_line(text: impl Display) {
+    let _ = writeln!(io::stdout(), "{text}");
 }

@@ -82,12 +82,7 @@ pub fn run(config: &Config, handler: &mut dyn Handler) -> Result<Infallible, Run
 }
 
 /// An event that is offered again is not carried out again: its outcome stands.
-fn decide(
-    offered: Offered,
-    last: Option<Decided>,
-    config: &Config,
-    handler: &mut dyn Handler,
-) -> Decided {
+fn decide(offered: Offered, last: Option<Decided>, config: &Config, handler: &mut dyn Handler) -> Decided {
     match last {
         Some(decided) if decided.is_of(&offered) => {
             warn!("event request_id={} offered again: its outcome is sent again", offered.request_id());

@@ -3,20 +3,30 @@
 use super::{Answer, Context, Failure, Handler};
 use crate::config::{self, SubProtocols};
 use crate::event::{self, Event, JsonText, WebSocket, json_string};
+use crate::store::{Room, StoreError};
 
 /// The register role.
 pub struct Register {
     sub_protocols: SubProtocols,
+    room: Option<Room>,
 }
 
 impl Register {
     /// With its settings.
     #[must_use]
-    pub fn new(settings: config::Register) -> Self {
-        Self { sub_protocols: settings.sub_protocols }
+    pub fn new(settings: &config::Register) -> Self {
+        Self { sub_protocols: settings.sub_protocols.clone(), room: settings.room.as_ref().map(Room::open) }
     }
 
-    fn accept<'e>(&self, websocket: &WebSocket<'_>) -> Result<Answer<'e>, Failure> {
+    /// Nobody is let in whom nobody could reach.
+    fn enter(&mut self, websocket: &WebSocket<'_>, context: &Context<'_>) -> Result<(), StoreError> {
+        match &mut self.room {
+            Some(room) => room.renew(&websocket.connection, context.deadline),
+            None => Ok(()),
+        }
+    }
+
+    fn judge<'e>(&self, websocket: &WebSocket<'_>) -> Result<Answer<'e>, Failure> {
         let offered = websocket.sub_protocols;
         let known = match &self.sub_protocols {
             SubProtocols::AsOffered => {
@@ -41,13 +51,20 @@ impl Handler for Register {
         "register"
     }
 
-    fn handle<'e>(&mut self, event: &Event<'e>, _: &Context<'_>) -> Result<Answer<'e>, Failure> {
+    fn handle<'e>(&mut self, event: &Event<'e>, context: &Context<'_>) -> Result<Answer<'e>, Failure> {
         if !event.has_request_context() {
             return Ok(Answer::refuse(101, "not found request context"));
         }
         let Some(websocket) = event.websocket() else {
             return Ok(Answer::refuse(102, "not found websocket"));
         };
-        self.accept(websocket?)
+        let websocket = websocket?;
+        let answer = self.judge(websocket)?;
+        if answer.err_no() == 0
+            && let Err(e) = self.enter(websocket, context)
+        {
+            return Ok(Answer::refuse(104, &e.to_string()));
+        }
+        Ok(answer)
     }
 }

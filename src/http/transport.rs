@@ -10,10 +10,16 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport};
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
+};
 use ureq::{Error, Timeout};
 
-use super::{Line, connect};
+use super::Line;
+use crate::connect;
 
 /// Size of the input and of the output buffer, and the output that is gathered before it is sent.
 pub(super) const BUFFER_BYTES: usize = 16 * 1024;
@@ -27,6 +33,17 @@ pub(super) fn connector(line: Arc<Line>) -> impl Connector {
     #[cfg(feature = "tls")]
     let tcp = tcp.chain(ureq::unversioned::transport::RustlsConnector::default());
     tcp
+}
+
+/// A resolver that leaves the look-up to the connector: ureq asks its resolver at each call, the connector only
+/// when there is no kept connection.
+#[derive(Debug)]
+pub(super) struct AtConnect;
+
+impl Resolver for AtConnect {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        Ok(self.empty())
+    }
 }
 
 #[derive(Debug)]

@@ -18,6 +18,9 @@ const READY_PATIENCE: Duration = Duration::from_secs(5);
 /// What holds where SCF does not tell the limit: its default for a new function.
 const DEFAULT_TIME_LIMIT: Duration = Duration::from_secs(3);
 
+/// No function may run longer; a header that says so is not to be reckoned with.
+const LONGEST_TIME_LIMIT: Duration = Duration::from_hours(24);
+
 /// As much of a refusal as fits a line of the log.
 const MAX_REFUSAL_BYTES: usize = 512;
 
@@ -91,13 +94,14 @@ impl RuntimeApi {
         if reply.status() != 200 {
             return Err(refusal(reply));
         }
-        let offered_at = Instant::now();
+        let received = Instant::now();
         let headers = reply.headers();
         let request_id = text(headers, "request_id").map(str::to_owned);
         if request_id.is_none() {
             warn!("the runtime API sent no request_id: a repeated event cannot be told from a new one");
         }
-        let time_limit = number(headers, "time_limit_in_ms").map_or(DEFAULT_TIME_LIMIT, Duration::from_millis);
+        let time_limit =
+            number(headers, "time_limit_in_ms").map_or(DEFAULT_TIME_LIMIT, Duration::from_millis);
         let memory_limit_mb = number(headers, "memory_limit_in_mb");
         let mut body = Vec::new();
         let body = match reply.read_into(&mut body, MAX_BYTES) {
@@ -105,7 +109,7 @@ impl RuntimeApi {
             Err(BodyError::TooLong) => None,
             Err(BodyError::Cut(why)) => return Err(Fault::CutBody(why)),
         };
-        Ok(Offered::new(request_id, body, offered_at, time_limit, memory_limit_mb))
+        Ok(Offered::new(request_id, body, received, time_limit, memory_limit_mb))
     }
 
     /// Delivers an outcome.
@@ -145,7 +149,10 @@ fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
     let value = text(headers, name);
     let number = value.and_then(|value| value.trim().parse().ok());
     if number.is_none() {
-        warn!("the runtime API's header {name} is {}", value.map_or("absent".into(), |v| format!("{v:?}, no number")));
+        warn!(
+            "the runtime API's header {name} is {}",
+            value.map_or("absent".into(), |v| format!("{v:?}, no number"))
+        );
     }
     number
 }

@@ -17,7 +17,7 @@ pub(super) struct Offered {
     request_id: Option<String>,
     /// `None`: longer than the limit, and not kept.
     body: Option<Vec<u8>>,
-    offered_at: Instant,
+    received: Instant,
     time_limit: Duration,
     memory_limit_mb: Option<u64>,
 }
@@ -47,11 +47,11 @@ impl Offered {
     pub(super) fn new(
         request_id: Option<String>,
         body: Option<Vec<u8>>,
-        offered_at: Instant,
+        received: Instant,
         time_limit: Duration,
         memory_limit_mb: Option<u64>,
     ) -> Self {
-        Self { request_id, body, offered_at, time_limit, memory_limit_mb }
+        Self { request_id, body, received, time_limit, memory_limit_mb }
     }
 
     pub(super) fn request_id(&self) -> &str {
@@ -59,14 +59,14 @@ impl Offered {
     }
 
     fn latest(&self) -> Instant {
-        self.offered_at + self.time_limit
+        self.received + self.time_limit
     }
 
     /// Carries the event out. Whatever goes wrong is the outcome: nothing is thrown.
     pub(super) fn run(self, handler: &mut dyn Handler, integration_response: bool) -> Decided {
         let context = Context {
             request_id: self.request_id(),
-            deadline: self.latest() - margin(self.time_limit),
+            deadline: self.received + self.time_limit.saturating_sub(margin(self.time_limit)),
             memory_limit_mb: self.memory_limit_mb,
         };
         let parsed = self.body.as_deref().ok_or(EventError::TooLong).and_then(Event::parse);
@@ -74,13 +74,17 @@ impl Offered {
             Ok(event) => (handler.role(event), event.connection_for_log()),
             Err(_) => ("-", "-"),
         };
-        debug!("event request_id={} {:?}", context.request_id, self.body.as_deref().map(String::from_utf8_lossy));
+        debug!(
+            "event request_id={} {:?}",
+            context.request_id,
+            self.body.as_deref().map(String::from_utf8_lossy)
+        );
         let result = parsed
             .as_ref()
             .map_err(|e| Failure::new(e.to_string()))
             .and_then(|event| caught(|| handler.handle(event, &context)))
             .and_then(|answer| limited(wrapped(answer, integration_response)));
-        let spent_ms = self.offered_at.elapsed().as_secs_f64() * 1e3;
+        let spent_ms = self.received.elapsed().as_secs_f64() * 1e3;
         let (level, outcome) = match &result {
             Ok(answer) if answer.err_no() == 0 => (Level::Info, "ok".to_owned()),
             Ok(answer) => (Level::Info, format!("refused errNo={}", answer.err_no())),

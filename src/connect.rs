@@ -6,27 +6,13 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ureq::config::Config;
 use ureq::http::Uri;
-use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::NextTimeout;
 
 /// No connection may take longer, however much time the call has.
 const MAX_CONNECT: Duration = Duration::from_secs(5);
 
-/// A resolver that leaves the look-up to [`tcp`]: ureq asks its resolver at each call, the connector only
-/// when there is no kept connection.
-#[derive(Debug)]
-pub(super) struct AtConnect;
-
-impl Resolver for AtConnect {
-    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        Ok(self.empty())
-    }
-}
-
 /// Connects to the URI's host.
-pub(super) fn tcp(uri: &Uri, deadline: Option<Instant>) -> Result<TcpStream, ureq::Error> {
+pub(crate) fn tcp(uri: &Uri, deadline: Option<Instant>) -> Result<TcpStream, Error> {
     let latest = Instant::now() + MAX_CONNECT;
     let deadline = deadline.map_or(latest, |deadline| deadline.min(latest));
     let host = uri.host().unwrap_or_default();
@@ -35,17 +21,21 @@ pub(super) fn tcp(uri: &Uri, deadline: Option<Instant>) -> Result<TcpStream, ure
     for address in addresses(host, port, deadline)? {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(Error::new(ErrorKind::TimedOut, format!("connecting to {host}:{port} took too long")).into());
+            return Err(Error::new(
+                ErrorKind::TimedOut,
+                format!("connecting to {host}:{port} took too long"),
+            ));
         }
         match TcpStream::connect_timeout(&address, left) {
             Ok(stream) => return Ok(stream),
             Err(e) => last = Error::new(e.kind(), format!("connecting to {address} failed: {e}")),
         }
     }
-    Err(last.into())
+    Err(last)
 }
 
-fn addresses(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, Error> {
+/// The addresses of a host, which may be a literal address, in brackets or not.
+pub(crate) fn addresses(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, Error> {
     let literal = host.trim_start_matches('[').trim_end_matches(']');
     if let Ok(ip) = literal.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
@@ -65,6 +55,8 @@ fn look_up(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, 
     match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
         Ok(Ok(found)) => Ok(found),
         Ok(Err(e)) => Err(Error::new(e.kind(), format!("looking up the host name {host} failed: {e}"))),
-        Err(_) => Err(Error::new(ErrorKind::TimedOut, format!("looking up the host name {host} took too long"))),
+        Err(_) => {
+            Err(Error::new(ErrorKind::TimedOut, format!("looking up the host name {host} took too long")))
+        }
     }
 }

@@ -1,0 +1,128 @@
+//! File names for connection ids: one for each id, none of them able to leave its folder.
+//!
+//! Letters, digits and a few signs stand for themselves, every other byte is `%` and two hexadecimal digits,
+//! so a name holds neither `/` nor `.`. An id too long for a file name is named by `~` and its SHA-256, and
+//! its file holds the id.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+
+/// The name of a connection's file.
+pub(super) enum FileName {
+    /// The id can be read from the name.
+    Whole(String),
+    /// The id is in the file.
+    Digest(String),
+}
+
+/// What a file name tells.
+pub(super) enum Told {
+    /// The connection id.
+    Id(String),
+    /// That the file holds the id.
+    InFile,
+}
+
+/// The longest file name that every file system takes.
+const MAX_BYTES: usize = 255;
+
+/// An empty id needs a name too; no encoded id is a lone `%`.
+const EMPTY: &str = "%";
+
+impl FileName {
+    pub(super) fn of(id: &str) -> Self {
+        if id.is_empty() {
+            return Self::Whole(EMPTY.into());
+        }
+        let mut name = String::with_capacity(id.len() + 8);
+        for byte in id.bytes() {
+            if stands_for_itself(byte) {
+                name.push(char::from(byte));
+            } else {
+                // Writing to a String cannot fail.
+                let _ = write!(name, "%{byte:02X}");
+            }
+        }
+        if name.len() <= MAX_BYTES {
+            return Self::Whole(name);
+        }
+        let mut digest = String::from("~");
+        for byte in Sha256::digest(id.as_bytes()) {
+            let _ = write!(digest, "{byte:02x}");
+        }
+        Self::Digest(digest)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        match self {
+            Self::Whole(name) | Self::Digest(name) => name,
+        }
+    }
+}
+
+/// Reads a file's name; `None` for one that [`FileName::of`] gives to no id.
+pub(super) fn told_by(name: &str) -> Option<Told> {
+    if name.starts_with('~') {
+        return Some(Told::InFile);
+    }
+    let id = if name == EMPTY { String::new() } else { decode(name)? };
+    (FileName::of(&id).as_str() == name).then_some(Told::Id(id))
+}
+
+fn decode(name: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            bytes.push(hex_digit(rest.next()?)? << 4 | hex_digit(rest.next()?)?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+/// Base64's own signs are here, but for the `/`.
+fn stands_for_itself(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'+' | b'=')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{FileName, Told, told_by};
+
+    proptest! {
+        #[test]
+        fn a_name_stays_in_its_folder_and_tells_its_id(id in any::<String>()) {
+            let name = FileName::of(&id);
+            prop_assert!(!name.as_str().is_empty() && name.as_str().len() <= 255);
+            prop_assert!(!name.as_str().contains(['/', '.', '\0']));
+            match told_by(name.as_str()) {
+                Some(Told::Id(told)) => prop_assert_eq!(told, id),
+                Some(Told::InFile) => prop_assert!(matches!(name, FileName::Digest(_))),
+                None => prop_assert!(false, "{} is not read back", name.as_str()),
+            }
+        }
+
+        #[test]
+        fn no_two_names_for_one_id(name in "[%~a-zA-Z0-9+=._/-]{0,12}") {
+            if let Some(Told::Id(id)) = told_by(&name) {
+                let canonical = FileName::of(&id);
+                prop_assert_eq!(canonical.as_str(), name);
+            }
+        }
+    }
+
+    #[test]
+    fn long_ids_differ_in_their_names() {
+        let (a, b) = ("你".repeat(200), format!("{}好", "你".repeat(199)));
+        assert_ne!(FileName::of(&a).as_str(), FileName::of(&b).as_str());
+    }
+}
