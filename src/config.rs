@@ -4,6 +4,9 @@
 //! runtime API hears anything, and gives each role exactly what it needs: a transfer function that pushes
 //! holds its push address, one that does not has none.
 
+mod line;
+mod values;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
@@ -13,6 +16,10 @@ use std::time::Duration;
 use log::LevelFilter;
 use ureq::http::Uri;
 
+use self::values::{
+    Allowed, PushTo, ROLES, RoleName, boolean, concurrency, connection_ids, encoding, list_of_sub_protocols,
+    push_to, role_name, time_to_live,
+};
 use crate::push::PushUrl;
 use crate::store::{RoomName, RoomSettings, StoreUrl};
 
@@ -355,20 +362,6 @@ fn own_level(level: LevelFilter) -> String {
     format!("{},scf_websocket={level},bootstrap={level}", level.min(LevelFilter::Warn))
 }
 
-impl fmt::Display for Config {
-    /// The line that the log opens with: no secret, no path of the push address.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "role={}", self.role.name())?;
-        match &self.role {
-            Role::Register(register) => write!(f, " {register}")?,
-            Role::Transfer(transfer) => write!(f, " {transfer}")?,
-            Role::Cleanup(cleanup) => write!(f, " {cleanup}")?,
-            Role::Auto(all) => write!(f, " {} {} {}", all.register, all.transfer, all.cleanup)?,
-        }
-        write!(f, " integration_response={} runtime_api={}", self.integration_response, self.runtime_api)
-    }
-}
-
 impl Role {
     /// The value of `WS_ROLE`.
     #[must_use]
@@ -382,89 +375,9 @@ impl Role {
     }
 }
 
-impl fmt::Display for Register {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.sub_protocols {
-            SubProtocols::AsOffered => f.write_str("sub_protocols=as-offered")?,
-            SubProtocols::Known(known) => write!(f, "sub_protocols={}", known.join(","))?,
-        }
-        write_room(f, self.room.as_ref())
-    }
-}
-
-impl fmt::Display for Transfer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (push, to, encoding) = match self {
-            Self::Silent { room } => {
-                f.write_str("push_to=none")?;
-                return write_room(f, room.as_ref());
-            }
-            Self::Push { push, to, encoding } => (push, to, encoding),
-        };
-        let room = match to {
-            Recipients::Sender { room } => {
-                f.write_str("push_to=sender")?;
-                room.as_ref()
-            }
-            Recipients::Fixed { ids, room } => {
-                write!(f, "push_to={:?}", ids.join(","))?;
-                room.as_ref()
-            }
-            Recipients::Room { room, with_sender } => {
-                write!(f, "push_to={}", if *with_sender { "all" } else { "others" })?;
-                Some(room)
-            }
-        };
-        let encoding = match encoding {
-            TextEncoding::Json => "json",
-            TextEncoding::Raw => "raw",
-        };
-        write!(f, " push_encoding={encoding} {push}")?;
-        write_room(f, room)
-    }
-}
-
-impl fmt::Display for PushSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "push_url={} push_concurrency={}", self.url, self.concurrency)
-    }
-}
-
-impl fmt::Display for Cleanup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.close {
-            None => f.write_str("close=none")?,
-            Some(Close { push, connections }) => write!(f, "close={:?} {push}", connections.join(","))?,
-        }
-        write_room(f, self.room.as_ref())
-    }
-}
-
-fn write_room(f: &mut fmt::Formatter<'_>, room: Option<&RoomSettings>) -> fmt::Result {
-    match room {
-        Some(room) => write!(f, " {room}"),
-        None => f.write_str(" store=none"),
-    }
-}
-
-const ROLES: &str = "register, transfer, cleanup, auto";
 const STORES: &str = "dir:/absolute/path of a directory, or redis://[user:password@]host[:port][/db]";
 const DEFAULT_CONCURRENCY: NonZeroUsize = NonZeroUsize::new(32).unwrap();
 const DEFAULT_TIME_TO_LIVE: Duration = Duration::from_hours(24);
-
-enum RoleName {
-    Register,
-    Transfer,
-    Cleanup,
-    Auto,
-}
-
-enum PushTo {
-    Nobody,
-    Sender,
-    Fixed(Vec<String>),
-    Room { with_sender: bool },
-}
 
 /// What the environment says of pushes, needed or not.
 struct PushVariables {
@@ -480,92 +393,6 @@ impl PushVariables {
         })?;
         Ok(PushSettings { url, concurrency: self.concurrency })
     }
-}
-
-/// What is wrong with a value, said as what would be right.
-type Allowed = String;
-
-fn role_name(value: &str) -> Result<RoleName, Allowed> {
-    match value {
-        "register" => Ok(RoleName::Register),
-        "transfer" => Ok(RoleName::Transfer),
-        "cleanup" => Ok(RoleName::Cleanup),
-        "auto" => Ok(RoleName::Auto),
-        _ => Err(ROLES.into()),
-    }
-}
-
-fn push_to(value: &str) -> Result<PushTo, Allowed> {
-    const ALLOWED: &str = "sender, none, others, all, or connection ids separated by commas";
-    const WORDS: [&str; 4] = ["sender", "none", "others", "all"];
-    match value {
-        "none" => return Ok(PushTo::Nobody),
-        "sender" => return Ok(PushTo::Sender),
-        "others" => return Ok(PushTo::Room { with_sender: false }),
-        "all" => return Ok(PushTo::Room { with_sender: true }),
-        _ => {}
-    }
-    let ids = list(value, ALLOWED)?;
-    if let Some(word) = ids.iter().find(|id| WORDS.contains(&id.as_str())) {
-        return Err(format!("{ALLOWED} ({word} only on its own)"));
-    }
-    Ok(PushTo::Fixed(ids))
-}
-
-fn concurrency(value: &str) -> Result<NonZeroUsize, Allowed> {
-    let number = value.parse().ok().filter(|number: &NonZeroUsize| number.get() <= 256);
-    number.ok_or_else(|| "a number, 1 to 256".into())
-}
-
-fn time_to_live(value: &str) -> Result<Option<Duration>, Allowed> {
-    let seconds: u32 = value.parse().map_err(|_| "seconds, a whole number; 0 = never")?;
-    Ok((seconds > 0).then(|| Duration::from_secs(u64::from(seconds))))
-}
-
-fn encoding(value: &str) -> Result<TextEncoding, Allowed> {
-    match value {
-        "json" => Ok(TextEncoding::Json),
-        "raw" => Ok(TextEncoding::Raw),
-        _ => Err("json, raw".into()),
-    }
-}
-
-fn connection_ids(value: &str) -> Result<Vec<String>, Allowed> {
-    list(value, "connection ids separated by commas")
-}
-
-fn list_of_sub_protocols(value: &str) -> Result<Vec<String>, Allowed> {
-    const ALLOWED: &str = "sub-protocol names (letters, digits and !#$%&'*+-.^_`|~) separated by commas";
-    let names = list(value, ALLOWED)?;
-    if names.iter().all(|name| name.bytes().all(is_token_byte)) { Ok(names) } else { Err(ALLOWED.into()) }
-}
-
-/// A `token` of RFC 9110 §5.6.2: what the header `Sec-WebSocket-Protocol` can carry.
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
-fn boolean(value: &str) -> Result<bool, Allowed> {
-    match value {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err("true, false".into()),
-    }
-}
-
-/// A list with no empty and no repeated entry: either is a slip that would push to nobody, or twice.
-fn list(value: &str, allowed: &str) -> Result<Vec<String>, Allowed> {
-    let mut entries: Vec<String> = Vec::new();
-    for entry in value.split(',').map(str::trim) {
-        if entry.is_empty() {
-            return Err(format!("{allowed}, none of them empty"));
-        }
-        if entries.iter().any(|known| known == entry) {
-            return Err(format!("{allowed}, each once ({entry:?} is repeated)"));
-        }
-        entries.push(entry.to_owned());
-    }
-    Ok(entries)
 }
 
 /// The variables that concern this program, as text.
@@ -627,9 +454,7 @@ const RUNTIME_API: &str = "SCF_RUNTIME_API";
 const RUNTIME_API_PORT: &str = "SCF_RUNTIME_API_PORT";
 
 fn text(name: &str, value: OsString, allowed: &str) -> Result<String, ConfigError> {
-    let value =
-        value.into_string().map_err(|raw| ConfigError::not_allowed(name, &raw.to_string_lossy(), allowed))?;
-    if value.trim().is_empty() { Err(ConfigError::not_allowed(name, &value, allowed)) } else { Ok(value) }
+    value.into_string().map_err(|raw| ConfigError::not_allowed(name, &raw.to_string_lossy(), allowed))
 }
 
 /// The value as an error may show it: what stands before an `@` in a URL is a password.

@@ -6,17 +6,13 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ureq::http::Uri;
-
 /// No connection may take longer, however much time the call has.
 const MAX_CONNECT: Duration = Duration::from_secs(5);
 
-/// Connects to the URI's host.
-pub(crate) fn tcp(uri: &Uri, deadline: Option<Instant>) -> Result<TcpStream, Error> {
+/// Connects to a host, with the delays off that wait for more to send.
+pub(crate) fn tcp(host: &str, port: u16, deadline: Option<Instant>) -> Result<TcpStream, Error> {
     let latest = Instant::now() + MAX_CONNECT;
     let deadline = deadline.map_or(latest, |deadline| deadline.min(latest));
-    let host = uri.host().unwrap_or_default();
-    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
     let mut last = Error::new(ErrorKind::NotFound, format!("the host name {host} has no address"));
     for address in addresses(host, port, deadline)? {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -27,7 +23,10 @@ pub(crate) fn tcp(uri: &Uri, deadline: Option<Instant>) -> Result<TcpStream, Err
             ));
         }
         match TcpStream::connect_timeout(&address, left) {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
             Err(e) => last = Error::new(e.kind(), format!("connecting to {address} failed: {e}")),
         }
     }
@@ -35,7 +34,7 @@ pub(crate) fn tcp(uri: &Uri, deadline: Option<Instant>) -> Result<TcpStream, Err
 }
 
 /// The addresses of a host, which may be a literal address, in brackets or not.
-pub(crate) fn addresses(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, Error> {
+fn addresses(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, Error> {
     let literal = host.trim_start_matches('[').trim_end_matches(']');
     if let Ok(ip) = literal.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);

@@ -18,9 +18,10 @@ use ureq::{Agent, Body};
 
 /// Told of the moments at which an answer is awaited and begins to arrive.
 pub(crate) trait Waiter: Send + Sync {
-    /// The next read on this stream waits for input.
-    fn awaits(&self, stream: &Arc<TcpStream>);
-    /// The first bytes have arrived.
+    /// Input is awaited on this stream. If so told, the transport takes none before it has said that it is
+    /// there.
+    fn awaits(&self, stream: &Arc<TcpStream>) -> bool;
+    /// Input is there, and will be taken.
     fn arrived(&self);
 }
 

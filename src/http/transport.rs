@@ -58,8 +58,9 @@ impl Connector for LeanConnector {
             call.on_kept_connection = false;
             call.deadline
         };
-        let stream = connect::tcp(details.uri, deadline)?;
-        stream.set_nodelay(true)?;
+        let uri = details.uri;
+        let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+        let stream = connect::tcp(uri.host().unwrap_or_default(), port, deadline)?;
         Ok(Some(LeanTransport {
             stream: Arc::new(stream),
             buffers: LazyBuffers::new(BUFFER_BYTES, BUFFER_BYTES),
@@ -121,6 +122,18 @@ impl LeanTransport {
         }
     }
 
+    /// Waits until there is input, and leaves it where it is.
+    fn look(&self) -> Result<(), Error> {
+        loop {
+            match self.stream.peek(&mut [0]) {
+                Ok(0) => return Err(closed().into()),
+                Ok(_) => return Ok(()),
+                Err(e) if is_wake_up(e.kind()) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
     /// Whether the peer has neither closed nor sent what nobody asked for.
     fn is_quiet(&self) -> bool {
         if self.stream.set_nonblocking(true).is_err() {
@@ -144,16 +157,15 @@ impl Transport for LeanTransport {
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, Error> {
         let line = Arc::clone(&self.line);
-        if let Some(waiter) = &line.waiter {
-            waiter.awaits(&self.stream);
-        }
+        let waiter = line.waiter.as_ref().filter(|waiter| waiter.awaits(&self.stream));
         self.flush()?;
+        if let Some(waiter) = waiter {
+            self.look()?;
+            waiter.arrived();
+        }
         let read = self.read()?;
         if read == 0 {
-            return Err(std::io::Error::new(ErrorKind::UnexpectedEof, "the connection was closed").into());
-        }
-        if let Some(waiter) = &line.waiter {
-            waiter.arrived();
+            return Err(closed().into());
         }
         line.call().answered = true;
         self.buffers.input_appended(read);
@@ -164,6 +176,10 @@ impl Transport for LeanTransport {
     fn is_open(&mut self) -> bool {
         self.used.elapsed() < PROBE_AFTER_IDLE || self.is_quiet()
     }
+}
+
+fn closed() -> std::io::Error {
+    std::io::Error::new(ErrorKind::UnexpectedEof, "the connection was closed")
 }
 
 fn is_wake_up(kind: ErrorKind) -> bool {

@@ -102,6 +102,7 @@ impl RuntimeApi {
         }
         let time_limit =
             number(headers, "time_limit_in_ms").map_or(DEFAULT_TIME_LIMIT, Duration::from_millis);
+        let time_limit = time_limit.min(LONGEST_TIME_LIMIT);
         let memory_limit_mb = number(headers, "memory_limit_in_mb");
         let mut body = Vec::new();
         let body = match reply.read_into(&mut body, MAX_BYTES) {

@@ -4,7 +4,8 @@
 //! end then would lose it. So the [`Gate`] knows the stream that `next` waits on, and whoever ends the
 //! process looks first whether something has arrived on it.
 
-use std::net::TcpStream;
+use std::io::ErrorKind;
+use std::net::{Shutdown, TcpStream};
 use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -15,6 +16,9 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::http::Waiter;
+
+/// An event that was handed out just before the signal has arrived by then.
+const LAST_WAIT: Duration = Duration::from_millis(50);
 
 /// What the loop is doing, as far as a signal must know.
 #[derive(Default)]
@@ -78,33 +82,46 @@ impl Gate {
 }
 
 impl Waiter for Gate {
-    fn awaits(&self, stream: &Arc<TcpStream>) {
+    fn awaits(&self, stream: &Arc<TcpStream>) -> bool {
         let mut moment = self.moment();
-        if let Phase::Polling(waiting) = &mut moment.phase
-            && waiting.is_none()
-        {
+        let Phase::Polling(waiting) = &mut moment.phase else { return false };
+        if waiting.is_none() {
             *waiting = Some(Arc::clone(stream));
         }
+        true
     }
 
     fn arrived(&self) {
-        let mut moment = self.moment();
-        if let Phase::Polling(_) = moment.phase {
-            moment.phase = Phase::Busy;
-        }
+        self.moment().phase = Phase::Busy;
     }
 }
 
-/// Looks without taking: what is there stays for the loop. The loop's own read on the same stream sees the
-/// short time-out as a wake-up and waits on.
+/// Whether an event has arrived on the stream or is on its way to it.
+///
+/// Looks without taking; the loop takes nothing before it has passed the gate. If nothing is there, the
+/// runtime API is told by the end of our sending that no event is wanted any more: what it had handed out
+/// before it learned of that still arrives, and a server that hangs up as it should spares the wait.
 fn has_input(stream: &TcpStream) -> bool {
-    if stream.set_read_timeout(Some(Duration::from_millis(1))).is_err() {
-        return false;
-    }
-    let input = matches!(stream.peek(&mut [0]), Ok(bytes) if bytes > 0);
-    // A stream that cannot be restored is broken; the loop's read will say so.
+    let arrived = look(stream, Duration::from_millis(1)) == Some(true) || {
+        // A stream that cannot be shut down has no peer either.
+        let _ = stream.shutdown(Shutdown::Write);
+        look(stream, LAST_WAIT) == Some(true)
+    };
+    // The loop's reads have no time-out; a stream that cannot be restored is broken, and they will say so.
     let _ = stream.set_read_timeout(None);
-    input
+    arrived
+}
+
+/// `Some(true)`: there is input. `Some(false)`: the peer is gone. `None`: nothing within this time.
+fn look(stream: &TcpStream, wait: Duration) -> Option<bool> {
+    if stream.set_read_timeout(Some(wait)).is_err() {
+        return Some(false);
+    }
+    match stream.peek(&mut [0]) {
+        Ok(bytes) => Some(bytes > 0),
+        Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => None,
+        Err(_) => Some(false),
+    }
 }
 
 /// Starts the thread that waits for signals.

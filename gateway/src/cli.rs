@@ -1,0 +1,133 @@
+//! The command line: every flag, its default, and what is allowed.
+
+use std::{
+    ffi::OsString,
+    net::{SocketAddr, ToSocketAddrs as _},
+    path::PathBuf,
+    time::Duration,
+};
+
+use clap::{Parser, value_parser};
+use scf_websocket_gateway::Options;
+
+/// Names that SCF keeps for itself.
+const RESERVED: [&str; 3] = ["SCF_", "QCLOUD_", "TENCENTCLOUD_"];
+
+const ABOUT: &str = "Runs the register, transfer and cleanup functions of a WebSocket API on this machine, and the gateway before them";
+const LONG_ABOUT: &str = "\
+Runs the register, transfer and cleanup functions of a WebSocket API on this machine, and the gateway before them.
+
+The functions are processes of one program (--bootstrap). They get the variables that SCF documents, WS_ROLE, \
+WS_PUSH_URL (unless set), every WS_* variable of this program's own environment, and --env.
+
+Ends with 0 after SIGINT or SIGTERM, 1 if it could not start, 2 if the command line is wrong.";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "gateway", version, about = ABOUT, long_about = LONG_ABOUT)]
+pub struct Cli {
+    /// Where clients connect (port 0: a free one)
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:9000", value_parser = address)]
+    listen: SocketAddr,
+
+    /// Where functions push [default: where clients connect]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
+    push_listen: Option<SocketAddr>,
+
+    /// A secret of letters, digits, _ and -: the reverse push address is then /api-TOKEN
+    #[arg(long, value_name = "TOKEN", value_parser = token)]
+    push_token: Option<String>,
+
+    /// The program that the functions are processes of
+    #[arg(long, value_name = "PATH", default_value = "target/package/bootstrap")]
+    bootstrap: PathBuf,
+
+    /// A variable for the functions (repeatable; the last one of a name counts)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    env: Vec<(String, OsString)>,
+
+    /// How many processes a role may have at once; further events wait
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = value_parser!(u16).range(1..=1000))]
+    max_instances: u16,
+
+    /// Milliseconds that a process may take to initialise before it is killed
+    #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = value_parser!(u64).range(1..=900_000))]
+    init_timeout: u64,
+
+    /// Milliseconds that a function may take for an event before its process is killed
+    #[arg(long, value_name = "MS", default_value_t = 3000, value_parser = value_parser!(u64).range(1..=900_000))]
+    timeout: u64,
+
+    /// Memory in MB, told to the functions; nothing limits it
+    #[arg(long, value_name = "MB", default_value_t = 128, value_parser = value_parser!(u64).range(1..))]
+    memory: u64,
+
+    /// Seconds without a frame in either direction after which a connection is closed
+    #[arg(long, value_name = "S", default_value_t = 600, value_parser = value_parser!(u64).range(1..=86_400))]
+    idle_timeout: u64,
+
+    /// Take the functions' answers as integration responses
+    #[arg(long)]
+    integration_response: bool,
+
+    /// Log a line an invocation, with its times
+    #[arg(long)]
+    trace: bool,
+
+    /// Serve the page, which shows payloads, also at another than the loopback address
+    #[arg(long)]
+    page: bool,
+}
+
+impl Cli {
+    /// With what the gateway is to be started, given the WS_* variables of its own environment.
+    pub fn into_options(self, inherited: impl Iterator<Item = (String, OsString)>) -> Options {
+        let mut options = Options::new(self.bootstrap);
+        options.listen = self.listen;
+        options.push_listen = self.push_listen;
+        options.push_token = self.push_token;
+        options.env = inherited.chain(self.env).collect();
+        options.max_instances = usize::from(self.max_instances);
+        options.init_timeout = Duration::from_millis(self.init_timeout);
+        options.timeout = Duration::from_millis(self.timeout);
+        options.memory_mb = self.memory;
+        options.idle_timeout = Duration::from_secs(self.idle_timeout);
+        options.integration_response = self.integration_response;
+        options.trace = self.trace;
+        options.page = self.page;
+        options
+    }
+}
+
+/// The WS_* variables of the gateway's own environment.
+pub fn inherited() -> impl Iterator<Item = (String, OsString)> {
+    let named = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    named.filter(|(name, _)| name.starts_with("WS_"))
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let mut addresses = text.to_socket_addrs().map_err(|error| format!("{error}; write 127.0.0.1:9000"))?;
+    addresses.next().ok_or_else(|| "the name has no address".to_owned())
+}
+
+fn token(text: &str) -> Result<String, String> {
+    let allowed = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-');
+    if text.is_empty() || !text.chars().all(allowed) {
+        return Err("a token consists of letters, digits, _ and -".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn variable(text: &str) -> Result<(String, OsString), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    if let Some(prefix) = RESERVED.iter().find(|prefix| name.starts_with(**prefix)) {
+        return Err(format!("SCF keeps names that start with {prefix} for itself"));
+    }
+    let allowed = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    if !name.starts_with(|first: char| first.is_ascii_alphabetic()) || !name.chars().all(allowed) {
+        return Err(
+            "SCF takes only names that start with a letter and consist of letters, digits and _".to_owned()
+        );
+    }
+    Ok((name.to_owned(), value.into()))
+}

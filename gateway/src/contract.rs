@@ -1,0 +1,325 @@
+//! The JSON of both directions between the gateway and the functions of a WebSocket API, as the vendor's API Gateway
+//! spoke it: the events of the three roles, the register function's answer, the reverse push and what it is answered.
+//!
+//! A client connects → [`ConnectingEvent`] → [`ConnectAnswer`]. A frame → [`TransferEvent`]. It leaves →
+//! [`ClosingEvent`]. A function pushes → [`Push::parse`] → [`Status`].
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// Frames, events and answers have at most this many bytes.
+pub const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
+
+/// A data frame of either direction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// A text frame.
+    Text(String),
+    /// A binary frame; in JSON its bytes stand in Base64.
+    Binary(Bytes),
+}
+
+impl Frame {
+    /// The number of bytes of its payload.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether its payload is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A client asks to connect: the register function's event.
+#[derive(Debug, Serialize)]
+pub struct ConnectingEvent<'a> {
+    /// Where the request came from and to.
+    #[serde(rename = "requestContext")]
+    pub request_context: RequestContext<'a>,
+    /// Which connection it would become.
+    pub websocket: Connecting<'a>,
+}
+
+/// The circumstances of a request to connect.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestContext<'a> {
+    /// The API's service; here always `local`.
+    pub service_name: &'a str,
+    /// The path of the request, without its query.
+    pub path: &'a str,
+    /// Always `GET`.
+    pub http_method: &'a str,
+    /// A UUID.
+    pub request_id: &'a str,
+    /// Who the caller proved to be; nobody proves anything here.
+    pub identity: Identity<'a>,
+    /// The client's address, without its port.
+    pub source_ip: &'a str,
+    /// The release stage of the API; here always `local`.
+    pub stage: &'a str,
+    /// Always `true`.
+    pub websocket_enable: bool,
+}
+
+/// Who the caller proved to be.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Identity<'a> {
+    /// The key pair's id.
+    pub secret_id: &'a str,
+}
+
+/// The connection that a request asks for.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Connecting<'a> {
+    action: &'static str,
+    #[serde(rename = "secConnectionID")]
+    connection: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sec_web_socket_protocol: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sec_web_socket_extensions: Option<&'a str>,
+}
+
+impl<'a> Connecting<'a> {
+    /// Sub-protocols and extensions are the client's lists as it sent them, absent if it sent none.
+    #[must_use]
+    pub fn new(connection: &'a str, protocols: Option<&'a str>, extensions: Option<&'a str>) -> Self {
+        Self {
+            action: "connecting",
+            connection,
+            sec_web_socket_protocol: protocols,
+            sec_web_socket_extensions: extensions,
+        }
+    }
+}
+
+/// A client sent a frame: the transfer function's event.
+#[derive(Debug, Serialize)]
+pub struct TransferEvent<'a> {
+    websocket: Transfer<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Transfer<'a> {
+    action: &'static str,
+    #[serde(rename = "secConnectionID")]
+    connection: &'a str,
+    data_type: &'static str,
+    data: &'a str,
+}
+
+impl<'a> TransferEvent<'a> {
+    fn new(connection: &'a str, data_type: &'static str, data: &'a str) -> Self {
+        Self { websocket: Transfer { action: "data recv", connection, data_type, data } }
+    }
+}
+
+/// The transfer function's event for a text frame.
+pub(crate) fn text_event(connection: &str, text: &str) -> serde_json::Result<Bytes> {
+    encode(&TransferEvent::new(connection, "text", text))
+}
+
+/// The transfer function's event for a binary frame.
+pub(crate) fn binary_event(connection: &str, bytes: &[u8]) -> serde_json::Result<Bytes> {
+    encode(&TransferEvent::new(connection, "binary", &STANDARD.encode(bytes)))
+}
+
+/// A client left: the cleanup function's event.
+#[derive(Debug, Serialize)]
+pub struct ClosingEvent<'a> {
+    websocket: Closing<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Closing<'a> {
+    action: &'static str,
+    #[serde(rename = "secConnectionID")]
+    connection: &'a str,
+}
+
+impl<'a> ClosingEvent<'a> {
+    /// The event for this connection.
+    #[must_use]
+    pub fn new(connection: &'a str) -> Self {
+        Self { websocket: Closing { action: "closing", connection } }
+    }
+}
+
+/// An event as it goes to a function.
+pub(crate) fn encode(event: &impl Serialize) -> serde_json::Result<Bytes> {
+    serde_json::to_vec(event).map(Bytes::from)
+}
+
+/// The register function's answer, as far as it decides the handshake.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectAnswer {
+    /// 0 accepts the connection, anything else refuses it.
+    pub err_no: i64,
+    /// Why.
+    #[serde(default)]
+    pub err_msg: String,
+    /// What is passed on to the client.
+    pub websocket: Option<Agreed>,
+}
+
+/// What the register function agrees with the client.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Agreed {
+    /// The sub-protocol, or the list that the client offered.
+    pub sec_web_socket_protocol: Option<String>,
+    /// The extensions; the gateway speaks none.
+    pub sec_web_socket_extensions: Option<String>,
+}
+
+/// What a reverse push, or a client that may not connect, is answered: 0 and `ok`, or a number and a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// 0 = done.
+    pub err_no: u32,
+    /// `ok`, or what went wrong.
+    pub err_msg: String,
+}
+
+impl Status {
+    /// Done.
+    #[must_use]
+    pub fn ok() -> Self {
+        Self { err_no: 0, err_msg: "ok".to_owned() }
+    }
+
+    /// Not done, and why.
+    #[must_use]
+    pub fn refused(err_no: u32, err_msg: impl Into<String>) -> Self {
+        Self { err_no, err_msg: err_msg.into() }
+    }
+
+    /// The JSON text.
+    pub(crate) fn to_json(&self) -> String {
+        // A number and a string always have a JSON form.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// What a function asks of the reverse push address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Push {
+    /// Send this frame to the connection.
+    Send {
+        /// The connection's id.
+        connection: String,
+        /// What to send.
+        frame: Frame,
+    },
+    /// Close the connection.
+    Close {
+        /// The connection's id.
+        connection: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct PushBody {
+    websocket: Option<PushFields>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PushFields {
+    action: Option<String>,
+    #[serde(rename = "secConnectionID")]
+    connection: Option<String>,
+    data_type: Option<String>,
+    data: Option<String>,
+}
+
+impl Push {
+    /// Reads the body of a reverse push. The error is a sentence for whoever wrote the function.
+    pub fn parse(body: &[u8]) -> Result<Self, String> {
+        let body: PushBody = serde_json::from_slice(body)
+            .map_err(|error| format!("the body is no reverse push in JSON: {error}"))?;
+        let fields = body.websocket.ok_or("the body has no \"websocket\"")?;
+        let connection = fields.connection.ok_or("\"websocket\" has no \"secConnectionID\"")?;
+        match fields.action.as_deref() {
+            Some("data send") => {
+                let frame = frame(fields.data_type.as_deref(), fields.data)?;
+                Ok(Self::Send { connection, frame })
+            }
+            Some("closing") => Ok(Self::Close { connection }),
+            Some(other) => Err(format!("the action {other:?} is neither \"data send\" nor \"closing\"")),
+            None => Err("\"websocket\" has no \"action\"".to_owned()),
+        }
+    }
+}
+
+fn frame(data_type: Option<&str>, data: Option<String>) -> Result<Frame, String> {
+    let data = data.ok_or("\"data send\" needs \"data\"")?;
+    match data_type {
+        Some("text") => Ok(Frame::Text(data)),
+        Some("binary") => match STANDARD.decode(&data) {
+            Ok(bytes) => Ok(Frame::Binary(bytes.into())),
+            Err(error) => Err(format!("the binary \"data\" is no Base64: {error}")),
+        },
+        Some(other) => Err(format!("the dataType {other:?} is neither \"text\" nor \"binary\"")),
+        None => Err("\"data send\" needs \"dataType\", \"text\" or \"binary\"".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_that_the_client_did_not_send_are_absent() {
+        let none = serde_json::to_string(&Connecting::new("id==", None, None)).expect("JSON");
+        assert_eq!(none, r#"{"action":"connecting","secConnectionID":"id=="}"#);
+        let both = serde_json::to_string(&Connecting::new("id==", Some("a, b"), Some("x"))).expect("JSON");
+        assert!(both.ends_with(r#""secWebSocketProtocol":"a, b","secWebSocketExtensions":"x"}"#), "{both}");
+    }
+
+    #[test]
+    fn a_binary_frame_travels_in_base64() {
+        let event = binary_event("id==", &[0, 255]).expect("JSON");
+        let expected = r#"{"websocket":{"action":"data recv","secConnectionID":"id==","dataType":"binary","data":"AP8="}}"#;
+        assert_eq!(event, expected);
+    }
+
+    #[test]
+    fn pushes_are_read_or_refused_with_a_sentence() {
+        let send = |rest: &str| {
+            Push::parse(format!(r#"{{"websocket":{{"secConnectionID":"c"{rest}}}}}"#).as_bytes())
+        };
+        let text = send(r#","action":"data send","dataType":"text","data":"x""#);
+        assert_eq!(text, Ok(Push::Send { connection: "c".into(), frame: Frame::Text("x".into()) }));
+        let binary = send(r#","action":"data send","dataType":"binary","data":"AP8=""#);
+        let bytes = Bytes::from_static(&[0, 255]);
+        assert_eq!(binary, Ok(Push::Send { connection: "c".into(), frame: Frame::Binary(bytes) }));
+        assert_eq!(send(r#","action":"closing""#), Ok(Push::Close { connection: "c".into() }));
+        for (rest, named) in [
+            ("", "action"),
+            (r#","action":"dance""#, "dance"),
+            (r#","action":"data send","data":"x""#, "dataType"),
+            (r#","action":"data send","dataType":"text""#, "data"),
+            (r#","action":"data send","dataType":"json","data":"x""#, "json"),
+            (r#","action":"data send","dataType":"binary","data":"?""#, "Base64"),
+        ] {
+            let refused = send(rest).expect_err(rest);
+            assert!(refused.contains(named), "{rest}: {refused}");
+        }
+        assert!(Push::parse(b"{}").is_err_and(|sentence| sentence.contains("websocket")));
+        assert!(Push::parse(b"nonsense").is_err_and(|sentence| sentence.contains("JSON")));
+    }
+}

@@ -1,0 +1,184 @@
+//! One process of a function, in a process group of its own: its output line by line, its end noticed at once, its
+//! whole group ended with it.
+//!
+//! [`spawn`] → [`Process::ended`] whenever it ends → [`Process::kill`] to end it. Dropped, it is killed.
+
+use std::{process::ExitStatus, process::Stdio, sync::Arc, time::Duration};
+
+use log::{info, warn};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader},
+    process::{Child, Command},
+    sync::{mpsc, watch},
+    time::timeout,
+};
+
+use super::Role;
+use crate::{
+    guard::Guard,
+    raised,
+    tally::{Counted, Tally},
+    timeline::Timeline,
+};
+
+/// A longer line of output is split, so that a function cannot fill the gateway's memory with one.
+const LINE_LIMIT_BYTES: u64 = 64 * 1024;
+/// What a process may take to end after SIGTERM, before SIGKILL.
+const GENTLE: Duration = Duration::from_millis(500);
+/// What the last lines of output may take to arrive after the process has ended.
+const LAST_LINES: Duration = Duration::from_millis(200);
+
+/// A handle on a started process.
+#[derive(Debug)]
+pub(crate) struct Process {
+    ended: watch::Receiver<Option<String>>,
+    kill: mpsc::UnboundedSender<String>,
+}
+
+/// What a process is started with besides its command.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) role: Role,
+    pub(crate) timeline: Timeline,
+    pub(crate) guard: Option<Arc<Guard>>,
+    /// Turns true when every process is to end, busy or not.
+    pub(crate) stopping: watch::Receiver<bool>,
+    /// Counts the living processes.
+    pub(crate) alive: Tally,
+}
+
+/// Starts the command under the instance's name.
+pub(crate) fn spawn(
+    mut command: Command,
+    name: &str,
+    surroundings: Surroundings,
+) -> std::io::Result<Process> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.process_group(0).kill_on_drop(true);
+    let child = command.spawn()?;
+    // Only a child that was waited for has none.
+    let pid = child.id().unwrap_or_default();
+    if let Some(guard) = &surroundings.guard {
+        guard.watch(pid);
+    }
+    surroundings.timeline.instance_started(surroundings.role, name, pid);
+    let (ended_sender, ended) = watch::channel(None);
+    let (kill, killed) = mpsc::unbounded_channel();
+    let counted = surroundings.alive.enter();
+    let supervisor =
+        Supervisor { child, pid, name: name.to_owned(), killed, surroundings, _counted: counted };
+    tokio::spawn(supervisor.run(ended_sender));
+    Ok(Process { ended, kill })
+}
+
+impl Process {
+    /// Waits until the process has ended, and says how.
+    pub(crate) async fn ended(&self) -> String {
+        let mut ended = self.ended.clone();
+        match ended.wait_for(Option::is_some).await {
+            Ok(message) => message.clone().unwrap_or_default(),
+            Err(_) => "its supervisor is gone".to_owned(),
+        }
+    }
+
+    /// Whether it has ended already.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.borrow().is_some()
+    }
+
+    /// Kills its whole group and waits until it is gone.
+    pub(crate) async fn kill(&self, reason: &str) {
+        // A supervisor that no longer listens has seen the end.
+        let _ = self.kill.send(reason.to_owned());
+        self.ended().await;
+    }
+}
+
+/// Owns the child: only here is it waited for and killed, so that a process id is never used after its end.
+struct Supervisor {
+    child: Child,
+    pid: u32,
+    name: String,
+    killed: mpsc::UnboundedReceiver<String>,
+    surroundings: Surroundings,
+    _counted: Counted,
+}
+
+impl Supervisor {
+    async fn run(mut self, ended: watch::Sender<Option<String>>) {
+        let output = (self.child.stdout.take(), self.child.stderr.take());
+        let timeline = &self.surroundings.timeline;
+        let lines = [
+            tokio::spawn(pump(output.0, self.name.clone(), timeline.clone())),
+            tokio::spawn(pump(output.1, self.name.clone(), timeline.clone())),
+        ];
+        let message = self.wait().await;
+        // What the process itself had started and left in its group.
+        self.signal(Signal::KILL);
+        if let Some(guard) = &self.surroundings.guard {
+            guard.forget(self.pid);
+        }
+        ended.send_replace(Some(message.clone()));
+        for pump in lines {
+            // Output that a stranger to the group still holds open is not waited for.
+            let _ = timeout(LAST_LINES, pump).await;
+        }
+        info!("{} (process {}) {message}", self.name, self.pid);
+        self.surroundings.timeline.instance_ended(self.surroundings.role, &self.name, self.pid, &message);
+    }
+
+    async fn wait(&mut self) -> String {
+        let stopping = raised(self.surroundings.stopping.clone());
+        let reason = tokio::select! {
+            status = self.child.wait() => return describe(status),
+            reason = self.killed.recv() => reason.unwrap_or_else(|| "no longer needed".to_owned()),
+            () = stopping => {
+                self.signal(Signal::TERM);
+                if let Ok(status) = timeout(GENTLE, self.child.wait()).await {
+                    return describe(status);
+                }
+                format!("did not end within {} ms of SIGTERM", GENTLE.as_millis())
+            }
+        };
+        self.signal(Signal::KILL);
+        if let Err(error) = self.child.wait().await {
+            warn!("{}: waiting for process {}: {error}", self.name, self.pid);
+        }
+        format!("killed: {reason}")
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
+            // A group that is gone needs no signal.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+}
+
+fn describe(status: std::io::Result<ExitStatus>) -> String {
+    use std::os::unix::process::ExitStatusExt as _;
+    match status {
+        Ok(status) => match (status.code(), status.signal()) {
+            (Some(code), _) => format!("exited with status {code}"),
+            (None, Some(signal)) => format!("killed by signal {signal}"),
+            (None, None) => "ended".to_owned(),
+        },
+        Err(error) => format!("could not be waited for: {error}"),
+    }
+}
+
+/// Passes output on line by line, whatever bytes it consists of.
+async fn pump(output: Option<impl AsyncRead + Unpin>, name: String, timeline: Timeline) {
+    let Some(output) = output else { return };
+    let mut output = BufReader::new(output);
+    let mut line = Vec::new();
+    while matches!((&mut output).take(LINE_LIMIT_BYTES).read_until(b'\n', &mut line).await, Ok(read) if read > 0)
+    {
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_end_matches(['\n', '\r']);
+        info!("{name} | {text}");
+        timeline.line(&name, text);
+        line.clear();
+    }
+}

@@ -1,0 +1,346 @@
+//! The runtime API that SCF gives to one instance of a custom runtime: `ready`, `next`, `response`, `error`.
+//!
+//! [`RuntimeApi::start`] → the runtime is told [`RuntimeApi::addr`] → [`RuntimeApi::ready`] → one
+//! [`RuntimeApi::invoke`] after the other. It knows nothing of processes and is a stand-in for SCF in tests as it is.
+//!
+//! An event belongs to whoever asked for its outcome: when that future is dropped, the event is taken back, and an
+//! outcome that arrives later is answered 200, ignored and warned of, as SCF does.
+
+use std::{
+    fmt, io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use bytes::Bytes;
+use log::warn;
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex as Turn, Notify, OwnedMutexGuard, oneshot, watch},
+};
+
+use crate::{
+    contract::MAX_EVENT_BYTES,
+    http::{BodyError, HeaderCase, Server, read_body},
+    locked,
+};
+
+/// The headers that go with an event, and how they are written. `None` (or `false`) leaves one out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// `memory_limit_in_mb`
+    pub memory_limit_in_mb: Option<HeaderValue>,
+    /// `time_limit_in_ms`. Only told to the runtime: whoever invokes enforces it, by dropping the invocation.
+    pub time_limit_in_ms: Option<HeaderValue>,
+    /// Whether `request_id` is sent.
+    pub request_id: bool,
+    /// How the header names are written.
+    pub header_case: HeaderCase,
+}
+
+impl Limits {
+    /// All three headers, in lower case.
+    #[must_use]
+    pub fn new(memory_mb: u64, time: Duration) -> Self {
+        let time_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            memory_limit_in_mb: Some(memory_mb.into()),
+            time_limit_in_ms: Some(time_ms.into()),
+            request_id: true,
+            header_case: HeaderCase::Lower,
+        }
+    }
+}
+
+impl Default for Limits {
+    /// SCF's own defaults: 128 MB, 3 s.
+    fn default() -> Self {
+        Self::new(128, Duration::from_secs(3))
+    }
+}
+
+/// What became of an event. The first outcome is final.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The body of `POST /runtime/invocation/response`.
+    Response(Bytes),
+    /// The body of `POST /runtime/invocation/error`.
+    Error(Bytes),
+}
+
+/// An outcome and how it came about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// What the runtime posted first.
+    pub outcome: Outcome,
+    /// How often `next` returned the event.
+    pub handed_out: u32,
+    /// From the first time that `next` returned the event until its outcome was accepted.
+    pub took: Duration,
+}
+
+/// A running runtime API. Dropped, it is gone from its address.
+#[derive(Debug)]
+pub struct RuntimeApi {
+    shared: Arc<Shared>,
+    server: Server,
+}
+
+impl RuntimeApi {
+    /// Starts one on a free port of the loopback address. Fails only if none can be had.
+    pub async fn start(limits: Limits) -> io::Result<Self> {
+        Self::start_named("runtime API", limits).await
+    }
+
+    /// Likewise; warnings begin with the name.
+    pub async fn start_named(name: impl Into<String>, limits: Limits) -> io::Result<Self> {
+        let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+        let case = limits.header_case;
+        let shared = Arc::new(Shared {
+            name: name.into(),
+            limits,
+            ready: watch::Sender::new(false),
+            slot: Mutex::default(),
+            offered: Notify::new(),
+            turn: Arc::default(),
+        });
+        let server = Server::start(listener, router(Arc::clone(&shared)), case)?;
+        Ok(Self { shared, server })
+    }
+
+    /// What goes into `SCF_RUNTIME_API` and `SCF_RUNTIME_API_PORT`.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.server.addr()
+    }
+
+    /// Waits until the runtime has said that it is initialised.
+    pub async fn ready(&self) {
+        // The sender lives as long as `self`, so this cannot fail.
+        let _ = self.shared.ready.subscribe().wait_for(|ready| *ready).await;
+    }
+
+    /// Has the event carried out. Waits for the invocation before it, then without limit.
+    pub async fn invoke(&self, request_id: &str, event: impl Into<Bytes>) -> Outcome {
+        self.offer(request_id, event).await.decided().await.outcome
+    }
+
+    /// Lays the event out for the next `next`, as soon as the invocation before it is over.
+    pub async fn offer(&self, request_id: &str, event: impl Into<Bytes>) -> Offer {
+        let turn = Arc::clone(&self.shared.turn).lock_owned().await;
+        let (taken_sender, taken) = oneshot::channel();
+        let (decided_sender, decided) = oneshot::channel();
+        locked(&self.shared.slot).current = Some(Current {
+            request_id: request_id.to_owned(),
+            event: event.into(),
+            handed_out: 0,
+            first: None,
+            taken: Some(taken_sender),
+            decided: decided_sender,
+        });
+        self.shared.offered.notify_waiters();
+        Offer { shared: Arc::clone(&self.shared), taken, decided, _turn: turn }
+    }
+}
+
+/// An event that lies ready or is being carried out. Dropped, it is taken back.
+pub struct Offer {
+    shared: Arc<Shared>,
+    taken: oneshot::Receiver<()>,
+    decided: oneshot::Receiver<Decided>,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Offer {
+    /// Waits until `next` has returned the event for the first time. To be called once.
+    pub async fn taken(&mut self) {
+        // The sender lives in the slot that this offer holds until it is decided, and decided means taken.
+        let _ = (&mut self.taken).await;
+    }
+
+    /// Waits for the outcome. To be called until it has returned one; dropping the future loses nothing.
+    pub async fn decided(&mut self) -> Decided {
+        match (&mut self.decided).await {
+            Ok(decided) => decided,
+            // Only the slot's owner, this offer, empties it otherwise.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+impl fmt::Debug for Offer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Offer").field("runtime", &self.shared.name).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Offer {
+    fn drop(&mut self) {
+        locked(&self.shared.slot).current = None;
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    name: String,
+    limits: Limits,
+    ready: watch::Sender<bool>,
+    slot: Mutex<Slot>,
+    offered: Notify,
+    /// Held by the offer whose event is in the slot: one event at a time.
+    turn: Arc<Turn<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    current: Option<Current>,
+    /// Whether any event was ever handed out: then an outcome without an event is a late one, not a mistake.
+    used: bool,
+}
+
+#[derive(Debug)]
+struct Current {
+    request_id: String,
+    event: Bytes,
+    handed_out: u32,
+    first: Option<Instant>,
+    taken: Option<oneshot::Sender<()>>,
+    decided: oneshot::Sender<Decided>,
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/runtime/init/ready", post(ready))
+        .route("/runtime/invocation/next", get(next))
+        .route("/runtime/invocation/response", post(response))
+        .route("/runtime/invocation/error", post(error))
+        .with_state(shared)
+}
+
+async fn ready(State(shared): State<Arc<Shared>>, body: Body) -> Response {
+    match read_body(body, MAX_EVENT_BYTES).await {
+        Ok(body) if body.is_empty() => refuse(
+            &shared,
+            StatusCode::BAD_REQUEST,
+            "the body of `ready` must not be empty: send a single space",
+        ),
+        Ok(_) => {
+            shared.ready.send_replace(true);
+            StatusCode::OK.into_response()
+        }
+        Err(error) => refuse_body(&shared, "ready", &error),
+    }
+}
+
+async fn next(State(shared): State<Arc<Shared>>) -> Response {
+    loop {
+        let offered = shared.offered.notified();
+        tokio::pin!(offered);
+        // Registered before looking, so that an event offered in between is not missed.
+        offered.as_mut().enable();
+        if let Some(response) = shared.hand_out() {
+            return response;
+        }
+        offered.await;
+    }
+}
+
+async fn response(State(shared): State<Arc<Shared>>, body: Body) -> Response {
+    decide(&shared, "response", body, Outcome::Response).await
+}
+
+async fn error(State(shared): State<Arc<Shared>>, body: Body) -> Response {
+    decide(&shared, "error", body, Outcome::Error).await
+}
+
+async fn decide(shared: &Shared, call: &str, body: Body, outcome: fn(Bytes) -> Outcome) -> Response {
+    match read_body(body, MAX_EVENT_BYTES).await {
+        Ok(body) => shared.accept(call, outcome(body)),
+        Err(error) => refuse_body(shared, call, &error),
+    }
+}
+
+impl Shared {
+    fn hand_out(&self) -> Option<Response> {
+        let mut slot = locked(&self.slot);
+        let current = slot.current.as_mut()?;
+        current.handed_out += 1;
+        current.first.get_or_insert_with(Instant::now);
+        if let Some(taken) = current.taken.take() {
+            // Whoever invoked may have given up this very moment; then the event is taken back in the next.
+            let _ = taken.send(());
+        } else {
+            warn!("{}: `next` again within one invocation, the same event goes out again", self.name);
+        }
+        let response = (self.headers(&current.request_id), current.event.clone()).into_response();
+        slot.used = true;
+        Some(response)
+    }
+
+    fn headers(&self, request_id: &str) -> HeaderMap {
+        let request_id = self.limits.request_id.then(|| HeaderValue::from_str(request_id).ok()).flatten();
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        for (name, value) in [
+            ("request_id", request_id),
+            ("memory_limit_in_mb", self.limits.memory_limit_in_mb.clone()),
+            ("time_limit_in_ms", self.limits.time_limit_in_ms.clone()),
+        ] {
+            if let Some(value) = value {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+        headers
+    }
+
+    fn accept(&self, call: &str, outcome: Outcome) -> Response {
+        let mut slot = locked(&self.slot);
+        let Some(current) = slot.current.take_if(|current| current.handed_out > 0) else {
+            let used = slot.used;
+            drop(slot);
+            return self.too_late(call, used);
+        };
+        let took = current.first.map_or(Duration::ZERO, |first| first.elapsed());
+        // Whoever invoked may have given up this very moment; then nobody wants the outcome.
+        let _ = current.decided.send(Decided { outcome, handed_out: current.handed_out, took });
+        StatusCode::OK.into_response()
+    }
+
+    fn too_late(&self, call: &str, used: bool) -> Response {
+        if !used {
+            let sentence = "no event has been handed out yet: call `next` first";
+            return refuse(self, StatusCode::BAD_REQUEST, sentence);
+        }
+        warn!(
+            "{}: ignored a `{call}` whose invocation is already over: the first outcome is final",
+            self.name
+        );
+        StatusCode::OK.into_response()
+    }
+}
+
+fn refuse_body(shared: &Shared, call: &str, error: &BodyError) -> Response {
+    match error {
+        BodyError::TooLarge => {
+            let sentence = format!("the body of `{call}` is larger than {MAX_EVENT_BYTES} bytes (6 MB)");
+            refuse(shared, StatusCode::PAYLOAD_TOO_LARGE, &sentence)
+        }
+        BodyError::Cut(error) => {
+            refuse(shared, StatusCode::BAD_REQUEST, &format!("the body of `{call}` was cut: {error}"))
+        }
+    }
+}
+
+fn refuse(shared: &Shared, status: StatusCode, sentence: &str) -> Response {
+    warn!("{}: {sentence}", shared.name);
+    (status, format!("{sentence}\n")).into_response()
+}

@@ -1,0 +1,285 @@
+//! The handshake: a client's request to connect, answered as the register function decides.
+//!
+//! [`entry`] takes every request that is no reverse push. A sound upgrade request → the connecting event → the
+//! function's decision → 101 and a `websocket`, or a refusal. What was begun is finished even if
+//! the client is gone meanwhile: a client that the function has accepted is always followed by its closing event.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{Request, State},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+        header::{
+            CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
+            SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE as UPGRADE_HEADER,
+        },
+    },
+    response::{IntoResponse, Response},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use hyper::upgrade::OnUpgrade;
+use log::{info, warn};
+use tokio::sync::oneshot;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use crate::{
+    app::App,
+    calls::Decision,
+    connections::outbox,
+    contract::{Agreed, Connecting, ConnectingEvent, Identity, RequestContext, Status, encode},
+    function::Failure,
+    http::Peer,
+    ids, page,
+    push::answer,
+    websocket::{self, Opened},
+};
+
+/// How long the line may take to become a WebSocket after the 101 was handed to the server.
+const BECOMING: Duration = Duration::from_secs(10);
+
+/// A sound request to connect.
+struct Asked {
+    path: String,
+    peer: SocketAddr,
+    received: Instant,
+    accept_key: String,
+    protocols: Option<String>,
+    extensions: Option<String>,
+    upgrade: OnUpgrade,
+}
+
+/// Answers a request on any path.
+pub(crate) async fn entry(State(app): State<Arc<App>>, request: Request) -> Response {
+    if *request.method() != Method::GET {
+        return refuse(
+            StatusCode::NOT_FOUND,
+            "there is nothing here to be called with another method than GET",
+        );
+    }
+    if !names(request.headers(), UPGRADE_HEADER, "websocket") {
+        let served = page::at(&app, request.uri().path(), request.headers());
+        return served
+            .unwrap_or_else(|| upgrade_required("this is a WebSocket address: ask for an upgrade to it"));
+    }
+    match Asked::read(request) {
+        Ok(_) if *app.stopping.borrow() => {
+            refuse(StatusCode::SERVICE_UNAVAILABLE, "the gateway is shutting down")
+        }
+        Ok(asked) => connect(app, asked).await,
+        Err(refusal) => *refusal,
+    }
+}
+
+impl Asked {
+    fn read(mut request: Request) -> Result<Self, Box<Response>> {
+        let bad = |sentence: &str| Box::new(refuse(StatusCode::BAD_REQUEST, sentence));
+        let headers = request.headers();
+        if !names(headers, CONNECTION, "upgrade") {
+            return Err(bad("the header Connection does not name the upgrade"));
+        }
+        if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+            return Err(Box::new(upgrade_required(
+                "only version 13 of the WebSocket protocol is spoken here",
+            )));
+        }
+        let key = headers.get(SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes);
+        let Some(key) = key.filter(|key| STANDARD.decode(key).is_ok_and(|key| key.len() == 16)) else {
+            return Err(bad("the header Sec-WebSocket-Key is not 16 bytes in Base64"));
+        };
+        let accept_key = derive_accept_key(key);
+        let protocols = list(headers, SEC_WEBSOCKET_PROTOCOL);
+        let extensions = list(headers, SEC_WEBSOCKET_EXTENSIONS);
+        let path = request.uri().path().to_owned();
+        let Some(Peer(peer)) = request.extensions().get().copied() else {
+            return Err(bad("the server does not know where the request came from"));
+        };
+        let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
+            return Err(bad("this request cannot be upgraded: it must be HTTP/1.1"));
+        };
+        Ok(Self { path, peer, received: Instant::now(), accept_key, protocols, extensions, upgrade })
+    }
+}
+
+/// Whether a header that is a list names this, in any letter case.
+fn names(headers: &HeaderMap, header: HeaderName, token: &str) -> bool {
+    let values = headers.get_all(header).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(token))
+}
+
+/// A header's list as the client sent it; several headers make one list.
+fn list(headers: &HeaderMap, header: HeaderName) -> Option<String> {
+    let values: Vec<_> =
+        headers.get_all(header).into_iter().filter_map(|value| value.to_str().ok()).collect();
+    (!values.is_empty()).then(|| values.join(","))
+}
+
+async fn connect(app: Arc<App>, asked: Asked) -> Response {
+    let (answer_sender, answer) = oneshot::channel();
+    // A task of its own: the server drops this future when the client goes away, but the function's event goes on.
+    tokio::spawn(handshake(app, asked, answer_sender));
+    answer.await.unwrap_or_else(|_| refuse(StatusCode::BAD_GATEWAY, "the handshake ended without an answer"))
+}
+
+async fn handshake(app: Arc<App>, asked: Asked, answer_to: oneshot::Sender<Response>) {
+    let _open = app.open.enter();
+    let response = match decide(&app, &asked).await {
+        Err(refusal) => refusal,
+        Ok((connection, agreed)) => {
+            let sub_protocol = sub_protocol(asked.protocols.as_deref(), &agreed);
+            return open(&app, asked, connection, sub_protocol, answer_to).await;
+        }
+    };
+    // A client that is gone needs no refusal.
+    let _ = answer_to.send(response);
+}
+
+/// The register function's decision: the id of the accepted connection and what was agreed, or what the client is
+/// answered.
+async fn decide(app: &App, asked: &Asked) -> Result<(String, Agreed), Response> {
+    let no_randomness = |error: getrandom::Error| {
+        warn!("the system gave no random bytes for a connection id: {error}");
+        refuse(StatusCode::SERVICE_UNAVAILABLE, "the gateway cannot name a connection now")
+    };
+    let connection = ids::connection_id().map_err(no_randomness)?;
+    let request_id = ids::request_id().map_err(no_randomness)?;
+    let event = connecting_event(asked, &connection, &request_id).map_err(|error| {
+        refuse(StatusCode::BAD_REQUEST, &format!("the request cannot be written as an event: {error}"))
+    })?;
+    let refused = |why: String| app.timeline.connection("refused", &connection, &asked.path, None, Some(why));
+    match app.functions.register(&connection, event, asked.received).await {
+        Ok(Decision::Accepted(agreed)) => Ok((connection, agreed)),
+        Ok(Decision::Refused(body)) => {
+            info!("{connection} from {} was refused by the register function", asked.peer);
+            refused("by the register function".to_owned());
+            Err((StatusCode::FORBIDDEN, [(CONTENT_TYPE, "application/json")], body).into_response())
+        }
+        Err(failure) => {
+            refused(format!("the register function {}", failure.kind()));
+            Err(failed(&failure))
+        }
+    }
+}
+
+fn connecting_event(asked: &Asked, connection: &str, request_id: &str) -> serde_json::Result<Bytes> {
+    encode(&ConnectingEvent {
+        request_context: RequestContext {
+            service_name: "local",
+            path: &asked.path,
+            http_method: "GET",
+            request_id,
+            identity: Identity { secret_id: "local" },
+            source_ip: &asked.peer.ip().to_string(),
+            stage: "local",
+            websocket_enable: true,
+        },
+        websocket: Connecting::new(connection, asked.protocols.as_deref(), asked.extensions.as_deref()),
+    })
+}
+
+fn failed(failure: &Failure) -> Response {
+    let code = match failure {
+        Failure::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
+        Failure::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+        Failure::Error(_) | Failure::Crashed(_) | Failure::NeverReady(_) => StatusCode::BAD_GATEWAY,
+    };
+    refuse(code, &format!("the register function {}: {failure}", failure.kind()))
+}
+
+/// Which sub-protocol goes to the client. A function may return the client's own list: then its first item that the
+/// client offered. Something else is passed on as it is, for the function's owner to see what the client makes of it.
+fn sub_protocol(offered: Option<&str>, agreed: &Agreed) -> Option<HeaderValue> {
+    if agreed.sec_web_socket_extensions.as_deref().is_some_and(|extensions| !extensions.trim().is_empty()) {
+        warn!(
+            "the register function agreed to an extension, but the gateway frames the data and speaks none"
+        );
+    }
+    let returned = agreed.sec_web_socket_protocol.as_deref()?.trim();
+    if returned.is_empty() {
+        return None;
+    }
+    let offers: Vec<&str> = offered.unwrap_or_default().split(',').map(str::trim).collect();
+    let chosen = returned.split(',').map(str::trim).find(|item| offers.contains(item)).unwrap_or_else(|| {
+        warn!("the register function returned the sub-protocol {returned:?}, which the client did not offer");
+        returned
+    });
+    let value = HeaderValue::from_str(chosen);
+    value.inspect_err(|_| warn!("the sub-protocol {chosen:?} cannot stand in a header and is left out")).ok()
+}
+
+/// Answers 101 and serves the connection until its end.
+async fn open(
+    app: &Arc<App>,
+    asked: Asked,
+    connection: String,
+    sub_protocol: Option<HeaderValue>,
+    answer_to: oneshot::Sender<Response>,
+) {
+    let (outbox, deliveries) = outbox();
+    // Known before the client hears of it: other functions may push to it from now on.
+    app.connections.open(&connection, outbox);
+    let shown = sub_protocol.as_ref().and_then(|value| value.to_str().ok());
+    app.timeline.connection("opened", &connection, &asked.path, shown, None);
+    info!("{connection} opened from {} on {}", asked.peer, asked.path);
+    let opened = Opened { id: connection, path: asked.path, deliveries };
+    let answered = answer_to.send(switching(&asked.accept_key, sub_protocol)).is_ok();
+    let upgraded = tokio::time::timeout(BECOMING, asked.upgrade);
+    match upgraded.await {
+        Ok(Ok(line)) if answered => websocket::serve(app, opened, line).await,
+        _ => websocket::never_began(app, opened).await,
+    }
+}
+
+fn switching(accept_key: &str, sub_protocol: Option<HeaderValue>) -> Response {
+    let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE_HEADER, HeaderValue::from_static("websocket"));
+    // Base64 can always stand in a header.
+    if let Ok(key) = HeaderValue::from_str(accept_key) {
+        headers.insert(SEC_WEBSOCKET_ACCEPT, key);
+    }
+    if let Some(protocol) = sub_protocol {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
+    response
+}
+
+fn upgrade_required(sentence: &str) -> Response {
+    let mut response = refuse(StatusCode::UPGRADE_REQUIRED, sentence);
+    let headers = response.headers_mut();
+    headers.insert(UPGRADE_HEADER, HeaderValue::from_static("websocket"));
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    response
+}
+
+fn refuse(code: StatusCode, sentence: &str) -> Response {
+    answer(code, &Status::refused(u32::from(code.as_u16()), sentence))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(offered: Option<&str>, returned: Option<&str>) -> Option<String> {
+        let agreed =
+            Agreed { sec_web_socket_protocol: returned.map(str::to_owned), sec_web_socket_extensions: None };
+        sub_protocol(offered, &agreed).and_then(|value| value.to_str().ok().map(str::to_owned))
+    }
+
+    #[test]
+    fn the_first_returned_sub_protocol_that_was_offered_is_chosen() {
+        assert_eq!(chosen(Some("chat, binary"), Some("chat, binary")).as_deref(), Some("chat"));
+        assert_eq!(chosen(Some("chat, binary"), Some("x,binary")).as_deref(), Some("binary"));
+        assert_eq!(chosen(Some("chat"), Some("other")).as_deref(), Some("other"));
+        assert_eq!(chosen(Some("chat"), Some("")), None);
+        assert_eq!(chosen(Some("chat"), None), None);
+        assert_eq!(chosen(None, Some("bad\nvalue")), None);
+    }
+}

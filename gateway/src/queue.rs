@@ -1,0 +1,119 @@
+//! A first-in, first-out channel bounded by the bytes that wait in it, not by their number: six hundred short frames
+//! may wait where only one of six megabytes may.
+//!
+//! [`channel`] → [`Sender::send`] waits for room → [`Receiver::recv`] → the room is free again when the
+//! [`Queued`] is dropped, that is when the item has been dealt with.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+/// What an item costs beside its own bytes, so that empty ones are bounded too.
+const ITEM_OVERHEAD_BYTES: usize = 1024;
+
+/// The receiving end is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Closed;
+
+pub(crate) struct Sender<T> {
+    budget_bytes: u32,
+    room: Arc<Semaphore>,
+    items: mpsc::UnboundedSender<Queued<T>>,
+}
+
+pub(crate) struct Receiver<T> {
+    room: Arc<Semaphore>,
+    items: mpsc::UnboundedReceiver<Queued<T>>,
+}
+
+/// An item, and the room it takes until it is dropped.
+pub(crate) struct Queued<T> {
+    pub(crate) item: T,
+    pub(crate) room: Option<OwnedSemaphorePermit>,
+}
+
+/// A channel in which items of together `budget_bytes` wait at most. A single larger item waits alone.
+pub(crate) fn channel<T>(budget_bytes: u32) -> (Sender<T>, Receiver<T>) {
+    let room = Arc::new(Semaphore::new(budget_bytes as usize));
+    let (sender, receiver) = mpsc::unbounded_channel();
+    (Sender { budget_bytes, room: Arc::clone(&room), items: sender }, Receiver { room, items: receiver })
+}
+
+impl<T> Sender<T> {
+    /// Waits for room and queues an item of this many bytes. Dropped while it waits, it queues nothing.
+    pub(crate) async fn send(&self, item: T, bytes: usize) -> Result<(), Closed> {
+        let cost = u32::try_from(bytes.saturating_add(ITEM_OVERHEAD_BYTES)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).acquire_many_owned(cost.min(self.budget_bytes)).await;
+        let room = room.map_err(|_| Closed)?;
+        self.items.send(Queued { item, room: Some(room) }).map_err(|_| Closed)
+    }
+
+    /// Queues an item that takes no room, behind those that have found theirs.
+    pub(crate) fn send_now(&self, item: T) -> Result<(), Closed> {
+        self.items.send(Queued { item, room: None }).map_err(|_| Closed)
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        Self { budget_bytes: self.budget_bytes, room: Arc::clone(&self.room), items: self.items.clone() }
+    }
+}
+
+impl<T> Receiver<T> {
+    /// The next item; `None` when every sender is gone and nothing waits.
+    pub(crate) async fn recv(&mut self) -> Option<Queued<T>> {
+        self.items.recv().await
+    }
+
+    /// The next item if one waits already.
+    pub(crate) fn try_recv(&mut self) -> Option<Queued<T>> {
+        self.items.try_recv().ok()
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        self.room.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(20);
+
+    #[tokio::test]
+    async fn waits_until_an_item_has_been_dealt_with() {
+        let (sender, mut receiver) = channel(8 * 1024);
+        assert_eq!(sender.send('a', 7 * 1024).await, Ok(()));
+        assert!(timeout(SOON, sender.send('b', 0)).await.is_err(), "there was no room left");
+        let first = receiver.recv().await.expect("an item waits");
+        assert!(timeout(SOON, sender.send('b', 0)).await.is_err(), "the first is still being dealt with");
+        drop(first);
+        assert_eq!(sender.send('b', 0).await, Ok(()));
+        assert_eq!(receiver.recv().await.map(|queued| queued.item), Some('b'));
+    }
+
+    #[tokio::test]
+    async fn an_item_larger_than_the_budget_waits_alone() {
+        let (sender, mut receiver) = channel(2 * 1024);
+        assert_eq!(sender.send('a', 1 << 20).await, Ok(()));
+        assert_eq!(sender.send_now('b'), Ok(()));
+        assert_eq!(receiver.recv().await.map(|queued| queued.item), Some('a'));
+        assert_eq!(receiver.recv().await.map(|queued| queued.item), Some('b'));
+    }
+
+    #[tokio::test]
+    async fn a_waiting_sender_learns_that_the_receiver_is_gone() {
+        let (sender, receiver) = channel(1024);
+        assert_eq!(sender.send('a', 0).await, Ok(()));
+        let (sent, ()) = tokio::join!(sender.send('b', 0), async { drop(receiver) });
+        assert_eq!(sent, Err(Closed));
+    }
+}

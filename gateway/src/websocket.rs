@@ -1,0 +1,137 @@
+//! An open connection: frames in to the transfer function, pushes out to the client, and one farewell.
+//!
+//! One task a connection. In it four things go on side by side until the first of them finds an [`End`]: the reader
+//! lays events into a bounded queue, the transfers carry them out one after the other, the writer sends what is pushed,
+//! the watch looks for silence. Then the client is told, what it had sent before is still carried out, and the cleanup
+//! function hears of it: exactly once, unless a function itself has closed the connection.
+
+mod end;
+mod farewell;
+mod halves;
+
+use std::{
+    future::pending,
+    pin::pin,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use futures_util::StreamExt as _;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use log::info;
+use tokio::sync::Notify;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::protocol::{Role, WebSocketConfig},
+};
+
+use self::{
+    end::End,
+    farewell::farewell,
+    halves::{Pulse, read, watch, write},
+};
+use crate::{
+    app::App,
+    calls::Received,
+    connections::Deliveries,
+    contract::MAX_EVENT_BYTES,
+    function::Failure,
+    queue::{self, Queued},
+    raised,
+};
+
+/// Events of one client that wait for their turn; beyond it the client's line is not read.
+const WAITING_EVENTS_BYTES: u32 = 8 << 20;
+/// Short frames are the rule; the default of 128 KiB a connection would be most of its memory.
+const READ_BUFFER_BYTES: usize = 16 * 1024;
+
+type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// A connection that the register function has accepted.
+pub(crate) struct Opened {
+    pub(crate) id: String,
+    pub(crate) path: String,
+    pub(crate) deliveries: Deliveries,
+}
+
+/// Serves a connection until its end, the closing event included.
+pub(crate) async fn serve(app: &App, opened: Opened, line: Upgraded) {
+    let Opened { id, path, mut deliveries } = opened;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .max_message_size(Some(MAX_EVENT_BYTES))
+        .max_frame_size(Some(MAX_EVENT_BYTES));
+    let socket = WebSocketStream::from_raw_socket(TokioIo::new(line), Role::Server, Some(config)).await;
+    let (mut sink, mut stream) = socket.split();
+    let (events, waiting) = queue::channel(WAITING_EVENTS_BYTES);
+    let discard = AtomicBool::new(false);
+    let mut transfers = pin!(transfers(app, &id, waiting, &discard));
+    let end = {
+        let pulse = Pulse::default();
+        let ping = Notify::new();
+        // The reader owns the queue's sending end: once the reader is gone, the transfers end behind the last event.
+        let mut reader = pin!(read(&mut stream, events, &pulse, &id));
+        let mut writer = pin!(write(&mut sink, &mut deliveries, &ping, &pulse));
+        let mut watch = pin!(watch(&pulse, app.idle_timeout, &ping));
+        let failed = async {
+            match transfers.as_mut().await {
+                Err(failure) => End::TransferFailed(failure.kind()),
+                // The reader has found its end and says which.
+                Ok(()) => pending().await,
+            }
+        };
+        let mut failed = pin!(failed);
+        tokio::select! {
+            // An end that the client has brought about is told before one that the gateway would.
+            biased;
+            end = &mut reader => end,
+            end = &mut writer => end,
+            end = &mut failed => end,
+            end = &mut watch => end,
+            () = raised(app.stopping.clone()) => End::ShuttingDown,
+        }
+    };
+    discard.store(!end.carries_out_the_rest(), Ordering::Relaxed);
+    let told_by_us = app.connections.leave(&id);
+    note(app, &id, &path, &end);
+    let carried_out = async {
+        if !matches!(end, End::TransferFailed(_)) {
+            // A failure now has nobody left to be told.
+            let _ = transfers.await;
+        }
+        if told_by_us && !matches!(end, End::ClosedByFunction) {
+            app.functions.cleanup(&id).await;
+        }
+    };
+    tokio::join!(farewell(sink, stream, &mut deliveries, &end), carried_out);
+}
+
+/// The client was gone before its line became a WebSocket; the register function had accepted it.
+pub(crate) async fn never_began(app: &App, opened: Opened) {
+    note(app, &opened.id, &opened.path, &End::Cut("line cut before the handshake was over".to_owned()));
+    if app.connections.leave(&opened.id) {
+        app.functions.cleanup(&opened.id).await;
+    }
+}
+
+fn note(app: &App, id: &str, path: &str, end: &End) {
+    info!("{id} {end}");
+    app.timeline.connection("closed", id, path, None, Some(end.to_string()));
+}
+
+/// Carries the events out one after the other until there are no more, one fails, or the rest is to be discarded.
+async fn transfers(
+    app: &App,
+    connection: &str,
+    mut waiting: queue::Receiver<Received>,
+    discard: &AtomicBool,
+) -> Result<(), Failure> {
+    while let Some(Queued { item, room }) = waiting.recv().await {
+        if discard.load(Ordering::Relaxed) {
+            break;
+        }
+        app.functions.transfer(connection, item).await?;
+        drop(room);
+    }
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! The three that look after an open line: its reader, its writer, and the watch for silence.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{
+    SinkExt as _, StreamExt as _,
+    stream::{SplitSink, SplitStream},
+};
+use log::debug;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use super::{Socket, end::End};
+use crate::{
+    calls::Received,
+    connections::{Deliveries, Outbound},
+    contract::{Frame, MAX_EVENT_BYTES, binary_event, text_event},
+    queue,
+};
+
+/// A ping goes out at least this often.
+const LONGEST_PING_INTERVAL: Duration = Duration::from_secs(20);
+
+/// When the line last carried something. Shared by the three, within one task.
+pub(super) struct Pulse {
+    opened: Instant,
+    /// Milliseconds after `opened`.
+    data_ms: AtomicU64,
+    heard_ms: AtomicU64,
+    /// The reader waits for room: silence then says nothing about the client.
+    not_reading: AtomicBool,
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Self {
+            opened: Instant::now(),
+            data_ms: AtomicU64::new(0),
+            heard_ms: AtomicU64::new(0),
+            not_reading: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Pulse {
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// A data frame went through, in either direction.
+    fn data(&self) {
+        self.data_ms.store(self.now_ms(), Ordering::Relaxed);
+    }
+
+    /// The client gave a sign of life.
+    fn heard(&self) {
+        self.heard_ms.store(self.now_ms(), Ordering::Relaxed);
+    }
+
+    fn last_data(&self) -> Instant {
+        self.opened + Duration::from_millis(self.data_ms.load(Ordering::Relaxed))
+    }
+
+    fn silent_for(&self) -> Duration {
+        let heard_ms = self.heard_ms.load(Ordering::Relaxed);
+        Duration::from_millis(self.now_ms().saturating_sub(heard_ms))
+    }
+
+    async fn while_not_reading<T>(&self, wait: impl Future<Output = T>) -> T {
+        self.not_reading.store(true, Ordering::Relaxed);
+        let value = wait.await;
+        self.heard();
+        self.not_reading.store(false, Ordering::Relaxed);
+        value
+    }
+}
+
+/// Lays the client's frames into the queue as events, and finds the end that the client brings about.
+pub(super) async fn read(
+    stream: &mut SplitStream<Socket>,
+    events: queue::Sender<Received>,
+    pulse: &Pulse,
+    connection: &str,
+) -> End {
+    while let Some(message) = stream.next().await {
+        pulse.heard();
+        let event = match message {
+            Ok(Message::Text(text)) => text_event(connection, text.as_str()),
+            Ok(Message::Binary(bytes)) => binary_event(connection, &bytes),
+            Ok(Message::Close(frame)) => return End::ClosedByClient(frame.map(|frame| frame.code.into())),
+            // Pings are answered by the protocol's implementation.
+            Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
+            Err(error) => return error.into(),
+        };
+        let at = std::time::Instant::now();
+        pulse.data();
+        let event = match event {
+            Ok(event) if event.len() <= MAX_EVENT_BYTES => event,
+            Ok(_) => return End::TooBig,
+            Err(error) => return End::Protocol(format!("a frame cannot be written as an event: {error}")),
+        };
+        debug!("{connection}: {}", String::from_utf8_lossy(&event));
+        let bytes = event.len();
+        let received = Received { event, at, queued: std::time::Instant::now() };
+        if pulse.while_not_reading(events.send(received, bytes)).await.is_err() {
+            // The transfers have ended and say why.
+            std::future::pending::<()>().await;
+        }
+    }
+    End::Cut("line cut".to_owned())
+}
+
+/// Sends pushes and pings, until a function closes the connection or the line breaks.
+pub(super) async fn write(
+    sink: &mut SplitSink<Socket, Message>,
+    deliveries: &mut Deliveries,
+    ping: &Notify,
+    pulse: &Pulse,
+) -> End {
+    loop {
+        let sent = tokio::select! {
+            delivery = deliveries.next() => match delivery.item {
+                Outbound::Close => return End::ClosedByFunction,
+                Outbound::Frame(frame) => {
+                    let sent = sink.send(message(frame)).await;
+                    pulse.data();
+                    // Only now is there room for the next.
+                    drop(delivery.room);
+                    sent
+                }
+            },
+            () = ping.notified() => sink.send(Message::Ping(Bytes::new())).await,
+        };
+        match sent {
+            Ok(()) => {}
+            // The client has closed or misbehaved: the reader finds out which.
+            Err(Error::ConnectionClosed | Error::AlreadyClosed | Error::Protocol(_)) => {
+                std::future::pending::<()>().await;
+            }
+            Err(error) => return error.into(),
+        }
+    }
+}
+
+/// A frame as the protocol's implementation takes it.
+pub(super) fn message(frame: Frame) -> Message {
+    match frame {
+        Frame::Text(text) => Message::text(text),
+        Frame::Binary(bytes) => Message::binary(bytes),
+    }
+}
+
+/// Finds a connection that carries no data, and a line on which the client gives no sign of life: pings go out, and
+/// two intervals without anything heard mean that it is cut, though nobody has said so.
+pub(super) async fn watch(pulse: &Pulse, idle: Duration, ping: &Notify) -> End {
+    let interval = (idle / 2).min(LONGEST_PING_INTERVAL);
+    let mut next_ping = Instant::now() + interval;
+    loop {
+        sleep_until(next_ping.min(pulse.last_data() + idle)).await;
+        let now = Instant::now();
+        if now >= pulse.last_data() + idle {
+            return End::Idle(idle);
+        }
+        if now < next_ping {
+            continue;
+        }
+        if pulse.silent_for() >= interval * 2 && !pulse.not_reading.load(Ordering::Relaxed) {
+            return End::Cut(format!("line cut: no sign of life for {} s", pulse.silent_for().as_secs_f64()));
+        }
+        ping.notify_one();
+        next_ping = now + interval;
+    }
+}

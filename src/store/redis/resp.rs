@@ -1,0 +1,150 @@
+//! RESP, the protocol of Redis in its version 2: commands out, replies in.
+
+use std::io::{BufRead, Error, ErrorKind, Read};
+
+/// A line holds a number, a status or an error's sentence.
+const MAX_LINE_BYTES: u64 = 4096;
+
+/// No member of a room and no status is longer.
+const MAX_BULK_BYTES: u64 = 16 * 1024 * 1024;
+
+/// One reply of the server.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Reply {
+    /// A status or a number: the server has done what it was asked.
+    Done,
+    /// A string of bytes; `None` is Redis's nil.
+    Bulk(Option<Vec<u8>>),
+    /// A list of strings.
+    List(Vec<Vec<u8>>),
+    /// The server's refusal: a code in capitals, a space, a sentence.
+    Refusal(String),
+}
+
+/// Appends one command, its name first.
+pub(super) fn append_command<'a>(out: &mut Vec<u8>, parts: impl ExactSizeIterator<Item = &'a [u8]>) {
+    append_length(out, b'*', parts.len());
+    for part in parts {
+        append_length(out, b'$', part.len());
+        out.extend_from_slice(part);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+fn append_length(out: &mut Vec<u8>, kind: u8, length: usize) {
+    out.push(kind);
+    out.extend_from_slice(length.to_string().as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Reads one reply. What is no RESP, or none that the commands of this crate are answered with, is an error
+/// of kind `InvalidData`.
+pub(super) fn read_reply(input: &mut impl BufRead) -> Result<Reply, Error> {
+    let line = read_line(input)?;
+    match line.split_at_checked(1) {
+        Some(("+" | ":", _)) => Ok(Reply::Done),
+        Some(("-", sentence)) => Ok(Reply::Refusal(sentence.to_owned())),
+        Some(("$", length)) => read_bulk(input, length).map(Reply::Bulk),
+        Some(("*", count)) => read_list(input, count).map(Reply::List),
+        _ => Err(no_resp(&line)),
+    }
+}
+
+fn read_list(input: &mut impl BufRead, count: &str) -> Result<Vec<Vec<u8>>, Error> {
+    let count: u32 = count.parse().map_err(|_| no_resp(count))?;
+    // Grows with what comes, not with what is announced.
+    let mut list = Vec::new();
+    for _ in 0..count {
+        let line = read_line(input)?;
+        let length = line.strip_prefix('$').ok_or_else(|| no_resp(&line))?;
+        list.push(read_bulk(input, length)?.ok_or_else(|| no_resp(&line))?);
+    }
+    Ok(list)
+}
+
+fn read_bulk(input: &mut impl BufRead, length: &str) -> Result<Option<Vec<u8>>, Error> {
+    if length == "-1" {
+        return Ok(None);
+    }
+    let bytes: u64 = length.parse().map_err(|_| no_resp(length))?;
+    if bytes > MAX_BULK_BYTES {
+        return Err(Error::new(ErrorKind::InvalidData, format!("a string of {bytes} bytes is not read")));
+    }
+    let mut bulk = Vec::new();
+    input.take(bytes).read_to_end(&mut bulk)?;
+    let mut end = [0; 2];
+    input.read_exact(&mut end)?;
+    if &end == b"\r\n" { Ok(Some(bulk)) } else { Err(no_resp(length)) }
+}
+
+fn read_line(input: &mut impl BufRead) -> Result<String, Error> {
+    let mut line = Vec::new();
+    input.take(MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
+    if line.is_empty() {
+        return Err(ErrorKind::UnexpectedEof.into());
+    }
+    let text = String::from_utf8_lossy(&line);
+    text.strip_suffix("\r\n").map(str::to_owned).ok_or_else(|| no_resp(&text))
+}
+
+fn no_resp(line: &str) -> Error {
+    let start: String = line.chars().take(80).collect();
+    Error::new(ErrorKind::InvalidData, format!("{start:?} is no answer of Redis"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use proptest::prelude::*;
+
+    use super::{Reply, append_command, read_reply};
+
+    fn read(mut bytes: &[u8]) -> Result<Reply, ErrorKind> {
+        read_reply(&mut bytes).map_err(|e| e.kind())
+    }
+
+    #[test]
+    fn a_command_is_an_array_of_its_parts() {
+        let mut out = Vec::new();
+        append_command(&mut out, [&b"ZADD"[..], b"", b"\r\n\xff"].into_iter());
+        assert_eq!(out, b"*3\r\n$4\r\nZADD\r\n$0\r\n\r\n$3\r\n\r\n\xff\r\n");
+    }
+
+    #[test]
+    fn each_kind_of_reply_is_read() {
+        assert_eq!(read(b"+OK\r\n"), Ok(Reply::Done));
+        assert_eq!(read(b":12\r\n"), Ok(Reply::Done));
+        assert_eq!(read(b"-ERR no\r\n"), Ok(Reply::Refusal("ERR no".into())));
+        assert_eq!(read(b"$-1\r\n"), Ok(Reply::Bulk(None)));
+        assert_eq!(read(b"$4\r\na\r\n\xff\r\n"), Ok(Reply::Bulk(Some(b"a\r\n\xff".to_vec()))));
+        assert_eq!(read(b"*0\r\n"), Ok(Reply::List(vec![])));
+        assert_eq!(read(b"*1\r\n$1\r\na\r\n"), Ok(Reply::List(vec![b"a".to_vec()])));
+    }
+
+    #[test]
+    fn what_is_cut_or_foreign_is_an_error() {
+        for cut in [&b""[..], b"*2\r\n$1\r\na\r\n", b"$4\r\nab", b"$1\r\na"] {
+            assert_eq!(read(cut), Err(ErrorKind::UnexpectedEof), "{cut:?}");
+        }
+        for foreign in [
+            &b"HTTP/1.1 400 Bad Request\r\n"[..],
+            b"\r\n",
+            b"+OK\n",
+            b"$x\r\n",
+            b"$1\r\nabc",
+            b"*1\r\n+a\r\n",
+        ] {
+            assert_eq!(read(foreign), Err(ErrorKind::InvalidData), "{foreign:?}");
+        }
+        assert_eq!(read(b"$99999999999\r\n"), Err(ErrorKind::InvalidData));
+        assert_eq!(read(b"*4294967295\r\n"), Err(ErrorKind::UnexpectedEof));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_cause_a_panic(bytes in "[+\\-:$*0-9a\r\n]{0,60}") {
+            let _ = read(bytes.as_bytes());
+        }
+    }
+}
