@@ -1,0 +1,165 @@
+//! The bootstrap as SCF runs it: a process, and a runtime API of its own.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use scf_websocket_gateway::function::runtime_api::{Limits, Outcome, RuntimeApi};
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+/// Nothing that is tested here takes longer when it works.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The program under test: `BOOTSTRAP` names another one, the packaged file for instance.
+pub fn bootstrap() -> PathBuf {
+    std::env::var_os("BOOTSTRAP").map_or_else(|| env!("CARGO_BIN_EXE_bootstrap").into(), PathBuf::from)
+}
+
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+}
+
+/// A running bootstrap, its output collected.
+pub struct Process {
+    child: Child,
+    output: Arc<Mutex<String>>,
+    readers: Vec<thread::JoinHandle<()>>,
+}
+
+impl Process {
+    /// With this environment and no other.
+    pub fn start(env: &[(&str, &str)], args: &[&str]) -> Self {
+        let mut child = Command::new(bootstrap())
+            .args(args)
+            .env_clear()
+            .envs(env.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the bootstrap starts");
+        let output = Arc::new(Mutex::new(String::new()));
+        let stdout = collect(child.stdout.take().expect("piped"), Arc::clone(&output), "");
+        // What goes to standard error is lost on SCF, so no test may find its line there.
+        let stderr = collect(child.stderr.take().expect("piped"), Arc::clone(&output), "STDERR ");
+        Self { child, output, readers: vec![stdout, stderr] }
+    }
+
+    /// For the runtime API on this port.
+    pub fn for_api(port: u16, env: &[(&str, &str)]) -> Self {
+        let port = port.to_string();
+        let mut all = vec![("SCF_RUNTIME_API", "127.0.0.1"), ("SCF_RUNTIME_API_PORT", port.as_str())];
+        all.extend_from_slice(env);
+        Self::start(&all, &[])
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// All that it has printed so far.
+    pub fn output(&self) -> String {
+        self.output.lock().expect("not poisoned").clone()
+    }
+
+    /// Waits for a line with this in it.
+    pub fn await_output(&self, part: &str) -> String {
+        let since = Instant::now();
+        loop {
+            let output = self.output();
+            if output.contains(part) {
+                return output;
+            }
+            assert!(since.elapsed() < PATIENCE, "no {part:?} in:\n{output}");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([format!("-{name}"), self.id().to_string()]).status();
+        assert!(sent.expect("kill").success());
+    }
+
+    /// Waits for its end; gives its status and all its output.
+    pub fn wait(mut self, patience: Duration) -> (ExitStatus, String) {
+        let since = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("wait") {
+                break status;
+            }
+            assert!(since.elapsed() < patience, "still running after {patience:?}:\n{}", self.output());
+            thread::sleep(Duration::from_millis(2));
+        };
+        for reader in self.readers.drain(..) {
+            reader.join().expect("the output is read");
+        }
+        (status, self.output())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn collect(
+    from: impl Read + Send + 'static,
+    into: Arc<Mutex<String>>,
+    prefix: &'static str,
+) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        for line in BufReader::new(from).lines() {
+            let Ok(line) = line else { return };
+            let mut output = into.lock().expect("not poisoned");
+            output.push_str(prefix);
+            output.push_str(&line);
+            output.push('\n');
+        }
+    })
+}
+
+/// A function that is ready for events.
+pub struct Function {
+    pub process: Process,
+    api: RuntimeApi,
+    tokio: Runtime,
+    invocations: AtomicUsize,
+}
+
+impl Function {
+    pub fn start(env: &[(&str, &str)]) -> Self {
+        Self::with_limits(Limits::default(), env)
+    }
+
+    pub fn with_limits(limits: Limits, env: &[(&str, &str)]) -> Self {
+        let tokio = Runtime::new().expect("a tokio runtime");
+        let api = tokio.block_on(RuntimeApi::start(limits)).expect("a runtime API");
+        let process = Process::for_api(api.addr().port(), env);
+        let ready = tokio.block_on(async { timeout(PATIENCE, api.ready()).await });
+        assert!(ready.is_ok(), "not ready:\n{}", process.output());
+        Self { process, api, tokio, invocations: AtomicUsize::new(0) }
+    }
+
+    /// Has the event carried out, under a request id of its own.
+    pub fn invoke(&self, event: impl Into<Vec<u8>>) -> Outcome {
+        let id = format!("request-{}", self.invocations.fetch_add(1, Ordering::Relaxed) + 1);
+        let outcome =
+            self.tokio.block_on(async { timeout(PATIENCE, self.api.invoke(&id, event.into())).await });
+        outcome.unwrap_or_else(|_| panic!("no outcome:\n{}", self.process.output()))
+    }
+
+    /// Has the event carried out and measures from here.
+    pub fn timed(&self, event: impl Into<Vec<u8>>) -> (Outcome, Duration) {
+        let since = Instant::now();
+        (self.invoke(event), since.elapsed())
+    }
+}

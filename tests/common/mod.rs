@@ -1,0 +1,42 @@
+//! What the tests share: a function's process with SCF's side of it, a push address that remembers, and a
+//! server that misbehaves byte by byte.
+//!
+//! SCF and the push address are the gateway's own; nothing here speaks the protocol a second time.
+
+mod function;
+mod push_address;
+mod redis;
+mod wire;
+
+pub use function::{Function, Process, free_port};
+pub use push_address::PushAddress;
+pub use redis::Redis;
+pub use scf_websocket_gateway::function::runtime_api::{Limits, Outcome};
+pub use scf_websocket_gateway::http::HeaderCase;
+pub use wire::{Act, Wire};
+
+/// A connecting event with everything that a client can send along.
+pub const CONNECTING: &str = r#"{"requestContext":{"serviceName":"testsvc","path":"/test/{testvar}","httpMethod":"GET","requestId":"c6af9ac6-7b61-11e6-9a41-93e8deadbeef","identity":{"secretId":"abdcdxxxxxxxsdfs"},"sourceIp":"10.0.2.14","stage":"prod","websocketEnable":true},"websocket":{"action":"connecting","secConnectionID":"xawexasdfewezdfsdfeasdfffa==","secWebSocketProtocol":"chat,binary","secWebSocketExtensions":"extension1,extension2"}}"#;
+
+/// A text frame.
+pub const DATA_RECV: &str = r#"{"websocket":{"action":"data recv","secConnectionID":"xawexasdfewezdfsdfeasdfffa==","dataType":"text","data":"xxx"}}"#;
+
+/// A client has left.
+pub const CLOSING: &str =
+    r#"{"websocket":{"action":"closing","secConnectionID":"xawexasdfewezdfsdfeasdfffa=="}}"#;
+
+/// The body of a response, or a panic that says what came instead.
+pub fn response(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Response(body) => String::from_utf8(body.to_vec()).expect("a response in UTF-8"),
+        Outcome::Error(message) => panic!("expected a response, got the error {message:?}"),
+    }
+}
+
+/// The message of an error, or a panic that says what came instead.
+pub fn error(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Error(message) => String::from_utf8(message.to_vec()).expect("a message in UTF-8"),
+        Outcome::Response(body) => panic!("expected an error, got the response {body:?}"),
+    }
+}

@@ -1,0 +1,116 @@
+//! The gateway's reverse push address in front of nobody: it remembers what arrived.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use scf_websocket_gateway::BoxFuture;
+use scf_websocket_gateway::connections::{Connections, Outbox, Undelivered};
+use scf_websocket_gateway::contract::Frame;
+use scf_websocket_gateway::http::{HeaderCase, Peer, Server};
+use scf_websocket_gateway::push;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+/// One push, as it came over the wire.
+#[derive(Debug, Clone)]
+pub struct Arrived {
+    pub peer: SocketAddr,
+    pub content_type: String,
+    pub body: String,
+}
+
+/// A push address. Every connection id is known to it but those it was told are gone.
+pub struct PushAddress {
+    server: Server,
+    arrived: Arc<Mutex<Vec<Arrived>>>,
+    gone: Arc<Mutex<HashSet<String>>>,
+    // Dropped last: the server runs on it.
+    _tokio: Runtime,
+}
+
+impl PushAddress {
+    pub fn start() -> Self {
+        let arrived = Arc::default();
+        let gone: Arc<Mutex<HashSet<String>>> = Arc::default();
+        let remembering = Arc::clone(&arrived);
+        let everybody = Arc::new(Everybody { gone: Arc::clone(&gone) });
+        let router =
+            push::router(everybody, Arc::new(|_, _| {})).layer(middleware::from_fn(move |request, next| {
+                remember(Arc::clone(&remembering), request, next)
+            }));
+        let tokio = Runtime::new().expect("a tokio runtime");
+        let server = tokio.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+            Server::start(listener, router, HeaderCase::Lower).expect("a server")
+        });
+        Self { server, arrived, gone, _tokio: tokio }
+    }
+
+    /// For `WS_PUSH_URL`. `PUSH_HOST` is a name that the functions are to look up.
+    pub fn url(&self) -> String {
+        let host = std::env::var("PUSH_HOST").unwrap_or_else(|_| "127.0.0.1".into());
+        format!("http://{host}:{}{}", self.server.addr().port(), push::PATH)
+    }
+
+    /// What has arrived since the last call.
+    pub fn take(&self) -> Vec<Arrived> {
+        std::mem::take(&mut self.arrived.lock().expect("not poisoned"))
+    }
+
+    /// The bodies of what has arrived since the last call.
+    pub fn take_bodies(&self) -> Vec<String> {
+        self.take().into_iter().map(|push| push.body).collect()
+    }
+
+    /// From now on this connection is unknown.
+    pub fn forget(&self, connection: &str) {
+        self.gone.lock().expect("not poisoned").insert(connection.to_owned());
+    }
+}
+
+async fn remember(arrived: Arc<Mutex<Vec<Arrived>>>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, usize::MAX).await.expect("a whole body");
+    let push = Arrived {
+        peer: parts.extensions.get::<Peer>().expect("every request has a peer").0,
+        content_type: parts
+            .headers
+            .get("content-type")
+            .map_or_else(String::new, |value| value.to_str().expect("an ASCII content type").to_owned()),
+        body: String::from_utf8(body.to_vec()).expect("a push in UTF-8"),
+    };
+    arrived.lock().expect("not poisoned").push(push);
+    next.run(Request::from_parts(parts, Body::from(body))).await
+}
+
+struct Everybody {
+    gone: Arc<Mutex<HashSet<String>>>,
+}
+
+impl Everybody {
+    fn known(&self, id: &str) -> Result<(), Undelivered> {
+        let gone = self.gone.lock().expect("not poisoned").contains(id);
+        if gone { Err(Undelivered::Unknown) } else { Ok(()) }
+    }
+}
+
+impl Connections for Everybody {
+    fn open(&self, _: &str, _: Outbox) {}
+
+    fn leave(&self, _: &str) -> bool {
+        true
+    }
+
+    fn send<'a>(&'a self, id: &'a str, _: Frame) -> BoxFuture<'a, Result<(), Undelivered>> {
+        Box::pin(async { self.known(id) })
+    }
+
+    fn close<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), Undelivered>> {
+        Box::pin(async { self.known(id) })
+    }
+}

@@ -1,0 +1,124 @@
+//! A server that does with each request, byte by byte, what its script says: for what no proper server does.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// `POST /runtime/init/ready`
+    pub line: String,
+    pub body: Vec<u8>,
+    /// The connection that it came on, counted from 1.
+    pub connection: usize,
+}
+
+/// What is done about a request, one after the other.
+#[derive(Debug, Clone)]
+pub enum Act {
+    Send(Vec<u8>),
+    /// Byte by byte, with this pause before each.
+    Trickle(Vec<u8>, Duration),
+    Wait(Duration),
+    /// The connection ends.
+    Close,
+}
+
+impl Act {
+    /// A whole answer with its length.
+    pub fn answer(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Self {
+        let body = body.as_ref();
+        let head = format!("HTTP/1.1 {status} Whatever\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
+        Self::Send([head.as_bytes(), body].concat())
+    }
+}
+
+/// A running server; its threads end with the test's process.
+pub struct Wire {
+    pub port: u16,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Wire {
+    pub fn start(script: impl FnMut(&Request) -> Vec<Act> + Send + 'static) -> Self {
+        Self::on(TcpListener::bind("127.0.0.1:0").expect("a free port"), script)
+    }
+
+    pub fn on(listener: TcpListener, script: impl FnMut(&Request) -> Vec<Act> + Send + 'static) -> Self {
+        let port = listener.local_addr().expect("an address").port();
+        let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
+        let (seen, script) = (Arc::clone(&requests), Arc::new(Mutex::new(script)));
+        thread::spawn(move || {
+            for (number, stream) in listener.incoming().enumerate() {
+                let (seen, script) = (Arc::clone(&seen), Arc::clone(&script));
+                let stream = stream.expect("a connection");
+                thread::spawn(move || {
+                    let mut stream = stream;
+                    while let Some(request) = read_request(&mut stream, number + 1) {
+                        seen.lock().expect("not poisoned").push(request.clone());
+                        let acts = (script.lock().expect("not poisoned"))(&request);
+                        if !perform(&mut stream, acts) {
+                            let _ = stream.shutdown(Shutdown::Both);
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        Self { port, requests }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/api-wire", self.port)
+    }
+
+    /// All requests so far.
+    pub fn requests(&self) -> Vec<Request> {
+        self.requests.lock().expect("not poisoned").clone()
+    }
+}
+
+fn read_request(stream: &mut TcpStream, connection: usize) -> Option<Request> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        if stream.read(&mut byte).ok()? == 0 {
+            return None;
+        }
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).expect("an ASCII head");
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().expect("a length"))
+    });
+    let mut body = vec![0; length.unwrap_or(0)];
+    stream.read_exact(&mut body).ok()?;
+    let line = head.lines().next().unwrap_or_default().trim_end_matches(" HTTP/1.1").to_owned();
+    Some(Request { line, body, connection })
+}
+
+/// Whether the connection goes on.
+fn perform(stream: &mut TcpStream, acts: Vec<Act>) -> bool {
+    for act in acts {
+        let done = match act {
+            Act::Send(bytes) => stream.write_all(&bytes),
+            Act::Trickle(bytes, pause) => bytes.iter().try_for_each(|byte| {
+                thread::sleep(pause);
+                stream.write_all(&[*byte])
+            }),
+            Act::Wait(time) => {
+                thread::sleep(time);
+                Ok(())
+            }
+            Act::Close => return false,
+        };
+        if done.is_err() {
+            return false;
+        }
+    }
+    true
+}

@@ -1,0 +1,131 @@
+//! The push address fails in its own ways; the invocation ends inside its limit with the right outcome.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::common::{Act, DATA_RECV, Function, Limits, PushAddress, Wire, error, free_port, response};
+
+const YES: &str = r#"{"errNo":0,"errMsg":"ok"}"#;
+
+fn transfer(url: &str, limit: Duration) -> Function {
+    let env = [("WS_ROLE", "transfer"), ("WS_PUSH_URL", url)];
+    Function::with_limits(Limits::new(128, limit), &env)
+}
+
+const LIMIT: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_push_that_is_refused_is_a_warning() {
+    let gateway = PushAddress::start();
+    gateway.forget("xawexasdfewezdfsdfeasdfffa==");
+    let function = transfer(&gateway.url(), LIMIT);
+    assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV);
+    let output = function.process.await_output("invocation");
+    assert!(
+        output.contains("WARN pushes asked=1 delivered=0 gone=1 failed=0 untried=0 last_trouble="),
+        "{output}"
+    );
+}
+
+#[test]
+fn a_status_that_is_not_200_is_a_warning_too() {
+    for status in [201, 302, 403, 404, 500, 503] {
+        let gateway =
+            Wire::start(move |_| vec![Act::answer(status, "Location: http://127.0.0.1:1/\r\n", "no")]);
+        let function = transfer(&gateway.url(), LIMIT);
+        assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV, "{status}");
+        function.process.await_output(&format!("status {status}"));
+        assert_eq!(gateway.requests().len(), 1, "no redirect is followed");
+    }
+}
+
+#[test]
+fn an_event_none_of_whose_pushes_reached_the_gateway_has_failed() {
+    let function = transfer(&format!("http://127.0.0.1:{}/api", free_port()), LIMIT);
+    let message = error(&function.invoke(DATA_RECV));
+    assert!(
+        message.starts_with("no push of this event reached the gateway at WS_PUSH_URL http://127.0.0.1:")
+    );
+    assert!(message.ends_with("Connection refused (os error 111)"), "{message}");
+
+    let function = transfer("http://no-such-host.invalid/api", LIMIT);
+    let message = error(&function.invoke(DATA_RECV));
+    assert!(message.contains("looking up the host name no-such-host.invalid"), "{message}");
+}
+
+#[test]
+fn a_gateway_that_hangs_ends_the_push_not_the_invocation_s_limit() {
+    let hang = Wire::start(|_| vec![Act::Wait(Duration::from_mins(1))]);
+    let function = transfer(&hang.url(), LIMIT);
+    for _ in 0..2 {
+        let (outcome, took) = function.timed(DATA_RECV);
+        let message = error(&outcome);
+        assert!(message.ends_with("no answer in time"), "{message}");
+        assert!(took > LIMIT / 2 && took < LIMIT, "{took:?}");
+    }
+}
+
+#[test]
+fn a_gateway_that_trickles_ends_inside_the_limit() {
+    let slow = Wire::start(|_| {
+        vec![Act::Trickle(format!("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{YES}").into(), LIMIT / 10)]
+    });
+    let function = transfer(&slow.url(), LIMIT);
+    let (outcome, took) = function.timed(DATA_RECV);
+    assert!(error(&outcome).ends_with("no answer in time"));
+    assert!(took < LIMIT, "{took:?}");
+}
+
+#[test]
+fn a_gateway_that_answers_with_a_gigabyte_is_read_for_64_kb_only() {
+    let (announced, unending) = (
+        "HTTP/1.1 500 No\r\nContent-Length: 1073741824\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    );
+    for head in [announced, unending] {
+        let flood = Wire::start(move |_| {
+            let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+            let mut acts = vec![Act::Send(head.into())];
+            acts.extend((0..1024).map(|_| Act::Send(chunk.clone().into())));
+            acts
+        });
+        let function = transfer(&flood.url(), LIMIT);
+        let (outcome, took) = function.timed(DATA_RECV);
+        assert_eq!(response(&outcome), DATA_RECV);
+        assert!(took < LIMIT / 2, "{took:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_none_is_delivered_all_the_same() {
+    let odd = Wire::start(|_| vec![Act::answer(200, "", "<html>fine</html>")]);
+    let function = transfer(&odd.url(), LIMIT);
+    assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV);
+    let output = function.process.output();
+    assert!(
+        output.contains("WARN a push was answered with status 200 and a body that is no answer"),
+        "{output}"
+    );
+}
+
+#[test]
+fn a_kept_connection_that_died_costs_nothing() {
+    // Each connection answers once and is gone after a while, as behind a thawing instance.
+    let gateway =
+        Wire::start(|_| vec![Act::answer(200, "", YES), Act::Wait(Duration::from_millis(50)), Act::Close]);
+    let function = transfer(&gateway.url(), LIMIT);
+    for pause in [0, 100, 700] {
+        thread::sleep(Duration::from_millis(pause));
+        assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV);
+    }
+    assert_eq!(gateway.requests().len(), 3, "none is doubled");
+    assert!(!function.process.output().contains("WARN"), "{}", function.process.output());
+}
+
+#[test]
+fn a_push_that_was_cut_in_its_answer_is_not_sent_again() {
+    let gateway = Wire::start(|_| vec![Act::Send(b"HTTP/1.1 2".to_vec()), Act::Close]);
+    let function = transfer(&gateway.url(), LIMIT);
+    error(&function.invoke(DATA_RECV));
+    assert_eq!(gateway.requests().len(), 1);
+}

@@ -1,0 +1,516 @@
+//! Rooms: three functions share one through a store, frames fan out, and who has gone is forgotten.
+//!
+//! What holds for every store stands in `every_store` and runs against each of them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use crate::common::{Act, Function, Limits, PushAddress, Redis, Wire, error, free_port, response};
+
+/// A store, and how to look at it from outside.
+enum Store {
+    Dir(tempfile::TempDir),
+    Redis(Redis),
+}
+
+impl Store {
+    fn url(&self) -> String {
+        match self {
+            Self::Dir(folder) => format!("dir:{}", folder.path().display()),
+            Self::Redis(redis) => redis.url(),
+        }
+    }
+
+    /// How many connections the room holds, expired ones included.
+    fn count(&self, room: &str) -> usize {
+        match self {
+            Self::Dir(folder) => fs::read_dir(folder.path().join(room)).map_or(0, Iterator::count),
+            Self::Redis(redis) => {
+                let answer = redis.command(&format!("ZCARD ws:connections:{room}"));
+                answer.trim().trim_start_matches(':').parse().expect("a number")
+            }
+        }
+    }
+
+    /// Makes the connection look as if it was last seen that long ago.
+    fn age(&self, room: &str, id: &str, by: Duration) {
+        let then = SystemTime::now() - by;
+        match self {
+            Self::Dir(folder) => {
+                let file = fs::File::open(folder.path().join(room).join(id)).expect("the connection's file");
+                file.set_modified(then).expect("an older time");
+            }
+            Self::Redis(redis) => {
+                let ms = then.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_millis();
+                redis.command(&format!("ZADD ws:connections:{room} XX {ms} {id}"));
+            }
+        }
+    }
+}
+
+/// Three functions of one API, and its gateway.
+struct Api {
+    gateway: PushAddress,
+    register: Function,
+    transfer: Function,
+    cleanup: Function,
+}
+
+impl Api {
+    fn start(store: &Store, more: &[(&str, &str)]) -> Self {
+        let gateway = PushAddress::start();
+        let (url, store) = (gateway.url(), store.url());
+        let function = |role| {
+            let mut env = vec![
+                ("WS_ROLE", role),
+                ("WS_PUSH_URL", url.as_str()),
+                ("WS_STORE", store.as_str()),
+                ("WS_PUSH_TO", "all"),
+                ("WS_PUSH_ENCODING", "raw"),
+            ];
+            env.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
+            env.extend_from_slice(more);
+            Function::start(&env)
+        };
+        Self {
+            register: function("register"),
+            transfer: function("transfer"),
+            cleanup: function("cleanup"),
+            gateway,
+        }
+    }
+
+    fn connect(&self, id: &str) {
+        let answer = response(&self.register.invoke(connecting(id)));
+        assert!(answer.starts_with(r#"{"errNo":0,"#), "{answer}");
+    }
+
+    fn leave(&self, id: &str) {
+        response(&self.cleanup.invoke(event("closing", id)));
+    }
+
+    /// Sends a frame; gives those that it reached.
+    fn send(&self, id: &str) -> BTreeSet<String> {
+        self.gateway.take();
+        response(&self.transfer.invoke(event("data recv", id)));
+        let bodies = self.gateway.take_bodies();
+        let reached: BTreeSet<String> = bodies.iter().map(|body| connection_of(body)).collect();
+        assert_eq!(reached.len(), bodies.len(), "nobody is pushed to twice");
+        reached
+    }
+}
+
+fn json(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn connecting(id: &str) -> String {
+    format!(
+        r#"{{"requestContext":{{}},"websocket":{{"action":"connecting","secConnectionID":{}}}}}"#,
+        json(id)
+    )
+}
+
+fn event(action: &str, id: &str) -> String {
+    let data = if action == "data recv" { r#","dataType":"text","data":"hello""# } else { "" };
+    format!(r#"{{"websocket":{{"action":"{action}","secConnectionID":{}{data}}}}}"#, json(id))
+}
+
+fn connection_of(push: &str) -> String {
+    let push: serde_json::Value = serde_json::from_str(push).expect("JSON");
+    push["websocket"]["secConnectionID"].as_str().expect("an id").to_owned()
+}
+
+fn set(ids: &[&str]) -> BTreeSet<String> {
+    ids.iter().map(|id| (*id).to_owned()).collect()
+}
+
+/// What every store does.
+fn every_store(store: &Store) {
+    connections_come_and_go(store);
+    ids_of_any_kind_are_kept_apart(store);
+    silent_connections_are_dropped(store);
+    rooms_are_apart(store);
+    those_that_are_gone_are_forgotten(store);
+    an_outage_of_the_gateway_empties_no_room(store);
+    what_a_function_closes_is_forgotten(store);
+    a_thousand_connections_are_all_reached(store);
+}
+
+fn connections_come_and_go(store: &Store) {
+    let api = Api::start(store, &[("WS_ROOM", "come-and-go")]);
+    for id in ["a==", "b==", "c=="] {
+        api.connect(id);
+        api.connect(id);
+    }
+    assert_eq!(api.send("a=="), set(&["a==", "b==", "c=="]));
+    let others = Api::start(store, &[("WS_ROOM", "come-and-go"), ("WS_PUSH_TO", "others")]);
+    assert_eq!(others.send("a=="), set(&["b==", "c=="]));
+    api.leave("b==");
+    api.leave("b==");
+    api.leave("never-seen");
+    assert_eq!(api.send("a=="), set(&["a==", "c=="]));
+    api.leave("a==");
+    api.leave("c==");
+    assert_eq!(store.count("come-and-go"), 0);
+}
+
+fn ids_of_any_kind_are_kept_apart(store: &Store) {
+    let api = Api::start(store, &[("WS_ROOM", "any.id")]);
+    let (long, longer) = ("x".repeat(200), "你".repeat(200));
+    let ids = [
+        "/",
+        "..",
+        "../..",
+        "a/b",
+        ".",
+        "",
+        " ",
+        "a b",
+        "\n",
+        "%",
+        "%2F",
+        "~",
+        "é",
+        "e\u{301}",
+        "A",
+        "a",
+        "*",
+        "\u{0}",
+        "-inf",
+        "$(id)",
+        "a\r\nFLUSHALL\r\n",
+        &long,
+        &longer,
+    ];
+    for id in ids {
+        api.connect(id);
+    }
+    assert_eq!(store.count("any.id"), ids.len());
+    assert_eq!(api.send("a"), set(&ids));
+    for id in ids {
+        api.leave(id);
+    }
+    assert_eq!(store.count("any.id"), 0);
+}
+
+fn silent_connections_are_dropped(store: &Store) {
+    let room = ("WS_ROOM", "silent");
+    let hour = Api::start(store, &[room, ("WS_STORE_TTL", "3600")]);
+    let never = Api::start(store, &[room, ("WS_STORE_TTL", "0")]);
+    for id in ["old", "renewed", "young"] {
+        hour.connect(id);
+        store.age("silent", id, Duration::from_secs(if id == "young" { 3500 } else { 3700 }));
+    }
+    assert_eq!(never.send("young"), set(&["old", "renewed", "young"]));
+    store.age("silent", "young", Duration::from_secs(3500));
+    // Whatever a transfer pushes to, a frame is a sign of life of its sender.
+    let sender = Api::start(store, &[room, ("WS_PUSH_TO", "sender")]);
+    assert_eq!(sender.send("renewed"), set(&["renewed"]));
+    assert_eq!(hour.send("young"), set(&["renewed", "young"]));
+    assert_eq!(store.count("silent"), 2);
+}
+
+fn rooms_are_apart(store: &Store) {
+    let (one, two) = (Api::start(store, &[("WS_ROOM", "one")]), Api::start(store, &[("WS_ROOM", "two")]));
+    one.connect("in-one");
+    two.connect("in-two");
+    assert_eq!(one.send("in-one"), set(&["in-one"]));
+    assert_eq!(two.send("in-two"), set(&["in-two"]));
+}
+
+fn those_that_are_gone_are_forgotten(store: &Store) {
+    let api = Api::start(store, &[("WS_ROOM", "gone")]);
+    for id in ["stays", "gone-1", "gone-2"] {
+        api.connect(id);
+    }
+    api.gateway.forget("gone-1");
+    api.gateway.forget("gone-2");
+    assert_eq!(api.send("stays").len(), 3);
+    let line = "WARN pushes asked=3 delivered=1 gone=2 failed=0 untried=0";
+    api.transfer.process.await_output(line);
+    assert_eq!(api.send("stays"), set(&["stays"]));
+
+    for status in [404, 410] {
+        api.connect("away");
+        assert_eq!(store.count("gone"), 2);
+        let gateway = Wire::start(move |request| {
+            let away = String::from_utf8_lossy(&request.body).contains("away");
+            vec![if away { Act::answer(status, "", "") } else { yes() }]
+        });
+        response(&transfer_to(&gateway, store, "gone", LIMIT).invoke(event("data recv", "stays")));
+        assert_eq!(store.count("gone"), 1, "{status}");
+    }
+}
+
+const LIMIT: Duration = Duration::from_secs(1);
+
+fn yes() -> Act {
+    Act::answer(200, "", r#"{"errNo":0,"errMsg":"ok"}"#)
+}
+
+fn transfer_to(gateway: &Wire, store: &Store, room: &str, limit: Duration) -> Function {
+    Function::with_limits(
+        Limits::new(128, limit),
+        &[
+            ("WS_ROLE", "transfer"),
+            ("WS_PUSH_URL", &gateway.url()),
+            ("WS_STORE", &store.url()),
+            ("WS_ROOM", room),
+            ("WS_PUSH_TO", "all"),
+        ],
+    )
+}
+
+fn an_outage_of_the_gateway_empties_no_room(store: &Store) {
+    let api = Api::start(store, &[("WS_ROOM", "outage")]);
+    let ids: Vec<String> = (0..40).map(|n| format!("id-{n}")).collect();
+    for id in &ids {
+        api.connect(id);
+    }
+    for status in [403, 500, 502, 503] {
+        let gateway = Wire::start(move |_| vec![Act::answer(status, "", "<html>sorry</html>")]);
+        let transfer = transfer_to(&gateway, store, "outage", LIMIT);
+        response(&transfer.invoke(event("data recv", "id-0")));
+        transfer.process.await_output("pushes asked=40 delivered=0 gone=0 failed=40 untried=0");
+        assert_eq!(store.count("outage"), 40);
+    }
+    let busy = Wire::start(|_| vec![Act::answer(429, "", "")]);
+    let (outcome, took) = transfer_to(&busy, store, "outage", LIMIT).timed(event("data recv", "id-0"));
+    response(&outcome);
+    assert!(took < LIMIT, "{took:?}");
+    assert_eq!(store.count("outage"), 40);
+
+    let hang = Wire::start(|_| vec![Act::Wait(Duration::from_mins(1))]);
+    let transfer = transfer_to(&hang, store, "outage", LIMIT);
+    let (outcome, took) = transfer.timed(event("data recv", "id-0"));
+    assert!(error(&outcome).starts_with("no push of this event reached the gateway"));
+    assert!(took < LIMIT, "{took:?}");
+    transfer.process.await_output("pushes asked=40 delivered=0 gone=0 failed=32 untried=8");
+    assert_eq!(store.count("outage"), 40);
+
+    // Too many requests at first: none is lost, all come again in time.
+    let mut refusals = 60;
+    let patient = Wire::start(move |_| {
+        refusals -= i32::from(refusals > 0);
+        vec![if refusals > 0 { Act::answer(429, "", "") } else { yes() }]
+    });
+    let transfer = transfer_to(&patient, store, "outage", Duration::from_secs(5));
+    response(&transfer.invoke(event("data recv", "id-0")));
+    transfer.process.await_output("INFO pushes asked=40 delivered=40 gone=0 failed=0 untried=0");
+}
+
+fn what_a_function_closes_is_forgotten(store: &Store) {
+    let api = Api::start(store, &[("WS_ROOM", "closed"), ("WS_CLOSE", "victim-1,victim-2,stranger")]);
+    for id in ["leaver", "victim-1", "victim-2", "stays"] {
+        api.connect(id);
+    }
+    api.gateway.forget("stranger");
+    api.leave("leaver");
+    assert_eq!(api.gateway.take().len(), 3);
+    assert_eq!(store.count("closed"), 1);
+}
+
+fn a_thousand_connections_are_all_reached(store: &Store) {
+    let api = Api::start(store, &[("WS_ROOM", "thousand"), ("RUST_LOG", "warn")]);
+    let ids: Vec<String> = (0..1000).map(|n| format!("connection/{n}==")).collect();
+    for id in &ids {
+        api.connect(id);
+    }
+    assert_eq!(api.send(&ids[0]).len(), 1000);
+}
+
+#[test]
+fn the_directory() {
+    every_store(&Store::Dir(tempfile::tempdir().expect("a folder")));
+}
+
+#[test]
+fn redis() {
+    every_store(&Store::Redis(Redis::start(&[])));
+}
+
+#[test]
+fn a_directory_that_vanishes_is_told_of_and_recovers() {
+    let base = tempfile::tempdir().expect("a folder");
+    let path = base.path().join("mount");
+    let store = format!("dir:{}", path.display());
+    let env = |role| [("WS_ROLE", role), ("WS_STORE", store.as_str())];
+    let (register, cleanup) = (Function::start(&env("register")), Function::start(&env("cleanup")));
+    let answer = response(&register.invoke(connecting("a")));
+    assert!(
+        answer.starts_with(r#"{"errNo":104,"errMsg":"recording a connection in the store's folder "#),
+        "{answer}"
+    );
+    assert!(answer.contains("No such file or directory"), "{answer}");
+    fs::create_dir(&path).expect("mounted");
+    assert!(response(&register.invoke(connecting("a"))).starts_with(r#"{"errNo":0,"#));
+    response(&cleanup.invoke(event("closing", "a")));
+    fs::remove_dir_all(&path).expect("unmounted");
+    assert!(response(&register.invoke(connecting("a"))).starts_with(r#"{"errNo":104,"#));
+}
+
+#[test]
+fn a_stray_file_is_ignored_with_one_warning() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::Dir(folder);
+    let api = Api::start(&store, &[("WS_ROOM", "strays")]);
+    api.connect("a");
+    let Store::Dir(folder) = &store else { unreachable!() };
+    let room = folder.path().join("strays");
+    for name in ["README.txt", "%2f", "~0123", "a b"] {
+        fs::write(room.join(name), "stray").expect("a stray file");
+    }
+    fs::create_dir(room.join("folder")).expect("a stray folder");
+    for _ in 0..3 {
+        assert_eq!(api.send("a"), set(&["a"]));
+    }
+    let output = api.transfer.process.await_output("folder is no connection");
+    assert_eq!(output.matches("is no connection of this room and is ignored").count(), 5, "{output}");
+}
+
+#[test]
+fn redis_is_kept_connected_and_survives_restarts() {
+    let mut redis = Redis::start(&[]);
+    let store = redis.url();
+    let gateway = PushAddress::start();
+    let (url, room) = (gateway.url(), ("WS_ROOM", "restart"));
+    let env = |role| {
+        [
+            ("WS_ROLE", role),
+            ("WS_STORE", store.as_str()),
+            room,
+            ("WS_PUSH_URL", url.as_str()),
+            ("WS_PUSH_TO", "all"),
+        ]
+    };
+    let functions = ["register", "transfer", "cleanup"].map(|role| Function::start(&env(role)));
+    let [register, transfer, cleanup] = &functions;
+    response(&register.invoke(connecting("a")));
+    response(&register.invoke(connecting("b")));
+    response(&transfer.invoke(event("data recv", "a")));
+    response(&cleanup.invoke(event("closing", "nobody")));
+    redis.stop();
+    let answer = response(&register.invoke(connecting("c")));
+    assert!(answer.starts_with(r#"{"errNo":104,"errMsg":"the store redis://127.0.0.1:"#), "{answer}");
+    assert!(answer.contains("cannot be reached"), "{answer}");
+    for (function, action) in [(transfer, "data recv"), (cleanup, "closing")] {
+        let message = error(&function.invoke(event(action, "a")));
+        assert!(message.contains("cannot be reached"), "{message}");
+    }
+    redis.start_again();
+    assert!(response(&register.invoke(connecting("c"))).starts_with(r#"{"errNo":0,"#));
+    gateway.take();
+    response(&transfer.invoke(event("data recv", "a")));
+    assert_eq!(gateway.take().len(), 3, "no member was lost");
+    response(&cleanup.invoke(event("closing", "a")));
+    // And once more, between two events: the kept connections are dead, and nobody notices.
+    redis.stop();
+    redis.start_again();
+    gateway.take();
+    response(&transfer.invoke(event("data recv", "b")));
+    assert_eq!(gateway.take().len(), 2);
+}
+
+#[test]
+fn redis_keeps_one_connection() {
+    let redis = Redis::start(&[]);
+    let register = Function::start(&[("WS_ROLE", "register"), ("WS_STORE", &redis.url())]);
+    for n in 0..20 {
+        response(&register.invoke(connecting(&n.to_string())));
+    }
+    let info = redis.command("INFO stats");
+    let received = info.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+    // Its own, one of the harness when it started, and this one.
+    assert_eq!(received, Some("3"), "{info}");
+}
+
+#[test]
+fn what_redis_refuses_becomes_a_sentence() {
+    let refusal = |redis: &Redis, url: &str| {
+        let _ = redis;
+        let register = Function::start(&[("WS_ROLE", "register"), ("WS_STORE", url)]);
+        let answer: serde_json::Value =
+            serde_json::from_str(&response(&register.invoke(connecting("a")))).expect("JSON");
+        assert_eq!(answer["errNo"], 104, "{answer}");
+        answer["errMsg"].as_str().expect("a message").to_owned()
+    };
+    let locked = Redis::start(&["--requirepass", "sesame"]);
+    let at = format!("127.0.0.1:{}", locked.port);
+    assert!(
+        refusal(&locked, &format!("redis://{at}"))
+            .ends_with("asks for a password: put user:password@ before its host in WS_STORE")
+    );
+    let wrong = refusal(&locked, &format!("redis://:wrong@{at}"));
+    assert!(
+        wrong.contains("refuses the user or password of WS_STORE") && !wrong.contains("wrong@"),
+        "{wrong}"
+    );
+    let open = Function::start(&[("WS_ROLE", "register"), ("WS_STORE", &format!("redis://:sesame@{at}/1"))]);
+    assert!(response(&open.invoke(connecting("a"))).starts_with(r#"{"errNo":0,"#));
+
+    let redis = Redis::start(&[]);
+    redis.command("SET ws:connections:default something");
+    let message = refusal(&redis, &redis.url());
+    assert!(message.contains("something else than a sorted set at ws:connections:default"), "{message}");
+    redis.command("DEL ws:connections:default");
+    redis.command("CONFIG SET maxmemory 1");
+    assert!(refusal(&redis, &redis.url()).contains("is out of memory"));
+    redis.command("CONFIG SET maxmemory 0");
+    redis.command(&format!("REPLICAOF 127.0.0.1 {}", free_port()));
+    assert!(refusal(&redis, &redis.url()).contains("is a read-only replica"));
+}
+
+#[test]
+fn a_replica_lists_and_the_function_recovers_when_it_is_promoted() {
+    let redis = Redis::start(&[]);
+    let store = Store::Redis(redis);
+    let api = Api::start(&store, &[]);
+    api.connect("a");
+    let Store::Redis(redis) = &store else { unreachable!() };
+    redis.command("CONFIG SET replica-serve-stale-data yes");
+    redis.command(&format!("REPLICAOF 127.0.0.1 {}", free_port()));
+    assert_eq!(api.send("a"), set(&["a"]));
+    api.transfer.process.await_output("WARN connection \"a\" was not renewed: the store redis://127.0.0.1:");
+    redis.command("REPLICAOF NO ONE");
+    api.connect("b");
+    assert_eq!(api.send("a"), set(&["a", "b"]));
+}
+
+#[test]
+fn a_store_that_hangs_is_given_up_in_time() {
+    let hang = Wire::start(|_| vec![Act::Wait(Duration::from_mins(1))]);
+    let store = format!("redis://127.0.0.1:{}", hang.port);
+    let env = [("WS_ROLE", "register"), ("WS_STORE", store.as_str())];
+    let register = Function::with_limits(Limits::new(128, LIMIT), &env);
+    let (outcome, took) = register.timed(connecting("a"));
+    let answer = response(&outcome);
+    assert!(answer.starts_with(r#"{"errNo":104,"#) && answer.contains("did not answer in time"), "{answer}");
+    assert!(took < LIMIT, "{took:?}");
+}
+
+#[test]
+fn many_functions_at_once_lose_nobody() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for store in [Store::Dir(folder), Store::Redis(Redis::start(&[]))] {
+        let url = store.url();
+        let env = |role| [("WS_ROLE", role), ("WS_STORE", url.as_str()), ("WS_ROOM", "crowd")];
+        let pairs: Vec<_> =
+            (0..4).map(|_| (Function::start(&env("register")), Function::start(&env("cleanup")))).collect();
+        thread::scope(|scope| {
+            for (number, (register, cleanup)) in pairs.iter().enumerate() {
+                scope.spawn(move || {
+                    for n in 0..50 {
+                        response(&register.invoke(connecting(&format!("stays-{number}-{n}"))));
+                        response(&register.invoke(connecting("shared")));
+                        response(&cleanup.invoke(event("closing", "shared")));
+                    }
+                });
+            }
+        });
+        response(&pairs[0].1.invoke(event("closing", "shared")));
+        assert_eq!(store.count("crowd"), 200);
+    }
+}

@@ -1,0 +1,288 @@
+//! The runtime API fails in its own ways; no event is carried out twice, none by half, and no outcome is lost.
+
+use std::net::TcpListener;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::common::{
+    Act, CLOSING, DATA_RECV, Function, HeaderCase, Limits, Process, Wire, free_port, response,
+};
+
+const CLEANUP: &[(&str, &str)] = &[("WS_ROLE", "cleanup")];
+const HEADERS: &str = "Request_Id: r1\r\ntime_limit_in_ms: 3000\r\nmemory_limit_in_mb: 128\r\n";
+
+fn is_next(line: &str) -> bool {
+    line == "GET /runtime/invocation/next"
+}
+
+fn is_outcome(line: &str) -> bool {
+    matches!(line, "POST /runtime/invocation/response" | "POST /runtime/invocation/error")
+}
+
+fn ok() -> Act {
+    Act::answer(200, "", "{}")
+}
+
+/// Nothing more happens on this connection.
+fn silence() -> Vec<Act> {
+    vec![Act::Wait(Duration::from_mins(1))]
+}
+
+fn event(headers: &str) -> Act {
+    Act::answer(200, headers, CLOSING)
+}
+
+/// The outcomes that were posted, once there are so many.
+fn outcomes(api: &Wire, process: &Process, count: usize) -> Vec<String> {
+    let since = Instant::now();
+    loop {
+        let requests = api.requests();
+        let posted: Vec<_> = requests.iter().filter(|request| is_outcome(&request.line)).collect();
+        if posted.len() >= count {
+            return posted
+                .iter()
+                .map(|request| String::from_utf8_lossy(&request.body).into_owned())
+                .collect();
+        }
+        assert!(since.elapsed() < Duration::from_secs(10), "{posted:?}\n{}", process.output());
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn ready_is_one_space_and_comes_once() {
+    let api = Wire::start(|request| if is_next(&request.line) { silence() } else { vec![ok()] });
+    let process = Process::for_api(api.port, CLEANUP);
+    while api.requests().len() < 2 {
+        thread::sleep(Duration::from_millis(2));
+    }
+    let requests = api.requests();
+    assert_eq!(
+        (requests[0].line.as_str(), requests[0].body.as_slice()),
+        ("POST /runtime/init/ready", &b" "[..])
+    );
+    assert!(is_next(&requests[1].line));
+    assert_eq!(requests[1].connection, 1, "one connection for all calls");
+    drop(process);
+}
+
+#[test]
+fn header_names_come_in_any_letter_case() {
+    for case in [HeaderCase::Lower, HeaderCase::Title] {
+        let function = Function::with_limits(Limits { header_case: case, ..Limits::default() }, CLEANUP);
+        assert_eq!(response(&function.invoke(CLOSING)), CLOSING);
+        assert!(!function.process.await_output("request_id=request-1").contains("WARN"));
+    }
+    let api = Wire::start(move |request| match request.line.as_str() {
+        line if is_next(line) => {
+            vec![event("REQUEST_ID: loud\r\nTIME_LIMIT_IN_MS: 3000\r\nMEMORY_LIMIT_IN_MB: 128\r\n")]
+        }
+        _ => vec![ok()],
+    });
+    let process = Process::for_api(api.port, CLEANUP);
+    assert!(!process.await_output("request_id=loud").contains("WARN the runtime API"));
+}
+
+#[test]
+fn missing_limit_headers_are_tolerated_with_a_warning() {
+    let limits =
+        Limits { memory_limit_in_mb: None, time_limit_in_ms: None, request_id: false, ..Limits::default() };
+    let function = Function::with_limits(limits, CLEANUP);
+    assert_eq!(response(&function.invoke(CLOSING)), CLOSING);
+    let output = function.process.await_output("invocation");
+    for part in [
+        "WARN the runtime API sent no request_id",
+        "WARN the runtime API's header time_limit_in_ms is absent",
+        "WARN the runtime API's header memory_limit_in_mb is absent",
+    ] {
+        assert!(output.contains(part), "{part} in {output}");
+    }
+}
+
+#[test]
+fn absurd_limit_headers_are_tolerated_too() {
+    let api = Wire::start(|request| match request.line.as_str() {
+        line if is_next(line) => {
+            vec![event(
+                "request_id: r\r\ntime_limit_in_ms: 18446744073709551615\r\nmemory_limit_in_mb: much\r\n",
+            )]
+        }
+        _ => vec![ok()],
+    });
+    let process = Process::for_api(api.port, CLEANUP);
+    assert_eq!(outcomes(&api, &process, 2)[0], CLOSING);
+    process.await_output("header memory_limit_in_mb is \"much\", no number");
+}
+
+#[test]
+fn a_runtime_api_that_comes_late_is_waited_for() {
+    let port = free_port();
+    let process = Process::for_api(port, CLEANUP);
+    process.await_output("ready failed");
+    thread::sleep(Duration::from_secs(2));
+    let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port is still free");
+    let api = Wire::on(listener, |request| match request.line.as_str() {
+        line if is_next(line) => vec![event(HEADERS)],
+        _ => vec![ok()],
+    });
+    assert_eq!(outcomes(&api, &process, 1)[0], CLOSING);
+}
+
+#[test]
+fn a_runtime_api_that_is_gone_ends_the_process_after_thirty_seconds() {
+    let since = Instant::now();
+    let process = Process::for_api(free_port(), CLEANUP);
+    let (status, output) = process.wait(Duration::from_secs(40));
+    assert_eq!(status.code(), Some(1), "{output}");
+    assert!(since.elapsed() >= Duration::from_secs(30), "{:?}", since.elapsed());
+    let last = output.lines().last().expect("a line");
+    assert!(
+        last.starts_with(
+            "ERROR giving up: the runtime API's ready has failed for 30 s, the last time with: "
+        )
+    );
+    assert!(last.ends_with("Connection refused (os error 111)"), "{last}");
+    assert!(output.lines().count() < 50, "back-off, not a flood:\n{output}");
+}
+
+#[test]
+fn an_outcome_whose_answer_is_cut_is_sent_again_and_the_event_not_carried_out_again() {
+    let gateway = Wire::start(|_| vec![Act::answer(200, "", r#"{"errNo":0,"errMsg":"ok"}"#)]);
+    let (mut offered, mut cuts) = (false, 0);
+    let api = Wire::start(move |request| match request.line.as_str() {
+        line if is_next(line) && !offered => {
+            offered = true;
+            vec![Act::answer(200, HEADERS, DATA_RECV)]
+        }
+        line if is_next(line) => silence(),
+        line if is_outcome(line) && cuts < 5 => {
+            cuts += 1;
+            vec![Act::Close]
+        }
+        _ => vec![ok()],
+    });
+    let env = [("WS_ROLE", "transfer"), ("WS_PUSH_URL", &gateway.url())];
+    let process = Process::for_api(api.port, &env);
+    let posted = outcomes(&api, &process, 6);
+    assert!(posted.iter().all(|outcome| outcome == DATA_RECV));
+    thread::sleep(Duration::from_millis(100));
+    assert_eq!(gateway.requests().len(), 1, "one push");
+    process.await_output("WARN outcome request_id=r1 not accepted, sending it again in 10ms");
+}
+
+#[test]
+fn an_event_offered_again_is_answered_with_its_kept_outcome() {
+    let gateway = Wire::start(|_| vec![Act::answer(200, "", r#"{"errNo":0,"errMsg":"ok"}"#)]);
+    let mut offers = 0;
+    let api = Wire::start(move |request| match request.line.as_str() {
+        line if is_next(line) => {
+            offers += 1;
+            match offers {
+                1..=3 => vec![Act::answer(200, "request_id: r1\r\ntime_limit_in_ms: 1000\r\n", DATA_RECV)],
+                4 => vec![Act::answer(200, "request_id: r2\r\ntime_limit_in_ms: 1000\r\n", DATA_RECV)],
+                _ => silence(),
+            }
+        }
+        // The first offer's outcome never gets through.
+        line if is_outcome(line) && offers == 1 => vec![Act::answer(503, "", "busy")],
+        _ => vec![ok()],
+    });
+    let env = [("WS_ROLE", "transfer"), ("WS_PUSH_URL", &gateway.url())];
+    let process = Process::for_api(api.port, &env);
+    process.await_output("request_id=r2 role");
+    let output = process.output();
+    assert!(output.contains("ERROR outcome request_id=r1 not delivered before its time limit"), "{output}");
+    assert!(output.contains("WARN event request_id=r1 offered again: its outcome is sent again"), "{output}");
+    assert_eq!(gateway.requests().len(), 2, "one push for each of two events");
+}
+
+#[test]
+fn an_outcome_that_is_refused_is_not_sent_again() {
+    let mut offers = 0;
+    let api = Wire::start(move |request| match request.line.as_str() {
+        line if is_next(line) => {
+            offers += 1;
+            if offers == 1 { vec![event(HEADERS)] } else { silence() }
+        }
+        line if is_outcome(line) => vec![Act::answer(403, "", "already decided")],
+        _ => vec![ok()],
+    });
+    let process = Process::for_api(api.port, CLEANUP);
+    let line = "ERROR outcome request_id=r1 refused by the runtime API: status 403: \"already decided\"";
+    process.await_output(line);
+    thread::sleep(Duration::from_millis(100));
+    assert_eq!(outcomes(&api, &process, 1).len(), 1);
+}
+
+#[test]
+fn next_that_fails_is_polled_again_and_half_an_event_is_not_carried_out() {
+    let mut polls = 0;
+    let head = |length: usize| format!("HTTP/1.1 200 OK\r\n{HEADERS}Content-Length: {length}\r\n\r\n");
+    let api = Wire::start(move |request| {
+        if !is_next(&request.line) {
+            return vec![ok()];
+        }
+        polls += 1;
+        match polls {
+            1 => vec![Act::Close],
+            2 => vec![Act::answer(500, "", "internal error")],
+            3 => vec![Act::answer(502, "Content-Type: text/html\r\n", "<html>Bad gateway</html>")],
+            4 => vec![
+                Act::Send([head(CLOSING.len()).as_bytes(), &CLOSING.as_bytes()[..20]].concat()),
+                Act::Close,
+            ],
+            5 => vec![Act::Send(b"HTTP/1.1 200 OK\r\nReque".to_vec()), Act::Close],
+            6 => vec![Act::Send(b"\x00\xff nonsense \r\n\r\n".to_vec()), Act::Close],
+            7 => vec![
+                Act::Send(
+                    format!("HTTP/1.1 200 OK\r\n{HEADERS}Transfer-Encoding: chunked\r\n\r\n5\r\n{{\"web")
+                        .into(),
+                ),
+                Act::Close,
+            ],
+            8 => vec![event(HEADERS)],
+            _ => silence(),
+        }
+    });
+    let process = Process::for_api(api.port, CLEANUP);
+    assert_eq!(outcomes(&api, &process, 1), [CLOSING]);
+    let output = process.await_output("invocation request_id");
+    assert_eq!(output.matches("invocation request_id").count(), 1, "{output}");
+    assert!(
+        output.contains("next failed, trying again in 40ms: status 502: \"<html>Bad gateway</html>\""),
+        "{output}"
+    );
+}
+
+#[test]
+fn any_framing_that_http_allows_makes_no_difference() {
+    let chunked = {
+        let head = format!("HTTP/1.1 200 OK\r\n{HEADERS}Transfer-Encoding: chunked\r\n\r\n");
+        let chunk = |bytes: &[u8]| format!("{:x}\r\n{}\r\n", bytes.len(), String::from_utf8_lossy(bytes));
+        let chunks: Vec<String> = CLOSING.as_bytes().chunks(7).map(chunk).collect();
+        head + &chunks.concat() + "0\r\n\r\n"
+    };
+    let plain = format!("HTTP/1.1 200 OK\r\n{HEADERS}Content-Length: {}\r\n\r\n{CLOSING}", CLOSING.len());
+    let closing = format!(
+        "HTTP/1.1 200 OK\r\nConnection: close\r\n{HEADERS}Content-Length: {}\r\n\r\n{CLOSING}",
+        CLOSING.len()
+    );
+    let until_closed = format!("HTTP/1.0 200 OK\r\n{HEADERS}\r\n{CLOSING}");
+    let pause = Duration::from_micros(300);
+    let split = plain.split_at(30);
+    let ways = vec![
+        vec![Act::Send(chunked.clone().into())],
+        vec![Act::Trickle(chunked.into(), pause)],
+        vec![Act::Trickle(plain.clone().into(), pause)],
+        vec![Act::Send(split.0.into()), Act::Wait(Duration::from_millis(50)), Act::Send(split.1.into())],
+        vec![Act::Send(closing.into()), Act::Close],
+        vec![Act::Send(until_closed.into()), Act::Close],
+    ];
+    let (count, mut polls) = (ways.len(), ways.into_iter());
+    let api = Wire::start(move |request| {
+        if is_next(&request.line) { polls.next().unwrap_or_else(silence) } else { vec![ok(), Act::Close] }
+    });
+    // Every offer has the same id, and each but the first is answered with the kept outcome.
+    let process = Process::for_api(api.port, CLEANUP);
+    assert_eq!(outcomes(&api, &process, count), vec![CLOSING; count]);
+}
