@@ -7,27 +7,45 @@ TARGET   ?= x86_64-unknown-linux-gnu
 FEATURES ?=
 
 # Static on a stock toolchain: SCF runs the file on a system with an older C library than any build machine's.
-export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS = -C target-feature=+crt-static -C relocation-model=static
+# For the packaged file alone: with these, cargo could not build the procedural macros of a build for the host.
+STATIC := CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS='-C target-feature=+crt-static -C relocation-model=static'
 
 PACKAGED := target/package/bootstrap
 
+GATEWAY  := target/release/gateway
+LISTEN   ?= 127.0.0.1:9000
+ARGS     ?=
+
 .DEFAULT_GOAL := build
-.PHONY: help build package test lint clean
+.PHONY: help build gateway package run smoke test test-browser lint clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 build: ## the static binary at target/package/bootstrap (TARGET=x86_64-unknown-linux-musl, FEATURES=tls)
-	cargo build --release --locked --target $(TARGET) --bin bootstrap --features "$(FEATURES)"
+	$(STATIC) cargo build --profile packaged --locked --target $(TARGET) --bin bootstrap --features "$(FEATURES)"
 	mkdir -p $(dir $(PACKAGED))
-	install -m 755 target/$(TARGET)/release/bootstrap $(PACKAGED)
+	install -m 755 target/$(TARGET)/packaged/bootstrap $(PACKAGED)
+
+gateway:
+	cargo build --release --locked -p scf-websocket-gateway --bin gateway
 
 package: build ## bootstrap.zip, the file to upload
 	scripts/package.sh $(PACKAGED) bootstrap.zip
 
+run: build gateway ## a whole WebSocket API on this machine (LISTEN=host:port, ARGS="gateway options")
+	scripts/run.sh $(GATEWAY) --bootstrap $(PACKAGED) --listen $(LISTEN) $(ARGS)
+
+smoke: package ## drive the packaged zip with real WebSocket clients, and print what was seen
+	scripts/smoke.sh bootstrap.zip
+
 test: ## all tests but the browser's
-	scripts/need.sh python3
+	scripts/need.sh python3 redis-server
 	cargo test --workspace --locked
+
+test-browser: build ## drive the page in headless Chromium; makes docs/page.png
+	scripts/need.sh chromium chromedriver:chromium-driver
+	BOOTSTRAP=$(CURDIR)/$(PACKAGED) cargo test --locked -p scf-websocket-gateway --test browser
 
 lint: ## format and clippy, warnings being errors
 	cargo fmt --all --check

@@ -1,0 +1,11 @@
+#!/bin/sh
+# Unzips a package and drives what is in it, behind the gateway, with real WebSocket clients: smoke.sh ZIP
+set -eu
+
+zip=$1
+"$(dirname "$0")/need.sh" unzip
+
+unpacked=$(mktemp -d)
+trap 'rm -rf "$unpacked"' EXIT
+unzip -q "$zip" -d "$unpacked"
+BOOTSTRAP=$unpacked/bootstrap cargo test -q --locked -p scf-websocket-gateway --test smoke
