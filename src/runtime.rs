@@ -1,12 +1,14 @@
 //! The loop between SCF and a handler: ready, next, handle, answer, and again.
 //!
 //! [`run`] is the whole of it. `api` speaks to the runtime API, `invocation` carries one event from its
-//! offer to its delivered outcome, `stop` ends the process on a signal without losing an event.
+//! offer to its delivered outcome, `watchdog` ends the process when a handler is stuck, `stop` ends it on a
+//! signal without losing an event.
 //! The contract is that of SCF's custom runtimes.
 
 mod api;
 mod invocation;
 mod stop;
+mod watchdog;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -17,8 +19,9 @@ use std::time::{Duration, Instant};
 use log::{debug, error, warn};
 
 use self::api::{Fault, RuntimeApi};
-use self::invocation::{Decided, Offered};
+use self::invocation::{Decided, Delivered, Offered};
 use self::stop::Gate;
+use self::watchdog::Watchdog;
 use crate::config::Config;
 use crate::handler::Handler;
 
@@ -38,8 +41,13 @@ pub enum RunError {
         /// Its last failure.
         reason: String,
     },
-    /// The process cannot listen for signals.
-    Signals(std::io::Error),
+    /// A thread that the loop needs cannot be started.
+    Thread {
+        /// What it does.
+        name: &'static str,
+        /// Why not.
+        reason: std::io::Error,
+    },
 }
 
 impl fmt::Display for RunError {
@@ -50,7 +58,7 @@ impl fmt::Display for RunError {
                 "giving up: the runtime API's {call} has failed for {} s, the last time with: {reason}",
                 PATIENCE.as_secs()
             ),
-            Self::Signals(e) => write!(f, "cannot listen for SIGTERM and SIGINT: {e}"),
+            Self::Thread { name, reason } => write!(f, "cannot start the thread for {name}: {reason}"),
         }
     }
 }
@@ -60,55 +68,58 @@ impl std::error::Error for RunError {}
 /// Serves events with the handler until SIGTERM or SIGINT, or until the runtime API is gone.
 ///
 /// A signal ends the process with status 0: an idle one at once, one in the middle of an invocation after its
-/// outcome is delivered. So whoever gets an answer from this function gets the reason of a failure.
+/// outcome is delivered. A handler that is stuck ends it with status 1, after SCF was told. So whoever gets an
+/// answer from this function gets the reason of a failure.
 pub fn run(config: &Config, handler: &mut dyn Handler) -> Result<Infallible, RunError> {
     let gate = Arc::new(Gate::default());
-    stop::listen(Arc::clone(&gate)).map_err(RunError::Signals)?;
+    stop::listen(Arc::clone(&gate)).map_err(|reason| RunError::Thread { name: "signals", reason })?;
     let api = RuntimeApi::new(&config.runtime_api, Arc::clone(&gate));
 
     persist("ready", || api.ready())?;
     debug!("ready");
-    let mut last: Option<Decided> = None;
+    let base = config.runtime_api.clone();
+    let watchdog = Watchdog::start(move |message| api::fail_in_passing(&base, message))
+        .map_err(|reason| RunError::Thread { name: "the watchdog", reason })?;
+    let mut last: Option<Delivered> = None;
     loop {
         let offered = persist("next", || {
             gate.poll();
             api.next().inspect_err(|_| gate.idle())
         })?;
-        let decided = decide(offered, last.take(), config, handler);
-        deliver(&api, &decided);
-        last = Some(decided);
+        let decided = match again(last.take(), offered) {
+            Ok(decided) => decided,
+            Err(new) => new.begin(&watchdog).decide(handler, config.integration_response),
+        };
+        last = Some(deliver(&api, decided));
         gate.idle();
     }
 }
 
 /// An event that is offered again is not carried out again: its outcome stands.
-fn decide(offered: Offered, last: Option<Decided>, config: &Config, handler: &mut dyn Handler) -> Decided {
-    match last {
-        Some(decided) if decided.is_of(&offered) => {
-            warn!("event request_id={} offered again: its outcome is sent again", offered.request_id());
-            decided.offered_again(&offered)
-        }
-        _ => offered.run(handler, config.integration_response),
-    }
+fn again(last: Option<Delivered>, offered: Offered) -> Result<Decided, Offered> {
+    let Some(last) = last else { return Err(offered) };
+    let decided = last.offered_again(offered)?;
+    warn!("event request_id={} offered again: its outcome is sent again", decided.request_id());
+    Ok(decided)
 }
 
 /// Sends the outcome until it is accepted or its time is up. The first one accepted is final, so sending it
 /// again can do no harm.
-fn deliver(api: &RuntimeApi, decided: &Decided) {
+fn deliver(api: &RuntimeApi, decided: Decided) -> Delivered {
     let mut pause = FIRST_PAUSE;
     loop {
-        let fault = match api.outcome(decided) {
-            Ok(()) => return,
+        let fault = match api.outcome(&decided) {
+            Ok(()) => return decided.delivered(),
             Err(fault) => fault,
         };
         let id = decided.request_id();
         if !fault.may_pass() {
             error!("outcome request_id={id} refused by the runtime API: {fault}");
-            return;
+            return decided.delivered();
         }
         if Instant::now() + pause >= decided.latest() {
             error!("outcome request_id={id} not delivered before its time limit: {fault}");
-            return;
+            return decided.delivered();
         }
         warn!("outcome request_id={id} not accepted, sending it again in {pause:?}: {fault}");
         thread::sleep(pause);

@@ -111,7 +111,7 @@ fn absurd_limit_headers_are_tolerated_too() {
     });
     let process = Process::for_api(api.port, CLEANUP);
     assert_eq!(outcomes(&api, &process, 2)[0], CLOSING);
-    process.await_output("header memory_limit_in_mb is \"much\", no number");
+    process.await_output("header memory_limit_in_mb is \"much\", not a number above 0");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! The client of the runtime API: `ready`, `next`, and the outcome by `response` or `error`.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use log::warn;
+use ureq::http::uri::PathAndQuery;
 use ureq::http::{HeaderMap, Uri};
 
 use super::invocation::{Decided, Offered, Outcome};
@@ -20,6 +22,12 @@ const DEFAULT_TIME_LIMIT: Duration = Duration::from_secs(3);
 
 /// No function may run longer; a header that says so is not to be reckoned with.
 const LONGEST_TIME_LIMIT: Duration = Duration::from_hours(24);
+
+/// The last word of a process that ends has this long to be taken.
+const LAST_WORD: Duration = Duration::from_millis(500);
+
+const ERROR: &str = "/runtime/invocation/error";
+const TEXT: &str = "text/plain; charset=utf-8";
 
 /// As much of a refusal as fits a line of the log.
 const MAX_REFUSAL_BYTES: usize = 512;
@@ -68,17 +76,12 @@ impl From<NoAnswer> for Fault {
 impl RuntimeApi {
     /// `base` is `http://host:port/`.
     pub(super) fn new(base: &Uri, gate: Arc<Gate>) -> Self {
-        let path = |path: &'static str| {
-            let mut parts = base.clone().into_parts();
-            parts.path_and_query = Some(ureq::http::uri::PathAndQuery::from_static(path));
-            Uri::from_parts(parts).unwrap_or_else(|_| base.clone())
-        };
         Self {
             client: Client::new(Some(gate)),
-            ready: path("/runtime/init/ready"),
-            next: path("/runtime/invocation/next"),
-            response: path("/runtime/invocation/response"),
-            error: path("/runtime/invocation/error"),
+            ready: path(base, "/runtime/init/ready"),
+            next: path(base, "/runtime/invocation/next"),
+            response: path(base, "/runtime/invocation/response"),
+            error: path(base, ERROR),
         }
     }
 
@@ -118,11 +121,22 @@ impl RuntimeApi {
         let latest = Some(decided.latest());
         accepted(match decided.outcome() {
             Outcome::Response(body) => self.client.post(&self.response, "application/json", body, latest)?,
-            Outcome::Error(message) => {
-                self.client.post(&self.error, "text/plain; charset=utf-8", message.as_bytes(), latest)?
-            }
+            Outcome::Error(message) => self.client.post(&self.error, TEXT, message.as_bytes(), latest)?,
         })
     }
+}
+
+/// Reports the running invocation's failure over a connection of its own, once: for when the loop cannot.
+pub(super) fn fail_in_passing(base: &Uri, message: &str) -> Result<(), Fault> {
+    let client = Client::new(None);
+    let deadline = Instant::now() + LAST_WORD;
+    accepted(client.post(&path(base, ERROR), TEXT, message.as_bytes(), Some(deadline))?)
+}
+
+fn path(base: &Uri, path: &'static str) -> Uri {
+    let mut parts = base.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::from_static(path));
+    Uri::from_parts(parts).unwrap_or_else(|_| base.clone())
 }
 
 fn accepted(reply: Reply) -> Result<(), Fault> {
@@ -148,12 +162,12 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 
 fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
     let value = text(headers, name);
-    let number = value.and_then(|value| value.trim().parse().ok());
+    let number = value.and_then(|value| value.trim().parse::<NonZeroU64>().ok());
     if number.is_none() {
         warn!(
             "the runtime API's header {name} is {}",
-            value.map_or("absent".into(), |v| format!("{v:?}, no number"))
+            value.map_or("absent".into(), |v| format!("{v:?}, not a number above 0"))
         );
     }
-    number
+    number.map(NonZeroU64::get)
 }

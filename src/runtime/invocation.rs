@@ -1,7 +1,8 @@
-//! One invocation, from its offer to its outcome: the states are types, and each is consumed by the next.
+//! One invocation, from its offer to its delivery: the states are types, and each is consumed by the next.
 //!
-//! [`Offered::run`] is the only way to a [`Decided`], and takes the offer with it: an event cannot be
-//! carried out twice. An event offered again finds its outcome through [`Decided::is_of`].
+//! [`Offered`] → [`Running`] → [`Decided`] → [`Delivered`]. Nothing leads back, so an event cannot be carried
+//! out twice; and a delivered outcome is sent again by no other way than [`Delivered::offered_again`], which
+//! asks for the new offer of the same event.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use log::{Level, debug, log};
 
+use super::watchdog::{Watchdog, Watched};
 use crate::event::{self, Event, EventError, MAX_BYTES};
 use crate::handler::{Answer, Context, Failure, Handler};
 
@@ -22,13 +24,23 @@ pub(super) struct Offered {
     memory_limit_mb: Option<u64>,
 }
 
-/// An event that was carried out; its outcome is kept until the next one is decided.
+/// An event that is being carried out, under the watch of the watchdog.
+pub(super) struct Running<'w> {
+    offered: Offered,
+    watched: Watched<'w>,
+}
+
+/// An event that was carried out, its outcome to be delivered.
 pub(super) struct Decided {
     request_id: Option<String>,
     event: Option<Vec<u8>>,
     verdict: Verdict,
     latest: Instant,
 }
+
+/// An event whose outcome SCF has, or has refused, or was too late for. The outcome is kept: should none have
+/// reached SCF, it offers the event again.
+pub(super) struct Delivered(Decided);
 
 enum Verdict {
     /// The event itself goes back.
@@ -62,11 +74,25 @@ impl Offered {
         self.received + self.time_limit
     }
 
-    /// Carries the event out. Whatever goes wrong is the outcome: nothing is thrown.
-    pub(super) fn run(self, handler: &mut dyn Handler, integration_response: bool) -> Decided {
+    /// The time limit, less what delivering the outcome takes.
+    fn deadline(&self) -> Instant {
+        self.received + self.time_limit.saturating_sub(margin(self.time_limit))
+    }
+
+    /// When a handler that should have ended at the deadline counts as stuck.
+    fn alarm(&self) -> Instant {
+        self.received + self.time_limit.saturating_sub(margin(self.time_limit) / 2)
+    }
+
+    pub(super) fn begin(self, watchdog: &Watchdog) -> Running<'_> {
+        let watched = watchdog.watch(self.request_id(), self.alarm());
+        Running { offered: self, watched }
+    }
+
+    fn carry_out(self, handler: &mut dyn Handler, integration_response: bool) -> Decided {
         let context = Context {
             request_id: self.request_id(),
-            deadline: self.received + self.time_limit.saturating_sub(margin(self.time_limit)),
+            deadline: self.deadline(),
             memory_limit_mb: self.memory_limit_mb,
         };
         let parsed = self.body.as_deref().ok_or(EventError::TooLong).and_then(Event::parse);
@@ -108,14 +134,19 @@ impl Offered {
     }
 }
 
-impl Decided {
-    pub(super) fn is_of(&self, offered: &Offered) -> bool {
-        self.request_id.is_some() && self.request_id == offered.request_id
+impl Running<'_> {
+    /// Carries the event out. Whatever goes wrong is the outcome: nothing is thrown.
+    pub(super) fn decide(self, handler: &mut dyn Handler, integration_response: bool) -> Decided {
+        let decided = self.offered.carry_out(handler, integration_response);
+        drop(self.watched);
+        decided
     }
+}
 
-    /// The same outcome, with the time that the new offer gives it.
-    pub(super) fn offered_again(self, offered: &Offered) -> Self {
-        Self { latest: offered.latest(), ..self }
+impl Decided {
+    /// Nothing more is sent of it.
+    pub(super) fn delivered(self) -> Delivered {
+        Delivered(self)
     }
 
     pub(super) fn request_id(&self) -> &str {
@@ -132,6 +163,18 @@ impl Decided {
             Verdict::Event => Outcome::Response(self.event.as_deref().unwrap_or_default()),
             Verdict::Answer(json) => Outcome::Response(json.as_bytes()),
             Verdict::Error(message) => Outcome::Error(message),
+        }
+    }
+}
+
+impl Delivered {
+    /// The same outcome, to be delivered within the time that the new offer gives it; or the offer, where it
+    /// is of another event.
+    pub(super) fn offered_again(self, offered: Offered) -> Result<Decided, Offered> {
+        if self.0.request_id.is_some() && self.0.request_id == offered.request_id {
+            Ok(Decided { latest: offered.latest(), ..self.0 })
+        } else {
+            Err(offered)
         }
     }
 }

@@ -6,7 +6,7 @@
 mod function;
 mod push_address;
 mod redis;
-mod wire;
+pub mod wire;
 
 pub use function::{Function, Process, free_port};
 pub use push_address::PushAddress;

@@ -25,6 +25,8 @@ pub enum Act {
     Wait(Duration),
     /// The connection ends.
     Close,
+    /// The connection ends as soon as something more arrives, which is not read: the peer sees a reset.
+    CloseAtInput,
 }
 
 impl Act {
@@ -115,6 +117,10 @@ fn perform(stream: &mut TcpStream, acts: Vec<Act>) -> bool {
                 Ok(())
             }
             Act::Close => return false,
+            Act::CloseAtInput => {
+                let _ = stream.peek(&mut [0]);
+                return false;
+            }
         };
         if done.is_err() {
             return false;

@@ -1,0 +1,98 @@
+//! A hundred thousand hostile events, made of real ones: one outcome each, no exit, and the memory stays flat.
+
+use crate::common::{CLOSING, CONNECTING, DATA_RECV, Function, Outcome};
+
+const EVENTS: usize = 100_000;
+
+/// What a parser may trip over, put in anywhere.
+const TOKENS: &[&str] = &[
+    "null",
+    "{}",
+    "[]",
+    "[[[[[[[[",
+    "\"",
+    "\\",
+    "\\ud800",
+    "\\u0000",
+    "\u{0}",
+    "1e999999",
+    "-0",
+    "123456789012345678901234567890",
+    "\"websocket\":{},",
+    "\"websocket\":1,",
+    "\"secConnectionID\":null,",
+    "\"secConnectionID\":\"\",",
+    "\"data\":{},",
+    "\"action\":\"closing\",",
+    "\"dataType\":\"binary\",",
+    "é😀",
+    "\u{feff}",
+    "../../etc/passwd",
+    "\r\nX: y\r\n",
+];
+
+/// The same events in each run: a failure can be looked at again.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % sides as u64).expect("less than the sides")
+    }
+
+    fn hostile_event(&mut self) -> Vec<u8> {
+        let whole = [CONNECTING, DATA_RECV, CLOSING][self.roll(3)];
+        let mut event = whole.as_bytes().to_vec();
+        for _ in 0..=self.roll(2) {
+            let at = self.roll(event.len() + 1);
+            let end = event.len().min(at + self.roll(30));
+            match self.roll(6) {
+                0 => event.truncate(at),
+                1 => drop(event.drain(at..end)),
+                2 => drop(event.splice(at..end, TOKENS[self.roll(TOKENS.len())].bytes())),
+                3 => drop(event.splice(at..at, TOKENS[self.roll(TOKENS.len())].bytes())),
+                4 => drop(event.splice(at..at, event[at..end].to_vec())),
+                _ => event[at..end].iter_mut().for_each(|byte| *byte ^= 0x80),
+            }
+        }
+        match self.roll(2000) {
+            0 => DATA_RECV.replace("xxx", &"x".repeat(1_000_000)).into_bytes(),
+            1 => "[".repeat(100_000).into_bytes(),
+            2 => format!("{{\"websocket\":{}", "{\"a\":".repeat(100_000)).into_bytes(),
+            _ => event,
+        }
+    }
+}
+
+fn resident_kb(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a living process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its resident memory");
+    line.trim().trim_end_matches(" kB").parse().expect("kilobytes")
+}
+
+#[test]
+fn a_hundred_thousand_hostile_events_have_an_outcome_each_and_leave_the_memory_flat() {
+    let function = Function::start(&[("WS_ROLE", "auto"), ("WS_PUSH_TO", "none"), ("RUST_LOG", "off")]);
+    let (mut dice, mut responses, mut errors, mut early_kb) = (Dice(0x5eed), 0, 0, 0);
+    for number in 0..EVENTS {
+        match function.invoke(dice.hostile_event()) {
+            Outcome::Response(body) => {
+                assert!(body.starts_with(b"{") || body.starts_with(b" "), "event {number}: {body:?}");
+                responses += 1;
+            }
+            Outcome::Error(message) => {
+                assert!(!message.is_empty(), "event {number}");
+                errors += 1;
+            }
+        }
+        if number == EVENTS / 5 {
+            early_kb = resident_kb(function.process.id());
+        }
+    }
+    let late_kb = resident_kb(function.process.id());
+    println!("{responses} responses, {errors} errors; resident {early_kb} kB, then {late_kb} kB");
+    assert!(responses > EVENTS / 20 && errors > EVENTS / 20, "the events are of many kinds");
+    assert!(late_kb < early_kb + 1024, "resident {early_kb} kB after a fifth, {late_kb} kB in the end");
+}

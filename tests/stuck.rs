@@ -1,0 +1,63 @@
+//! A handler that never returns: SCF hears of it before it would kill the instance, then the process ends.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::common::{CONNECTING, Function, Limits, Wire, error, response};
+
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// Opening a named pipe that nobody reads blocks for ever, as a file on a network mount that hangs does.
+fn named_pipe(path: &std::path::Path) {
+    let made = Command::new("mkfifo").arg(path).status().expect("mkfifo");
+    assert!(made.success());
+}
+
+#[test]
+fn a_stuck_handler_is_reported_before_the_limit_and_the_process_ends() {
+    let store = tempfile::tempdir().expect("a folder");
+    let url = format!("dir:{}", store.path().display());
+    let function =
+        Function::with_limits(Limits::new(128, LIMIT), &[("WS_ROLE", "register"), ("WS_STORE", &url)]);
+    assert!(response(&function.invoke(CONNECTING)).contains(r#""errNo":0"#));
+
+    let stuck = CONNECTING.replace("xawexasdfewezdfsdfeasdfffa==", "stuck");
+    response(&function.invoke(stuck.clone()));
+    let file = std::fs::read_dir(store.path().join("default"))
+        .expect("the room's folder")
+        .map(|entry| entry.expect("an entry").path())
+        .find(|path| path.to_string_lossy().contains("stuck"))
+        .expect("the connection's file");
+    std::fs::remove_file(&file).expect("removed");
+    named_pipe(&file);
+
+    let (outcome, took) = function.timed(stuck);
+    let message = error(&outcome);
+    assert!(message.starts_with("the handler was still at work when its time limit was near"), "{message}");
+    assert!(took > LIMIT / 2 && took < LIMIT, "{took:?}");
+    let (status, output) = function.process.wait(Duration::from_secs(2));
+    assert_eq!(status.code(), Some(1), "{output}");
+    let last = output.lines().last().expect("a line");
+    assert!(last.starts_with("ERROR invocation request_id=request-3 outcome=error message="), "{last}");
+    assert!(last.ends_with("SCF was told"), "{last}");
+}
+
+#[test]
+fn many_quick_events_and_then_a_slow_one_wake_no_watchdog() {
+    let gateway = Wire::start(|request| {
+        let slow = String::from_utf8_lossy(&request.body).contains("slow");
+        let pause = if slow { LIMIT / 2 } else { Duration::ZERO };
+        vec![
+            crate::common::Act::Wait(pause),
+            crate::common::Act::answer(200, "", r#"{"errNo":0,"errMsg":"ok"}"#),
+        ]
+    });
+    let env = [("WS_ROLE", "transfer"), ("WS_PUSH_URL", &gateway.url())];
+    let function = Function::with_limits(Limits::new(128, LIMIT), &env);
+    for _ in 0..3 {
+        for data in ["quick", "quick", "slow"] {
+            let event = crate::common::DATA_RECV.replace("xxx", data);
+            assert_eq!(response(&function.invoke(event.clone())), event);
+        }
+    }
+}
