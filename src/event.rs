@@ -10,6 +10,8 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::excerpt::excerpt;
+
 /// Events and answers are at most this many bytes (SCF's limit of 6 MB).
 pub const MAX_BYTES: usize = 6 * 1024 * 1024;
 
@@ -104,7 +106,7 @@ impl fmt::Display for EventError {
             Self::Missing(name) => write!(f, "the event has no websocket.{name}"),
             Self::NotText(name, why) => write!(f, "the event's websocket.{name} is not a string: {why}"),
             Self::Unknown { name, value, known } => {
-                write!(f, "the event's websocket.{name} is {value:?}; known: {known}")
+                write!(f, "the event's websocket.{name} is {:?}; known: {known}", excerpt(value))
             }
         }
     }
@@ -126,7 +128,7 @@ impl<'e> Event<'e> {
             return Err(EventError::TooDeep);
         }
         let keys: TopLevel<'e> =
-            serde_json::from_str(text).map_err(|e| EventError::NotJsonObject(e.to_string()))?;
+            serde_json::from_str(text).map_err(|e| EventError::NotJsonObject(no_object(text, &e)))?;
         Ok(Self {
             text,
             has_request_context: keys.has_request_context,
@@ -165,7 +167,7 @@ impl<'e> Event<'e> {
 impl<'e> WebSocket<'e> {
     fn parse(raw: &'e str) -> Result<Self, EventError> {
         let fields: Fields<'e> =
-            serde_json::from_str(raw).map_err(|e| EventError::WebSocketNotObject(e.to_string()))?;
+            serde_json::from_str(raw).map_err(|e| EventError::WebSocketNotObject(no_object(raw, &e)))?;
         let connection =
             fields.connection.ok_or(EventError::Missing("secConnectionID")).and_then(JsonText::decode)?;
         Ok(Self {
@@ -214,15 +216,10 @@ impl<'e> JsonText<'e> {
     }
 
     fn require_string(&self) -> Result<(), EventError> {
-        let kind = match self.raw.as_bytes().first() {
-            Some(b'"') => return Ok(()),
-            Some(b'{') => "an object",
-            Some(b'[') => "an array",
-            Some(b't' | b'f') => "true or false",
-            Some(b'n') => "null",
-            _ => "a number",
-        };
-        Err(EventError::NotText(self.name, format!("it is {kind}")))
+        if self.raw.starts_with('"') {
+            return Ok(());
+        }
+        Err(EventError::NotText(self.name, format!("it is {}", kind(self.raw))))
     }
 
     fn decode(self) -> Result<ConnectionId<'e>, EventError> {
@@ -248,6 +245,23 @@ impl From<&str> for ConnectionId<'static> {
     fn from(text: &str) -> Self {
         Self { json: Cow::Owned(json_string(text)), text: Cow::Owned(text.to_owned()) }
     }
+}
+
+/// What kind of JSON value this is.
+fn kind(json: &str) -> &'static str {
+    match json.trim_start().as_bytes().first() {
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b'"') => "a string",
+        Some(b't' | b'f') => "true or false",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
+}
+
+/// Why the text is no object. The parser would quote a value of another kind, and with it what a client sent.
+fn no_object(text: &str, e: &serde_json::Error) -> String {
+    if e.is_data() { format!("it is {}", kind(text)) } else { e.to_string() }
 }
 
 /// A string as JSON.

@@ -32,6 +32,9 @@
 pub mod config;
 mod connect;
 pub mod event;
+mod excerpt;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod handler;
 mod http;
 pub mod push;

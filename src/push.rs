@@ -17,6 +17,8 @@ use std::time::Instant;
 use ureq::http::Uri;
 
 use self::call::Caller;
+#[cfg(fuzzing)]
+pub(crate) use self::call::judge_any;
 use self::fan_out::{Job, Workers};
 pub use self::tally::Tally;
 use crate::config::PushSettings;
@@ -93,7 +95,7 @@ impl Message {
         }
     }
 
-    fn body_for(&self, connection: &ConnectionId<'_>) -> Vec<u8> {
+    pub(crate) fn body_for(&self, connection: &ConnectionId<'_>) -> Vec<u8> {
         [self.before_id, connection.json(), &self.after_id].concat().into_bytes()
     }
 }

@@ -11,7 +11,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+#[cfg(fuzzing)]
+pub(crate) use self::dir::name::check as check_name;
 pub use self::redis::RedisUrl;
+#[cfg(fuzzing)]
+pub(crate) use self::redis::read_replies;
 
 use crate::event::ConnectionId;
 

@@ -57,6 +57,31 @@ fn payloads_appear_at_debug_only() {
     assert!(after(&[("RUST_LOG", "debug")], &[&event]).contains("payload-canary"));
 }
 
+/// Not in the sentence that says what was wrong with an event either.
+#[test]
+fn payloads_appear_in_no_error() {
+    let events = [
+        r#""payload-canary""#,
+        r#"{"websocket":"payload-canary"}"#,
+        r#"{"websocket":{"secConnectionID":["payload-canary"]}}"#,
+        r#"{"websocket":{"action":"data recv","secConnectionID":"a","data":["payload-canary"]}}"#,
+        r#"{"websocket":{"action":"data recv","secConnectionID":"a","data":"payload-canary\ud800"}}"#,
+        r#"{"websocket":{"action":"data recv","secConnectionID":"a","data":"payload-canary}}"#,
+    ];
+    let output = after(&[], &events);
+    assert_eq!(output.matches("outcome=error").count(), events.len(), "{output}");
+    assert!(!output.contains("payload-canary"), "{output}");
+}
+
+#[test]
+fn foreign_texts_are_cut_short() {
+    let id = "i".repeat(10_000);
+    let event = format!(r#"{{"websocket":{{"action":"{id}","secConnectionID":"{id}"}}}}"#);
+    let output = after(&[], &[&event]);
+    let line = output.lines().find(|line| line.contains(" invocation ")).expect("its line");
+    assert!(line.len() < 1000, "{} bytes", line.len());
+}
+
 #[test]
 fn credentials_never_appear() {
     let output = after(&[("RUST_LOG", "trace")], &[CONNECTING, DATA_RECV, "[]"]);

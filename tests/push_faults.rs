@@ -103,7 +103,7 @@ fn an_answer_that_is_none_is_delivered_all_the_same() {
     assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV);
     let output = function.process.output();
     assert!(
-        output.contains("WARN a push was answered with status 200 and a body that is no answer"),
+        output.contains("WARN a push was answered with a body that is no answer (expected value at line 1 column 1): status 200"),
         "{output}"
     );
 }

@@ -3,6 +3,7 @@
 use super::{Answer, Context, Failure, Handler};
 use crate::config::{self, SubProtocols};
 use crate::event::{self, Event, JsonText, WebSocket, json_string};
+use crate::excerpt::excerpt;
 use crate::store::{Room, StoreError};
 
 /// The register role.
@@ -40,7 +41,11 @@ impl Register {
             Some(name) => Ok(Answer::accept(event::accepting_answer(websocket, Some(&json_string(name))))),
             None => Ok(Answer::refuse(
                 103,
-                &format!("no sub-protocol in common: offered {offered:?}, accepted {:?}", known.join(",")),
+                &format!(
+                    "no sub-protocol in common: offered {:?}, accepted {:?}",
+                    excerpt(&offered),
+                    known.join(",")
+                ),
             )),
         }
     }

@@ -7,6 +7,7 @@ use log::{info, warn};
 use super::{Answer, Context, Failure, Handler, forget, websocket_not_found};
 use crate::config::{self, Recipients, TextEncoding};
 use crate::event::{ConnectionId, Data, Event, WebSocket};
+use crate::excerpt::excerpt;
 use crate::push::{Message, Push, Tally};
 use crate::store::Room;
 
@@ -110,7 +111,7 @@ fn renew(room: Option<&mut Room>, sender: &ConnectionId<'_>, context: &Context<'
     if let Some(room) = room
         && let Err(e) = room.renew(sender, context.deadline)
     {
-        warn!("connection {:?} was not renewed: {e}", sender.as_str());
+        warn!("connection {:?} was not renewed: {e}", excerpt(sender.as_str()));
     }
 }
 
@@ -122,7 +123,7 @@ fn members(
 ) -> Result<Arc<[ConnectionId<'static>]>, Failure> {
     let listing = room.renew_and_list(sender, context.deadline).map_err(|e| Failure::new(e.to_string()))?;
     if let Some(e) = listing.not_renewed {
-        warn!("connection {:?} was not renewed: {e}", sender.as_str());
+        warn!("connection {:?} was not renewed: {e}", excerpt(sender.as_str()));
     }
     let wanted = listing.connections.iter().filter(|id| with_sender || id.as_str() != sender.as_str());
     Ok(wanted.map(|id| ConnectionId::from(id.as_str())).collect())

@@ -13,7 +13,8 @@ use log::{debug, warn};
 
 use super::{Message, PushUrl};
 use crate::event::ConnectionId;
-use crate::http::{Client, NoAnswer, Reply};
+use crate::excerpt::excerpt;
+use crate::http::{BodyError, Client, NoAnswer, Reply};
 
 /// No answer of a push address needs more; what is longer is not read.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -108,29 +109,31 @@ fn verdict(reply: Reply) -> Verdict {
     let status = reply.status();
     let mut body = Vec::new();
     let read = reply.read_into(&mut body, MAX_ANSWER_BYTES);
-    let said = || format!("status {status}, {:?}", excerpt(&body));
+    judge(status, &body, read.err())
+}
+
+fn judge(status: u16, body: &[u8], cut: Option<BodyError>) -> Verdict {
+    let said = || format!("status {status}, {:?}", excerpt(&String::from_utf8_lossy(body)));
     match status {
         200 => {}
         429 => return Verdict::Later(said()),
         404 | 410 => return Verdict::Final(Delivery::Gone(said())),
         _ => return Verdict::Final(Delivery::Refused(said())),
     }
-    Verdict::Final(match serde_json::from_slice::<PushAnswer>(&body) {
+    Verdict::Final(match serde_json::from_slice::<PushAnswer>(body) {
         Ok(answer) if answer.err_no == 0 => Delivery::Delivered,
-        Ok(answer) => Delivery::Gone(format!("errNo {}, {:?}", answer.err_no, answer.err_msg)),
+        Ok(answer) => Delivery::Gone(format!("errNo {}, {:?}", answer.err_no, excerpt(&answer.err_msg))),
         Err(e) => {
-            let why = read.err().map_or_else(|| e.to_string(), |e| e.to_string());
-            warn!(
-                "a push was answered with status 200 and a body that is no answer ({why}): {:?}",
-                excerpt(&body)
-            );
+            let why = cut.map_or_else(|| e.to_string(), |cut| cut.to_string());
+            warn!("a push was answered with a body that is no answer ({}): {}", excerpt(&why), said());
             Delivery::Delivered
         }
     })
 }
 
-/// As much of an answer as fits a line of the log.
-fn excerpt(body: &[u8]) -> String {
-    const EXCERPT_BYTES: usize = 200;
-    String::from_utf8_lossy(&body[..body.len().min(EXCERPT_BYTES)]).into_owned()
+#[cfg(fuzzing)]
+pub(crate) fn judge_any(body: &[u8]) {
+    for status in [200, 404, 410, 429, 500] {
+        judge(status, body, None);
+    }
 }

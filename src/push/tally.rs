@@ -6,6 +6,7 @@ use log::{debug, warn};
 
 use super::Push;
 use super::call::Delivery;
+use crate::excerpt::excerpt;
 use crate::handler::Failure;
 
 /// The count of an event's pushes.
@@ -32,11 +33,11 @@ impl Tally {
             }
             Delivery::Gone(why) => {
                 self.gone.push(connection.to_owned());
-                format!("refused for connection {connection:?}: {why}")
+                format!("refused for connection {:?}: {why}", excerpt(connection))
             }
             Delivery::Refused(why) => {
                 self.refused += 1;
-                format!("refused for connection {connection:?}: {why}")
+                format!("refused for connection {:?}: {why}", excerpt(connection))
             }
             Delivery::Unreached(why) => {
                 self.unreached += 1;

@@ -4,7 +4,7 @@
 //! exist (a mount that is missing must not turn into a folder on the local disk); the room's folder is made
 //! when it is first needed.
 
-mod name;
+pub(super) mod name;
 
 use std::collections::HashSet;
 use std::fs::{self, File, FileTimes, OpenOptions};

@@ -15,6 +15,8 @@ use log::{debug, warn};
 
 use self::line::{Commands, Line, NoLine};
 use self::resp::Reply;
+#[cfg(fuzzing)]
+pub(crate) use self::resp::read_all as read_replies;
 pub use self::url::RedisUrl;
 use super::{ConnectionStore, Listing, StoreError};
 

@@ -70,6 +70,24 @@ pub(super) fn told_by(name: &str) -> Option<Told> {
     (FileName::of(&id).as_str() == name).then_some(Told::Id(id))
 }
 
+#[cfg(any(test, fuzzing))]
+pub(crate) fn check(id: &str) {
+    let name = FileName::of(id);
+    assert!(
+        !name.as_str().is_empty() && name.as_str().len() <= MAX_BYTES,
+        "a name of a file: {:?}",
+        name.as_str()
+    );
+    assert!(!name.as_str().contains(['/', '.', '\0']), "it stays in its folder: {:?}", name.as_str());
+    match told_by(name.as_str()) {
+        Some(Told::Id(told)) => assert_eq!(told, id),
+        Some(Told::InFile) => assert!(matches!(name, FileName::Digest(_))),
+        None => panic!("{:?} is not read back", name.as_str()),
+    }
+    // Any file name is read, whatever made it.
+    told_by(id);
+}
+
 fn decode(name: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(name.len());
     let mut rest = name.bytes();
@@ -101,14 +119,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_name_stays_in_its_folder_and_tells_its_id(id in any::<String>()) {
-            let name = FileName::of(&id);
-            prop_assert!(!name.as_str().is_empty() && name.as_str().len() <= 255);
-            prop_assert!(!name.as_str().contains(['/', '.', '\0']));
-            match told_by(name.as_str()) {
-                Some(Told::Id(told)) => prop_assert_eq!(told, id),
-                Some(Told::InFile) => prop_assert!(matches!(name, FileName::Digest(_))),
-                None => prop_assert!(false, "{} is not read back", name.as_str()),
-            }
+            super::check(&id);
         }
 
         #[test]

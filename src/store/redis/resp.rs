@@ -50,6 +50,11 @@ pub(super) fn read_reply(input: &mut impl BufRead) -> Result<Reply, Error> {
     }
 }
 
+#[cfg(fuzzing)]
+pub(crate) fn read_all(mut bytes: &[u8]) {
+    while read_reply(&mut bytes).is_ok() {}
+}
+
 fn read_list(input: &mut impl BufRead, count: &str) -> Result<Vec<Vec<u8>>, Error> {
     let count: u32 = count.parse().map_err(|_| no_resp(count))?;
     // Grows with what comes, not with what is announced.
