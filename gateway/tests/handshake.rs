@@ -1,0 +1,165 @@
+//! A client asks to connect, and the register function decides.
+
+mod common;
+
+use axum::http::header::{SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use common::{echo, misbehaving, request};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+
+#[tokio::test]
+async fn the_event_says_who_asks_for_what() {
+    let gateway = echo().start();
+    let client = gateway.connect("/test/a%20b?query=1").await;
+    let event = &gateway.events("register")[0];
+    let context = &event["requestContext"];
+    assert_eq!(context["path"], "/test/a%20b");
+    assert_eq!(context["httpMethod"], "GET");
+    assert_eq!(context["sourceIp"], "127.0.0.1");
+    assert_eq!(context["stage"], "local");
+    assert_eq!(context["websocketEnable"], true);
+    assert!(context["serviceName"].is_string() && context["identity"]["secretId"].is_string());
+    assert_eq!(context["requestId"].as_str().map(str::len), Some(36));
+    let websocket = event["websocket"].as_object().expect("an object");
+    assert_eq!(
+        websocket.keys().collect::<Vec<_>>(),
+        ["action", "secConnectionID"],
+        "nothing the client did not send"
+    );
+    assert_eq!(websocket["action"], "connecting");
+    let id = STANDARD.decode(websocket["secConnectionID"].as_str().expect("an id")).expect("Base64");
+    assert_eq!(id.len(), 16);
+    client.close().await;
+}
+
+#[tokio::test]
+async fn sub_protocols_and_extensions_go_through_the_function() {
+    let gateway = echo().start();
+    let headers =
+        [(SEC_WEBSOCKET_PROTOCOL, "chat, binary"), (SEC_WEBSOCKET_EXTENSIONS, "permessage-deflate; x=1")];
+    let (_client, answer) = gateway.connect_with("/", &headers).await.expect("accepted");
+    let websocket = &gateway.events("register")[0]["websocket"];
+    assert_eq!(websocket["secWebSocketProtocol"], "chat, binary");
+    assert_eq!(websocket["secWebSocketExtensions"], "permessage-deflate; x=1");
+    assert_eq!(answer[SEC_WEBSOCKET_PROTOCOL], "chat", "the first of the list that the function returned");
+    assert!(!answer.contains_key(SEC_WEBSOCKET_EXTENSIONS));
+
+    let (_client, answer) = gateway.connect_with("/protocol-other", &headers).await.expect("accepted");
+    assert_eq!(answer[SEC_WEBSOCKET_PROTOCOL], "other", "passed on as it is");
+    gateway.wait_for_log("did not offer").await;
+    let (_client, answer) = gateway.connect_with("/protocol-binary", &headers).await.expect("accepted");
+    assert_eq!(answer[SEC_WEBSOCKET_PROTOCOL], "binary");
+}
+
+#[tokio::test]
+async fn a_refusal_is_403_with_the_functions_answer() {
+    let gateway = echo().start();
+    let refused = gateway.ask("/refuse", &[]).await;
+    assert_eq!(refused.status, 403);
+    assert_eq!(refused.body, r#"{"errNo": 103, "errMsg": "not today"}"#);
+    let record = gateway.wait_for_record("refused", |record| record["outcome"] == "refused").await;
+    assert_eq!(record["message"], "errNo 103: not today");
+    gateway.wait_for_record("the connection", |record| record["what"] == "refused").await;
+}
+
+#[tokio::test]
+async fn a_failing_register_function_is_502_and_a_slow_one_504() {
+    for (way, status) in [
+        ("error", 502),
+        ("rubbish", 502),
+        ("no decision", 502),
+        ("exits in the middle", 502),
+        ("exits before ready", 502),
+        ("exits after ready", 502),
+        ("answers late", 504),
+        ("never ready", 504),
+        ("never asks", 504),
+    ] {
+        let gateway = misbehaving(way, None).args(&["--timeout", "400", "--init-timeout", "400"]).start();
+        let refused = gateway.ask("/", &[]).await;
+        assert_eq!(refused.status, status, "{way}: {refused:?}");
+        assert_eq!(refused.err_no(), i64::from(status), "{way}");
+    }
+}
+
+#[tokio::test]
+async fn requests_that_are_no_upgrade_are_told_so() {
+    let gateway = echo().start();
+    let addr = gateway.addr();
+    assert_eq!(request(addr, "GET", "/chat", &[], b"").await.status, 426);
+    assert_eq!(request(addr, "POST", "/chat", &[], b"x").await.status, 404);
+    let old = gateway.ask("/", &[("Sec-WebSocket-Version", "8")]).await;
+    assert_eq!(old.status, 426);
+    assert!(old.head.to_lowercase().contains("sec-websocket-version: 13"), "{old:?}");
+    for wrong in [("Sec-WebSocket-Key", ""), ("Sec-WebSocket-Key", "c2hvcnQ="), ("Connection", "keep-alive")]
+    {
+        let refused = gateway.ask("/", &[wrong]).await;
+        assert_eq!(refused.status, 400, "{wrong:?}");
+        assert_eq!(refused.err_no(), 400);
+    }
+    assert!(gateway.events("register").is_empty(), "the function hears of none of these");
+}
+
+#[tokio::test]
+async fn the_page_is_for_this_machine_only() {
+    let gateway = echo().start();
+    let page = request(gateway.addr(), "GET", "/", &[], b"").await;
+    assert_eq!(page.status, 200);
+    assert!(page.head.contains("content-security-policy: default-src 'none'"), "{}", page.head);
+    let rebound = request(gateway.addr(), "GET", "/timeline", &[("Host", "rebound.example")], b"").await;
+    assert_eq!(rebound.status, 403, "a foreign name that points here");
+    // The WebSocket on the same path is the register function's affair.
+    gateway.connect("/").await.close().await;
+}
+
+#[tokio::test]
+async fn elsewhere_than_on_loopback_there_is_no_page_unless_asked_for() {
+    let gateway = echo().args(&["--listen", "0.0.0.0:0"]).start();
+    assert_eq!(gateway.page, None);
+    let addr = gateway.addr().replace("0.0.0.0", "127.0.0.1");
+    for path in ["/", "/timeline"] {
+        assert_eq!(request(&addr, "GET", path, &[], b"").await.status, 403, "{path}");
+    }
+    gateway.wait_for_log("is no loopback address").await;
+    gateway.wait_for_log("--push-token").await;
+    assert!(gateway.push.starts_with("http://127.0.0.1:"), "functions can reach it: {}", gateway.push);
+    let mut client = gateway.connect("/").await;
+    client.send_text("works").await;
+    assert_eq!(client.next_text().await, "works");
+
+    let gateway = echo().args(&["--listen", "0.0.0.0:0", "--page"]).start();
+    let addr = gateway.addr().replace("0.0.0.0", "127.0.0.1");
+    assert_eq!(request(&addr, "GET", "/", &[("Host", "gateway.example")], b"").await.status, 200);
+    gateway.wait_for_log("sees every payload").await;
+}
+
+#[tokio::test]
+async fn a_client_that_is_gone_before_its_answer_is_cleaned_up_after() {
+    let gateway = echo().env("INIT_MS", "300").start();
+    let mut line = TcpStream::connect(gateway.addr()).await.expect("the address answers");
+    let head = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    line.write_all(head.as_bytes()).await.expect("a request");
+    gateway.wait_for_record("the cold start", |record| record["what"] == "started").await;
+    drop(line);
+    let closing = gateway.wait_for_events("cleanup", 1).await;
+    let registered = &gateway.events("register")[0]["websocket"]["secConnectionID"];
+    assert_eq!(&closing[0]["websocket"]["secConnectionID"], registered);
+}
+
+#[tokio::test]
+async fn a_frame_that_comes_with_the_request_is_not_lost() {
+    let gateway = echo().start();
+    let mut line = TcpStream::connect(gateway.addr()).await.expect("the address answers");
+    // Behind the request's empty line: the text frame `hi`, masked with zeroes.
+    let sent = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\
+                \u{1}\u{2}\0\0\0\0hi";
+    let mut sent = sent.as_bytes().to_vec();
+    let frame = sent.len() - 8;
+    sent[frame] = 0x81;
+    sent[frame + 1] = 0x82;
+    line.write_all(&sent).await.expect("a request with a frame");
+    let events = gateway.wait_for_events("transfer", 1).await;
+    assert_eq!(events[0]["websocket"]["data"], "hi");
+}

@@ -1,0 +1,76 @@
+//! Two hundred clients at once, five frames each, through eight instances: none lost, none out of order, and the
+//! gateway itself adds little.
+
+mod common;
+
+use std::time::Instant;
+
+use common::echo;
+use futures_util::{SinkExt as _, future::join_all};
+use tokio::sync::Mutex;
+use tokio_websockets::Message;
+
+const CLIENTS: usize = 200;
+const FRAMES: usize = 5;
+
+/// The two measurements would be each other's noise.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_clients_lose_nothing() {
+    let _alone = ALONE.lock().await;
+    let gateway = echo().args(&["--max-instances", "8", "--timeout", "10000", "--trace"]).start();
+    let begun = Instant::now();
+    let clients = (0..CLIENTS).map(|client| {
+        let gateway = &gateway;
+        async move {
+            let mut line = gateway.connect("/").await;
+            let texts: Vec<String> = (0..FRAMES).map(|frame| format!("{client} {frame}")).collect();
+            for text in &texts {
+                line.socket.feed(Message::text(text.clone())).await.expect("queued");
+            }
+            line.socket.flush().await.expect("sent");
+            for text in &texts {
+                assert_eq!(line.next_text().await, *text);
+            }
+            line.close().await;
+        }
+    });
+    join_all(clients).await;
+    let took = begun.elapsed();
+    gateway.wait_for_events("cleanup", CLIENTS).await;
+    assert_eq!(gateway.events("register").len(), CLIENTS);
+    assert_eq!(gateway.events("transfer").len(), CLIENTS * FRAMES);
+    assert_eq!(gateway.events("cleanup").len(), CLIENTS);
+    assert!(gateway.pids("transfer").len() <= 8);
+    let (median, worst) = gateway_ms(&gateway.log());
+    println!("{CLIENTS} clients × {FRAMES} frames in {took:?}: gateway_ms median {median}, worst {worst}");
+    // An idle machine stays below 1; this one may be building at the same time.
+    assert!(median < 10.0, "median gateway_ms {median}");
+}
+
+/// The same measure without a queue and without a crowd for the processor.
+#[tokio::test]
+async fn the_gateway_adds_less_than_a_millisecond() {
+    let _alone = ALONE.lock().await;
+    let gateway = echo().args(&["--trace"]).start();
+    let mut client = gateway.connect("/").await;
+    for number in 0..200 {
+        client.send_text(&number.to_string()).await;
+        assert_eq!(client.next_text().await, number.to_string());
+    }
+    let (median, worst) = gateway_ms(&gateway.log());
+    println!("one client, 200 frames: gateway_ms median {median}, worst {worst}");
+    assert!(median < 1.0, "median gateway_ms {median}");
+}
+
+/// Median and largest of the transfers' `gateway_ms` in the log.
+fn gateway_ms(log: &str) -> (f64, f64) {
+    let lines = log.lines().filter(|line| line.contains("trace role=transfer"));
+    let mut times: Vec<f64> = lines
+        .map(|line| line.rsplit_once("gateway_ms=").and_then(|(_, time)| time.parse().ok()).expect("a time"))
+        .collect();
+    times.sort_by(f64::total_cmp);
+    assert!(times.len() >= 199, "{} times", times.len());
+    (times[times.len() / 2], times[times.len() - 1])
+}

@@ -1,0 +1,75 @@
+#!/usr/bin/env -S python3 -S
+"""A custom runtime that misbehaves in the one way that MISBEHAVE names, as the function that MISBEHAVE_ROLE names.
+
+As the other functions it behaves, and so it does in what the way does not touch. The transfer function pushes every
+text back to its sender.
+"""
+
+import json
+import os
+import sys
+import time
+
+from scf import ROLE, Push, Runtime, accepted
+
+WAY = os.environ["MISBEHAVE"] if ROLE == os.environ.get("MISBEHAVE_ROLE", ROLE) else "not at all"
+
+
+def main():
+    runtime, push = Runtime(), Push()
+    if WAY == "never ready":
+        time.sleep(600)
+    if WAY == "exits before ready":
+        sys.exit(4)
+    if WAY == "empty ready":
+        print("ready:", runtime.ready(b""), flush=True)
+    if WAY == "outcome before next":
+        print("outcome:", runtime.response("{}"), flush=True)
+    runtime.ready()
+    if WAY == "ready twice":
+        print("ready again:", runtime.ready(), flush=True)
+    if WAY == "never asks":
+        time.sleep(600)
+    if WAY == "exits after ready":
+        sys.exit(5)
+    while True:
+        body, _ = runtime.next()
+        carry_out(runtime, push, json.loads(body))
+
+
+def carry_out(runtime, push, event):
+    if WAY == "exits in the middle":
+        sys.exit(6)
+    if WAY == "answers late":
+        time.sleep(600)
+    if WAY == "calls next twice":
+        again, _ = runtime.next()
+        print("the same event:", json.loads(again) == event, flush=True)
+    if WAY == "error":
+        return runtime.error("it did not work out")
+    if WAY == "rubbish":
+        return runtime.response(b"\xff{not JSON")
+    if WAY == "no decision":
+        return runtime.response("{}")
+    if WAY == "refuses":
+        return runtime.response({"errNo": 7, "errMsg": "no"})
+    if WAY == "answers too much":
+        print("too much:", runtime.response(b"x" * (6 * 1024 * 1024 + 1)), flush=True)
+    if WAY == "answers and exits":
+        runtime.response(answer(event, push))
+        sys.exit(0)
+    status = runtime.response(answer(event, push))
+    if WAY == "answers twice":
+        print("outcomes:", status, runtime.error("never mind"), flush=True)
+    return status
+
+
+def answer(event, push):
+    if ROLE == "register":
+        return accepted(event)
+    if ROLE == "transfer":
+        push.send(event["websocket"]["secConnectionID"], "text", event["websocket"]["data"])
+    return event
+
+
+main()
