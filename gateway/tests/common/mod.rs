@@ -8,7 +8,7 @@ use std::{
     env,
     fs::{self, File},
     io::{BufRead, BufReader},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
@@ -56,22 +56,30 @@ pub fn misbehaving(way: &str, role: Option<&str>) -> Setup {
     }
 }
 
+/// Functions that are processes of the program that `BOOTSTRAP` names, which the caller wants to try.
+pub fn bootstrap() -> Setup {
+    let path = env::var_os("BOOTSTRAP");
+    Setup::of(&PathBuf::from(path.expect("BOOTSTRAP names the program to try; `make` builds and names it")))
+}
+
 impl Setup {
     fn new(runtime: &str) -> Self {
+        Self::of(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/runtimes").join(runtime))
+    }
+
+    fn of(program: &Path) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = env::temp_dir().join(format!("gateway-test-{}-{number}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder for the test");
         let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
-        command
-            .arg("--bootstrap")
-            .arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/runtimes").join(runtime));
+        command.arg("--bootstrap").arg(program);
         // A python3 that is no wrapper script, if there is one, starts sooner.
         let path = env::var("PATH").unwrap_or_default();
         command.env_clear().env("PATH", format!("/usr/bin:/bin:{path}")).env("HOME", &folder);
-        let setup = Self { command, folder };
-        let record = setup.folder.join("record");
-        setup.env("RECORD", &record.display().to_string())
+        let record = format!("RECORD={}", folder.join("record").display());
+        command.arg("--env").arg(record);
+        Self { command, folder }
     }
 
     /// Further arguments.
@@ -208,6 +216,13 @@ impl Gateway {
             (events.len() >= count).then_some(events)
         })
         .await
+    }
+
+    /// The `gateway_ms` of the traced invocations of this role: what the gateway itself took.
+    pub fn gateway_ms(&self, role: &str) -> Vec<f64> {
+        let log = self.log();
+        let lines = log.lines().filter(|line| line.contains(&format!("trace role={role} ")));
+        lines.filter_map(|line| line.rsplit_once("gateway_ms=")?.1.trim().parse().ok()).collect()
     }
 
     /// The log so far.
