@@ -43,7 +43,7 @@ test: ## all tests but the browser's
 	scripts/need.sh python3 redis-server
 	cargo test --workspace --locked
 
-test-browser: build ## drive the page in headless Chromium; makes docs/page.png
+test-browser: build ## drive the page in headless Chromium (PICTURE=$PWD/docs/page.png renews the README's picture)
 	scripts/need.sh chromium chromedriver:chromium-driver
 	BOOTSTRAP=$(CURDIR)/$(PACKAGED) cargo test --locked -p scf-websocket-gateway --test browser
 
