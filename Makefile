@@ -40,7 +40,7 @@ smoke: package ## drive the packaged zip with real WebSocket clients, and print 
 	scripts/smoke.sh bootstrap.zip
 
 test: ## all tests but the browser's
-	scripts/need.sh python3 redis-server
+	scripts/need.sh /usr/bin/python3:python3 /usr/lib/python3/dist-packages/websockets:python3-websockets redis-server
 	cargo test --workspace --locked
 
 test-browser: build ## drive the page in headless Chromium (PICTURE=$PWD/docs/page.png renews the README's picture)

@@ -1,11 +1,15 @@
 #!/bin/sh
 # Installs what is missing: need.sh COMMAND[:DEBIAN-PACKAGE]... (the package is named like the command unless given).
+# In place of a command, the absolute path of a file of the package.
 set -eu
 
 missing=""
 for entry in "$@"; do
     command=${entry%%:*}
-    command -v "$command" >/dev/null 2>&1 || missing="$missing ${entry##*:}"
+    case $command in
+    /*) [ -e "$command" ] ;;
+    *) command -v "$command" >/dev/null 2>&1 ;;
+    esac || missing="$missing ${entry##*:}"
 done
 [ -n "$missing" ] || exit 0
 
