@@ -203,3 +203,23 @@ fn integration_response_wraps_every_answer() {
     }
     assert_eq!(error(&auto.invoke("[]")).split(':').next(), Some("the event is not a JSON object"));
 }
+
+/// Not in the request's line, not in its headers, not beside its place in the body.
+#[test]
+fn an_id_stays_in_the_body() {
+    let gateway = PushAddress::start();
+    let function = Function::start(&[("WS_ROLE", "transfer"), ("WS_PUSH_URL", &gateway.url())]);
+    for id in ["a\r\nX-Injected: 1\r\n\r\n", "/../?a=b#c", "\"}},\"x\":{\"", "http://elsewhere/", "\u{0}"] {
+        let json = serde_json::Value::from(id).to_string();
+        let event = DATA_RECV.replace(r#""xawexasdfewezdfsdfeasdfffa==""#, &json);
+        assert_eq!(response(&function.invoke(event.clone())), event);
+        let pushed = gateway.take_bodies();
+        let body: serde_json::Value = serde_json::from_str(&pushed[0]).expect("JSON");
+        let websocket = body["websocket"].as_object().expect("an object");
+        assert_eq!(
+            (pushed.len(), body.as_object().map(serde_json::Map::len), websocket.len()),
+            (1, Some(1), 4)
+        );
+        assert_eq!(websocket["secConnectionID"], id);
+    }
+}

@@ -325,9 +325,10 @@ impl Ticket {
 
     fn trace(&self, verdict: Verdict, instance: &str, timings: Timings, total: Duration, gateway: Duration) {
         info!(
-            "trace role={} instance={instance} outcome={} queued_ms={:.3} init_ms={:.3} function_ms={:.3} \
-             total_ms={:.3} gateway_ms={:.3}",
+            "trace role={} instance={instance} connection={} outcome={} queued_ms={:.3} init_ms={:.3} \
+             function_ms={:.3} total_ms={:.3} gateway_ms={:.3}",
             self.role.name(),
+            self.connection,
             verdict.name(),
             float_ms(timings.queued),
             timings.init.map_or(0.0, float_ms),

@@ -56,6 +56,16 @@ pub fn misbehaving(way: &str, role: Option<&str>) -> Setup {
     }
 }
 
+/// Limits that functions which misbehave in this way run into, and those that behave do not, even on a busy machine.
+pub fn limits(way: &str) -> [&'static str; 4] {
+    let (init, time) = match way {
+        "never ready" => ("2000", "30000"),
+        "answers late" | "never asks" => ("30000", "1000"),
+        _ => ("30000", "30000"),
+    };
+    ["--init-timeout", init, "--timeout", time]
+}
+
 /// Functions that are processes of the program that `BOOTSTRAP` names, which the caller wants to try.
 pub fn bootstrap() -> Setup {
     let path = env::var_os("BOOTSTRAP");
@@ -218,11 +228,17 @@ impl Gateway {
         .await
     }
 
-    /// The `gateway_ms` of the traced invocations of this role: what the gateway itself took.
-    pub fn gateway_ms(&self, role: &str) -> Vec<f64> {
-        let log = self.log();
-        let lines = log.lines().filter(|line| line.contains(&format!("trace role={role} ")));
-        lines.filter_map(|line| line.rsplit_once("gateway_ms=")?.1.trim().parse().ok()).collect()
+    /// The `gateway_ms` of the traced invocations of this role, what the gateway itself took, once there are so many.
+    pub async fn gateway_ms(&self, role: &str, count: usize) -> Vec<f64> {
+        let traced = format!("trace role={role} ");
+        eventually(&format!("{count} traced invocations of {role}"), || {
+            let log = self.log();
+            let lines = log.lines().filter(|line| line.contains(&traced));
+            let times: Vec<f64> =
+                lines.filter_map(|line| line.rsplit_once("gateway_ms=")?.1.trim().parse().ok()).collect();
+            (times.len() >= count).then_some(times)
+        })
+        .await
     }
 
     /// The log so far.
