@@ -17,7 +17,7 @@ LISTEN   ?= 127.0.0.1:9000
 ARGS     ?=
 
 .DEFAULT_GOAL := build
-.PHONY: help build gateway package run smoke test test-browser fuzz lint clean
+.PHONY: help build gateway package run smoke test test-browser soak fuzz lint clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -46,6 +46,10 @@ test: ## all tests but the browser's
 test-browser: build ## drive the page in headless Chromium (PICTURE=$PWD/docs/page.png renews the README's picture)
 	scripts/need.sh chromium chromedriver:chromium-driver
 	BOOTSTRAP=$(CURDIR)/$(PACKAGED) cargo test --locked -p scf-websocket-gateway --test browser
+
+soak: package ## 200 clients while everything fails that can, for SECONDS=600, and an account of every frame
+	scripts/need.sh redis-server
+	BOOTSTRAP=$(CURDIR)/$(PACKAGED) SECONDS=$(or $(SECONDS),600) cargo test -q --locked -p scf-websocket-gateway --test soak
 
 fuzz: ## each fuzz target for a minute (SECONDS=20); needs a nightly toolchain
 	scripts/fuzz.sh $(or $(SECONDS),60)

@@ -76,37 +76,42 @@ async fn push(State(address): State<Arc<Address>>, uri: Uri, body: Body) -> Resp
             refuse(StatusCode::PAYLOAD_TOO_LARGE, &sentence)
         }
         Ok(push) => {
-            let status = address.carry_out(push, instance(&uri)).await;
-            answer(StatusCode::OK, &status)
+            let (code, status) = address.carry_out(push, instance(&uri)).await;
+            answer(code, &status)
         }
         Err(sentence) => refuse(StatusCode::BAD_REQUEST, &sentence),
     }
 }
 
 impl Address {
-    async fn carry_out(&self, push: Push, instance: Option<&str>) -> Status {
+    async fn carry_out(&self, push: Push, instance: Option<&str>) -> (StatusCode, Status) {
         let mut pushed = describe(&push);
         let result = match push {
             Push::Send { connection, frame } => self.connections.send(&connection, frame).await,
             Push::Close { connection } => self.connections.close(&connection).await,
         };
-        let status = match result {
-            Ok(()) => Status::ok(),
-            Err(undelivered) => Status::refused(number(undelivered), undelivered.to_string()),
+        let (code, status) = match result {
+            Ok(()) => (StatusCode::OK, Status::ok()),
+            Err(undelivered) => {
+                let (code, err_no) = refusal(undelivered);
+                (code, Status::refused(err_no, undelivered.to_string()))
+            }
         };
         debug!("push {:?} to {}: {}", pushed.action, pushed.connection, status.err_msg);
         pushed.err_no = status.err_no;
         pushed.err_msg.clone_from(&status.err_msg);
         pushed.at_ms = epoch_ms();
         (self.sink)(instance, pushed);
-        status
+        (code, status)
     }
 }
 
-fn number(undelivered: Undelivered) -> u32 {
+/// Whoever pushes forgets a connection that status 200 and an `errNo` call unknown. A slow client is still there:
+/// that is trouble of the gateway's.
+fn refusal(undelivered: Undelivered) -> (StatusCode, u32) {
     match undelivered {
-        Undelivered::Unknown => 404,
-        Undelivered::Slow => 408,
+        Undelivered::Unknown => (StatusCode::OK, 404),
+        Undelivered::Slow => (StatusCode::SERVICE_UNAVAILABLE, 408),
     }
 }
 

@@ -31,6 +31,11 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// The server's process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends the server. What was written is kept, since every write is on the disk.
     pub fn stop(&mut self) {
         self.child.kill().expect("killed");
