@@ -17,7 +17,7 @@ LISTEN   ?= 127.0.0.1:9000
 ARGS     ?=
 
 .DEFAULT_GOAL := build
-.PHONY: help build gateway package run smoke test test-browser soak fuzz lint clean
+.PHONY: help build gateway package run smoke test test-browser soak fuzz audit lint clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -53,6 +53,9 @@ soak: package ## 200 clients while everything fails that can, for SECONDS=600, a
 
 fuzz: ## each fuzz target for a minute (SECONDS=20); needs a nightly toolchain
 	scripts/fuzz.sh $(or $(SECONDS),60)
+
+audit: ## dependencies: licences, sources, known weaknesses
+	scripts/audit.sh
 
 lint: ## format and clippy, warnings being errors
 	cargo fmt --all --check
