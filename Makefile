@@ -1,7 +1,7 @@
 # Every command a person runs. `make help` lists them.
 #
 # Needed beforehand: Rust (https://rustup.rs), gcc, make. What else a target needs (zip and unzip for the package,
-# file for checking it, python3 and chromium for tests) scripts/need.sh installs from Debian's packages, saying so.
+# file for checking it, python3 and chromium for tests, valgrind and the peers' languages for the bench) scripts/need.sh installs from Debian's packages, saying so.
 
 TARGET   ?= x86_64-unknown-linux-gnu
 FEATURES ?=
@@ -16,11 +16,14 @@ GATEWAY  := target/release/gateway
 LISTEN   ?= 127.0.0.1:9000
 ARGS     ?=
 
+ROUNDS   ?= 7
+SECTIONS ?=
+
 .DEFAULT_GOAL := build
-.PHONY: help build gateway package run smoke test test-browser soak fuzz audit lint clean
+.PHONY: help build gateway package run smoke test test-browser soak fuzz audit bench bench-instructions lint clean
 
 help: ## list these commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
 build: ## the static binary at target/package/bootstrap (TARGET=x86_64-unknown-linux-musl, FEATURES=tls)
 	$(STATIC) cargo build --profile packaged --locked --target $(TARGET) --bin bootstrap --features "$(FEATURES)"
@@ -56,6 +59,13 @@ fuzz: ## each fuzz target for a minute (SECONDS=20); needs a nightly toolchain
 
 audit: ## dependencies: licences, sources, known weaknesses
 	scripts/audit.sh
+
+bench: package ## measure it beside its peers (ROUNDS=7, SECTIONS="runtimes cold-start growth endurance fan-out")
+	$(STATIC) cargo build --profile packaged --locked --target $(TARGET) -p scf-websocket-bench
+	$(STATIC) scripts/bench.sh $(TARGET) $(ROUNDS) $(SECTIONS)
+
+bench-instructions: build ## count the instructions of an invocation; fails when they have grown by a tenth
+	scripts/count-instructions.sh
 
 lint: ## format and clippy, warnings being errors
 	cargo fmt --all --check

@@ -1,0 +1,9 @@
+//! The function on `lambda_runtime`, AWS's own; it speaks the paths of AWS.
+
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use scf_websocket_peers::{Answer, Event, register};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    run(service_fn(async |event: LambdaEvent<Event>| Ok::<Answer, Error>(register(event.payload)))).await
+}

@@ -1,0 +1,10 @@
+//! The function on `tencent_scf`, the runtime for SCF that is on crates.io.
+
+use std::convert::Infallible;
+
+use scf_websocket_peers::{Answer, Event, register};
+use tencent_scf::{Context, make_scf, start};
+
+fn main() {
+    start(make_scf(|event: Event, _: Context| -> Result<Answer, Infallible> { Ok(register(event)) }));
+}

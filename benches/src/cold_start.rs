@@ -1,0 +1,83 @@
+//! Where a cold start's time goes.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::Outcome;
+use crate::function::Launch;
+use crate::processor::Bound;
+use crate::runtime_api::{Dialect, RuntimeApi};
+use crate::table::{Table, us};
+use crate::trial::{Session, median};
+use crate::{event, subject};
+
+const STARTS_A_ROUND: usize = 20;
+
+const INTRODUCTION: &str = "\
+## Cold start
+
+Medians of starts, the rows interleaved. *exec and main*: `--version`, from before the process is made until it has \
+ended (for the floor: until it has found no variables). *connected*: the runtime API has accepted the connection; between \
+the two lie log, configuration and handler. *ready*: its request has been read. The first event takes no more than a later \
+one but for caches that are cold: nothing is left to be done at it.
+
+";
+
+#[derive(Default)]
+struct Starts {
+    to_end_of_version: Vec<Duration>,
+    to_connected: Vec<Duration>,
+    to_ready: Vec<Duration>,
+    first_event: Vec<Duration>,
+    tenth_event: Vec<Duration>,
+}
+
+pub fn section(rounds: usize) -> Outcome<String> {
+    let _bound = Bound::to_one()?;
+    let mut api = RuntimeApi::open()?;
+    let launches = [("the floor", subject::floor()?), ("**bootstrap**", subject::bootstrap("register"))];
+    let mut rows = launches.map(|(name, launch)| (name, launch, Starts::default()));
+    for _ in 0..rounds * STARTS_A_ROUND {
+        for (name, launch, starts) in &mut rows {
+            starts.add(&mut api, launch).map_err(|e| format!("{name}: {e}"))?;
+        }
+    }
+    let mut table =
+        Table::new(["", "exec and main", "connected after", "ready after", "first event", "tenth event"]);
+    for (name, _, starts) in rows {
+        let medians = [
+            starts.to_end_of_version,
+            starts.to_connected,
+            starts.to_ready,
+            starts.first_event,
+            starts.tenth_event,
+        ]
+        .map(|times| median(times).map_or("?".into(), us));
+        table.row([name.to_owned()].into_iter().chain(medians));
+    }
+    Ok(format!("{INTRODUCTION}{table}"))
+}
+
+impl Starts {
+    fn add(&mut self, api: &mut RuntimeApi, launch: &Launch) -> Outcome<()> {
+        self.to_end_of_version.push(version(launch)?);
+        let mut session = Session::start(api, launch, Dialect::Scf, event::CONNECT)?;
+        self.to_connected.push(session.connected);
+        self.to_ready.push(session.cold_start);
+        self.first_event.push(session.invoke()?.1);
+        for _ in 2..10 {
+            session.invoke()?;
+        }
+        self.tenth_event.push(session.invoke()?.1);
+        Ok(())
+    }
+}
+
+fn version(launch: &Launch) -> Outcome<Duration> {
+    let program = launch.command.first().ok_or("an empty command")?;
+    let mut command = Command::new(program);
+    command.arg("--version").env_clear().stdout(Stdio::null()).stderr(Stdio::null());
+    let begun = Instant::now();
+    command.status()?;
+    Ok(begun.elapsed())
+}

@@ -1,0 +1,89 @@
+//! A push address that takes its time: each answer comes five milliseconds after its push.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::Outcome;
+
+pub const DELAY: Duration = Duration::from_millis(5);
+
+const BODY: &str = r#"{"errNo":0,"errMsg":"ok"}"#;
+
+pub struct PushAddress {
+    pub host_and_port: String,
+    pushes: Arc<AtomicUsize>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl PushAddress {
+    /// Serves until the bench ends, a thread a connection, kept or not as its client asks.
+    pub fn open() -> Outcome<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let host_and_port = listener.local_addr()?.to_string();
+        let (pushes, connections) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let address =
+            Self { host_and_port, pushes: Arc::clone(&pushes), connections: Arc::clone(&connections) };
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                connections.fetch_add(1, Ordering::Relaxed);
+                let pushes = Arc::clone(&pushes);
+                // A client that breaks off misses its pushes in the count.
+                thread::spawn(move || drop(serve(stream, &pushes)));
+            }
+        });
+        Ok(address)
+    }
+
+    /// The pushes and the connections since the last time this was asked.
+    pub fn take_counts(&self) -> (usize, usize) {
+        (self.pushes.swap(0, Ordering::Relaxed), self.connections.swap(0, Ordering::Relaxed))
+    }
+}
+
+fn serve(stream: TcpStream, pushes: &AtomicUsize) -> Outcome<()> {
+    stream.set_nodelay(true)?;
+    let mut reader = BufReader::new(stream);
+    let mut body = Vec::new();
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{BODY}", BODY.len());
+    while let Some(push) = read_head(&mut reader)? {
+        body.resize(push.length, 0);
+        reader.read_exact(&mut body)?;
+        thread::sleep(DELAY);
+        pushes.fetch_add(1, Ordering::Relaxed);
+        reader.get_mut().write_all(answer.as_bytes())?;
+        if push.is_last {
+            break;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct PushHead {
+    length: usize,
+    is_last: bool,
+}
+
+fn read_head(reader: &mut impl BufRead) -> Outcome<Option<PushHead>> {
+    let mut head = PushHead::default();
+    let mut line = String::new();
+    loop {
+        line.clear();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(None);
+        }
+        let line = line.trim_end().to_ascii_lowercase();
+        if line.is_empty() {
+            return Ok(Some(head));
+        }
+        match line.split_once(": ") {
+            Some(("content-length", length)) => head.length = length.parse()?,
+            Some(("connection", "close")) => head.is_last = true,
+            _ => {}
+        }
+    }
+}

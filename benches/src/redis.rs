@@ -1,0 +1,66 @@
+//! A Redis server of the bench's own, and what it has counted.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use crate::Outcome;
+
+pub struct Redis {
+    server: Child,
+    directory: PathBuf,
+    pub port: u16,
+}
+
+impl Redis {
+    pub fn start() -> Outcome<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let directory = std::env::temp_dir().join(format!("scf-websocket-bench-redis-{port}"));
+        fs::create_dir_all(&directory)?;
+        let server = Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .arg("--dir")
+            .arg(&directory)
+            .stdout(Stdio::null())
+            .spawn()?;
+        let redis = Self { server, directory, port };
+        for _ in 0..100 {
+            if redis.info("server").is_ok() {
+                return Ok(redis);
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        Err("redis-server does not answer".into())
+    }
+
+    /// How often it has read from any connection.
+    pub fn reads(&self) -> Outcome<u64> {
+        let info = self.info("stats")?;
+        let line = info.lines().find_map(|line| line.strip_prefix("total_reads_processed:"));
+        Ok(line.ok_or("redis-server does not count its reads")?.trim().parse()?)
+    }
+
+    fn info(&self, section: &str) -> Outcome<String> {
+        let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.port))?);
+        stream.get_mut().write_all(format!("INFO {section}\r\n").as_bytes())?;
+        let mut length = String::new();
+        stream.read_line(&mut length)?;
+        let length = length.trim().trim_start_matches('$').parse()?;
+        let mut info = vec![0; length];
+        stream.read_exact(&mut info)?;
+        Ok(String::from_utf8(info)?)
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        // What is left behind is in the system's temporary directory.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}

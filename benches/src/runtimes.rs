@@ -1,0 +1,132 @@
+//! The table of runtimes: the same function on each, interleaved.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::time::Duration;
+
+use crate::function::Launch;
+use crate::processor::Bound;
+use crate::runtime_api::RuntimeApi;
+use crate::subject::{self, Missing, Speed, Subject};
+use crate::table::{Table, mb, ms, ratio, us};
+use crate::trial::{Plan, Trial, median, percentile};
+use crate::{Outcome, event};
+
+/// More starts a round than that of the clocked run.
+const FURTHER_STARTS: usize = 4;
+
+struct Row {
+    subject: Subject,
+    trials: Vec<Trial>,
+    cold_starts: Vec<Duration>,
+}
+
+pub fn section(rounds: usize) -> Outcome<String> {
+    let _bound = Bound::to_one()?;
+    let mut rows: Vec<_> = subject::all()?.into_iter().map(Row::new).collect();
+    let mut api = RuntimeApi::open()?;
+    for _ in 0..rounds {
+        for row in &mut rows {
+            row.round(&mut api).map_err(|e| format!("{}: {e}", row.subject.name))?;
+        }
+    }
+    Ok(format!("{}{}{}\n{}", INTRODUCTION, table(&rows), skipped(&rows), artefact()?))
+}
+
+const INTRODUCTION: &str = "\
+## Runtimes
+
+The documented connect event over loopback, answered as the register function does; its answer is checked. A cycle is \
+everything from an event's offer to the next request for one, the stand-in's own share included in every row. Function and stand-in \
+share one processor, so that a cycle is work and not the waking of an idle one. The rows are interleaved: each round runs each of them once, in a process of its own. A cycle is the median of the rounds' \
+medians, its ratio the median of each round's ratio to the floor's; CPU and memory are the function's alone, medians \
+too. Everything is at its defaults, the log at `info` goes to `/dev/null`. Cold start: from before the process is made \
+to the end of its `ready` (`lambda_runtime` has none: its first `next`). The Rust rows are linked alike: static, fat \
+LTO.
+
+";
+
+impl Row {
+    fn new(subject: Subject) -> Self {
+        Self { subject, trials: Vec::new(), cold_starts: Vec::new() }
+    }
+
+    fn round(&mut self, api: &mut RuntimeApi) -> Outcome<()> {
+        let Ok(launch) = &self.subject.launch else { return Ok(()) };
+        let plan = self.plan(launch, self.subject.speed.invocations());
+        let trial = Trial::run(api, &plan)?;
+        self.cold_starts.push(trial.cold_start);
+        self.trials.push(trial);
+        if matches!(self.subject.speed, Speed::Tens) {
+            for _ in 0..FURTHER_STARTS {
+                let further = Trial::run(api, &self.plan(launch, 1))?;
+                self.cold_starts.push(further.cold_start);
+            }
+        }
+        Ok(())
+    }
+
+    fn plan<'p>(&self, launch: &'p Launch, invocations: usize) -> Plan<'p> {
+        Plan {
+            launch,
+            dialect: self.subject.dialect,
+            event: event::CONNECT,
+            answer: event::ACCEPTING,
+            warm_up: invocations.div_ceil(10),
+            invocations,
+        }
+    }
+
+    fn cells(&self, floor: &Self) -> Option<[String; 8]> {
+        let cycles = || self.trials.iter().filter_map(|trial| median(trial.cycles.iter().copied()));
+        let of_floor = floor.trials.iter().filter_map(|trial| median(trial.cycles.iter().copied()));
+        let to_floor = cycles().zip(of_floor).map(|(own, floor)| own.as_secs_f64() / floor.as_secs_f64());
+        let to_outcome = || self.trials.iter().flat_map(|trial| trial.to_outcome.iter().copied());
+        Some([
+            self.subject.name.to_owned(),
+            us(median(cycles())?),
+            ratio(median(to_floor)?),
+            us(percentile(to_outcome(), 50)?),
+            us(percentile(to_outcome(), 99)?),
+            us(median(self.trials.iter().map(|trial| trial.processor_time))?),
+            mb(median(self.trials.iter().map(|trial| trial.peak_memory_kb))?),
+            ms(median(self.cold_starts.iter().copied())?),
+        ])
+    }
+}
+
+fn table(rows: &[Row]) -> Table {
+    let mut table = Table::new([
+        "",
+        "cycle",
+        "to the floor",
+        "next → response p50",
+        "p99",
+        "CPU an invocation",
+        "peak memory",
+        "cold start",
+    ]);
+    for cells in rows.iter().filter_map(|row| row.cells(&rows[0])) {
+        table.row(cells);
+    }
+    table
+}
+
+/// Named, one by one: a row that is silently absent would be taken for one that was not thought of.
+fn skipped(rows: &[Row]) -> String {
+    let mut lines = String::new();
+    for row in rows {
+        if let Err(Missing(why)) = &row.subject.launch {
+            // Writing to a String cannot fail.
+            let _ = write!(lines, "\nNot measured: {}, since {why}.\n", row.subject.name);
+        }
+    }
+    lines
+}
+
+fn artefact() -> Outcome<String> {
+    let size = |path: &str| fs::metadata(path).map_err(|e| format!("{path}: {e}"));
+    let binary = size(subject::BOOTSTRAP)?.len();
+    let zip = size(subject::ZIP)?.len();
+    Ok(format!("The artefact: {} kB, zipped {} kB.\n", binary.div_ceil(1000), zip.div_ceil(1000)))
+}

@@ -1,0 +1,123 @@
+//! What is measured: the floor, the bootstrap, the peers, or why one of them is not.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::Outcome;
+use crate::function::Launch;
+use crate::runtime_api::Dialect;
+
+pub const BOOTSTRAP: &str = "target/package/bootstrap";
+pub const ZIP: &str = "bootstrap.zip";
+const PEERS: &str = "benches/peers";
+
+pub struct Subject {
+    pub name: &'static str,
+    pub dialect: Dialect,
+    pub launch: Result<Launch, Missing>,
+    pub speed: Speed,
+}
+
+/// What is not there.
+pub struct Missing(pub String);
+
+/// How many invocations a round can afford.
+#[derive(Clone, Copy)]
+pub enum Speed {
+    Tens,
+    Hundreds,
+    Thousands,
+    TensOfThousands,
+}
+
+impl Speed {
+    pub fn invocations(self) -> usize {
+        match self {
+            Self::Tens => 1_500,
+            Self::Hundreds => 1_000,
+            Self::Thousands => 200,
+            Self::TensOfThousands => 20,
+        }
+    }
+}
+
+pub fn floor() -> Outcome<Launch> {
+    Ok(Launch::new([beside_the_bench("floor")?]))
+}
+
+pub fn bootstrap(role: &str) -> Launch {
+    Launch::new([BOOTSTRAP]).with("WS_ROLE", role)
+}
+
+pub fn all() -> Outcome<Vec<Subject>> {
+    let scf = |name, speed, launch| Subject { name, dialect: Dialect::Scf, launch, speed };
+    Ok(vec![
+        scf("the floor: raw socket, fixed answer, nothing parsed", Speed::Tens, Ok(floor()?)),
+        scf("**bootstrap**", Speed::Tens, Ok(bootstrap("register"))),
+        scf("`ureq` 3.5 as it comes", Speed::Tens, rust("ureq")),
+        scf("`tencent_scf` 0.1.3", Speed::Tens, rust("tencent_scf")),
+        Subject {
+            name: "`lambda_runtime` 1.5 (AWS's paths)",
+            dialect: Dialect::Aws,
+            launch: rust("lambda_runtime"),
+            speed: Speed::Tens,
+        },
+        scf("Node.js, keep-alive agent", Speed::Hundreds, node()),
+        scf("Python, `requests` session", Speed::Thousands, python()),
+        scf("bash, a curl a call", Speed::TensOfThousands, bash()),
+    ])
+}
+
+fn rust(name: &str) -> Result<Launch, Missing> {
+    match beside_the_bench(name) {
+        Ok(file) if file.exists() => Ok(Launch::new([file])),
+        _ => Err(Missing("it is not built".into())),
+    }
+}
+
+fn beside_the_bench(name: &str) -> Outcome<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name(name))
+}
+
+fn node() -> Result<Launch, Missing> {
+    if !runs("node", &["--version"]) {
+        return Err(Missing("node is not installed".into()));
+    }
+    Ok(Launch::new(["node".into(), script("peer.js")]))
+}
+
+fn python() -> Result<Launch, Missing> {
+    // A Python of the user's own may come first on the path and lack what Debian's has.
+    for python in ["python3", "/usr/bin/python3"] {
+        if let Some(python) = python_itself(python) {
+            return Ok(Launch::new([python.into(), script("peer.py")]));
+        }
+    }
+    Err(Missing("no python3 with the module requests is installed".into()))
+}
+
+/// The interpreter's own path: a version manager's wrapper would be measured with it.
+fn python_itself(python: &str) -> Option<String> {
+    let asked =
+        Command::new(python).args(["-c", "import requests, sys; print(sys.executable)"]).output().ok()?;
+    let path = String::from_utf8(asked.stdout).ok()?;
+    asked.status.success().then(|| path.trim().to_owned())
+}
+
+fn bash() -> Result<Launch, Missing> {
+    for command in ["bash", "curl"] {
+        if !runs(command, &["--version"]) {
+            return Err(Missing(format!("{command} is not installed")));
+        }
+    }
+    Ok(Launch::new(["bash".into(), script("peer.sh")]))
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(PEERS).join(name)
+}
+
+pub fn runs(command: &str, arguments: &[&str]) -> bool {
+    let status = Command::new(command).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
