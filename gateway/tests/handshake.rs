@@ -4,7 +4,7 @@ mod common;
 
 use axum::http::header::{SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use common::{echo, misbehaving, request};
+use common::{echo, limits, misbehaving, request};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn a_failing_register_function_is_502_and_a_slow_one_504() {
         ("never ready", 504),
         ("never asks", 504),
     ] {
-        let gateway = misbehaving(way, None).args(&["--timeout", "400", "--init-timeout", "400"]).start();
+        let gateway = misbehaving(way, None).args(&limits(way)).start();
         let refused = gateway.ask("/", &[]).await;
         assert_eq!(refused.status, status, "{way}: {refused:?}");
         assert_eq!(refused.err_no(), i64::from(status), "{way}");

@@ -92,24 +92,26 @@ async fn idle_instances_are_reused_the_most_recent_first() {
 async fn of_two_idle_instances_the_one_used_last_is_taken() {
     let gateway = echo().start();
     let (mut one, mut other) = (gateway.connect("/").await, gateway.connect("/").await);
-    one.send_text("sleep 800").await;
+    one.send_text("sleep 1500").await;
     gateway.wait_for_events("transfer", 1).await;
-    other.send_text("sleep 100").await;
+    other.send_text("sleep 1").await;
     other.next_text().await;
     one.next_text().await;
-    let done = |record: &serde_json::Value| record["instance"] == "transfer-1" && record["outcome"] == "ok";
-    gateway.wait_for_record("the end of the longer one", done).await;
-    other.send_text("x").await;
-    other.next_text().await;
+    for instance in ["transfer-1", "transfer-2"] {
+        let done = |record: &serde_json::Value| record["instance"] == instance && record["outcome"] == "ok";
+        gateway.wait_for_record("the end of each", done).await;
+    }
+    // Taken in turns, they would alternate.
+    for text in ["a", "b", "c", "d"] {
+        other.send_text(text).await;
+        assert_eq!(other.next_text().await, text);
+    }
     let record = gateway.record();
-    let pid = |data: &str| {
-        record
-            .iter()
-            .find(|entry| entry["event"]["websocket"]["data"] == data)
-            .map(|entry| entry["pid"].clone())
-    };
-    assert_ne!(pid("sleep 100"), pid("sleep 800"));
-    assert_eq!(pid("x"), pid("sleep 800"));
+    let mut pids: Vec<_> =
+        record.iter().filter(|entry| entry["role"] == "transfer").map(|entry| &entry["pid"]).collect();
+    let later = pids.split_off(2);
+    assert_ne!(pids[0], pids[1], "two at once");
+    assert!(later.len() == 4 && later.iter().all(|pid| *pid == later[0]), "{later:?}");
 }
 
 #[tokio::test]
@@ -136,9 +138,11 @@ async fn concurrent_events_get_instances_up_to_the_limit_and_then_wait() {
         record["outcome"] == "ok" && record["queued_ms"].as_f64().is_some_and(|time| time > 300.0)
     };
     let queued = gateway.wait_for_record("one that waited", queued).await;
+    let ms = |name: &str| queued[name].as_f64().unwrap_or_default();
+    let elsewhere = ms("queued_ms") + ms("init_ms") + ms("function_ms");
     assert!(
-        queued["gateway_ms"].as_f64().is_some_and(|time| time < 100.0),
-        "waiting is not the gateway's: {queued}"
+        (ms("total_ms") - elsewhere - ms("gateway_ms")).abs() < 0.01,
+        "waiting is not the gateway's, and nothing is counted twice: {queued}"
     );
 }
 
@@ -195,7 +199,7 @@ async fn an_event_that_takes_too_long_ends_its_process() {
     let ended = gateway.wait_for_record("its end", |record| record["what"] == "ended").await;
     assert_eq!(ended["message"], "killed: not answered within 300 ms");
     let late = gateway.wait_for_record("the time-out", |record| record["outcome"] == "timeout").await;
-    assert!(late["function_ms"].as_f64().is_some_and(|time| (300.0..2000.0).contains(&time)), "{late}");
+    assert!(late["function_ms"].as_f64().is_some_and(|time| time >= 300.0), "{late}");
 }
 
 #[tokio::test]

@@ -53,18 +53,18 @@ async fn the_line_is_cut_within_a_frame() {
 
 #[tokio::test]
 async fn nobody_says_anything() {
-    let gateway = echo().args(&["--idle-timeout", "1"]).start();
+    let gateway = echo().args(&["--idle-timeout", "2"]).start();
     let mut client = gateway.connect("/").await;
     // Carrying something keeps it open.
-    for _ in 0..3 {
-        sleep(Duration::from_millis(500)).await;
+    for _ in 0..4 {
+        sleep(Duration::from_millis(600)).await;
         client.send_text("still here").await;
         assert_eq!(client.next_text().await, "still here");
     }
     assert!(gateway.events("cleanup").is_empty());
     let (code, reason) = client.closed().await;
     assert_eq!((code, reason.as_str()), (CloseCode::NORMAL_CLOSURE, "idle"));
-    cleaned_up_once(&gateway, "idle for 1 s").await;
+    cleaned_up_once(&gateway, "idle for 2 s").await;
 }
 
 #[tokio::test]
@@ -123,14 +123,14 @@ async fn a_function_closes_it() {
 async fn what_was_sent_before_the_close_is_carried_out_before_the_cleanup() {
     let gateway = echo().start();
     let mut client = gateway.connect("/").await;
-    client.socket.feed(Message::text("sleep 200")).await.expect("queued");
+    client.socket.feed(Message::text("sleep 1500")).await.expect("queued");
     for number in 0..20 {
         client.socket.feed(Message::text(number.to_string())).await.expect("queued");
     }
     client.send(Message::close(Some(CloseCode::NORMAL_CLOSURE), "")).await;
     // The client is let go at once, it need not wait for the transfers.
     assert_eq!(client.closed().await.0, CloseCode::NORMAL_CLOSURE);
-    assert!(gateway.events("transfer").len() < 5);
+    assert!(gateway.events("transfer").len() <= 1);
     gateway.wait_for_events("cleanup", 1).await;
     let record = gateway.record();
     let roles: Vec<&str> = record.iter().filter_map(|entry| entry["role"].as_str()).collect();

