@@ -18,10 +18,9 @@ use ureq::{Agent, Body};
 
 /// Told of the moments at which an answer is awaited and begins to arrive.
 pub(crate) trait Waiter: Send + Sync {
-    /// Input is awaited on this stream. If so told, the transport takes none before it has said that it is
-    /// there.
-    fn awaits(&self, stream: &Arc<TcpStream>) -> bool;
-    /// Input is there, and will be taken.
+    /// Input is about to be awaited on this stream.
+    fn awaits(&self, stream: &Arc<TcpStream>);
+    /// Some of it was taken.
     fn arrived(&self);
 }
 

@@ -480,6 +480,22 @@ fn a_replica_lists_and_the_function_recovers_when_it_is_promoted() {
 }
 
 #[test]
+fn a_redis_that_is_paused_is_given_up_in_time_and_found_again() {
+    let redis = Redis::start(&[]);
+    let limits = Limits::new(128, Duration::from_secs(1));
+    let env = [("WS_ROLE", "register"), ("WS_STORE", &redis.url())];
+    let function = Function::with_limits(limits, &env);
+    assert!(response(&function.invoke(connecting("before"))).contains(r#""errNo":0"#));
+    redis.pause();
+    let (outcome, took) = function.timed(connecting("meanwhile"));
+    let answer = response(&outcome);
+    assert!(answer.starts_with(r#"{"errNo":104,"#) && answer.contains("did not answer in time"), "{answer}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    redis.go_on();
+    assert!(response(&function.invoke(connecting("after"))).contains(r#""errNo":0"#));
+}
+
+#[test]
 fn a_store_that_hangs_is_given_up_in_time() {
     let hang = Wire::start(|_| vec![Act::Wait(Duration::from_mins(1))]);
     let store = format!("redis://127.0.0.1:{}", hang.port);

@@ -2,8 +2,8 @@
 //!
 //! ureq's own transport sends head and body of a request apart and probes a kept connection with four
 //! system calls at each use. This one gathers output until input is awaited, keeps the call's deadline at
-//! each read and write, and probes a connection only after it has idled long enough for its peer to have
-//! gone: a shorter gap costs a retry, which every caller has anyway.
+//! each read and write, mostly without a system call for it, and probes a connection only after it has idled
+//! long enough for its peer to have gone: a shorter gap costs a retry, which every caller has anyway.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -63,6 +63,8 @@ impl Connector for LeanConnector {
         let stream = connect::tcp(uri.host().unwrap_or_default(), port, deadline)?;
         Ok(Some(LeanTransport {
             stream: Arc::new(stream),
+            read_limit: None,
+            write_limit: None,
             buffers: LazyBuffers::new(BUFFER_BYTES, BUFFER_BYTES),
             unsent: Vec::new(),
             line: Arc::clone(&self.0),
@@ -74,6 +76,9 @@ impl Connector for LeanConnector {
 #[derive(Debug)]
 struct LeanTransport {
     stream: Arc<TcpStream>,
+    /// The socket's time-outs as they are set.
+    read_limit: Option<Duration>,
+    write_limit: Option<Duration>,
     buffers: LazyBuffers,
     unsent: Vec<u8>,
     line: Arc<Line>,
@@ -86,14 +91,12 @@ impl LeanTransport {
             return Ok(());
         }
         let deadline = self.line.call().deadline;
-        let mut rest = self.unsent.as_slice();
-        while !rest.is_empty() {
-            if let Some(deadline) = deadline {
-                self.stream.set_write_timeout(Some(time_left(deadline)?))?;
-            }
-            match (&*self.stream).write(rest) {
+        let mut sent = 0;
+        while sent < self.unsent.len() {
+            self.limit_writing(deadline)?;
+            match (&*self.stream).write(&self.unsent[sent..]) {
                 Ok(0) => return Err(std::io::Error::from(ErrorKind::WriteZero).into()),
-                Ok(written) => rest = &rest[written..],
+                Ok(written) => sent += written,
                 Err(e) if is_wake_up(e.kind()) => {}
                 Err(e) => return Err(e.into()),
             }
@@ -104,34 +107,35 @@ impl LeanTransport {
 
     fn read(&mut self) -> Result<usize, Error> {
         let deadline = self.line.call().deadline;
+        if deadline.is_some() {
+            self.limit_reading(deadline)?;
+        }
         loop {
-            if let Some(deadline) = deadline {
-                self.stream.set_read_timeout(Some(time_left(deadline)?))?;
-            }
             match (&*self.stream).read(self.buffers.input_append_buf()) {
-                Ok(read) => {
-                    if deadline.is_some() {
-                        self.stream.set_read_timeout(None)?;
-                    }
-                    return Ok(read);
-                }
-                // Without a deadline a wake-up is no fault: the wait goes on.
-                Err(e) if is_wake_up(e.kind()) => {}
+                Ok(read) => return Ok(read),
+                // An earlier call's time-out is no fault of this one: the wait goes on, under its own.
+                Err(e) if is_wake_up(e.kind()) => self.limit_reading(deadline)?,
                 Err(e) => return Err(e.into()),
             }
         }
     }
 
-    /// Waits until there is input, and leaves it where it is.
-    fn look(&self) -> Result<(), Error> {
-        loop {
-            match self.stream.peek(&mut [0]) {
-                Ok(0) => return Err(closed().into()),
-                Ok(_) => return Ok(()),
-                Err(e) if is_wake_up(e.kind()) => {}
-                Err(e) => return Err(e.into()),
-            }
+    fn limit_reading(&mut self, deadline: Option<Instant>) -> Result<(), Error> {
+        let limit = deadline.map(limit_until).transpose()?;
+        if limit != self.read_limit {
+            self.stream.set_read_timeout(limit)?;
+            self.read_limit = limit;
         }
+        Ok(())
+    }
+
+    fn limit_writing(&mut self, deadline: Option<Instant>) -> Result<(), Error> {
+        let limit = deadline.map(limit_until).transpose()?;
+        if limit != self.write_limit {
+            self.stream.set_write_timeout(limit)?;
+            self.write_limit = limit;
+        }
+        Ok(())
     }
 
     /// Whether the peer has neither closed nor sent what nobody asked for.
@@ -157,15 +161,16 @@ impl Transport for LeanTransport {
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, Error> {
         let line = Arc::clone(&self.line);
-        let waiter = line.waiter.as_ref().filter(|waiter| waiter.awaits(&self.stream));
-        self.flush()?;
-        if let Some(waiter) = waiter {
-            self.look()?;
-            waiter.arrived();
+        if let Some(waiter) = &line.waiter {
+            waiter.awaits(&self.stream);
         }
+        self.flush()?;
         let read = self.read()?;
         if read == 0 {
             return Err(closed().into());
+        }
+        if let Some(waiter) = &line.waiter {
+            waiter.arrived();
         }
         line.call().answered = true;
         self.buffers.input_appended(read);
@@ -186,7 +191,13 @@ fn is_wake_up(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-fn time_left(deadline: Instant) -> Result<Duration, Error> {
+/// A time-out that ends by the deadline: a power of two, so that one call after the other finds the socket's
+/// time-out set as it needs it. Whoever is woken before the deadline waits again, for half as long or less.
+fn limit_until(deadline: Instant) -> Result<Duration, Error> {
     let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(Error::Timeout(Timeout::Global)) } else { Ok(left) }
+    if left.is_zero() {
+        return Err(Error::Timeout(Timeout::Global));
+    }
+    let left_us = u64::try_from(left.as_micros()).unwrap_or(u64::MAX);
+    Ok(Duration::from_micros(1 << left_us.max(1).ilog2()))
 }

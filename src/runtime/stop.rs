@@ -1,13 +1,14 @@
 //! SIGTERM and SIGINT: an idle process ends at once, a busy one after its outcome.
 //!
-//! The hard moment is the one at which an event has reached the process's socket but not yet the loop: to
-//! end then would lose it. So the [`Gate`] knows the stream that `next` waits on, and whoever ends the
-//! process looks first whether something has arrived on it.
+//! The hard moment is the one at which an event has reached the process's socket, or has just been read from
+//! it, but not yet the loop: to end then would lose it. So while `next` is awaited, nobody but the loop ends
+//! the process. The [`Gate`] knows the stream that `next` waits on, and a signal only wakes the loop from that
+//! wait, by closing the stream's reading half: what had arrived is still read, and is an event to be carried
+//! out; if nothing had, the wait fails, and the loop finds that it is to stop.
 
-use std::io::ErrorKind;
 use std::net::{Shutdown, TcpStream};
 use std::process;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -22,12 +23,16 @@ const LAST_WAIT: Duration = Duration::from_millis(50);
 
 /// What the loop is doing, as far as a signal must know.
 #[derive(Default)]
-pub(super) struct Gate(Mutex<Moment>);
+pub(super) struct Gate {
+    moment: Mutex<Moment>,
+    left_the_wait: Condvar,
+}
 
 #[derive(Default)]
 struct Moment {
     phase: Phase,
-    stopping: bool,
+    /// The signal that came, by its name.
+    stopping: Option<&'static str>,
 }
 
 #[derive(Default)]
@@ -50,78 +55,70 @@ impl Gate {
     /// The outcome is delivered, or `next` failed: a signal that came meanwhile ends the process now.
     pub(super) fn idle(&self) {
         let mut moment = self.moment();
+        let was_busy = matches!(moment.phase, Phase::Busy);
         moment.phase = Phase::Idle;
-        if moment.stopping {
-            info!("stopped by the signal, the event at hand being finished");
-            process::exit(0);
+        match moment.stopping {
+            Some(signal) if was_busy => stop(&format!("{signal}, the event at hand being finished")),
+            Some(signal) => stop(&format!("{signal} while idle")),
+            None => {}
         }
     }
 
     fn moment(&self) -> MutexGuard<'_, Moment> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.moment.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the process unless an event is on its way. The lock is held to the end: the loop cannot take up
-    /// an event meanwhile.
-    fn stop(&self, signal: i32) {
+    fn signal(&self, name: &'static str) {
         let mut moment = self.moment();
-        moment.stopping = true;
-        let busy = match &moment.phase {
-            Phase::Idle | Phase::Polling(None) => false,
-            Phase::Polling(Some(stream)) => has_input(stream),
-            Phase::Busy => true,
-        };
-        let name = signal_hook::low_level::signal_name(signal).unwrap_or("a signal");
-        if busy {
-            info!("{name}: the event at hand is finished first");
-            return;
+        moment.stopping = Some(name);
+        match &moment.phase {
+            // The lock is held to the end: the loop cannot send `next` meanwhile.
+            Phase::Idle | Phase::Polling(None) => stop(&format!("{name} while idle")),
+            Phase::Busy => info!("{name}: the event at hand is finished first"),
+            Phase::Polling(Some(stream)) => {
+                let stream = Arc::clone(stream);
+                self.wake(moment, &stream);
+            }
         }
-        info!("stopped by {name} while idle");
-        process::exit(0);
+    }
+
+    /// The runtime API is told by the end of our sending that no event is wanted any more: what it had handed
+    /// out before it learned of that still arrives, and a server that hangs up as it should spares the wait.
+    fn wake(&self, moment: MutexGuard<'_, Moment>, stream: &TcpStream) {
+        // A stream that cannot be shut down has no peer, and the loop's wait is over.
+        let _ = stream.shutdown(Shutdown::Write);
+        let waits = |moment: &mut Moment| matches!(moment.phase, Phase::Polling(_));
+        let waited = self.left_the_wait.wait_timeout_while(moment, LAST_WAIT, waits);
+        let (moment, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if let Phase::Polling(_) = moment.phase {
+            let _ = stream.shutdown(Shutdown::Read);
+        }
     }
 }
 
 impl Waiter for Gate {
-    fn awaits(&self, stream: &Arc<TcpStream>) -> bool {
+    fn awaits(&self, stream: &Arc<TcpStream>) {
         let mut moment = self.moment();
-        let Phase::Polling(waiting) = &mut moment.phase else { return false };
-        if waiting.is_none() {
+        if let Phase::Polling(waiting @ None) = &mut moment.phase {
             *waiting = Some(Arc::clone(stream));
         }
-        true
     }
 
     fn arrived(&self) {
-        self.moment().phase = Phase::Busy;
+        let mut moment = self.moment();
+        if let Phase::Polling(_) = moment.phase {
+            moment.phase = Phase::Busy;
+            if let Some(signal) = moment.stopping {
+                self.left_the_wait.notify_all();
+                info!("{signal}: the event at hand is finished first");
+            }
+        }
     }
 }
 
-/// Whether an event has arrived on the stream or is on its way to it.
-///
-/// Looks without taking; the loop takes nothing before it has passed the gate. If nothing is there, the
-/// runtime API is told by the end of our sending that no event is wanted any more: what it had handed out
-/// before it learned of that still arrives, and a server that hangs up as it should spares the wait.
-fn has_input(stream: &TcpStream) -> bool {
-    let arrived = look(stream, Duration::from_millis(1)) == Some(true) || {
-        // A stream that cannot be shut down has no peer either.
-        let _ = stream.shutdown(Shutdown::Write);
-        look(stream, LAST_WAIT) == Some(true)
-    };
-    // The loop's reads have no time-out; a stream that cannot be restored is broken, and they will say so.
-    let _ = stream.set_read_timeout(None);
-    arrived
-}
-
-/// `Some(true)`: there is input. `Some(false)`: the peer is gone. `None`: nothing within this time.
-fn look(stream: &TcpStream, wait: Duration) -> Option<bool> {
-    if stream.set_read_timeout(Some(wait)).is_err() {
-        return Some(false);
-    }
-    match stream.peek(&mut [0]) {
-        Ok(bytes) => Some(bytes > 0),
-        Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => None,
-        Err(_) => Some(false),
-    }
+fn stop(why: &str) {
+    info!("stopped by {why}");
+    process::exit(0);
 }
 
 /// Starts the thread that waits for signals.
@@ -129,7 +126,7 @@ pub(super) fn listen(gate: Arc<Gate>) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     thread::Builder::new().name("signals".into()).stack_size(64 * 1024).spawn(move || {
         for signal in signals.forever() {
-            gate.stop(signal);
+            gate.signal(signal_hook::low_level::signal_name(signal).unwrap_or("a signal"));
         }
     })?;
     Ok(())

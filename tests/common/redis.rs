@@ -31,9 +31,19 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// The server's process.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
+    /// Pauses the server, as on a machine that hangs: connections are accepted, and nothing is answered.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill").success());
     }
 
     /// Ends the server. What was written is kept, since every write is on the disk.

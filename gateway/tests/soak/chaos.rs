@@ -90,9 +90,9 @@ impl Chaos {
         self.count("Redis paused");
         let pause = Duration::from_millis(100 + self.roll(3500));
         let redis = self.redis.lock().await;
-        kill(redis.pid(), "STOP");
+        redis.pause();
         sleep(pause).await;
-        kill(redis.pid(), "CONT");
+        redis.go_on();
     }
 
     fn order(&mut self, order: Order, what: &'static str) {
