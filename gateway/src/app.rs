@@ -37,7 +37,9 @@ impl PageAccess {
             Self::Nobody => false,
             Self::Everybody => true,
             Self::ThisMachine => host.is_some_and(|host| {
-                let name = host.rsplit_once(':').map_or(host, |(name, _port)| name);
+                // A colon within brackets is none before a port.
+                let name = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
+                let name = name.map_or(host, |(name, _port)| name);
                 name == "localhost" || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
             }),
         }
@@ -50,7 +52,7 @@ mod tests {
 
     #[test]
     fn a_foreign_name_for_this_machine_is_not_enough() {
-        for host in ["localhost:9000", "127.0.0.1:9000", "[::1]:9000", "127.0.0.1", "localhost"] {
+        for host in ["localhost:9000", "127.0.0.1:9000", "[::1]:9000", "127.0.0.1", "[::1]", "localhost"] {
             assert!(PageAccess::ThisMachine.allows(Some(host)), "{host}");
         }
         assert!(!PageAccess::ThisMachine.allows(Some("rebound.example:9000")));

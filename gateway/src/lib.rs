@@ -99,7 +99,9 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Listen(addr, error) => write!(formatter, "cannot listen on {addr}: {error}"),
+            Self::Listen(addr, error) => {
+                write!(formatter, "cannot listen on {addr}: {error}; see --listen and --push-listen")
+            }
             Self::Bootstrap(path, why) => {
                 write!(formatter, "cannot run functions from {}: {why}; see --bootstrap", path.display())
             }

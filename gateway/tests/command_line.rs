@@ -53,6 +53,7 @@ fn what_cannot_start_is_status_1_and_one_sentence() {
         assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
         assert_eq!(said.lines().count(), 1, "{said}");
         assert!(said.contains(named), "{args:?}: {said}");
+        assert!(said.contains("see --"), "which flag to change: {said}");
         assert!(output.stdout.is_empty());
     }
 }

@@ -111,7 +111,7 @@ impl Account {
                     self.deliveries_of(frame, *sent, failed_pushes, seen);
                 }
                 Some(outcome) => {
-                    self.count_frame(&format!("refused: the transfer function's outcome is {outcome}"))
+                    self.count_frame(&format!("refused: the transfer function's outcome is {outcome}"));
                 }
                 None if life.cut => self.count_frame("lost with the line that its client cut"),
                 None if told.transfers.last().is_some_and(|last| last != "ok") => {
