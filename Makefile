@@ -70,6 +70,7 @@ bench-instructions: build ## count the instructions of an invocation; fails when
 lint: ## format and clippy, warnings being errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --locked -p scf-websocket-gateway --test smoke --test browser --test soak -- -D warnings
 	cargo clippy --locked --features tls -- -D warnings
 
 clean: ## remove everything that was built

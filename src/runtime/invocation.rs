@@ -12,7 +12,7 @@ use log::{Level, debug, log};
 
 use super::watchdog::{Watchdog, Watched};
 use crate::event::{self, Event, EventError, MAX_BYTES};
-use crate::excerpt::excerpt;
+use crate::excerpt::OnOneLine;
 use crate::handler::{Answer, Context, Failure, Handler};
 
 /// An event that SCF has handed out and nobody has carried out.
@@ -120,8 +120,8 @@ impl Offered {
         log!(
             level,
             "invocation request_id={} role={role} connection={} ms={spent_ms:.3} outcome={outcome}",
-            excerpt(context.request_id).escape_debug(),
-            excerpt(connection).escape_debug()
+            OnOneLine(context.request_id),
+            OnOneLine(connection)
         );
         let verdict = match result {
             Ok(answer) => answer.into_json().map_or(Verdict::Event, Verdict::Answer),
