@@ -35,7 +35,7 @@ struct Starts {
 pub fn section(rounds: usize) -> Outcome<String> {
     let _bound = Bound::to_one()?;
     let mut api = RuntimeApi::open()?;
-    let launches = [("the floor", subject::floor()?), ("**bootstrap**", subject::bootstrap("register"))];
+    let launches = [("the floor", subject::floor()?), ("**bootstrap**", subject::bootstrap("register")?)];
     let mut rows = launches.map(|(name, launch)| (name, launch, Starts::default()));
     for _ in 0..rounds * STARTS_A_ROUND {
         for (name, launch, starts) in &mut rows {

@@ -20,7 +20,7 @@ pub fn section() -> Outcome<String> {
     let mut table = Table::new(["invocations", "resident", "peak"]);
     let mut api = RuntimeApi::open()?;
     let mut session =
-        Session::start(&mut api, &subject::bootstrap("register"), Dialect::Scf, event::CONNECT)?;
+        Session::start(&mut api, &subject::bootstrap("register")?, Dialect::Scf, event::CONNECT)?;
     let mut done = 0;
     for station in STATIONS {
         while done < station {

@@ -75,7 +75,7 @@ impl Bench<'_> {
     ) -> Outcome<u64> {
         self.fill(store, connections)?;
         self.push_address.take_counts();
-        let launch = subject::bootstrap("transfer")
+        let launch = subject::bootstrap("transfer")?
             .with("WS_PUSH_TO", "all")
             .with("WS_STORE", store)
             .with("WS_PUSH_URL", format!("http://{}/push", self.push_address.host_and_port));
@@ -106,7 +106,7 @@ impl Bench<'_> {
 
     /// The register function fills the room, as it does in life.
     fn fill(&mut self, store: &str, connections: u32) -> Outcome<()> {
-        let launch = subject::bootstrap("register").with("WS_STORE", store);
+        let launch = subject::bootstrap("register")?.with("WS_STORE", store);
         let event = |number: u32| event::connect(&event::connection_id(number as usize));
         let mut session = Session::start(&mut self.api, &launch, Dialect::Scf, &event(0))?;
         for number in 0..connections {

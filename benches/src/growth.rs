@@ -70,7 +70,7 @@ struct Cost {
 }
 
 fn measure(api: &mut RuntimeApi, event: &str, invocations: usize, rounds: usize) -> Outcome<(Cost, Cost)> {
-    let own = subject::bootstrap("transfer").with("WS_PUSH_TO", "none");
+    let own = subject::bootstrap("transfer")?.with("WS_PUSH_TO", "none");
     let mut echo = subject::floor()?;
     echo.command.push("--echo".into());
     let (mut of_own, mut of_echo) = (Vec::new(), Vec::new());

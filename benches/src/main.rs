@@ -3,6 +3,7 @@
 //! Run from the repository's root, after `make package`:
 //!
 //! - `scf-websocket-bench --rounds 7 runtimes cold-start growth endurance fan-out`
+//! - `scf-websocket-bench --rounds 7 --compare FILE…` sets builds of the bootstrap side by side.
 //! - `scf-websocket-bench --offer 1000 COMMAND…` starts the command, offers it so many connect events and ends it;
 //!   for counting its instructions from outside.
 
@@ -36,8 +37,9 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.as_slice() {
         ["--offer", count, command @ ..] => offer(count, command),
+        ["--rounds", rounds, "--compare", files @ ..] => compare(rounds, files),
         ["--rounds", rounds, sections @ ..] => report(rounds, sections),
-        _ => Err("usage: --rounds N SECTION… | --offer N COMMAND…".into()),
+        _ => Err("usage: --rounds N SECTION… | --rounds N --compare FILE… | --offer N COMMAND…".into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -63,6 +65,11 @@ fn report(rounds: &str, sections: &[&str]) -> Outcome<()> {
         };
         println!("\n{}", text.map_err(|e| format!("{section}: {e}"))?);
     }
+    Ok(())
+}
+
+fn compare(rounds: &str, files: &[&str]) -> Outcome<()> {
+    println!("{}", runtimes::comparison(rounds.parse()?, files)?);
     Ok(())
 }
 

@@ -22,27 +22,38 @@ struct Row {
 }
 
 pub fn section(rounds: usize) -> Outcome<String> {
+    let rows = measured(subject::all()?, rounds)?;
+    Ok(format!("{INTRODUCTION}{}{}\n{}", table(&rows), skipped(&rows), artefact()?))
+}
+
+/// These files, each in the bootstrap's place, beside the floor.
+pub fn comparison(rounds: usize, files: &[&str]) -> Outcome<String> {
+    Ok(table(&measured(subject::files(files)?, rounds)?).to_string())
+}
+
+fn measured(subjects: Vec<Subject>, rounds: usize) -> Outcome<Vec<Row>> {
     let _bound = Bound::to_one()?;
-    let mut rows: Vec<_> = subject::all()?.into_iter().map(Row::new).collect();
+    let mut rows: Vec<_> = subjects.into_iter().map(Row::new).collect();
     let mut api = RuntimeApi::open()?;
     for _ in 0..rounds {
         for row in &mut rows {
             row.round(&mut api).map_err(|e| format!("{}: {e}", row.subject.name))?;
         }
     }
-    Ok(format!("{}{}{}\n{}", INTRODUCTION, table(&rows), skipped(&rows), artefact()?))
+    Ok(rows)
 }
 
 const INTRODUCTION: &str = "\
 ## Runtimes
 
-The documented connect event over loopback, answered as the register function does; its answer is checked. A cycle is \
-everything from an event's offer to the next request for one, the stand-in's own share included in every row. Function and stand-in \
-share one processor, so that a cycle is work and not the waking of an idle one. The rows are interleaved: each round runs each of them once, in a process of its own. A cycle is the median of the rounds' \
-medians, its ratio the median of each round's ratio to the floor's; CPU and memory are the function's alone, medians \
-too. Everything is at its defaults, the log at `info` goes to `/dev/null`. Cold start: from before the process is made \
-to the end of its `ready` (`lambda_runtime` has none: its first `next`). The Rust rows are linked alike: static, fat \
-LTO.
+The documented connect event over loopback, answered as the register function does; the answer is checked. A cycle is \
+everything from an event's offer to the next request for one, the stand-in's own share included in every row. Function \
+and stand-in share one processor, so that a cycle is work and not the waking of an idle one. The rows are interleaved: \
+each round runs each of them once, in a process of its own. A cycle is the median of the rounds' medians, its ratio the \
+median of each round's ratio to the floor's; CPU and memory are the function's alone, medians too. Everything is at its \
+defaults, the log at `info` goes to `/dev/null`. Cold start: from before the process is made to the end of its `ready` \
+(`lambda_runtime` has none: its first `next`). The Rust rows are linked alike, static and with fat LTO; the peers are \
+built for speed (`opt-level = 3`).
 
 ";
 
@@ -83,7 +94,7 @@ impl Row {
         let to_floor = cycles().zip(of_floor).map(|(own, floor)| own.as_secs_f64() / floor.as_secs_f64());
         let to_outcome = || self.trials.iter().flat_map(|trial| trial.to_outcome.iter().copied());
         Some([
-            self.subject.name.to_owned(),
+            self.subject.name.clone(),
             us(median(cycles())?),
             ratio(median(to_floor)?),
             us(percentile(to_outcome(), 50)?),

@@ -1,5 +1,6 @@
 //! What is measured: the floor, the bootstrap, the peers, or why one of them is not.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -12,7 +13,7 @@ pub const ZIP: &str = "bootstrap.zip";
 const PEERS: &str = "benches/peers";
 
 pub struct Subject {
-    pub name: &'static str,
+    pub name: String,
     pub dialect: Dialect,
     pub launch: Result<Launch, Missing>,
     pub speed: Speed,
@@ -42,22 +43,39 @@ impl Speed {
 }
 
 pub fn floor() -> Outcome<Launch> {
-    Ok(Launch::new([beside_the_bench("floor")?]))
+    Ok(Launch::new([staged(&beside_the_bench("floor")?)?]))
 }
 
-pub fn bootstrap(role: &str) -> Launch {
-    Launch::new([BOOTSTRAP]).with("WS_ROLE", role)
+pub fn bootstrap(role: &str) -> Outcome<Launch> {
+    bootstrap_from(Path::new(BOOTSTRAP), role)
+}
+
+fn bootstrap_from(file: &Path, role: &str) -> Outcome<Launch> {
+    Ok(Launch::new([staged(file)?]).with("WS_ROLE", role))
+}
+
+/// A copy to be run: how much of a file one page fault maps depends on how the file was written, and a linker
+/// writes otherwise than whoever unzips.
+fn staged(file: &Path) -> Outcome<PathBuf> {
+    const STAGE: &str = "target/bench";
+    let name = file.to_string_lossy().replace('/', "-");
+    let copy = Path::new(STAGE).join(name.trim_start_matches('-'));
+    fs::create_dir_all(STAGE)?;
+    // Written anew: a file that is being run cannot be overwritten.
+    let _ = fs::remove_file(&copy);
+    fs::copy(file, &copy).map_err(|e| format!("{}: {e}", file.display()))?;
+    Ok(copy)
 }
 
 pub fn all() -> Outcome<Vec<Subject>> {
-    let scf = |name, speed, launch| Subject { name, dialect: Dialect::Scf, launch, speed };
+    let scf = |name: &str, speed, launch| Subject { name: name.into(), dialect: Dialect::Scf, launch, speed };
     Ok(vec![
         scf("the floor: raw socket, fixed answer, nothing parsed", Speed::Tens, Ok(floor()?)),
-        scf("**bootstrap**", Speed::Tens, Ok(bootstrap("register"))),
+        scf("**bootstrap**", Speed::Tens, Ok(bootstrap("register")?)),
         scf("`ureq` 3.5 as it comes", Speed::Tens, rust("ureq")),
         scf("`tencent_scf` 0.1.3", Speed::Tens, rust("tencent_scf")),
         Subject {
-            name: "`lambda_runtime` 1.5 (AWS's paths)",
+            name: "`lambda_runtime` 1.5 (AWS's paths)".into(),
             dialect: Dialect::Aws,
             launch: rust("lambda_runtime"),
             speed: Speed::Tens,
@@ -68,9 +86,24 @@ pub fn all() -> Outcome<Vec<Subject>> {
     ])
 }
 
+/// The floor, and these files in the bootstrap's place.
+pub fn files(files: &[&str]) -> Outcome<Vec<Subject>> {
+    let floor =
+        Subject { name: "the floor".into(), dialect: Dialect::Scf, launch: Ok(floor()?), speed: Speed::Tens };
+    let mut subjects = vec![floor];
+    for file in files {
+        let launch = Ok(bootstrap_from(Path::new(file), "register")?);
+        let name = (*file).to_owned();
+        subjects.push(Subject { name, dialect: Dialect::Scf, launch, speed: Speed::Tens });
+    }
+    Ok(subjects)
+}
+
 fn rust(name: &str) -> Result<Launch, Missing> {
     match beside_the_bench(name) {
-        Ok(file) if file.exists() => Ok(Launch::new([file])),
+        Ok(file) if file.exists() => {
+            staged(&file).map(|file| Launch::new([file])).map_err(|e| Missing(e.to_string()))
+        }
         _ => Err(Missing("it is not built".into())),
     }
 }
