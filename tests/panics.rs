@@ -35,6 +35,11 @@ async fn a_panic_is_the_event_s_error_and_the_loop_goes_on() {
     std::thread::spawn(move || {
         let _ = run(&config, &mut Touchy);
     });
+    let served = tokio::time::timeout(Duration::from_secs(20), serve(&api)).await;
+    assert!(served.is_ok(), "an event has no outcome");
+}
+
+async fn serve(api: &RuntimeApi) {
     api.ready().await;
     for round in 0..3 {
         let id = |what: &str| format!("{what}-{round}");
