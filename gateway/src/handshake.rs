@@ -31,7 +31,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use crate::{
     app::App,
     calls::Decision,
-    connections::outbox,
+    connections::{Deliveries, outbox},
     contract::{Agreed, Connecting, ConnectingEvent, Identity, RequestContext, Status, encode},
     function::Failure,
     http::Peer,
@@ -130,18 +130,21 @@ async fn handshake(app: Arc<App>, asked: Asked, answer_to: oneshot::Sender<Respo
     let _open = app.open.enter();
     let response = match decide(&app, &asked).await {
         Err(refusal) => refusal,
-        Ok((connection, agreed)) => {
+        Ok((connection, agreed, deliveries)) => {
             let sub_protocol = sub_protocol(asked.protocols.as_deref(), &agreed);
-            return open(&app, asked, connection, sub_protocol, answer_to).await;
+            return open(&app, asked, connection, deliveries, sub_protocol, answer_to).await;
         }
     };
     // A client that is gone needs no refusal.
     let _ = answer_to.send(response);
 }
 
-/// The register function's decision: the id of the accepted connection and what was agreed, or what the client is
-/// answered.
-async fn decide(app: &App, asked: &Asked) -> Result<(String, Agreed), Response> {
+/// The register function's decision: the id of the accepted connection, what was agreed, and what was pushed to it
+/// meanwhile; or what the client is answered.
+///
+/// The connection is known before the register function hears of it. That function records it before it answers, and
+/// another one may push to it in between: were it unknown then, it would be forgotten, and then accepted.
+async fn decide(app: &App, asked: &Asked) -> Result<(String, Agreed, Deliveries), Response> {
     let no_randomness = |error: getrandom::Error| {
         warn!("the system gave no random bytes for a connection id: {error}");
         refuse(StatusCode::SERVICE_UNAVAILABLE, "the gateway cannot name a connection now")
@@ -151,9 +154,14 @@ async fn decide(app: &App, asked: &Asked) -> Result<(String, Agreed), Response> 
     let event = connecting_event(asked, &connection, &request_id).map_err(|error| {
         refuse(StatusCode::BAD_REQUEST, &format!("the request cannot be written as an event: {error}"))
     })?;
-    let refused = |why: String| app.timeline.connection("refused", &connection, &asked.path, None, Some(why));
+    let (outbox, deliveries) = outbox();
+    app.connections.open(&connection, outbox);
+    let refused = |why: String| {
+        app.connections.leave(&connection);
+        app.timeline.connection("refused", &connection, &asked.path, None, Some(why));
+    };
     match app.functions.register(&connection, event, asked.received).await {
-        Ok(Decision::Accepted(agreed)) => Ok((connection, agreed)),
+        Ok(Decision::Accepted(agreed)) => Ok((connection, agreed, deliveries)),
         Ok(Decision::Refused(body)) => {
             info!("{connection} from {} was refused by the register function", asked.peer);
             refused("by the register function".to_owned());
@@ -217,12 +225,10 @@ async fn open(
     app: &Arc<App>,
     asked: Asked,
     connection: String,
+    deliveries: Deliveries,
     sub_protocol: Option<HeaderValue>,
     answer_to: oneshot::Sender<Response>,
 ) {
-    let (outbox, deliveries) = outbox();
-    // Known before the client hears of it: other functions may push to it from now on.
-    app.connections.open(&connection, outbox);
     let shown = sub_protocol.as_ref().and_then(|value| value.to_str().ok());
     app.timeline.connection("opened", &connection, &asked.path, shown, None);
     info!("{connection} opened from {} on {}", asked.peer, asked.path);

@@ -163,3 +163,17 @@ async fn a_frame_that_comes_with_the_request_is_not_lost() {
     let events = gateway.wait_for_events("transfer", 1).await;
     assert_eq!(events[0]["websocket"]["data"], "hi");
 }
+
+/// A register function records the connection before it answers: from then on others may push to it.
+#[tokio::test]
+async fn what_is_pushed_before_the_client_is_let_in_waits_for_it() {
+    let gateway = echo().start();
+    let mut client = gateway.connect("/greet").await;
+    assert_eq!(client.next_text().await, "welcome");
+    let refused = gateway.ask("/greet-and-refuse", &[]).await;
+    assert_eq!(refused.status, 403);
+    let id = gateway.events("register")[1]["websocket"]["secConnectionID"].clone();
+    let push =
+        serde_json::json!({"action": "data send", "secConnectionID": id, "dataType": "text", "data": "x"});
+    assert_eq!(gateway.push_json(push).await.err_no(), 404, "a refused connection is forgotten");
+}

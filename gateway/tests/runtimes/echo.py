@@ -46,6 +46,10 @@ class Refusal(Exception):
 
 def register(event, push):
     path = event["requestContext"]["path"]
+    if "greet" in path:
+        greeted = push.send(event["websocket"]["secConnectionID"], "text", "welcome")
+        if greeted["errNo"] != 0:
+            raise Refusal(greeted["errMsg"])
     if "refuse" in path:
         return {"errNo": 103, "errMsg": "not today"}
     answer = accepted(event)
