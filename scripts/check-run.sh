@@ -19,8 +19,14 @@ curl -sSf http://127.0.0.1:9481/ | grep -q '<title>'
 curl -sS -i --http1.1 --max-time 2 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' \
     -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' http://127.0.0.1:9481/chat 2>/dev/null | grep -q '^HTTP/1.1 101' ||
     { cat "$log"; exit 1; }
-kill -INT "$make"
-wait "$make" || true
+# A shell's background jobs ignore SIGINT.
+kill -TERM "$make"
+tries=0
+while kill -0 "$make" 2>/dev/null; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 100 ] || { echo "make run does not end" >&2; cat "$log" >&2; exit 1; }
+    sleep 0.1
+done
 sleep 1
 if pgrep -f 'gateway --bootstrap|target/package/bootstrap' >/dev/null; then
     echo "something is left behind:" >&2
