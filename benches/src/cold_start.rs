@@ -18,8 +18,8 @@ const INTRODUCTION: &str = "\
 
 Medians of starts, the rows interleaved. *exec and main*: `--version`, from before the process is made until it has \
 ended (for the floor: until it has found no variables). *connected*: the runtime API has accepted the connection; between \
-the two lie log, configuration and handler. *ready*: its request has been read. The first event takes no more than a later \
-one but for caches that are cold: nothing is left to be done at it.
+the two lie log, configuration and handler. *ready*: its request has been read. The first event meets \
+code that no one has run yet, page by page.
 
 ";
 

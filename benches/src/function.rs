@@ -107,6 +107,11 @@ impl Function {
         self.status("VmRSS:")
     }
 
+    /// What it holds beyond pages of its file.
+    pub fn own_memory_kb(&self) -> Outcome<u64> {
+        self.status("RssAnon:")
+    }
+
     fn status(&self, name: &str) -> Outcome<u64> {
         let status = fs::read_to_string(self.proc_file("status"))?;
         let line = status.lines().find_map(|line| line.strip_prefix(name));

@@ -88,7 +88,7 @@ impl Row {
         }
     }
 
-    fn cells(&self, floor: &Self) -> Option<[String; 8]> {
+    fn cells(&self, floor: &Self) -> Option<[String; 9]> {
         let cycles = || self.trials.iter().filter_map(|trial| median(trial.cycles.iter().copied()));
         let of_floor = floor.trials.iter().filter_map(|trial| median(trial.cycles.iter().copied()));
         let to_floor = cycles().zip(of_floor).map(|(own, floor)| own.as_secs_f64() / floor.as_secs_f64());
@@ -101,6 +101,7 @@ impl Row {
             us(percentile(to_outcome(), 99)?),
             us(median(self.trials.iter().map(|trial| trial.processor_time))?),
             mb(median(self.trials.iter().map(|trial| trial.peak_memory_kb))?),
+            mb(median(self.trials.iter().map(|trial| trial.own_memory_kb))?),
             ms(median(self.cold_starts.iter().copied())?),
         ])
     }
@@ -115,6 +116,7 @@ fn table(rows: &[Row]) -> Table {
         "p99",
         "CPU an invocation",
         "peak memory",
+        "of it not files",
         "cold start",
     ]);
     for cells in rows.iter().filter_map(|row| row.cells(&rows[0])) {

@@ -31,6 +31,7 @@ pub struct Trial {
     pub to_outcome: Vec<Duration>,
     pub processor_time: Duration,
     pub peak_memory_kb: u64,
+    pub own_memory_kb: u64,
 }
 
 impl Trial {
@@ -52,6 +53,7 @@ impl Trial {
         let used = session.function.processor_time()?.saturating_sub(before);
         trial.processor_time = used / u32::try_from(plan.invocations)?;
         trial.peak_memory_kb = session.function.peak_memory_kb()?;
+        trial.own_memory_kb = session.function.own_memory_kb()?;
         Ok(trial)
     }
 }
