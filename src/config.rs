@@ -308,7 +308,7 @@ fn transfer(
             let room = room.ok_or_else(|| {
                 ConfigError::missing(
                     "WS_STORE",
-                    &format!("{STORES}, since WS_PUSH_TO others and all need one"),
+                    &format!("{}, since WS_PUSH_TO others and all need one", StoreUrl::ALLOWED),
                 )
             })?;
             Recipients::Room { room, with_sender }
@@ -375,7 +375,6 @@ impl Role {
     }
 }
 
-const STORES: &str = "dir:/absolute/path of a directory, or redis://[user:password@]host[:port][/db]";
 const DEFAULT_CONCURRENCY: NonZeroUsize = NonZeroUsize::new(32).unwrap();
 const DEFAULT_TIME_TO_LIVE: Duration = Duration::from_hours(24);
 

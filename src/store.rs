@@ -118,18 +118,20 @@ impl Room {
 }
 
 impl StoreUrl {
+    /// What a URL of a store looks like.
+    pub(crate) const ALLOWED: &str =
+        "dir:/absolute/path of a directory, or redis://[user:password@]host[:port][/db]";
+
     /// Reads a value of `WS_STORE`. The error says what is allowed.
     pub fn parse(text: &str) -> Result<Self, String> {
-        const ALLOWED: &str =
-            "dir:/absolute/path of a directory, or redis://[user:password@]host[:port][/db]";
         if let Some(path) = text.strip_prefix("dir:") {
             let path = PathBuf::from(path);
-            return if path.is_absolute() { Ok(Self::Dir(path)) } else { Err(ALLOWED.into()) };
+            return if path.is_absolute() { Ok(Self::Dir(path)) } else { Err(Self::ALLOWED.into()) };
         }
         match RedisUrl::parse(text) {
             Some(Ok(url)) => Ok(Self::Redis(url)),
-            Some(Err(why)) => Err(format!("{ALLOWED} ({why})")),
-            None => Err(ALLOWED.into()),
+            Some(Err(why)) => Err(format!("{} ({why})", Self::ALLOWED)),
+            None => Err(Self::ALLOWED.into()),
         }
     }
 }

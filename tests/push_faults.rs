@@ -129,3 +129,16 @@ fn a_push_that_was_cut_in_its_answer_is_not_sent_again() {
     error(&function.invoke(DATA_RECV));
     assert_eq!(gateway.requests().len(), 1);
 }
+
+#[test]
+fn a_gateway_that_reads_nothing_ends_inside_the_limit() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let function = transfer(&format!("http://127.0.0.1:{port}/api"), LIMIT);
+    // More than the buffers of both ends hold.
+    let event = DATA_RECV.replace("xxx", &"x".repeat(5_900_000));
+    let (outcome, took) = function.timed(event);
+    assert!(error(&outcome).ends_with("no answer in time"));
+    assert!(took < LIMIT, "{took:?}");
+    drop(listener);
+}

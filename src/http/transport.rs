@@ -93,11 +93,15 @@ impl LeanTransport {
         let deadline = self.line.call().deadline;
         let mut sent = 0;
         while sent < self.unsent.len() {
-            self.limit_writing(deadline)?;
+            // At each turn: a peer that takes little at a time must not stretch the call.
+            if deadline.is_some() {
+                self.limit_writing(deadline)?;
+            }
             match (&*self.stream).write(&self.unsent[sent..]) {
                 Ok(0) => return Err(std::io::Error::from(ErrorKind::WriteZero).into()),
                 Ok(written) => sent += written,
-                Err(e) if is_wake_up(e.kind()) => {}
+                // An earlier call's time-out is no fault of this one: the wait goes on, under its own.
+                Err(e) if is_wake_up(e.kind()) => self.limit_writing(deadline)?,
                 Err(e) => return Err(e.into()),
             }
         }
@@ -113,7 +117,7 @@ impl LeanTransport {
         loop {
             match (&*self.stream).read(self.buffers.input_append_buf()) {
                 Ok(read) => return Ok(read),
-                // An earlier call's time-out is no fault of this one: the wait goes on, under its own.
+                // As for writing.
                 Err(e) if is_wake_up(e.kind()) => self.limit_reading(deadline)?,
                 Err(e) => return Err(e.into()),
             }
@@ -121,21 +125,11 @@ impl LeanTransport {
     }
 
     fn limit_reading(&mut self, deadline: Option<Instant>) -> Result<(), Error> {
-        let limit = deadline.map(limit_until).transpose()?;
-        if limit != self.read_limit {
-            self.stream.set_read_timeout(limit)?;
-            self.read_limit = limit;
-        }
-        Ok(())
+        limit(&mut self.read_limit, deadline, |limit| self.stream.set_read_timeout(limit))
     }
 
     fn limit_writing(&mut self, deadline: Option<Instant>) -> Result<(), Error> {
-        let limit = deadline.map(limit_until).transpose()?;
-        if limit != self.write_limit {
-            self.stream.set_write_timeout(limit)?;
-            self.write_limit = limit;
-        }
-        Ok(())
+        limit(&mut self.write_limit, deadline, |limit| self.stream.set_write_timeout(limit))
     }
 
     /// Whether the peer has neither closed nor sent what nobody asked for.
@@ -189,6 +183,20 @@ fn closed() -> std::io::Error {
 
 fn is_wake_up(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// Sets a time-out of the socket where it is not set so already.
+fn limit(
+    now: &mut Option<Duration>,
+    deadline: Option<Instant>,
+    set: impl FnOnce(Option<Duration>) -> std::io::Result<()>,
+) -> Result<(), Error> {
+    let wanted = deadline.map(limit_until).transpose()?;
+    if wanted != *now {
+        set(wanted)?;
+        *now = wanted;
+    }
+    Ok(())
 }
 
 /// A time-out that ends by the deadline: a power of two, so that one call after the other finds the socket's
