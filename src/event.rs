@@ -124,15 +124,15 @@ impl<'e> Event<'e> {
             return Err(EventError::Empty);
         }
         let text = std::str::from_utf8(body).map_err(|e| EventError::NotUtf8(e.valid_up_to()))?;
-        if is_nested_too_deep(body) {
+        let keys = serde_json::from_str::<TopLevel<'e>>(text);
+        if is_nested_too_deep(text, keys.as_ref().ok().and_then(TopLevel::frame)) {
             return Err(EventError::TooDeep);
         }
-        let keys: TopLevel<'e> =
-            serde_json::from_str(text).map_err(|e| EventError::NotJsonObject(no_object(text, &e)))?;
+        let keys = keys.map_err(|e| EventError::NotJsonObject(no_object(text, &e)))?;
         Ok(Self {
             text,
             has_request_context: keys.has_request_context,
-            websocket: keys.websocket.map(|raw| WebSocket::parse(raw.get())),
+            websocket: keys.websocket.map(WebSocket::of),
         })
     }
 
@@ -165,9 +165,11 @@ impl<'e> Event<'e> {
 }
 
 impl<'e> WebSocket<'e> {
-    fn parse(raw: &'e str) -> Result<Self, EventError> {
-        let fields: Fields<'e> =
-            serde_json::from_str(raw).map_err(|e| EventError::WebSocketNotObject(no_object(raw, &e)))?;
+    fn of(value: ObjectOr<Fields<'e>>) -> Result<Self, EventError> {
+        let fields = match value {
+            ObjectOr::Object(fields) => fields,
+            ObjectOr::Other(kind) => return Err(EventError::WebSocketNotObject(format!("it is {kind}"))),
+        };
         let connection =
             fields.connection.ok_or(EventError::Missing("secConnectionID")).and_then(JsonText::decode)?;
         Ok(Self {
@@ -215,8 +217,12 @@ impl<'e> JsonText<'e> {
         decoded.map(Cow::Owned).map_err(|e| EventError::NotText(self.name, e.to_string()))
     }
 
+    fn is_string(&self) -> bool {
+        self.raw.starts_with('"')
+    }
+
     fn require_string(&self) -> Result<(), EventError> {
-        if self.raw.starts_with('"') {
+        if self.is_string() {
             return Ok(());
         }
         Err(EventError::NotText(self.name, format!("it is {}", kind(self.raw))))
@@ -272,13 +278,14 @@ pub(crate) fn json_string(text: &str) -> String {
 /// Whether `[` and `{` outside strings are ever open more than [`MAX_DEPTH`] at a time.
 ///
 /// The parser skips what no role reads without recursion, so it would accept any depth; whoever reads the
-/// answer would not. Most events have fewer brackets in all than the limit, which a vectorised count settles.
-fn is_nested_too_deep(body: &[u8]) -> bool {
-    if body.iter().filter(|byte| matches!(byte, b'[' | b'{')).count() <= MAX_DEPTH {
+/// answer would not. Most events have fewer brackets in all than the limit, those in the frame left out, which is
+/// most of a long event: a vectorised count settles it.
+fn is_nested_too_deep(text: &str, frame: Option<&str>) -> bool {
+    if brackets(text) - frame.map_or(0, brackets) <= MAX_DEPTH {
         return false;
     }
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
-    for byte in body {
+    for byte in text.bytes() {
         match byte {
             _ if escaped => escaped = false,
             b'\\' if in_string => escaped = true,
@@ -294,11 +301,31 @@ fn is_nested_too_deep(body: &[u8]) -> bool {
     false
 }
 
+fn brackets(text: &str) -> usize {
+    text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count()
+}
+
 /// The keys of an event that decide; of repeated keys the last one counts, as in the usual parsers.
 #[derive(Default)]
 struct TopLevel<'e> {
     has_request_context: bool,
-    websocket: Option<&'e RawValue>,
+    websocket: Option<ObjectOr<Fields<'e>>>,
+}
+
+impl<'e> TopLevel<'e> {
+    /// The frame's JSON, if it is a string as it should be.
+    fn frame(&self) -> Option<&'e str> {
+        match &self.websocket {
+            Some(ObjectOr::Object(Fields { data: Some(data), .. })) if data.is_string() => Some(data.raw),
+            _ => None,
+        }
+    }
+}
+
+/// An object, or the kind of what stands in its place.
+enum ObjectOr<T> {
+    Object(T),
+    Other(&'static str),
 }
 
 #[derive(serde::Deserialize)]
@@ -406,17 +433,60 @@ impl<'e, T: Keyed<'e>> Visitor<'e> for KeyedVisitor<T> {
     }
 }
 
+struct ObjectOrVisitor<T>(std::marker::PhantomData<T>);
+
+impl<'e, T: Keyed<'e>> Visitor<'e> for ObjectOrVisitor<T> {
+    type Value = ObjectOr<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_map<A: MapAccess<'e>>(self, map: A) -> Result<Self::Value, A::Error> {
+        KeyedVisitor(std::marker::PhantomData).visit_map(map).map(ObjectOr::Object)
+    }
+
+    fn visit_seq<A: de::SeqAccess<'e>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(ObjectOr::Other("an array"))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(ObjectOr::Other("null"))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(ObjectOr::Other("true or false"))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(ObjectOr::Other("a number"))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(ObjectOr::Other("a number"))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(ObjectOr::Other("a number"))
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(ObjectOr::Other("a string"))
+    }
+}
+
+impl<'e, T: Keyed<'e>> de::Deserialize<'e> for ObjectOr<T> {
+    fn deserialize<D: Deserializer<'e>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ObjectOrVisitor(std::marker::PhantomData))
+    }
+}
+
 fn keyed<'e, T: Keyed<'e>, D: Deserializer<'e>>(deserializer: D) -> Result<T, D::Error> {
     deserializer.deserialize_map(KeyedVisitor(std::marker::PhantomData))
 }
 
 impl<'e> de::Deserialize<'e> for TopLevel<'e> {
-    fn deserialize<D: Deserializer<'e>>(deserializer: D) -> Result<Self, D::Error> {
-        keyed(deserializer)
-    }
-}
-
-impl<'e> de::Deserialize<'e> for Fields<'e> {
     fn deserialize<D: Deserializer<'e>>(deserializer: D) -> Result<Self, D::Error> {
         keyed(deserializer)
     }

@@ -21,6 +21,14 @@ fn what_is_no_event_is_an_error_that_says_why() {
         &b"}".repeat(100_001),
     ]
     .concat();
+    let deep_frame = format!(
+        r#"{{"websocket":{{"action":"data recv","secConnectionID":"a","data":{}1{}}}}}"#,
+        "[".repeat(129),
+        "]".repeat(129)
+    );
+    let brackets_in_the_frame =
+        r#"{"websocket":{"action":"data recv","secConnectionID":"a","data":"[[[[[["},"x":"#;
+    let deep_beside_a_frame = format!("{brackets_in_the_frame}{}{}}}", "[".repeat(129), "]".repeat(129));
     let cases: Vec<(Vec<u8>, &str)> = vec![
         (vec![], "the event is empty; expected a JSON object"),
         (b"hello".to_vec(), "the event is not a JSON object: expected value at line 1 column 1"),
@@ -32,6 +40,8 @@ fn what_is_no_event_is_an_error_that_says_why() {
         (vec![0; 100], "the event is not a JSON object"),
         (deep_array, "the event is nested deeper than 128 levels"),
         (deep_field, "the event is nested deeper than 128 levels"),
+        (deep_frame.into_bytes(), "the event is nested deeper than 128 levels"),
+        (deep_beside_a_frame.into_bytes(), "the event is nested deeper than 128 levels"),
         (vec![b'x'; 6 * 1024 * 1024], "the event is not a JSON object"),
         (vec![b' '; 6 * 1024 * 1024 + 1], "the event is longer than 6291456 bytes"),
         (vec![b' '; 20 * 1024 * 1024], "the event is longer than 6291456 bytes"),
