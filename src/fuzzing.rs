@@ -10,6 +10,7 @@ use crate::config::{Config, Role};
 use crate::event::{Data, Event};
 use crate::handler::{self, Context};
 use crate::push::{self, Message};
+use crate::runtime;
 use crate::store;
 
 /// An event in each role: an answer in JSON, or a sentence.
@@ -62,4 +63,9 @@ pub fn store_name(id: &str) {
 /// A Redis server's answer.
 pub fn redis_reply(bytes: &[u8]) {
     store::read_replies(bytes);
+}
+
+/// The runtime API's answer.
+pub fn runtime_answer(bytes: &[u8]) {
+    runtime::read_any(bytes);
 }

@@ -36,9 +36,9 @@ mod excerpt;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod handler;
-mod http;
 pub mod push;
 mod runtime;
+mod socket;
 pub mod store;
 
 pub use config::Config;

@@ -2,9 +2,10 @@
 //!
 //! A [`Message`] is encoded once; [`Push::to_one`] or [`Push::to_many`] posts it to the push address for each
 //! connection, within the invocation's deadline, and a [`Tally`] counts what became of it. `call` makes one
-//! push, `fan_out` many at a time, each worker over a kept HTTP connection of its own.
+//! push, `fan_out` many at a time, each worker over a kept HTTP connection of its own; `client` is HTTP.
 
 mod call;
+mod client;
 mod fan_out;
 mod json;
 mod tally;

@@ -6,6 +6,7 @@
 //! The contract is that of SCF's custom runtimes.
 
 mod api;
+mod http;
 mod invocation;
 mod stop;
 mod watchdog;
@@ -19,6 +20,8 @@ use std::time::{Duration, Instant};
 use log::{debug, error, warn};
 
 use self::api::{Fault, RuntimeApi};
+#[cfg(fuzzing)]
+pub(crate) use self::http::read_any;
 use self::invocation::{Decided, Delivered, Offered};
 use self::stop::Gate;
 use self::watchdog::Watchdog;
@@ -73,7 +76,7 @@ impl std::error::Error for RunError {}
 pub fn run(config: &Config, handler: &mut dyn Handler) -> Result<Infallible, RunError> {
     let gate = Arc::new(Gate::default());
     stop::listen(Arc::clone(&gate)).map_err(|reason| RunError::Thread { name: "signals", reason })?;
-    let api = RuntimeApi::new(&config.runtime_api, Arc::clone(&gate));
+    let mut api = RuntimeApi::new(&config.runtime_api, Arc::clone(&gate));
 
     persist("ready", || api.ready())?;
     debug!("ready");
@@ -90,7 +93,7 @@ pub fn run(config: &Config, handler: &mut dyn Handler) -> Result<Infallible, Run
             Ok(decided) => decided,
             Err(new) => new.begin(&watchdog).decide(handler, config.integration_response),
         };
-        last = Some(deliver(&api, decided));
+        last = Some(deliver(&mut api, decided));
         gate.idle();
     }
 }
@@ -105,7 +108,7 @@ fn again(last: Option<Delivered>, offered: Offered) -> Result<Decided, Offered> 
 
 /// Sends the outcome until it is accepted or its time is up. The first one accepted is final, so sending it
 /// again can do no harm.
-fn deliver(api: &RuntimeApi, decided: Decided) -> Delivered {
+fn deliver(api: &mut RuntimeApi, decided: Decided) -> Delivered {
     let mut pause = FIRST_PAUSE;
     loop {
         let fault = match api.outcome(&decided) {

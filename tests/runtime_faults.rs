@@ -255,34 +255,95 @@ fn next_that_fails_is_polled_again_and_half_an_event_is_not_carried_out() {
 }
 
 #[test]
+fn an_answer_that_is_not_http_is_polled_again_and_the_log_says_why() {
+    let chunked = |rest: &str| format!("Transfer-Encoding: chunked\r\n\r\n{rest}");
+    let cases = [
+        ("Content-Length: +2\r\n\r\n{}".to_owned(), "content-length \"+2\""),
+        ("Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}".to_owned(), "content-length 2 and 3"),
+        (chunked("two\r\n{}\r\n0\r\n\r\n"), "the size of a chunk is no number"),
+        (chunked("1\r\n{}\r\n0\r\n\r\n"), "a chunk is longer than its size"),
+        (format!("{}\r\n", "x: y\r\n".repeat(65)), "too many headers"),
+        (format!("x: {}\r\n\r\n", "y".repeat(17_000)), "its head is longer than 16384 bytes"),
+        ("no header\r\n\r\n".to_owned(), "invalid header name"),
+    ];
+    let answers = cases.clone().map(|(rest, _)| Act::Send(format!("HTTP/1.1 200 OK\r\n{rest}").into()));
+    let (mut answers, mut bad) = (answers.into_iter(), false);
+    // Each bad answer is followed by an event, which must be served.
+    let api = Wire::start(move |request| {
+        if !is_next(&request.line) {
+            return vec![ok()];
+        }
+        bad = !bad;
+        match answers.len() {
+            0 if bad => silence(),
+            _ if bad => answers.next().into_iter().chain([Act::Wait(Duration::from_millis(100))]).collect(),
+            left => vec![event(&format!("request_id: with-{left}-left\r\ntime_limit_in_ms: 3000\r\n"))],
+        }
+    });
+    let process = Process::for_api(api.port, CLEANUP);
+    assert_eq!(outcomes(&api, &process, cases.len()), vec![CLOSING; cases.len()]);
+    let output = process.output();
+    for (_, why) in cases {
+        assert!(output.contains(&format!("the answer is not HTTP: {why}")), "{why} in {output}");
+    }
+}
+
+#[test]
 fn any_framing_that_http_allows_makes_no_difference() {
-    let chunked = {
-        let head = format!("HTTP/1.1 200 OK\r\n{HEADERS}Transfer-Encoding: chunked\r\n\r\n");
-        let chunk = |bytes: &[u8]| format!("{:x}\r\n{}\r\n", bytes.len(), String::from_utf8_lossy(bytes));
-        let chunks: Vec<String> = CLOSING.as_bytes().chunks(7).map(chunk).collect();
-        head + &chunks.concat() + "0\r\n\r\n"
+    let chunked = |way: usize, end: &str| {
+        let chunk =
+            |bytes: &[u8]| format!("{:x};any=thing\r\n{}\r\n", bytes.len(), String::from_utf8_lossy(bytes));
+        let chunks: Vec<String> = closing_of(way).as_bytes().chunks(7).map(chunk).collect();
+        format!("{}Transfer-Encoding: chunked\r\n\r\n{}0\r\n{end}\r\n", head(way, "1.1"), chunks.concat())
     };
-    let plain = format!("HTTP/1.1 200 OK\r\n{HEADERS}Content-Length: {}\r\n\r\n{CLOSING}", CLOSING.len());
-    let closing = format!(
-        "HTTP/1.1 200 OK\r\nConnection: close\r\n{HEADERS}Content-Length: {}\r\n\r\n{CLOSING}",
-        CLOSING.len()
-    );
-    let until_closed = format!("HTTP/1.0 200 OK\r\n{HEADERS}\r\n{CLOSING}");
+    let with_length = |way: usize, headers: &str| {
+        let event = closing_of(way);
+        format!("{}{headers}content-length: {}\r\n\r\n{event}", head(way, "1.1"), event.len())
+    };
+    let until_closed = |way: usize, version: &str| format!("{}\r\n{}", head(way, version), closing_of(way));
+    let interim = |way: usize| {
+        let early = "HTTP/1.1 103 Early Hints\r\nlink: </>\r\n\r\n";
+        format!("HTTP/1.1 100 Continue\r\n\r\n{early}{}", with_length(way, ""))
+    };
     let pause = Duration::from_micros(300);
+    let plain = with_length(3, "");
     let split = plain.split_at(30);
     let ways = vec![
-        vec![Act::Send(chunked.clone().into())],
-        vec![Act::Trickle(chunked.into(), pause)],
-        vec![Act::Trickle(plain.clone().into(), pause)],
+        vec![Act::Send(chunked(0, "").into())],
+        vec![Act::Trickle(chunked(1, "Checksum: 12\r\nMore: of it\r\n").into(), pause)],
+        vec![Act::Trickle(with_length(2, "").into(), pause)],
         vec![Act::Send(split.0.into()), Act::Wait(Duration::from_millis(50)), Act::Send(split.1.into())],
-        vec![Act::Send(closing.into()), Act::Close],
-        vec![Act::Send(until_closed.into()), Act::Close],
+        vec![Act::Send(with_length(4, "Connection: Close\r\n").into()), Act::Close],
+        vec![Act::Send(until_closed(5, "1.0").into()), Act::Close],
+        vec![Act::Send(until_closed(6, "1.1").into()), Act::Close],
+        vec![Act::Send(interim(7).into())],
+        vec![Act::Trickle(interim(8).into(), pause)],
+        vec![Act::Send(chunked(9, "Checksum: 12\r\n").into())],
+        // What nobody asked for costs the connection and is no answer to the next call.
+        vec![Act::Send((with_length(10, "") + "HTTP/1.1 403 Forbidden\r\n\r\n").into())],
     ];
-    let (count, mut polls) = (ways.len(), ways.into_iter());
-    let api = Wire::start(move |request| {
-        if is_next(&request.line) { polls.next().unwrap_or_else(silence) } else { vec![ok(), Act::Close] }
-    });
-    // Every offer has the same id, and each but the first is answered with the kept outcome.
-    let process = Process::for_api(api.port, CLEANUP);
-    assert_eq!(outcomes(&api, &process, count), vec![CLOSING; count]);
+    let count = ways.len();
+    let expected: Vec<String> = (0..count).map(closing_of).collect();
+    for after_an_outcome in [vec![ok()], vec![ok(), Act::Close]] {
+        let mut polls = ways.clone().into_iter();
+        let api = Wire::start(move |request| {
+            if is_next(&request.line) {
+                polls.next().unwrap_or_else(silence)
+            } else {
+                after_an_outcome.clone()
+            }
+        });
+        let process = Process::for_api(api.port, CLEANUP);
+        assert_eq!(outcomes(&api, &process, count), expected);
+        assert_eq!(process.output().matches("outcome=ok").count(), count, "{}", process.output());
+    }
+}
+
+/// The status line and the first headers of an event that has an id of its own.
+fn head(way: usize, version: &str) -> String {
+    format!("HTTP/{version} 200 OK\r\nRequest_Id: way-{way}\r\ntime_limit_in_ms: 3000\r\n")
+}
+
+fn closing_of(way: usize) -> String {
+    CLOSING.replacen('{', &format!("{{\"way\":{way},"), 1)
 }

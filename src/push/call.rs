@@ -5,16 +5,17 @@
 //! gateway's own trouble, from which nothing follows for the connection.
 
 use std::cell::OnceCell;
+use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use log::{debug, warn};
 
+use super::client::{Client, NoAnswer, Reply};
 use super::{Message, PushUrl};
 use crate::event::ConnectionId;
 use crate::excerpt::excerpt;
-use crate::http::{BodyError, Client, NoAnswer, Reply};
 
 /// No answer of a push address needs more; what is longer is not read.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -82,8 +83,8 @@ impl Caller {
     /// again, once, on a new one. Should the gateway have taken the first and died before answering, the
     /// client gets the frame twice: that doubt falls on the side of delivering.
     fn post(&self, body: &[u8], deadline: Instant) -> Result<Reply, NoAnswer> {
-        let client = self.client.get_or_init(|| Client::new(None));
-        let post = || client.post(&self.url.0, "application/json", body, Some(deadline));
+        let client = self.client.get_or_init(Client::new);
+        let post = || client.post(&self.url.0, "application/json", body, deadline);
         match post() {
             Err(no_answer) if no_answer.on_stale_connection => {
                 debug!(
@@ -112,7 +113,7 @@ fn verdict(reply: Reply) -> Verdict {
     judge(status, &body, read.err())
 }
 
-fn judge(status: u16, body: &[u8], cut: Option<BodyError>) -> Verdict {
+fn judge(status: u16, body: &[u8], cut: Option<io::Error>) -> Verdict {
     let said = || format!("status {status}, {:?}", excerpt(&String::from_utf8_lossy(body)));
     match status {
         200 => {}

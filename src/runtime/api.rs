@@ -1,18 +1,18 @@
 //! The client of the runtime API: `ready`, `next`, and the outcome by `response` or `error`.
 
 use std::fmt;
+use std::io;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use log::warn;
-use ureq::http::uri::PathAndQuery;
-use ureq::http::{HeaderMap, Uri};
+use ureq::http::Uri;
 
+use super::http::{BodyError, Client, Header, Reply};
 use super::invocation::{Decided, Offered, Outcome};
 use super::stop::Gate;
 use crate::event::MAX_BYTES;
-use crate::http::{BodyError, Client, NoAnswer, Reply};
 
 /// `ready` is answered at once by whoever is there.
 const READY_PATIENCE: Duration = Duration::from_secs(5);
@@ -26,7 +26,11 @@ const LONGEST_TIME_LIMIT: Duration = Duration::from_hours(24);
 /// The last word of a process that ends has this long to be taken.
 const LAST_WORD: Duration = Duration::from_millis(500);
 
+const READY: &str = "/runtime/init/ready";
+const NEXT: &str = "/runtime/invocation/next";
+const RESPONSE: &str = "/runtime/invocation/response";
 const ERROR: &str = "/runtime/invocation/error";
+
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// As much of a refusal as fits a line of the log.
@@ -35,24 +39,20 @@ const MAX_REFUSAL_BYTES: usize = 512;
 /// The four calls of the runtime API, over one kept connection.
 pub(super) struct RuntimeApi {
     client: Client,
-    ready: Uri,
-    next: Uri,
-    response: Uri,
-    error: Uri,
 }
 
 /// Why a call has failed.
 #[derive(Debug)]
 pub(super) enum Fault {
-    NoAnswer(NoAnswer),
-    CutBody(String),
+    NoAnswer(io::Error),
+    CutBody(io::Error),
     Status { status: u16, body: String },
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoAnswer(no_answer) => no_answer.fmt(f),
+            Self::NoAnswer(e) => e.fmt(f),
             Self::CutBody(why) => write!(f, "the answer's body was cut: {why}"),
             Self::Status { status, body } => write!(f, "status {status}: {body:?}"),
         }
@@ -67,46 +67,39 @@ impl Fault {
     }
 }
 
-impl From<NoAnswer> for Fault {
-    fn from(no_answer: NoAnswer) -> Self {
-        Self::NoAnswer(no_answer)
+impl From<io::Error> for Fault {
+    fn from(e: io::Error) -> Self {
+        Self::NoAnswer(e)
     }
 }
 
 impl RuntimeApi {
     /// `base` is `http://host:port/`.
     pub(super) fn new(base: &Uri, gate: Arc<Gate>) -> Self {
-        Self {
-            client: Client::new(Some(gate)),
-            ready: path(base, "/runtime/init/ready"),
-            next: path(base, "/runtime/invocation/next"),
-            response: path(base, "/runtime/invocation/response"),
-            error: path(base, ERROR),
-        }
+        Self { client: client(base, Some(gate)) }
     }
 
     /// Ends the initialisation. The body is one space, since an empty one is refused.
-    pub(super) fn ready(&self) -> Result<(), Fault> {
+    pub(super) fn ready(&mut self) -> Result<(), Fault> {
         let deadline = Instant::now() + READY_PATIENCE;
-        accepted(self.client.post(&self.ready, "text/plain", b" ", Some(deadline))?)
+        accepted(self.client.post(READY, "text/plain", b" ", deadline)?)
     }
 
     /// Waits for the next event, for as long as it takes.
-    pub(super) fn next(&self) -> Result<Offered, Fault> {
-        let reply = self.client.get(&self.next, None)?;
+    pub(super) fn next(&mut self) -> Result<Offered, Fault> {
+        let reply = self.client.get(NEXT)?;
         if reply.status() != 200 {
             return Err(refusal(reply));
         }
         let received = Instant::now();
-        let headers = reply.headers();
-        let request_id = text(headers, "request_id").map(str::to_owned);
+        let request_id = reply.header(Header::RequestId).map(str::to_owned);
         if request_id.is_none() {
             warn!("the runtime API sent no request_id: a repeated event cannot be told from a new one");
         }
         let time_limit =
-            number(headers, "time_limit_in_ms").map_or(DEFAULT_TIME_LIMIT, Duration::from_millis);
+            number(&reply, Header::TimeLimitInMs).map_or(DEFAULT_TIME_LIMIT, Duration::from_millis);
         let time_limit = time_limit.min(LONGEST_TIME_LIMIT);
-        let memory_limit_mb = number(headers, "memory_limit_in_mb");
+        let memory_limit_mb = number(&reply, Header::MemoryLimitInMb);
         let mut body = Vec::new();
         let body = match reply.read_into(&mut body, MAX_BYTES) {
             Ok(()) => Some(body),
@@ -117,29 +110,26 @@ impl RuntimeApi {
     }
 
     /// Delivers an outcome.
-    pub(super) fn outcome(&self, decided: &Decided) -> Result<(), Fault> {
-        let latest = Some(decided.latest());
+    pub(super) fn outcome(&mut self, decided: &Decided) -> Result<(), Fault> {
+        let latest = decided.latest();
         accepted(match decided.outcome() {
-            Outcome::Response(body) => self.client.post(&self.response, "application/json", body, latest)?,
-            Outcome::Error(message) => self.client.post(&self.error, TEXT, message.as_bytes(), latest)?,
+            Outcome::Response(body) => self.client.post(RESPONSE, "application/json", body, latest)?,
+            Outcome::Error(message) => self.client.post(ERROR, TEXT, message.as_bytes(), latest)?,
         })
     }
 }
 
 /// Reports the running invocation's failure over a connection of its own, once: for when the loop cannot.
 pub(super) fn fail_in_passing(base: &Uri, message: &str) -> Result<(), Fault> {
-    let client = Client::new(None);
     let deadline = Instant::now() + LAST_WORD;
-    accepted(client.post(&path(base, ERROR), TEXT, message.as_bytes(), Some(deadline))?)
+    accepted(client(base, None).post(ERROR, TEXT, message.as_bytes(), deadline)?)
 }
 
-fn path(base: &Uri, path: &'static str) -> Uri {
-    let mut parts = base.clone().into_parts();
-    parts.path_and_query = Some(PathAndQuery::from_static(path));
-    Uri::from_parts(parts).unwrap_or_else(|_| base.clone())
+fn client(base: &Uri, gate: Option<Arc<Gate>>) -> Client {
+    Client::new(base.host().unwrap_or_default(), base.port_u16().unwrap_or(80), gate)
 }
 
-fn accepted(reply: Reply) -> Result<(), Fault> {
+fn accepted(reply: Reply<'_>) -> Result<(), Fault> {
     if !(200..300).contains(&reply.status()) {
         return Err(refusal(reply));
     }
@@ -148,7 +138,7 @@ fn accepted(reply: Reply) -> Result<(), Fault> {
     Ok(())
 }
 
-fn refusal(reply: Reply) -> Fault {
+fn refusal(reply: Reply<'_>) -> Fault {
     let status = reply.status();
     let mut body = Vec::new();
     // What could be read of it is what the log can show.
@@ -156,16 +146,13 @@ fn refusal(reply: Reply) -> Fault {
     Fault::Status { status, body: String::from_utf8_lossy(&body).into_owned() }
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
-    let value = text(headers, name);
+fn number(reply: &Reply<'_>, header: Header) -> Option<u64> {
+    let value = reply.header(header);
     let number = value.and_then(|value| value.trim().parse::<NonZeroU64>().ok());
     if number.is_none() {
         warn!(
-            "the runtime API's header {name} is {}",
+            "the runtime API's header {} is {}",
+            header.name(),
             value.map_or("absent".into(), |v| format!("{v:?}, not a number above 0"))
         );
     }

@@ -16,8 +16,6 @@ use log::info;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::http::Waiter;
-
 /// An event that was handed out just before the signal has arrived by then.
 const LAST_WAIT: Duration = Duration::from_millis(50);
 
@@ -94,17 +92,17 @@ impl Gate {
             let _ = stream.shutdown(Shutdown::Read);
         }
     }
-}
 
-impl Waiter for Gate {
-    fn awaits(&self, stream: &Arc<TcpStream>) {
+    /// Input is about to be awaited on this stream.
+    pub(super) fn awaits(&self, stream: &Arc<TcpStream>) {
         let mut moment = self.moment();
         if let Phase::Polling(waiting @ None) = &mut moment.phase {
             *waiting = Some(Arc::clone(stream));
         }
     }
 
-    fn arrived(&self) {
+    /// Some of it has come.
+    pub(super) fn arrived(&self) {
         let mut moment = self.moment();
         if let Phase::Polling(_) = moment.phase {
             moment.phase = Phase::Busy;

@@ -1,12 +1,11 @@
 //! A connection to a Redis server, entered and ready for commands, each exchange with its own deadline.
 
-use std::io::{BufReader, Error, ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufReader, Error, Read, Write};
 use std::time::{Duration, Instant};
 
 use super::resp::{self, Reply};
 use super::url::RedisUrl;
-use crate::connect;
+use crate::socket::Socket;
 
 /// A server that is there takes a connection in far less.
 const MAX_CONNECT: Duration = Duration::from_secs(1);
@@ -33,7 +32,7 @@ impl Commands {
 }
 
 /// A connection that is kept.
-pub(super) struct Line(BufReader<Timed>);
+pub(super) struct Line(BufReader<Box<dyn Stream>>);
 
 /// Why a connection cannot be had.
 pub(super) enum NoLine {
@@ -53,9 +52,8 @@ impl Line {
     /// Connects and enters.
     pub(super) fn open(url: &RedisUrl, deadline: Instant) -> Result<Self, NoLine> {
         let deadline = deadline.min(Instant::now() + MAX_CONNECT);
-        let tcp = connect::tcp(&url.host, url.port, Some(deadline))?;
-        let stream = stream(url, tcp)?;
-        let mut line = Self(BufReader::with_capacity(BUFFER_BYTES, Timed { stream, deadline }));
+        let tcp = Socket::connect(&url.host, url.port, Some(deadline))?;
+        let mut line = Self(BufReader::with_capacity(BUFFER_BYTES, stream(url, tcp)?));
         if let Some(credentials) = &url.credentials {
             let mut commands = Commands::default();
             match &credentials.user {
@@ -86,40 +84,34 @@ impl Line {
 
     /// Sends the commands in one piece and reads a reply to each.
     pub(super) fn exchange(&mut self, commands: &Commands, deadline: Instant) -> Result<Vec<Reply>, Error> {
-        let timed = self.0.get_mut();
-        timed.deadline = deadline;
-        timed.write_all(&commands.bytes)?;
-        timed.flush()?;
+        let stream = self.0.get_mut();
+        stream.socket().begin(Some(deadline));
+        stream.write_all(&commands.bytes)?;
+        stream.flush()?;
         (0..commands.count).map(|_| resp::read_reply(&mut self.0)).collect()
     }
 }
 
-/// A stream each of whose reads and writes ends at the deadline, however little comes at a time.
-struct Timed {
-    stream: Box<dyn Stream>,
-    deadline: Instant,
-}
-
 /// TCP, or TLS over it.
 trait Stream: Read + Write + Send {
-    fn tcp(&self) -> &TcpStream;
+    fn socket(&mut self) -> &mut Socket;
 }
 
-impl Stream for TcpStream {
-    fn tcp(&self) -> &TcpStream {
+impl Stream for Socket {
+    fn socket(&mut self) -> &mut Socket {
         self
     }
 }
 
 #[cfg(feature = "tls")]
-impl Stream for rustls::StreamOwned<rustls::ClientConnection, TcpStream> {
-    fn tcp(&self) -> &TcpStream {
-        &self.sock
+impl Stream for rustls::StreamOwned<rustls::ClientConnection, Socket> {
+    fn socket(&mut self) -> &mut Socket {
+        &mut self.sock
     }
 }
 
 #[cfg(feature = "tls")]
-fn stream(url: &RedisUrl, tcp: TcpStream) -> Result<Box<dyn Stream>, Error> {
+fn stream(url: &RedisUrl, tcp: Socket) -> Result<Box<dyn Stream>, Error> {
     if !url.tls {
         return Ok(Box::new(tcp));
     }
@@ -138,40 +130,6 @@ fn stream(url: &RedisUrl, tcp: TcpStream) -> Result<Box<dyn Stream>, Error> {
 
 #[cfg(not(feature = "tls"))]
 #[allow(clippy::unnecessary_wraps, reason = "with the feature tls it can fail")]
-fn stream(_: &RedisUrl, tcp: TcpStream) -> Result<Box<dyn Stream>, Error> {
+fn stream(_: &RedisUrl, tcp: Socket) -> Result<Box<dyn Stream>, Error> {
     Ok(Box::new(tcp))
-}
-
-impl Timed {
-    fn prepare(&mut self) -> Result<&mut dyn Stream, Error> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(ErrorKind::TimedOut.into());
-        }
-        let tcp = self.stream.tcp();
-        tcp.set_read_timeout(Some(left))?;
-        tcp.set_write_timeout(Some(left))?;
-        Ok(&mut *self.stream)
-    }
-}
-
-impl Read for Timed {
-    fn read(&mut self, into: &mut [u8]) -> Result<usize, Error> {
-        self.prepare()?.read(into).map_err(timed_out)
-    }
-}
-
-impl Write for Timed {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
-        self.prepare()?.write(bytes).map_err(timed_out)
-    }
-
-    fn flush(&mut self) -> Result<(), Error> {
-        self.prepare()?.flush().map_err(timed_out)
-    }
-}
-
-/// What a socket calls "would block" when its time-out has passed.
-fn timed_out(e: Error) -> Error {
-    if e.kind() == ErrorKind::WouldBlock { ErrorKind::TimedOut.into() } else { e }
 }

@@ -1,0 +1,177 @@
+//! HTTP/1.1 as far as the runtime API needs it: one server, one kept connection, a write and mostly one read a call.
+//!
+//! An idle function's time is spent in these calls, and a client for every purpose takes several times the
+//! instructions; pushes, which have clients and networks behind them, go through one (`push::client`).
+//! [`Client::get`] or [`Client::post`] sends a request and reads the `head` of its answer; [`Reply::read_into`] then
+//! reads the body from the `input` and gives the connection back for the next call.
+
+mod body;
+mod head;
+mod input;
+
+use std::fmt;
+use std::io::{Error, ErrorKind, IoSlice, Write};
+use std::sync::Arc;
+use std::time::Instant;
+
+use self::head::Head;
+pub(super) use self::head::Header;
+use self::input::Input;
+use super::stop::Gate;
+use crate::socket::Socket;
+
+/// A body that is longer is sent from where it is, not copied behind its head.
+const MAX_COPIED_BYTES: usize = 8 * 1024;
+
+/// A connection to one server, made at the first call and again whenever it broke.
+pub(super) struct Client {
+    host: String,
+    port: u16,
+    /// Told when an answer is awaited and when it begins to arrive.
+    gate: Option<Arc<Gate>>,
+    kept: Option<Connection>,
+}
+
+struct Connection {
+    socket: Socket,
+    output: Vec<u8>,
+    input: Input,
+}
+
+/// An answer, its body still to be read.
+pub(super) struct Reply<'c> {
+    /// Where the connection is kept for the next call.
+    kept: &'c mut Option<Connection>,
+    connection: Connection,
+    head: Head,
+}
+
+/// Why a body could not be read.
+#[derive(Debug)]
+pub(super) enum BodyError {
+    /// It is longer than the limit.
+    TooLong,
+    /// It was cut, did not come in time, or is not framed as its head says.
+    Cut(Error),
+}
+
+impl From<Error> for BodyError {
+    fn from(e: Error) -> Self {
+        Self::Cut(e)
+    }
+}
+
+impl Client {
+    pub(super) fn new(host: &str, port: u16, gate: Option<Arc<Gate>>) -> Self {
+        Self { host: host.to_owned(), port, gate, kept: None }
+    }
+
+    /// `GET`, its answer awaited for ever.
+    pub(super) fn get(&mut self, path: &str) -> Result<Reply<'_>, Error> {
+        self.call(None, format_args!("GET {path}"), format_args!(""), b"")
+    }
+
+    /// `POST` of a body, its answer awaited until the deadline.
+    pub(super) fn post(
+        &mut self,
+        path: &str,
+        content_type: &str,
+        body: &[u8],
+        deadline: Instant,
+    ) -> Result<Reply<'_>, Error> {
+        let length = body.len();
+        let about_body = format_args!("content-type: {content_type}\r\ncontent-length: {length}\r\n");
+        self.call(Some(deadline), format_args!("POST {path}"), about_body, body)
+    }
+
+    fn call(
+        &mut self,
+        deadline: Option<Instant>,
+        request: fmt::Arguments<'_>,
+        headers: fmt::Arguments<'_>,
+        body: &[u8],
+    ) -> Result<Reply<'_>, Error> {
+        let mut connection = match self.kept.take().filter(|kept| kept.socket.is_open()) {
+            Some(kept) => kept,
+            None => Connection::open(&self.host, self.port, deadline)?,
+        };
+        connection.socket.begin(deadline);
+        if let Some(gate) = &self.gate {
+            gate.awaits(connection.socket.stream());
+        }
+        let (host, port) = (&self.host, self.port);
+        connection.send(format_args!("{request} HTTP/1.1\r\nhost: {host}:{port}\r\n{headers}\r\n"), body)?;
+        connection.input.fill(&mut connection.socket)?;
+        if let Some(gate) = &self.gate {
+            gate.arrived();
+        }
+        let head = Head::read(&mut connection.socket, &mut connection.input)?;
+        Ok(Reply { kept: &mut self.kept, connection, head })
+    }
+}
+
+impl Connection {
+    fn open(host: &str, port: u16, deadline: Option<Instant>) -> Result<Self, Error> {
+        let socket = Socket::connect(host, port, deadline)?;
+        Ok(Self { socket, output: Vec::new(), input: Input::new() })
+    }
+
+    fn send(&mut self, head: fmt::Arguments<'_>, body: &[u8]) -> Result<(), Error> {
+        self.output.clear();
+        self.output.write_fmt(head)?;
+        if body.len() <= MAX_COPIED_BYTES {
+            self.output.extend_from_slice(body);
+            return self.socket.write_all(&self.output);
+        }
+        let written = self.socket.write_vectored(&[IoSlice::new(&self.output), IoSlice::new(body)])?;
+        let of_body = written.saturating_sub(self.output.len());
+        self.socket.write_all(&self.output[written.min(self.output.len())..])?;
+        self.socket.write_all(&body[of_body..])
+    }
+}
+
+impl Reply<'_> {
+    pub(super) fn status(&self) -> u16 {
+        self.head.status
+    }
+
+    /// A header's value, where there is one and it is text.
+    pub(super) fn header(&self, header: Header) -> Option<&str> {
+        let value = self.connection.input.unread().get(self.head.value_at(header)?)?;
+        std::str::from_utf8(value).ok()
+    }
+
+    /// Reads the body, of at most so many bytes, into an empty buffer; what came before a failure is in it.
+    ///
+    /// A body that is not read to its end, here or because the reply was dropped, costs the connection.
+    pub(super) fn read_into(mut self, buffer: &mut Vec<u8>, max_bytes: usize) -> Result<(), BodyError> {
+        buffer.clear();
+        let Connection { socket, input, .. } = &mut self.connection;
+        input.take(self.head.bytes);
+        body::read(self.head.framing(), socket, input, buffer, max_bytes)?;
+        if self.head.keeps_connection && input.unread().is_empty() {
+            *self.kept = Some(self.connection);
+        }
+        Ok(())
+    }
+}
+
+fn broken(what: impl fmt::Display) -> Error {
+    Error::new(ErrorKind::InvalidData, format!("the answer is not HTTP: {what}"))
+}
+
+/// Reads an answer from these bytes, as if they had come from the runtime API.
+#[cfg(fuzzing)]
+pub(crate) fn read_any(mut bytes: &[u8]) {
+    let (mut input, mut body) = (Input::new(), Vec::new());
+    let Ok(head) = Head::read(&mut bytes, &mut input) else { return };
+    for value in [Header::RequestId, Header::TimeLimitInMs, Header::MemoryLimitInMb].map(|h| head.value_at(h))
+    {
+        assert!(value.is_none_or(|at| at.end <= head.bytes), "a header's value is in the head");
+    }
+    input.take(head.bytes);
+    let max_bytes = 1000;
+    if body::read(head.framing(), &mut bytes, &mut input, &mut body, max_bytes).is_ok() {
+        assert!(body.len() <= max_bytes, "no more is read than is allowed");
+    }
+}
