@@ -20,13 +20,12 @@ use self::input::Input;
 use super::stop::Gate;
 use crate::socket::Socket;
 
-/// A body that is longer is sent from where it is, not copied behind its head.
-const MAX_COPIED_BYTES: usize = 8 * 1024;
-
 /// A connection to one server, made at the first call and again whenever it broke.
 pub(super) struct Client {
     host: String,
     port: u16,
+    /// The two as the `Host` header has them.
+    authority: String,
     /// Told when an answer is awaited and when it begins to arrive.
     gate: Option<Arc<Gate>>,
     kept: Option<Connection>,
@@ -34,7 +33,6 @@ pub(super) struct Client {
 
 struct Connection {
     socket: Socket,
-    output: Vec<u8>,
     input: Input,
 }
 
@@ -63,12 +61,13 @@ impl From<Error> for BodyError {
 
 impl Client {
     pub(super) fn new(host: &str, port: u16, gate: Option<Arc<Gate>>) -> Self {
-        Self { host: host.to_owned(), port, gate, kept: None }
+        Self { host: host.to_owned(), port, authority: format!("{host}:{port}"), gate, kept: None }
     }
 
     /// `GET`, its answer awaited for ever.
     pub(super) fn get(&mut self, path: &str) -> Result<Reply<'_>, Error> {
-        self.call(None, format_args!("GET {path}"), format_args!(""), b"")
+        let head = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.authority);
+        self.call(None, &head, b"")
     }
 
     /// `POST` of a body, its answer awaited until the deadline.
@@ -79,55 +78,43 @@ impl Client {
         body: &[u8],
         deadline: Instant,
     ) -> Result<Reply<'_>, Error> {
-        let length = body.len();
+        let (host, length) = (&self.authority, body.len());
         let about_body = format_args!("content-type: {content_type}\r\ncontent-length: {length}\r\n");
-        self.call(Some(deadline), format_args!("POST {path}"), about_body, body)
+        let head = format!("POST {path} HTTP/1.1\r\nhost: {host}\r\n{about_body}\r\n");
+        self.call(Some(deadline), &head, body)
     }
 
-    fn call(
-        &mut self,
-        deadline: Option<Instant>,
-        request: fmt::Arguments<'_>,
-        headers: fmt::Arguments<'_>,
-        body: &[u8],
-    ) -> Result<Reply<'_>, Error> {
+    fn call(&mut self, deadline: Option<Instant>, head: &str, body: &[u8]) -> Result<Reply<'_>, Error> {
         let mut connection = match self.kept.take().filter(|kept| kept.socket.is_open()) {
             Some(kept) => kept,
             None => Connection::open(&self.host, self.port, deadline)?,
         };
-        connection.socket.begin(deadline);
+        let Connection { socket, input } = &mut connection;
+        socket.begin(deadline);
         if let Some(gate) = &self.gate {
-            gate.awaits(connection.socket.stream());
+            gate.awaits(socket.stream());
         }
-        let (host, port) = (&self.host, self.port);
-        connection.send(format_args!("{request} HTTP/1.1\r\nhost: {host}:{port}\r\n{headers}\r\n"), body)?;
-        connection.input.fill(&mut connection.socket)?;
+        send(socket, head.as_bytes(), body)?;
+        input.fill(socket)?;
         if let Some(gate) = &self.gate {
             gate.arrived();
         }
-        let head = Head::read(&mut connection.socket, &mut connection.input)?;
+        let head = Head::read(socket, input)?;
         Ok(Reply { kept: &mut self.kept, connection, head })
     }
 }
 
 impl Connection {
     fn open(host: &str, port: u16, deadline: Option<Instant>) -> Result<Self, Error> {
-        let socket = Socket::connect(host, port, deadline)?;
-        Ok(Self { socket, output: Vec::new(), input: Input::new() })
+        Ok(Self { socket: Socket::connect(host, port, deadline)?, input: Input::new() })
     }
+}
 
-    fn send(&mut self, head: fmt::Arguments<'_>, body: &[u8]) -> Result<(), Error> {
-        self.output.clear();
-        self.output.write_fmt(head)?;
-        if body.len() <= MAX_COPIED_BYTES {
-            self.output.extend_from_slice(body);
-            return self.socket.write_all(&self.output);
-        }
-        let written = self.socket.write_vectored(&[IoSlice::new(&self.output), IoSlice::new(body)])?;
-        let of_body = written.saturating_sub(self.output.len());
-        self.socket.write_all(&self.output[written.min(self.output.len())..])?;
-        self.socket.write_all(&body[of_body..])
-    }
+/// In one piece where the connection takes it, so that the peer is woken once.
+fn send(socket: &mut Socket, head: &[u8], body: &[u8]) -> Result<(), Error> {
+    let written = socket.write_vectored(&[IoSlice::new(head), IoSlice::new(body)])?;
+    socket.write_all(&head[written.min(head.len())..])?;
+    socket.write_all(&body[written.saturating_sub(head.len())..])
 }
 
 impl Reply<'_> {
