@@ -101,11 +101,7 @@ fn an_answer_that_is_none_is_delivered_all_the_same() {
     let odd = Wire::start(|_| vec![Act::answer(200, "", "<html>fine</html>")]);
     let function = transfer(&odd.url(), LIMIT);
     assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV);
-    let output = function.process.output();
-    assert!(
-        output.contains("WARN a push was answered with a body that is no answer (expected value at line 1 column 1): status 200"),
-        "{output}"
-    );
+    function.process.await_output("WARN a push was answered with a body that is no answer (expected value at line 1 column 1): status 200");
 }
 
 #[test]
@@ -119,7 +115,8 @@ fn a_kept_connection_that_died_costs_nothing() {
         assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV);
     }
     assert_eq!(gateway.requests().len(), 3, "none is doubled");
-    assert!(!function.process.output().contains("WARN"), "{}", function.process.output());
+    let output = function.process.await_output("invocation request_id=request-3");
+    assert!(!output.contains("WARN"), "{output}");
 }
 
 #[test]

@@ -282,9 +282,8 @@ fn an_answer_that_is_not_http_is_polled_again_and_the_log_says_why() {
     });
     let process = Process::for_api(api.port, CLEANUP);
     assert_eq!(outcomes(&api, &process, cases.len()), vec![CLOSING; cases.len()]);
-    let output = process.output();
     for (_, why) in cases {
-        assert!(output.contains(&format!("the answer is not HTTP: {why}")), "{why} in {output}");
+        process.await_output(&format!("the answer is not HTTP: {why}"));
     }
 }
 
@@ -335,7 +334,8 @@ fn any_framing_that_http_allows_makes_no_difference() {
         });
         let process = Process::for_api(api.port, CLEANUP);
         assert_eq!(outcomes(&api, &process, count), expected);
-        assert_eq!(process.output().matches("outcome=ok").count(), count, "{}", process.output());
+        let output = process.await_output(&format!("invocation request_id=way-{} ", count - 1));
+        assert_eq!(output.matches("outcome=ok").count(), count, "{output}");
     }
 }
 

@@ -66,7 +66,7 @@ impl Client {
 
     /// `GET`, its answer awaited for ever.
     pub(super) fn get(&mut self, path: &str) -> Result<Reply<'_>, Error> {
-        let head = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.authority);
+        let head = ["GET ", path, " HTTP/1.1\r\nhost: ", &self.authority, "\r\n\r\n"].concat();
         self.call(None, &head, b"")
     }
 
@@ -78,9 +78,10 @@ impl Client {
         body: &[u8],
         deadline: Instant,
     ) -> Result<Reply<'_>, Error> {
-        let (host, length) = (&self.authority, body.len());
-        let about_body = format_args!("content-type: {content_type}\r\ncontent-length: {length}\r\n");
-        let head = format!("POST {path} HTTP/1.1\r\nhost: {host}\r\n{about_body}\r\n");
+        let length = body.len().to_string();
+        let to = ["POST ", path, " HTTP/1.1\r\nhost: ", &self.authority];
+        let about_body = ["\r\ncontent-type: ", content_type, "\r\ncontent-length: ", &length, "\r\n\r\n"];
+        let head = [to.as_slice(), &about_body].concat().concat();
         self.call(Some(deadline), &head, body)
     }
 
