@@ -1,4 +1,5 @@
-//! The README says what the program does: its table of variables is the program's, its commands are run.
+//! The README says what the program does: its table of variables is the program's, its commands are run, and the tests
+//! that it names are there; so are those of SECURITY.md.
 
 use std::fs;
 use std::path::Path;
@@ -34,4 +35,30 @@ fn every_command_is_run_by_ci() {
         }
     }
     assert!(commands > 3, "the README has commands");
+}
+
+#[test]
+fn every_test_that_is_named_is_there() {
+    let guarantees = file("README.md").split("## What it guarantees").nth(1).map(str::to_owned);
+    let mut names = 0;
+    for text in [guarantees.expect("the section"), file("SECURITY.md")] {
+        for row in text.lines().filter(|line| line.starts_with("| ") && !line.contains("| ---")).skip(1) {
+            let cell = row.trim_end_matches(" |").rsplit(" | ").next().unwrap_or_default();
+            for name in cell.split('`').skip(1).step_by(2) {
+                names += 1;
+                assert!(is_there(name), "{name} is named and is not there");
+            }
+        }
+    }
+    assert!(names > 20, "{names} are named");
+}
+
+/// A path, or a module of these tests, alone or with the beginning of a test's name.
+fn is_there(name: &str) -> bool {
+    if name.contains('/') {
+        return Path::new(env!("CARGO_MANIFEST_DIR")).join(name).is_file();
+    }
+    let (module, test) = name.split_once("::").unwrap_or((name, "*"));
+    let test = test.trim_end_matches(['…', '*']);
+    file(&format!("tests/{module}.rs")).contains(&format!("fn {test}"))
 }
