@@ -14,6 +14,7 @@ use std::io::{Error, ErrorKind, IoSlice, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
+use self::body::Body;
 use self::head::Head;
 pub(super) use self::head::Header;
 use self::input::Input;
@@ -134,10 +135,10 @@ impl Reply<'_> {
     /// A body that is not read to its end, here or because the reply was dropped, costs the connection.
     pub(super) fn read_into(mut self, buffer: &mut Vec<u8>, max_bytes: usize) -> Result<(), BodyError> {
         buffer.clear();
-        let Connection { socket, input, .. } = &mut self.connection;
+        let Connection { socket, input } = &mut self.connection;
         input.take(self.head.bytes);
-        body::read(self.head.framing(), socket, input, buffer, max_bytes)?;
-        if self.head.keeps_connection && input.unread().is_empty() {
+        Body { from: socket, input, buffer, max_bytes }.read(self.head.framing())?;
+        if self.head.keeps_connection && self.connection.input.unread().is_empty() {
             *self.kept = Some(self.connection);
         }
         Ok(())
@@ -158,8 +159,8 @@ pub(crate) fn read_any(mut bytes: &[u8]) {
         assert!(value.is_none_or(|at| at.end <= head.bytes), "a header's value is in the head");
     }
     input.take(head.bytes);
-    let max_bytes = 1000;
-    if body::read(head.framing(), &mut bytes, &mut input, &mut body, max_bytes).is_ok() {
-        assert!(body.len() <= max_bytes, "no more is read than is allowed");
+    let mut body = Body { from: &mut bytes, input: &mut input, buffer: &mut body, max_bytes: 1000 };
+    if body.read(head.framing()).is_ok() {
+        assert!(body.buffer.len() <= body.max_bytes, "no more is read than is allowed");
     }
 }

@@ -9,110 +9,96 @@ use super::input::{Input, closed};
 
 const MAX_TRAILERS: usize = 16;
 
-/// Reads a body to its end and appends it to the buffer.
-pub(super) fn read(
-    framing: Framing,
-    from: &mut impl Read,
-    input: &mut Input,
-    buffer: &mut Vec<u8>,
-    max_bytes: usize,
-) -> Result<(), BodyError> {
-    match framing {
-        Framing::Length(length) => read_length(from, input, buffer, length, max_bytes),
-        Framing::Chunked => read_chunks(from, input, buffer, max_bytes),
-        Framing::ToEnd => read_to_end(from, input, buffer, max_bytes),
-    }
+/// A body on its way from the connection to the buffer.
+pub(super) struct Body<'b, R> {
+    pub(super) from: &'b mut R,
+    /// What has arrived of it with the head.
+    pub(super) input: &'b mut Input,
+    /// Empty at first; what came before a failure is in it.
+    pub(super) buffer: &'b mut Vec<u8>,
+    pub(super) max_bytes: usize,
 }
 
-fn read_length(
-    from: &mut impl Read,
-    input: &mut Input,
-    buffer: &mut Vec<u8>,
-    length: u64,
-    max_bytes: usize,
-) -> Result<(), BodyError> {
-    let length = within(length, max_bytes)?;
-    buffer.reserve_exact(length);
-    Ok(read_exactly(from, input, buffer, length)?)
-}
-
-fn read_chunks(
-    from: &mut impl Read,
-    input: &mut Input,
-    buffer: &mut Vec<u8>,
-    max_bytes: usize,
-) -> Result<(), BodyError> {
-    loop {
-        let size = read_chunk_size(from, input)?;
-        if size == 0 {
-            return Ok(read_trailers(from, input)?);
-        }
-        let size = within(size, max_bytes - buffer.len())?;
-        read_exactly(from, input, buffer, size)?;
-        while input.unread().len() < 2 {
-            input.fill(from)?;
-        }
-        if input.take(2) != b"\r\n" {
-            return Err(broken("a chunk is longer than its size").into());
+impl<R: Read> Body<'_, R> {
+    /// Reads it to its end.
+    pub(super) fn read(&mut self, framing: Framing) -> Result<(), BodyError> {
+        match framing {
+            Framing::Length(length) => self.read_length(length),
+            Framing::Chunked => self.read_chunks(),
+            Framing::ToEnd => self.read_to_end(),
         }
     }
-}
 
-fn read_chunk_size(from: &mut impl Read, input: &mut Input) -> Result<u64, Error> {
-    loop {
-        match httparse::parse_chunk_size(input.unread()) {
-            Ok(httparse::Status::Complete((bytes, size))) => {
-                input.take(bytes);
-                return Ok(size);
+    fn read_length(&mut self, length: u64) -> Result<(), BodyError> {
+        let length = self.room_for(length)?;
+        self.buffer.reserve_exact(length);
+        Ok(self.read_exactly(length)?)
+    }
+
+    fn read_chunks(&mut self) -> Result<(), BodyError> {
+        loop {
+            let size = self.read_chunk_size()?;
+            if size == 0 {
+                return Ok(self.read_trailers()?);
             }
-            Ok(httparse::Status::Partial) => input.fill(from)?,
-            Err(_) => return Err(broken("the size of a chunk is no number")),
-        }
-    }
-}
-
-/// Headers may follow the last chunk; nobody asks for them. An empty line ends them.
-fn read_trailers(from: &mut impl Read, input: &mut Input) -> Result<(), Error> {
-    loop {
-        let mut trailers = [httparse::EMPTY_HEADER; MAX_TRAILERS];
-        match httparse::parse_headers(input.unread(), &mut trailers).map_err(broken)? {
-            httparse::Status::Complete((bytes, _)) => {
-                input.take(bytes);
-                return Ok(());
+            let size = self.room_for(size)?;
+            self.read_exactly(size)?;
+            while self.input.unread().len() < 2 {
+                self.input.fill(self.from)?;
             }
-            httparse::Status::Partial => input.fill(from)?,
+            if self.input.take(2) != b"\r\n" {
+                return Err(broken("a chunk is longer than its size").into());
+            }
         }
     }
-}
 
-fn read_to_end(
-    from: &mut impl Read,
-    input: &mut Input,
-    buffer: &mut Vec<u8>,
-    max_bytes: usize,
-) -> Result<(), BodyError> {
-    buffer.extend_from_slice(input.take(usize::MAX));
-    let one_more = (max_bytes + 1).saturating_sub(buffer.len()) as u64;
-    from.take(one_more).read_to_end(buffer)?;
-    if buffer.len() > max_bytes { Err(BodyError::TooLong) } else { Ok(()) }
-}
-
-/// What has arrived is in the input; the rest comes straight from the from.
-fn read_exactly(
-    from: &mut impl Read,
-    input: &mut Input,
-    buffer: &mut Vec<u8>,
-    bytes: usize,
-) -> Result<(), Error> {
-    let arrived = input.take(bytes);
-    buffer.extend_from_slice(arrived);
-    let missing = bytes - arrived.len();
-    if missing > 0 && from.take(missing as u64).read_to_end(buffer)? < missing {
-        return Err(closed());
+    fn read_chunk_size(&mut self) -> Result<u64, Error> {
+        loop {
+            match httparse::parse_chunk_size(self.input.unread()) {
+                Ok(httparse::Status::Complete((bytes, size))) => {
+                    self.input.take(bytes);
+                    return Ok(size);
+                }
+                Ok(httparse::Status::Partial) => self.input.fill(self.from)?,
+                Err(_) => return Err(broken("the size of a chunk is no number")),
+            }
+        }
     }
-    Ok(())
-}
 
-fn within(bytes: u64, max_bytes: usize) -> Result<usize, BodyError> {
-    usize::try_from(bytes).ok().filter(|bytes| *bytes <= max_bytes).ok_or(BodyError::TooLong)
+    /// Headers may follow the last chunk; nobody asks for them. An empty line ends them.
+    fn read_trailers(&mut self) -> Result<(), Error> {
+        loop {
+            let mut trailers = [httparse::EMPTY_HEADER; MAX_TRAILERS];
+            match httparse::parse_headers(self.input.unread(), &mut trailers).map_err(broken)? {
+                httparse::Status::Complete((bytes, _)) => {
+                    self.input.take(bytes);
+                    return Ok(());
+                }
+                httparse::Status::Partial => self.input.fill(self.from)?,
+            }
+        }
+    }
+
+    fn read_to_end(&mut self) -> Result<(), BodyError> {
+        self.buffer.extend_from_slice(self.input.take(usize::MAX));
+        let one_more = (self.max_bytes + 1).saturating_sub(self.buffer.len()) as u64;
+        self.from.take(one_more).read_to_end(self.buffer)?;
+        if self.buffer.len() > self.max_bytes { Err(BodyError::TooLong) } else { Ok(()) }
+    }
+
+    /// What has arrived is in the input; the rest comes straight from the connection.
+    fn read_exactly(&mut self, bytes: usize) -> Result<(), Error> {
+        let arrived = self.input.take(bytes);
+        self.buffer.extend_from_slice(arrived);
+        let missing = bytes - arrived.len();
+        if missing > 0 && self.from.take(missing as u64).read_to_end(self.buffer)? < missing {
+            return Err(closed());
+        }
+        Ok(())
+    }
+
+    fn room_for(&self, bytes: u64) -> Result<usize, BodyError> {
+        let room = self.max_bytes - self.buffer.len();
+        usize::try_from(bytes).ok().filter(|bytes| *bytes <= room).ok_or(BodyError::TooLong)
+    }
 }
