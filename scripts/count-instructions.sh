@@ -2,7 +2,8 @@
 # Counts the instructions of an invocation, and fails when they are more than 10 % above benches/instructions.
 #
 # valgrind counts what the program itself executes, the kernel's share left out: a figure that does not depend on how
-# fast or how busy the machine is. Two runs, one with twice the invocations: their difference is without start and end.
+# fast or how busy the machine is. Two runs, one with twice the invocations: their difference is without start and end. A
+# third, with one invocation, is mostly start and end.
 # After `make build`.
 set -eu
 cd "$(dirname "$0")/.."
@@ -24,7 +25,7 @@ few=$(count "$invocations")
 many=$(count $((2 * invocations)))
 now=$(((many - few) / invocations))
 committed=$(sed '/^#/d' benches/instructions)
-echo "instructions: $now an invocation, committed: $committed; from exec to the end of the first event: $one"
+echo "instructions: $now an invocation, committed: $committed; a process that serves one: $one"
 if [ "$now" -gt $((committed * 110 / 100)) ]; then
     echo "count-instructions: $now is more than 10 % above the $committed in benches/instructions." >&2
     echo "Make it cheaper, or, if it is worth it, write $now into that file and say in the commit what it buys." >&2

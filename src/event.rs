@@ -4,19 +4,18 @@
 //! unknown fields, big numbers and the order of things survive. Only what a role reads is ever decoded.
 //! The fields are those of the vendor's documents for API Gateway's WebSocket APIs.
 
+mod depth;
+mod keys;
+
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
-
+use self::depth::{MAX_DEPTH, is_nested_too_deep};
+use self::keys::{Fields, TopLevel};
 use crate::excerpt::excerpt;
 
 /// Events and answers are at most this many bytes (SCF's limit of 6 MB).
 pub const MAX_BYTES: usize = 6 * 1024 * 1024;
-
-/// Levels of nesting that an event may have; what `serde_json` and most other parsers allow.
-const MAX_DEPTH: usize = 128;
 
 /// One event, as SCF handed it out.
 #[derive(Debug)]
@@ -124,16 +123,13 @@ impl<'e> Event<'e> {
             return Err(EventError::Empty);
         }
         let text = std::str::from_utf8(body).map_err(|e| EventError::NotUtf8(e.valid_up_to()))?;
-        let keys = serde_json::from_str::<TopLevel<'e>>(text);
+        let keys = keys::read(text);
         if is_nested_too_deep(text, keys.as_ref().ok().and_then(TopLevel::frame)) {
             return Err(EventError::TooDeep);
         }
-        let keys = keys.map_err(|e| EventError::NotJsonObject(no_object(text, &e)))?;
-        Ok(Self {
-            text,
-            has_request_context: keys.has_request_context,
-            websocket: keys.websocket.map(WebSocket::of),
-        })
+        let TopLevel { has_request_context, websocket } = keys?;
+        let websocket = websocket.map(|fields| fields.and_then(|fields| WebSocket::of(&fields)));
+        Ok(Self { text, has_request_context, websocket })
     }
 
     /// The event as it came.
@@ -165,11 +161,7 @@ impl<'e> Event<'e> {
 }
 
 impl<'e> WebSocket<'e> {
-    fn of(value: ObjectOr<Fields<'e>>) -> Result<Self, EventError> {
-        let fields = match value {
-            ObjectOr::Object(fields) => fields,
-            ObjectOr::Other(kind) => return Err(EventError::WebSocketNotObject(format!("it is {kind}"))),
-        };
+    fn of(fields: &Fields<'e>) -> Result<Self, EventError> {
         let connection =
             fields.connection.ok_or(EventError::Missing("secConnectionID")).and_then(JsonText::decode)?;
         Ok(Self {
@@ -273,232 +265,6 @@ fn no_object(text: &str, e: &serde_json::Error) -> String {
 /// A string as JSON.
 pub(crate) fn json_string(text: &str) -> String {
     serde_json::Value::from(text).to_string()
-}
-
-/// Whether `[` and `{` outside strings are ever open more than [`MAX_DEPTH`] at a time.
-///
-/// The parser skips what no role reads without recursion, so it would accept any depth; whoever reads the
-/// answer would not. Most events have fewer brackets in all than the limit, and counting them is cheap. The frame,
-/// most of a long event and full of brackets if it is JSON, is a string and left out.
-fn is_nested_too_deep(text: &str, frame: Option<&str>) -> bool {
-    let (before, after) = around(text, frame);
-    if brackets(before) + brackets(after) <= MAX_DEPTH {
-        return false;
-    }
-    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
-    for byte in before.bytes().chain(after.bytes()) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => depth += 1,
-            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > MAX_DEPTH {
-            return true;
-        }
-    }
-    false
-}
-
-/// The text without a part of it.
-fn around<'t>(text: &'t str, part: Option<&str>) -> (&'t str, &'t str) {
-    let Some(part) = part else { return (text, "") };
-    let start = part.as_ptr().addr() - text.as_ptr().addr();
-    (&text[..start], &text[start + part.len()..])
-}
-
-/// Each search is the standard library's, which looks at several bytes at a time in a build for size too.
-fn brackets(text: &str) -> usize {
-    text.matches('[').count() + text.matches('{').count()
-}
-
-/// The keys of an event that decide; of repeated keys the last one counts, as in the usual parsers.
-#[derive(Default)]
-struct TopLevel<'e> {
-    has_request_context: bool,
-    websocket: Option<ObjectOr<Fields<'e>>>,
-}
-
-impl<'e> TopLevel<'e> {
-    /// The frame's JSON, if it is a string as it should be.
-    fn frame(&self) -> Option<&'e str> {
-        match &self.websocket {
-            Some(ObjectOr::Object(Fields { data: Some(data), .. })) if data.is_string() => Some(data.raw),
-            _ => None,
-        }
-    }
-}
-
-/// An object, or the kind of what stands in its place.
-enum ObjectOr<T> {
-    Object(T),
-    Other(&'static str),
-}
-
-#[derive(serde::Deserialize)]
-#[serde(field_identifier)]
-enum TopLevelKey {
-    #[serde(rename = "requestContext")]
-    RequestContext,
-    #[serde(rename = "websocket")]
-    WebSocket,
-    #[serde(other)]
-    Other,
-}
-
-#[derive(Default)]
-struct Fields<'e> {
-    action: Option<JsonText<'e>>,
-    connection: Option<JsonText<'e>>,
-    data_type: Option<JsonText<'e>>,
-    data: Option<JsonText<'e>>,
-    sub_protocols: Option<JsonText<'e>>,
-    has_extensions: bool,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(field_identifier)]
-enum FieldKey {
-    #[serde(rename = "action")]
-    Action,
-    #[serde(rename = "secConnectionID")]
-    ConnectionId,
-    #[serde(rename = "dataType")]
-    DataType,
-    #[serde(rename = "data")]
-    Data,
-    #[serde(rename = "secWebSocketProtocol")]
-    SubProtocols,
-    #[serde(rename = "secWebSocketExtensions")]
-    Extensions,
-    #[serde(other)]
-    Other,
-}
-
-/// An object whose keys are taken one by one.
-trait Keyed<'e>: Default {
-    type Key: Deserialize<'e>;
-
-    fn take<A: MapAccess<'e>>(&mut self, key: Self::Key, map: &mut A) -> Result<(), A::Error>;
-}
-
-impl<'e> Keyed<'e> for TopLevel<'e> {
-    type Key = TopLevelKey;
-
-    fn take<A: MapAccess<'e>>(&mut self, key: TopLevelKey, map: &mut A) -> Result<(), A::Error> {
-        match key {
-            TopLevelKey::WebSocket => self.websocket = Some(map.next_value()?),
-            TopLevelKey::RequestContext => {
-                map.next_value::<IgnoredAny>()?;
-                self.has_request_context = true;
-            }
-            TopLevelKey::Other => {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl<'e> Keyed<'e> for Fields<'e> {
-    type Key = FieldKey;
-
-    fn take<A: MapAccess<'e>>(&mut self, key: FieldKey, map: &mut A) -> Result<(), A::Error> {
-        let (field, name) = match key {
-            FieldKey::Action => (&mut self.action, "action"),
-            FieldKey::ConnectionId => (&mut self.connection, "secConnectionID"),
-            FieldKey::DataType => (&mut self.data_type, "dataType"),
-            FieldKey::Data => (&mut self.data, "data"),
-            FieldKey::SubProtocols => (&mut self.sub_protocols, "secWebSocketProtocol"),
-            FieldKey::Extensions => {
-                self.has_extensions = true;
-                return map.next_value::<IgnoredAny>().map(drop);
-            }
-            FieldKey::Other => return map.next_value::<IgnoredAny>().map(drop),
-        };
-        let raw: &'e RawValue = map.next_value()?;
-        *field = Some(JsonText { name, raw: raw.get() });
-        Ok(())
-    }
-}
-
-struct KeyedVisitor<T>(std::marker::PhantomData<T>);
-
-impl<'e, T: Keyed<'e>> Visitor<'e> for KeyedVisitor<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'e>>(self, mut map: A) -> Result<T, A::Error> {
-        let mut object = T::default();
-        while let Some(key) = map.next_key()? {
-            object.take(key, &mut map)?;
-        }
-        Ok(object)
-    }
-}
-
-struct ObjectOrVisitor<T>(std::marker::PhantomData<T>);
-
-impl<'e, T: Keyed<'e>> Visitor<'e> for ObjectOrVisitor<T> {
-    type Value = ObjectOr<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_map<A: MapAccess<'e>>(self, map: A) -> Result<Self::Value, A::Error> {
-        KeyedVisitor(std::marker::PhantomData).visit_map(map).map(ObjectOr::Object)
-    }
-
-    fn visit_seq<A: de::SeqAccess<'e>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(ObjectOr::Other("an array"))
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(ObjectOr::Other("null"))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(ObjectOr::Other("true or false"))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(ObjectOr::Other("a number"))
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(ObjectOr::Other("a number"))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(ObjectOr::Other("a number"))
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-        Ok(ObjectOr::Other("a string"))
-    }
-}
-
-impl<'e, T: Keyed<'e>> de::Deserialize<'e> for ObjectOr<T> {
-    fn deserialize<D: Deserializer<'e>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ObjectOrVisitor(std::marker::PhantomData))
-    }
-}
-
-fn keyed<'e, T: Keyed<'e>, D: Deserializer<'e>>(deserializer: D) -> Result<T, D::Error> {
-    deserializer.deserialize_map(KeyedVisitor(std::marker::PhantomData))
-}
-
-impl<'e> de::Deserialize<'e> for TopLevel<'e> {
-    fn deserialize<D: Deserializer<'e>>(deserializer: D) -> Result<Self, D::Error> {
-        keyed(deserializer)
-    }
 }
 
 /// The answer of a register function that accepts: the keys that the client sent come back, the list of

@@ -1,6 +1,6 @@
 //! The loop between SCF and a handler: ready, next, handle, answer, and again.
 //!
-//! [`run`] is the whole of it. `api` speaks to the runtime API, `invocation` carries one event from its
+//! [`run`] is the whole of it. `api` speaks to the runtime API by `http`, `invocation` carries one event from its
 //! offer to its delivered outcome, `watchdog` ends the process when a handler is stuck, `stop` ends it on a
 //! signal without losing an event.
 //! The contract is that of SCF's custom runtimes.

@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::connect;
 
-/// A connection that idled this long is looked at before it is used: its peer may have gone meanwhile. After a
-/// shorter gap that would cost more than the retry that every caller has anyway.
+/// After a shorter gap, looking whether the peer is there costs more than the retry that whoever asks has anyway.
 const PROBE_AFTER_IDLE: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
@@ -41,7 +40,7 @@ impl Socket {
         &self.stream
     }
 
-    /// Whether the next call may use it, as far as that can be known.
+    /// Whether the next call may use it. It is looked at only if it has idled: its peer may have gone meanwhile.
     pub(crate) fn is_open(&self) -> bool {
         self.last_read.elapsed() < PROBE_AFTER_IDLE || self.is_quiet()
     }
@@ -110,6 +109,11 @@ impl Write for Socket {
     fn flush(&mut self) -> Result<(), Error> {
         Ok(())
     }
+}
+
+/// What a read that found the end of the connection means to whoever needs more.
+pub(crate) fn closed() -> Error {
+    Error::new(ErrorKind::UnexpectedEof, "the connection was closed")
 }
 
 fn is_wake_up(kind: ErrorKind) -> bool {

@@ -47,6 +47,11 @@ fn what_is_no_event_is_an_error_that_says_why() {
         (vec![b' '; 20 * 1024 * 1024], "the event is longer than 6291456 bytes"),
         (br#"{"websocket":[]}"#.to_vec(), "the event's websocket is not an object: it is an array"),
         (br#"{"websocket":null}"#.to_vec(), "the event's websocket is not an object: it is null"),
+        (br#"{"websocket":1e999}"#.to_vec(), "the event's websocket is not an object: number out of range"),
+        (
+            br#"{"websocket":{"\ud800":1}}"#.to_vec(),
+            "the event's websocket is not an object: unexpected end of hex escape",
+        ),
         (br#"{"websocket":{}}"#.to_vec(), "the event has no websocket.secConnectionID"),
         (
             br#"{"websocket":{"action":"closing","secConnectionID":1}}"#.to_vec(),

@@ -31,6 +31,10 @@ fn register_says_which_key_is_absent() {
         ("{}", r#"{"errNo":101,"errMsg":"not found request context"}"#),
         (DATA_RECV, r#"{"errNo":101,"errMsg":"not found request context"}"#),
         (r#"{"websocket":5}"#, r#"{"errNo":101,"errMsg":"not found request context"}"#),
+        // What JSON allows and no value can hold.
+        (r#"{"websocket":1e999}"#, r#"{"errNo":101,"errMsg":"not found request context"}"#),
+        (r#"{"websocket":"\ud800"}"#, r#"{"errNo":101,"errMsg":"not found request context"}"#),
+        (r#"{"websocket":{"\ud800":1}}"#, r#"{"errNo":101,"errMsg":"not found request context"}"#),
         (r#"{"requestContext":{}}"#, r#"{"errNo":102,"errMsg":"not found websocket"}"#),
         (r#"{"requestContext":null}"#, r#"{"errNo":102,"errMsg":"not found websocket"}"#),
         // A key is a key however it is spelled.

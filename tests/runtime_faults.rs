@@ -215,6 +215,51 @@ fn an_outcome_that_is_refused_is_not_sent_again() {
 }
 
 #[test]
+fn a_refusal_s_text_is_shown_as_far_as_it_comes_soon_and_fits() {
+    let long = "sorry ".repeat(1_000);
+    let mut polls = 0;
+    let api = Wire::start(move |request| {
+        if !is_next(&request.line) {
+            return vec![ok()];
+        }
+        polls += 1;
+        match polls {
+            1 => vec![Act::answer(501, "", &long)],
+            2 => vec![Act::Send(
+                format!("HTTP/1.1 502 No\r\nTransfer-Encoding: chunked\r\n\r\n1770\r\n{long}\r\n0\r\n\r\n")
+                    .into(),
+            )],
+            3 => vec![Act::Send(format!("HTTP/1.1 503 No\r\n\r\n{long}").into()), Act::Close],
+            // Its end never comes.
+            4 => vec![Act::Send(b"HTTP/1.1 504 No\r\n\r\nwait".to_vec()), Act::Wait(Duration::from_mins(1))],
+            5 => vec![event(HEADERS)],
+            _ => silence(),
+        }
+    });
+    let process = Process::for_api(api.port, CLEANUP);
+    assert_eq!(outcomes(&api, &process, 1), [CLOSING]);
+    for status in [501, 502, 503] {
+        process.await_output(&format!("status {status}: \"{}sorr\"\n", "sorry ".repeat(42)));
+    }
+    process.await_output("status 504: \"wait\"");
+}
+
+#[test]
+fn an_accepting_answer_that_never_ends_holds_nobody_up() {
+    let mut polls = 0;
+    let api = Wire::start(move |request| match request.line.as_str() {
+        line if is_next(line) => {
+            polls += 1;
+            let id = format!("request_id: r{polls}\r\ntime_limit_in_ms: 60000\r\n");
+            if polls < 3 { vec![event(&id)] } else { silence() }
+        }
+        _ => [vec![Act::Send(b"HTTP/1.1 200 OK\r\n\r\nfine".to_vec())], silence()].concat(),
+    });
+    let process = Process::for_api(api.port, CLEANUP);
+    assert_eq!(outcomes(&api, &process, 2), [CLOSING, CLOSING]);
+}
+
+#[test]
 fn next_that_fails_is_polled_again_and_half_an_event_is_not_carried_out() {
     let mut polls = 0;
     let head = |length: usize| format!("HTTP/1.1 200 OK\r\n{HEADERS}Content-Length: {length}\r\n\r\n");
@@ -262,8 +307,13 @@ fn an_answer_that_is_not_http_is_polled_again_and_the_log_says_why() {
         ("Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}".to_owned(), "content-length 2 and 3"),
         (chunked("two\r\n{}\r\n0\r\n\r\n"), "the size of a chunk is no number"),
         (chunked("1\r\n{}\r\n0\r\n\r\n"), "a chunk is longer than its size"),
-        (format!("{}\r\n", "x: y\r\n".repeat(65)), "too many headers"),
-        (format!("x: {}\r\n\r\n", "y".repeat(17_000)), "its head is longer than 16384 bytes"),
+        (chunked("2\r\n{}\r\n\r\n\r\n"), "the size of a chunk is no number"),
+        (
+            "Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n".to_owned(),
+            "transfer-encoding \"gzip, chunked\"",
+        ),
+        (format!("{}\r\n", "x: y\r\n".repeat(129)), "too many headers"),
+        (format!("x: {}\r\n\r\n", "y".repeat(17_000)), "it has a head or a line longer than 16384 bytes"),
         ("no header\r\n\r\n".to_owned(), "invalid header name"),
     ];
     let answers = cases.clone().map(|(rest, _)| Act::Send(format!("HTTP/1.1 200 OK\r\n{rest}").into()));
@@ -318,7 +368,7 @@ fn any_framing_that_http_allows_makes_no_difference() {
         vec![Act::Send(interim(7).into())],
         vec![Act::Trickle(interim(8).into(), pause)],
         vec![Act::Send(chunked(9, "Checksum: 12\r\n").into())],
-        // What nobody asked for costs the connection and is no answer to the next call.
+        // What nobody asked for, in one piece with an answer, costs the connection and is no answer to the next call.
         vec![Act::Send((with_length(10, "") + "HTTP/1.1 403 Forbidden\r\n\r\n").into())],
     ];
     let count = ways.len();
@@ -336,6 +386,7 @@ fn any_framing_that_http_allows_makes_no_difference() {
         assert_eq!(outcomes(&api, &process, count), expected);
         let output = process.await_output(&format!("invocation request_id=way-{} ", count - 1));
         assert_eq!(output.matches("outcome=ok").count(), count, "{output}");
+        assert!(!output.contains("WARN outcome"), "{output}");
     }
 }
 

@@ -17,8 +17,9 @@ const INTRODUCTION: &str = "\
 ## Cold start
 
 Medians of starts, the rows interleaved. *exec and main*: `--version`, from before the process is made until it has \
-ended (for the floor: until it has found no variables). *connected*: the runtime API has accepted the connection; between \
-the two lie log, configuration and handler. *ready*: its request has been read. The first event meets \
+ended (for the floor: until it has found no variables). *configured*: the line of the log that says with which \
+configuration it starts has been read. *connected*: the runtime API has accepted the connection; between the two lie the \
+handler, the thread for signals, and the line's own writing. *ready*: its request has been read. The first event meets \
 code that no one has run yet, page by page.
 
 ";
@@ -26,6 +27,8 @@ code that no one has run yet, page by page.
 #[derive(Default)]
 struct Starts {
     to_end_of_version: Vec<Duration>,
+    /// None for what has no log.
+    to_configured: Vec<Duration>,
     to_connected: Vec<Duration>,
     to_ready: Vec<Duration>,
     first_event: Vec<Duration>,
@@ -35,24 +38,34 @@ struct Starts {
 pub fn section(rounds: usize) -> Outcome<String> {
     let _bound = Bound::to_one()?;
     let mut api = RuntimeApi::open()?;
-    let launches = [("the floor", subject::floor()?), ("**bootstrap**", subject::bootstrap("register")?)];
-    let mut rows = launches.map(|(name, launch)| (name, launch, Starts::default()));
+    let (floor, bootstrap) = (subject::floor()?, subject::bootstrap("register")?);
+    let mut rows = [("the floor", floor, Starts::default()), ("**bootstrap**", bootstrap, Starts::default())];
     for _ in 0..rounds * STARTS_A_ROUND {
         for (name, launch, starts) in &mut rows {
             starts.add(&mut api, launch).map_err(|e| format!("{name}: {e}"))?;
         }
+        let [_, (_, bootstrap, starts)] = &mut rows;
+        starts.to_configured.push(bootstrap.first_line()?);
     }
-    let mut table =
-        Table::new(["", "exec and main", "connected after", "ready after", "first event", "tenth event"]);
+    let mut table = Table::new([
+        "",
+        "exec and main",
+        "configured after",
+        "connected after",
+        "ready after",
+        "first event",
+        "tenth event",
+    ]);
     for (name, _, starts) in rows {
         let medians = [
             starts.to_end_of_version,
+            starts.to_configured,
             starts.to_connected,
             starts.to_ready,
             starts.first_event,
             starts.tenth_event,
         ]
-        .map(|times| median(times).map_or("?".into(), us));
+        .map(|times| median(times).map_or("–".into(), us));
         table.row([name.to_owned()].into_iter().chain(medians));
     }
     Ok(format!("{INTRODUCTION}{table}"))

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -28,11 +29,25 @@ impl Launch {
 
     /// Starts it as SCF (or AWS) does: in an environment of its own, the log read by somebody else.
     pub fn start(&self, port: u16) -> Outcome<Function> {
+        self.start_logging_to(Stdio::null(), port)
+    }
+
+    /// How long it takes, from before the process is made, until it logs something.
+    pub fn first_line(&self) -> Outcome<Duration> {
+        // Nobody listens there: the line must come before the runtime API is called.
+        let port = 1;
+        let mut function = self.start_logging_to(Stdio::piped(), port)?;
+        let mut log = function.child.stdout.take().ok_or("no pipe")?;
+        log.read_exact(&mut [0])?;
+        Ok(function.started.elapsed())
+    }
+
+    fn start_logging_to(&self, log: Stdio, port: u16) -> Outcome<Function> {
         let (program, arguments) = self.command.split_first().ok_or("an empty command")?;
         let mut command = Command::new(program);
         command.args(arguments).env_clear().envs(inherited()).envs(contract(port));
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command.stdin(Stdio::null()).stdout(log);
         let started = Instant::now();
         let child = command.spawn().map_err(|e| format!("{}: {e}", program.display()))?;
         Ok(Function { child, started })

@@ -25,6 +25,7 @@ struct Line(Mutex<Call>);
 
 #[derive(Clone, Copy)]
 struct Call {
+    /// None before the first call.
     deadline: Option<Instant>,
     /// Whether the call went out on a connection that an earlier one had left open.
     on_kept_connection: bool,
@@ -98,7 +99,7 @@ impl Reply {
         self.0.status().as_u16()
     }
 
-    /// Reads the body, of at most so many bytes, into an empty buffer; what came before a failure is in it.
+    /// Reads the body, of at most so many bytes, into the buffer, which is emptied first; what came before a failure is in it.
     ///
     /// A body that is not read to its end, here or because the reply was dropped, costs the connection.
     pub(super) fn read_into(mut self, buffer: &mut Vec<u8>, max_bytes: usize) -> io::Result<()> {

@@ -13,6 +13,7 @@ use super::http::{BodyError, Client, Header, Reply};
 use super::invocation::{Decided, Offered, Outcome};
 use super::stop::Gate;
 use crate::event::MAX_BYTES;
+use crate::excerpt::excerpt;
 
 /// `ready` is answered at once by whoever is there.
 const READY_PATIENCE: Duration = Duration::from_secs(5);
@@ -33,8 +34,11 @@ const ERROR: &str = "/runtime/invocation/error";
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// As much of a refusal as fits a line of the log.
-const MAX_REFUSAL_BYTES: usize = 512;
+/// No answer to `ready` or an outcome needs more, and no refusal.
+const MAX_ANSWER_BYTES: usize = 16 * 1024;
+
+/// A refusal is told by its status; what it says besides must come soon.
+const REFUSAL_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The four calls of the runtime API, over one kept connection.
 pub(super) struct RuntimeApi {
@@ -45,7 +49,7 @@ pub(super) struct RuntimeApi {
 #[derive(Debug)]
 pub(super) enum Fault {
     NoAnswer(io::Error),
-    CutBody(io::Error),
+    Body(io::Error),
     Status { status: u16, body: String },
 }
 
@@ -53,7 +57,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoAnswer(e) => e.fmt(f),
-            Self::CutBody(why) => write!(f, "the answer's body was cut: {why}"),
+            Self::Body(why) => write!(f, "the answer's body could not be read: {why}"),
             Self::Status { status, body } => write!(f, "status {status}: {body:?}"),
         }
     }
@@ -104,7 +108,7 @@ impl RuntimeApi {
         let body = match reply.read_into(&mut body, MAX_BYTES) {
             Ok(()) => Some(body),
             Err(BodyError::TooLong) => None,
-            Err(BodyError::Cut(why)) => return Err(Fault::CutBody(why)),
+            Err(BodyError::Cut(why)) => return Err(Fault::Body(why)),
         };
         Ok(Offered::new(request_id, body, received, time_limit, memory_limit_mb))
     }
@@ -133,17 +137,14 @@ fn accepted(reply: Reply<'_>) -> Result<(), Fault> {
     if !(200..300).contains(&reply.status()) {
         return Err(refusal(reply));
     }
-    // Accepted is accepted; the body is read only so that the connection can be kept.
-    let _ = reply.read_into(&mut Vec::new(), MAX_REFUSAL_BYTES);
+    reply.finish(MAX_ANSWER_BYTES);
     Ok(())
 }
 
 fn refusal(reply: Reply<'_>) -> Fault {
     let status = reply.status();
-    let mut body = Vec::new();
-    // What could be read of it is what the log can show.
-    let _ = reply.read_into(&mut body, MAX_REFUSAL_BYTES);
-    Fault::Status { status, body: String::from_utf8_lossy(&body).into_owned() }
+    let body = reply.into_text(MAX_ANSWER_BYTES, Instant::now() + REFUSAL_PATIENCE);
+    Fault::Status { status, body: excerpt(&body).to_owned() }
 }
 
 fn number(reply: &Reply<'_>, header: Header) -> Option<u64> {

@@ -1,7 +1,7 @@
 //! HTTP/1.1 as far as the runtime API needs it: one server, one kept connection, a write and mostly one read a call.
 //!
-//! An idle function's time is spent in these calls, and a client for every purpose takes several times the
-//! instructions; pushes, which have clients and networks behind them, go through one (`push::client`).
+//! For a function that does little these calls are most of the work, and a general client makes them with several
+//! times the instructions. Pushes, whose time is the network's, go through one (`push::client`).
 //! [`Client::get`] or [`Client::post`] sends a request and reads the `head` of its answer; [`Reply::read_into`] then
 //! reads the body from the `input` and gives the connection back for the next call.
 
@@ -80,9 +80,18 @@ impl Client {
         deadline: Instant,
     ) -> Result<Reply<'_>, Error> {
         let length = body.len().to_string();
-        let to = ["POST ", path, " HTTP/1.1\r\nhost: ", &self.authority];
-        let about_body = ["\r\ncontent-type: ", content_type, "\r\ncontent-length: ", &length, "\r\n\r\n"];
-        let head = [to.as_slice(), &about_body].concat().concat();
+        let head = [
+            "POST ",
+            path,
+            " HTTP/1.1\r\nhost: ",
+            &self.authority,
+            "\r\ncontent-type: ",
+            content_type,
+            "\r\ncontent-length: ",
+            &length,
+            "\r\n\r\n",
+        ]
+        .concat();
         self.call(Some(deadline), &head, body)
     }
 
@@ -124,13 +133,13 @@ impl Reply<'_> {
         self.head.status
     }
 
-    /// A header's value, where there is one and it is text.
+    /// A header's value, where there is one and it is ASCII.
     pub(super) fn header(&self, header: Header) -> Option<&str> {
         let value = self.connection.input.unread().get(self.head.value_at(header)?)?;
-        std::str::from_utf8(value).ok()
+        std::str::from_utf8(value).ok().filter(|text| text.is_ascii())
     }
 
-    /// Reads the body, of at most so many bytes, into an empty buffer; what came before a failure is in it.
+    /// Reads the body, of at most so many bytes, into the buffer, which is emptied first.
     ///
     /// A body that is not read to its end, here or because the reply was dropped, costs the connection.
     pub(super) fn read_into(mut self, buffer: &mut Vec<u8>, max_bytes: usize) -> Result<(), BodyError> {
@@ -138,10 +147,27 @@ impl Reply<'_> {
         let Connection { socket, input } = &mut self.connection;
         input.take(self.head.bytes);
         Body { from: socket, input, buffer, max_bytes }.read(self.head.framing())?;
-        if self.head.keeps_connection && self.connection.input.unread().is_empty() {
+        if self.head.keeps_connection() && self.connection.input.unread().is_empty() {
             *self.kept = Some(self.connection);
         }
         Ok(())
+    }
+
+    /// The beginning of a body that is for people to read, as far as it comes in time.
+    pub(super) fn into_text(mut self, max_bytes: usize, deadline: Instant) -> String {
+        self.connection.socket.begin(Some(deadline));
+        let mut body = Vec::new();
+        // A text that is cut is better than none.
+        let _ = self.read_into(&mut body, max_bytes);
+        String::from_utf8_lossy(&body).into_owned()
+    }
+
+    /// Reads a body that nobody needs, where the connection can be kept for that.
+    pub(super) fn finish(self, max_bytes: usize) {
+        if self.head.keeps_connection() {
+            // Failing that, the next call makes a new one.
+            let _ = self.read_into(&mut Vec::new(), max_bytes);
+        }
     }
 }
 
@@ -160,7 +186,6 @@ pub(crate) fn read_any(mut bytes: &[u8]) {
     }
     input.take(head.bytes);
     let mut body = Body { from: &mut bytes, input: &mut input, buffer: &mut body, max_bytes: 1000 };
-    if body.read(head.framing()).is_ok() {
-        assert!(body.buffer.len() <= body.max_bytes, "no more is read than is allowed");
-    }
+    let too_long = usize::from(body.read(head.framing()).is_err());
+    assert!(body.buffer.len() <= body.max_bytes + too_long, "no more is read than is allowed");
 }

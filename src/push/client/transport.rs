@@ -4,7 +4,7 @@
 //! system calls at each use. This one gathers output until input is awaited, and leaves deadlines and probing to
 //! [`Socket`].
 
-use std::io::{Error, ErrorKind, Read, Write};
+use std::io::{Error, Read, Write};
 use std::sync::Arc;
 
 use ureq::config::Config;
@@ -15,7 +15,7 @@ use ureq::unversioned::transport::{
 };
 
 use super::Line;
-use crate::socket::Socket;
+use crate::socket::{Socket, closed};
 
 /// Size of the input and of the output buffer, and the output that is gathered before it is sent.
 pub(super) const BUFFER_BYTES: usize = 16 * 1024;
@@ -110,8 +110,4 @@ impl Transport for LeanTransport {
     fn is_open(&mut self) -> bool {
         self.socket.is_open()
     }
-}
-
-fn closed() -> Error {
-    Error::new(ErrorKind::UnexpectedEof, "the connection was closed")
 }

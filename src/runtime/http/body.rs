@@ -5,7 +5,8 @@ use std::io::{Error, Read};
 use super::BodyError;
 use super::broken;
 use super::head::Framing;
-use super::input::{Input, closed};
+use super::input::Input;
+use crate::socket::closed;
 
 const MAX_TRAILERS: usize = 16;
 
@@ -14,7 +15,7 @@ pub(super) struct Body<'b, R> {
     pub(super) from: &'b mut R,
     /// What has arrived of it with the head.
     pub(super) input: &'b mut Input,
-    /// Empty at first; what came before a failure is in it.
+    /// Empty at first.
     pub(super) buffer: &'b mut Vec<u8>,
     pub(super) max_bytes: usize,
 }
@@ -54,13 +55,16 @@ impl<R: Read> Body<'_, R> {
 
     fn read_chunk_size(&mut self) -> Result<u64, Error> {
         loop {
-            match httparse::parse_chunk_size(self.input.unread()) {
-                Ok(httparse::Status::Complete((bytes, size))) => {
+            let unread = self.input.unread();
+            // To the parser a line without any digit is a size of 0, and so the end.
+            let has_digit = unread.first().is_none_or(u8::is_ascii_hexdigit);
+            match httparse::parse_chunk_size(unread) {
+                Ok(httparse::Status::Complete((bytes, size))) if has_digit => {
                     self.input.take(bytes);
                     return Ok(size);
                 }
-                Ok(httparse::Status::Partial) => self.input.fill(self.from)?,
-                Err(_) => return Err(broken("the size of a chunk is no number")),
+                Ok(httparse::Status::Partial) if has_digit => self.input.fill(self.from)?,
+                _ => return Err(broken("the size of a chunk is no number")),
             }
         }
     }
@@ -80,7 +84,7 @@ impl<R: Read> Body<'_, R> {
     }
 
     fn read_to_end(&mut self) -> Result<(), BodyError> {
-        self.buffer.extend_from_slice(self.input.take(usize::MAX));
+        self.buffer.extend_from_slice(self.input.take(self.max_bytes + 1));
         let one_more = (self.max_bytes + 1).saturating_sub(self.buffer.len()) as u64;
         self.from.take(one_more).read_to_end(self.buffer)?;
         if self.buffer.len() > self.max_bytes { Err(BodyError::TooLong) } else { Ok(()) }

@@ -1,12 +1,15 @@
 //! The head of an answer: its status, how its body is framed, and the headers that the loop asks for.
 
 use std::io::{Error, Read};
+use std::mem::MaybeUninit;
 use std::ops::Range;
+
+use httparse::{ParserConfig, Status};
 
 use super::broken;
 use super::input::Input;
 
-const MAX_HEADERS: usize = 64;
+const MAX_HEADERS: usize = 128;
 
 /// The headers whose values are asked for; names in any letter case.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +20,7 @@ pub(in crate::runtime) enum Header {
 }
 
 impl Header {
-    const ALL: [Self; 3] = [Self::RequestId, Self::TimeLimitInMs, Self::MemoryLimitInMb];
+    pub(super) const ALL: [Self; 3] = [Self::RequestId, Self::TimeLimitInMs, Self::MemoryLimitInMb];
 
     pub(in crate::runtime) fn name(self) -> &'static str {
         match self {
@@ -42,10 +45,9 @@ pub(super) struct Head {
     /// Its own length.
     pub(super) bytes: usize,
     pub(super) status: u16,
-    pub(super) keeps_connection: bool,
+    is_kept_alive: bool,
     length: Option<u64>,
-    /// Of a body that was encoded for its transfer: whether it ends in chunks.
-    chunked: Option<bool>,
+    chunked: bool,
     values: [Option<Range<usize>>; Header::ALL.len()],
 }
 
@@ -66,21 +68,21 @@ impl Head {
 
     /// Reads the head that the input begins with; `None`: it is not all there yet.
     fn parse(input: &[u8]) -> Result<Option<Self>, Error> {
-        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        let mut response = httparse::Response::new(&mut headers);
-        let httparse::Status::Complete(bytes) = response.parse(input).map_err(broken)? else {
-            return Ok(None);
-        };
+        let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+        let mut response = httparse::Response::new(&mut []);
+        let parsed =
+            ParserConfig::default().parse_response_with_uninit_headers(&mut response, input, &mut headers);
+        let Status::Complete(bytes) = parsed.map_err(broken)? else { return Ok(None) };
         let mut head = Self {
             bytes,
             status: response.code.unwrap_or_default(),
-            keeps_connection: response.version == Some(1),
+            is_kept_alive: response.version == Some(1),
             length: None,
-            chunked: None,
+            chunked: false,
             values: Default::default(),
         };
         for header in &*response.headers {
-            head.heed(header, input)?;
+            head.note(header, input)?;
         }
         Ok(Some(head))
     }
@@ -88,10 +90,17 @@ impl Head {
     pub(super) fn framing(&self) -> Framing {
         match (self.status, self.chunked, self.length) {
             (204 | 304, ..) => Framing::Length(0),
-            (_, Some(true), _) => Framing::Chunked,
-            (_, None, Some(length)) => Framing::Length(length),
-            (_, Some(false), _) | (_, None, None) => Framing::ToEnd,
+            (_, true, _) => Framing::Chunked,
+            (_, false, Some(length)) => Framing::Length(length),
+            (_, false, None) => Framing::ToEnd,
         }
+    }
+
+    /// Whether another call may follow on the connection once the body is read.
+    pub(super) fn keeps_connection(&self) -> bool {
+        // Where chunks and a length are both announced, somebody on the way may have taken the other one for true.
+        let is_certain = !(self.chunked && self.length.is_some());
+        self.is_kept_alive && is_certain && !matches!(self.framing(), Framing::ToEnd)
     }
 
     /// Where a header's value stands in the input that the head was read from.
@@ -99,15 +108,19 @@ impl Head {
         self.values[header as usize].clone()
     }
 
-    fn heed(&mut self, header: &httparse::Header<'_>, input: &[u8]) -> Result<(), Error> {
+    fn note(&mut self, header: &httparse::Header<'_>, input: &[u8]) -> Result<(), Error> {
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
         if is("content-length") {
-            self.heed_length(header.value)?;
+            self.note_length(header.value)?;
         } else if is("transfer-encoding") {
-            let last = tokens(header.value).last().unwrap_or_default();
-            self.chunked = Some(last.eq_ignore_ascii_case(b"chunked"));
+            // Nothing else was asked for, and a body that is also compressed is no event.
+            if !header.value.eq_ignore_ascii_case(b"chunked") {
+                let coding = String::from_utf8_lossy(header.value);
+                return Err(broken(format_args!("transfer-encoding {coding:?}")));
+            }
+            self.chunked = true;
         } else if is("connection") {
-            self.keeps_connection &= !tokens(header.value).any(|token| token.eq_ignore_ascii_case(b"close"));
+            self.is_kept_alive &= !has_token(header.value, b"close");
         } else if let Some(wanted) = Header::ALL.into_iter().find(|wanted| is(wanted.name())) {
             let start = header.value.as_ptr().addr() - input.as_ptr().addr();
             self.values[wanted as usize].get_or_insert(start..start + header.value.len());
@@ -115,7 +128,7 @@ impl Head {
         Ok(())
     }
 
-    fn heed_length(&mut self, value: &[u8]) -> Result<(), Error> {
+    fn note_length(&mut self, value: &[u8]) -> Result<(), Error> {
         let digits = value.iter().all(u8::is_ascii_digit).then(|| std::str::from_utf8(value).ok()).flatten();
         let Some(length) = digits.and_then(|digits| digits.parse().ok()) else {
             return Err(broken(format_args!("content-length {:?}", String::from_utf8_lossy(value))));
@@ -127,6 +140,6 @@ impl Head {
     }
 }
 
-fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
+fn has_token(value: &[u8], wanted: &[u8]) -> bool {
+    value.split(|byte| *byte == b',').any(|token| token.trim_ascii().eq_ignore_ascii_case(wanted))
 }

@@ -1,8 +1,9 @@
 //! What has been read from the connection and not yet been taken: a head and, of most answers, the whole body.
 
-use std::io::{Error, ErrorKind, Read};
+use std::io::{Error, Read};
 
 use super::broken;
+use crate::socket::closed;
 
 /// No head of an answer, and no line of a chunked body, may be longer.
 const BYTES: usize = 16 * 1024;
@@ -36,7 +37,7 @@ impl Input {
             (self.start, self.end) = (0, self.end - self.start);
         }
         if self.end == self.bytes.len() {
-            return Err(broken(format_args!("its head is longer than {BYTES} bytes")));
+            return Err(broken(format_args!("it has a head or a line longer than {BYTES} bytes")));
         }
         match from.read(&mut self.bytes[self.end..])? {
             0 => Err(closed()),
@@ -46,8 +47,4 @@ impl Input {
             }
         }
     }
-}
-
-pub(super) fn closed() -> Error {
-    Error::new(ErrorKind::UnexpectedEof, "the connection was closed")
 }

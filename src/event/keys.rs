@@ -1,0 +1,171 @@
+//! The keys of an event that decide, found without building anything of the rest.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::{EventError, JsonText, no_object};
+
+/// In one pass where `websocket` is an object, as it nearly always is. What is wrong inside it must not hide the
+/// other key, so whatever fails is read again with its text left alone.
+pub(super) fn read(text: &str) -> Result<TopLevel<Result<Fields<'_>, EventError>>, EventError> {
+    if let Ok(keys) = serde_json::from_str::<TopLevel<Fields<'_>>>(text) {
+        return Ok(keys.map(Ok));
+    }
+    let keys = serde_json::from_str::<TopLevel<&RawValue>>(text);
+    let keys = keys.map_err(|e| EventError::NotJsonObject(no_object(text, &e)))?;
+    Ok(keys.map(|raw| {
+        let fields = serde_json::from_str(raw.get());
+        fields.map_err(|e| EventError::WebSocketNotObject(no_object(raw.get(), &e)))
+    }))
+}
+
+/// The keys of an event that decide; of repeated keys the last one counts, as in the usual parsers.
+pub(super) struct TopLevel<W> {
+    pub(super) has_request_context: bool,
+    pub(super) websocket: Option<W>,
+}
+
+impl<W> Default for TopLevel<W> {
+    fn default() -> Self {
+        Self { has_request_context: false, websocket: None }
+    }
+}
+
+impl<W> TopLevel<W> {
+    fn map<V>(self, f: impl FnOnce(W) -> V) -> TopLevel<V> {
+        TopLevel { has_request_context: self.has_request_context, websocket: self.websocket.map(f) }
+    }
+}
+
+impl<'e, E> TopLevel<Result<Fields<'e>, E>> {
+    /// The frame's JSON, if it is a string as it should be.
+    pub(super) fn frame(&self) -> Option<&'e str> {
+        let data = self.websocket.as_ref()?.as_ref().ok()?.data?;
+        data.is_string().then_some(data.raw)
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(field_identifier)]
+enum TopLevelKey {
+    #[serde(rename = "requestContext")]
+    RequestContext,
+    #[serde(rename = "websocket")]
+    WebSocket,
+    #[serde(other)]
+    Other,
+}
+
+/// The fields of `websocket`, as they stand there.
+#[derive(Default)]
+pub(super) struct Fields<'e> {
+    pub(super) action: Option<JsonText<'e>>,
+    pub(super) connection: Option<JsonText<'e>>,
+    pub(super) data_type: Option<JsonText<'e>>,
+    pub(super) data: Option<JsonText<'e>>,
+    pub(super) sub_protocols: Option<JsonText<'e>>,
+    pub(super) has_extensions: bool,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(field_identifier)]
+enum FieldKey {
+    #[serde(rename = "action")]
+    Action,
+    #[serde(rename = "secConnectionID")]
+    ConnectionId,
+    #[serde(rename = "dataType")]
+    DataType,
+    #[serde(rename = "data")]
+    Data,
+    #[serde(rename = "secWebSocketProtocol")]
+    SubProtocols,
+    #[serde(rename = "secWebSocketExtensions")]
+    Extensions,
+    #[serde(other)]
+    Other,
+}
+
+/// An object whose keys are taken one by one.
+trait Keyed<'e>: Default {
+    type Key: Deserialize<'e>;
+
+    fn take<A: MapAccess<'e>>(&mut self, key: Self::Key, map: &mut A) -> Result<(), A::Error>;
+}
+
+impl<'e, W: Deserialize<'e>> Keyed<'e> for TopLevel<W> {
+    type Key = TopLevelKey;
+
+    fn take<A: MapAccess<'e>>(&mut self, key: TopLevelKey, map: &mut A) -> Result<(), A::Error> {
+        match key {
+            TopLevelKey::WebSocket => self.websocket = Some(map.next_value()?),
+            TopLevelKey::RequestContext => {
+                map.next_value::<IgnoredAny>()?;
+                self.has_request_context = true;
+            }
+            TopLevelKey::Other => {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'e> Keyed<'e> for Fields<'e> {
+    type Key = FieldKey;
+
+    fn take<A: MapAccess<'e>>(&mut self, key: FieldKey, map: &mut A) -> Result<(), A::Error> {
+        let (field, name) = match key {
+            FieldKey::Action => (&mut self.action, "action"),
+            FieldKey::ConnectionId => (&mut self.connection, "secConnectionID"),
+            FieldKey::DataType => (&mut self.data_type, "dataType"),
+            FieldKey::Data => (&mut self.data, "data"),
+            FieldKey::SubProtocols => (&mut self.sub_protocols, "secWebSocketProtocol"),
+            FieldKey::Extensions => {
+                self.has_extensions = true;
+                return map.next_value::<IgnoredAny>().map(drop);
+            }
+            FieldKey::Other => return map.next_value::<IgnoredAny>().map(drop),
+        };
+        let raw: &'e RawValue = map.next_value()?;
+        *field = Some(JsonText { name, raw: raw.get() });
+        Ok(())
+    }
+}
+
+struct KeyedVisitor<T>(PhantomData<T>);
+
+impl<'e, T: Keyed<'e>> Visitor<'e> for KeyedVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'e>>(self, mut map: A) -> Result<T, A::Error> {
+        let mut object = T::default();
+        while let Some(key) = map.next_key()? {
+            object.take(key, &mut map)?;
+        }
+        Ok(object)
+    }
+}
+
+fn keyed<'e, T: Keyed<'e>, D: Deserializer<'e>>(deserializer: D) -> Result<T, D::Error> {
+    deserializer.deserialize_map(KeyedVisitor(PhantomData))
+}
+
+impl<'e, W: Deserialize<'e>> Deserialize<'e> for TopLevel<W> {
+    fn deserialize<D: Deserializer<'e>>(deserializer: D) -> Result<Self, D::Error> {
+        keyed(deserializer)
+    }
+}
+
+impl<'e> Deserialize<'e> for Fields<'e> {
+    fn deserialize<D: Deserializer<'e>>(deserializer: D) -> Result<Self, D::Error> {
+        keyed(deserializer)
+    }
+}
