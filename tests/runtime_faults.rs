@@ -246,17 +246,23 @@ fn a_refusal_s_text_is_shown_as_far_as_it_comes_soon_and_fits() {
 
 #[test]
 fn an_accepting_answer_that_never_ends_holds_nobody_up() {
-    let mut polls = 0;
-    let api = Wire::start(move |request| match request.line.as_str() {
-        line if is_next(line) => {
-            polls += 1;
-            let id = format!("request_id: r{polls}\r\ntime_limit_in_ms: 60000\r\n");
-            if polls < 3 { vec![event(&id)] } else { silence() }
-        }
-        _ => [vec![Act::Send(b"HTTP/1.1 200 OK\r\n\r\nfine".to_vec())], silence()].concat(),
-    });
-    let process = Process::for_api(api.port, CLEANUP);
-    assert_eq!(outcomes(&api, &process, 2), [CLOSING, CLOSING]);
+    for headers in ["", "Content-Length: 100\r\n"] {
+        let mut polls = 0;
+        let api = Wire::start(move |request| match request.line.as_str() {
+            line if is_next(line) => {
+                polls += 1;
+                let id = format!("request_id: r{polls}\r\ntime_limit_in_ms: 60000\r\n");
+                if polls < 3 { vec![event(&id)] } else { silence() }
+            }
+            line if is_outcome(line) => {
+                let begun = Act::Send(format!("HTTP/1.1 200 OK\r\n{headers}\r\nfine").into());
+                [vec![begun], silence()].concat()
+            }
+            _ => vec![ok()],
+        });
+        let process = Process::for_api(api.port, CLEANUP);
+        assert_eq!(outcomes(&api, &process, 2), [CLOSING, CLOSING], "{headers:?}");
+    }
 }
 
 #[test]

@@ -37,8 +37,8 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// No answer to `ready` or an outcome needs more, and no refusal.
 const MAX_ANSWER_BYTES: usize = 16 * 1024;
 
-/// A refusal is told by its status; what it says besides must come soon.
-const REFUSAL_PATIENCE: Duration = Duration::from_secs(1);
+/// An outcome is taken or refused by the status of the answer; what it says besides must come soon.
+const BODY_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The four calls of the runtime API, over one kept connection.
 pub(super) struct RuntimeApi {
@@ -137,13 +137,13 @@ fn accepted(reply: Reply<'_>) -> Result<(), Fault> {
     if !(200..300).contains(&reply.status()) {
         return Err(refusal(reply));
     }
-    reply.finish(MAX_ANSWER_BYTES);
+    reply.finish(MAX_ANSWER_BYTES, Instant::now() + BODY_PATIENCE);
     Ok(())
 }
 
 fn refusal(reply: Reply<'_>) -> Fault {
     let status = reply.status();
-    let body = reply.into_text(MAX_ANSWER_BYTES, Instant::now() + REFUSAL_PATIENCE);
+    let body = reply.into_text(MAX_ANSWER_BYTES, Instant::now() + BODY_PATIENCE);
     Fault::Status { status, body: excerpt(&body).to_owned() }
 }
 

@@ -170,8 +170,9 @@ impl Reply<'_> {
     }
 
     /// Reads a body that nobody needs, where the connection can be kept for that.
-    pub(super) fn finish(self, max_bytes: usize) {
+    pub(super) fn finish(mut self, max_bytes: usize, deadline: Instant) {
         if self.head.keeps_connection() {
+            self.connection.socket.begin(Some(deadline));
             // Failing that, the next call makes a new one.
             let _ = self.read_into(&mut Vec::new(), max_bytes);
         }
@@ -187,8 +188,7 @@ fn broken(what: impl fmt::Display) -> Error {
 pub(crate) fn read_any(mut bytes: &[u8]) {
     let (mut input, mut body) = (Input::new(), Vec::new());
     let Ok(head) = Head::read(&mut bytes, &mut input) else { return };
-    for value in [Header::RequestId, Header::TimeLimitInMs, Header::MemoryLimitInMb].map(|h| head.value_at(h))
-    {
+    for value in Header::ALL.map(|header| head.value_at(header)) {
         assert!(value.is_none_or(|at| at.end <= head.bytes), "a header's value is in the head");
     }
     input.take(head.bytes);
