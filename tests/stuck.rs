@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::common::{CONNECTING, Function, Limits, Wire, error, response};
+use crate::common::{Act, CONNECTING, Function, Limits, Process, Wire, error, response};
 
 const LIMIT: Duration = Duration::from_secs(1);
 
@@ -43,14 +43,35 @@ fn a_stuck_handler_is_reported_before_the_limit_and_the_process_ends() {
 }
 
 #[test]
+fn a_runtime_api_that_does_not_end_its_answer_keeps_no_stuck_process() {
+    let store = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(store.path().join("default")).expect("the room's folder");
+    named_pipe(&store.path().join("default/stuck"));
+    let api = Wire::start(|request| match request.line.as_str() {
+        "GET /runtime/invocation/next" => {
+            let event = CONNECTING.replace("xawexasdfewezdfsdfeasdfffa==", "stuck");
+            vec![Act::answer(200, "request_id: r1\r\ntime_limit_in_ms: 1000\r\n", event)]
+        }
+        "POST /runtime/invocation/error" => vec![
+            Act::Send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{".to_vec()),
+            Act::Wait(Duration::from_mins(1)),
+        ],
+        _ => vec![Act::answer(200, "", "{}")],
+    });
+    let url = format!("dir:{}", store.path().display());
+    let process = Process::for_api(api.port, &[("WS_ROLE", "register"), ("WS_STORE", &url)]);
+    // The limit, and half a second for the last word.
+    let (status, output) = process.wait(LIMIT + Duration::from_millis(800));
+    assert_eq!(status.code(), Some(1), "{output}");
+    assert!(output.ends_with("SCF was told\n"), "{output}");
+}
+
+#[test]
 fn many_quick_events_and_then_a_slow_one_wake_no_watchdog() {
     let gateway = Wire::start(|request| {
         let slow = String::from_utf8_lossy(&request.body).contains("slow");
         let pause = if slow { LIMIT / 2 } else { Duration::ZERO };
-        vec![
-            crate::common::Act::Wait(pause),
-            crate::common::Act::answer(200, "", r#"{"errNo":0,"errMsg":"ok"}"#),
-        ]
+        vec![Act::Wait(pause), Act::answer(200, "", r#"{"errNo":0,"errMsg":"ok"}"#)]
     });
     let env = [("WS_ROLE", "transfer"), ("WS_PUSH_URL", &gateway.url())];
     let function = Function::with_limits(Limits::new(128, LIMIT), &env);

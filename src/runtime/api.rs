@@ -86,14 +86,14 @@ impl RuntimeApi {
     /// Ends the initialisation. The body is one space, since an empty one is refused.
     pub(super) fn ready(&mut self) -> Result<(), Fault> {
         let deadline = Instant::now() + READY_PATIENCE;
-        accepted(self.client.post(READY, "text/plain", b" ", deadline)?)
+        accepted(self.client.post(READY, "text/plain", b" ", deadline)?, deadline)
     }
 
     /// Waits for the next event, for as long as it takes.
     pub(super) fn next(&mut self) -> Result<Offered, Fault> {
         let reply = self.client.get(NEXT)?;
         if reply.status() != 200 {
-            return Err(refusal(reply));
+            return Err(refusal(reply, soon()));
         }
         let received = Instant::now();
         let request_id = reply.header(Header::RequestId).map(str::to_owned);
@@ -116,35 +116,41 @@ impl RuntimeApi {
     /// Delivers an outcome.
     pub(super) fn outcome(&mut self, decided: &Decided) -> Result<(), Fault> {
         let latest = decided.latest();
-        accepted(match decided.outcome() {
+        let reply = match decided.outcome() {
             Outcome::Response(body) => self.client.post(RESPONSE, "application/json", body, latest)?,
             Outcome::Error(message) => self.client.post(ERROR, TEXT, message.as_bytes(), latest)?,
-        })
+        };
+        accepted(reply, latest)
     }
 }
 
 /// Reports the running invocation's failure over a connection of its own, once: for when the loop cannot.
 pub(super) fn fail_in_passing(base: &Uri, message: &str) -> Result<(), Fault> {
     let deadline = Instant::now() + LAST_WORD;
-    accepted(client(base, None).post(ERROR, TEXT, message.as_bytes(), deadline)?)
+    accepted(client(base, None).post(ERROR, TEXT, message.as_bytes(), deadline)?, deadline)
 }
 
 fn client(base: &Uri, gate: Option<Arc<Gate>>) -> Client {
     Client::new(base.host().unwrap_or_default(), base.port_u16().unwrap_or(80), gate)
 }
 
-fn accepted(reply: Reply<'_>) -> Result<(), Fault> {
+fn accepted(reply: Reply<'_>, latest: Instant) -> Result<(), Fault> {
+    let deadline = soon().min(latest);
     if !(200..300).contains(&reply.status()) {
-        return Err(refusal(reply));
+        return Err(refusal(reply, deadline));
     }
-    reply.finish(MAX_ANSWER_BYTES, Instant::now() + BODY_PATIENCE);
+    reply.finish(MAX_ANSWER_BYTES, deadline);
     Ok(())
 }
 
-fn refusal(reply: Reply<'_>) -> Fault {
+fn refusal(reply: Reply<'_>, deadline: Instant) -> Fault {
     let status = reply.status();
-    let body = reply.into_text(MAX_ANSWER_BYTES, Instant::now() + BODY_PATIENCE);
+    let body = reply.into_text(MAX_ANSWER_BYTES, deadline);
     Fault::Status { status, body: excerpt(&body).to_owned() }
+}
+
+fn soon() -> Instant {
+    Instant::now() + BODY_PATIENCE
 }
 
 fn number(reply: &Reply<'_>, header: Header) -> Option<u64> {
