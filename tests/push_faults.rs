@@ -97,6 +97,21 @@ fn a_gateway_that_answers_with_a_gigabyte_is_read_for_64_kb_only() {
 }
 
 #[test]
+fn an_answer_that_announces_a_gigabyte_is_not_waited_for() {
+    let slow = Wire::start(|_| {
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n".to_vec();
+        vec![Act::Send(head), Act::Wait(Duration::from_mins(1))]
+    });
+    let function = transfer(&slow.url(), LIMIT);
+    let (outcome, took) = function.timed(DATA_RECV);
+    assert_eq!(response(&outcome), DATA_RECV);
+    assert!(took < LIMIT / 2, "{took:?}");
+    function
+        .process
+        .await_output("WARN a push was answered with a body that is no answer (longer than is read)");
+}
+
+#[test]
 fn an_answer_that_is_none_is_delivered_all_the_same() {
     let odd = Wire::start(|_| vec![Act::answer(200, "", "<html>fine</html>")]);
     let function = transfer(&odd.url(), LIMIT);

@@ -99,17 +99,19 @@ impl Reply {
         self.0.status().as_u16()
     }
 
-    /// Reads the body, of at most so many bytes, into the buffer, which is emptied first; what came before a failure is in it.
+    /// Reads the body, of at most so many bytes, into the buffer, which is emptied first; what came before a failure
+    /// is in it. Of a body that announces more, nothing is read.
     ///
     /// A body that is not read to its end, here or because the reply was dropped, costs the connection.
     pub(super) fn read_into(mut self, buffer: &mut Vec<u8>, max_bytes: usize) -> io::Result<()> {
         buffer.clear();
+        let too_long = || io::Error::new(ErrorKind::FileTooLarge, "longer than is read");
+        if self.0.body().content_length().is_some_and(|length| length > max_bytes as u64) {
+            return Err(too_long());
+        }
         let limit = max_bytes as u64 + 1;
         self.0.body_mut().as_reader().take(limit).read_to_end(buffer)?;
-        if buffer.len() > max_bytes {
-            return Err(io::Error::new(ErrorKind::FileTooLarge, "longer than is read"));
-        }
-        Ok(())
+        if buffer.len() > max_bytes { Err(too_long()) } else { Ok(()) }
     }
 }
 
