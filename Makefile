@@ -67,11 +67,12 @@ bench: package ## measure it beside its peers (ROUNDS=7, SECTIONS="runtimes cold
 bench-instructions: build ## count the instructions of an invocation; fails when they have grown by a tenth
 	scripts/count-instructions.sh
 
-lint: ## format and clippy, warnings being errors
+lint: ## format, clippy and documentation, warnings being errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --locked -p scf-websocket-gateway --test smoke --test browser --test soak -- -D warnings
 	cargo clippy --locked --features tls -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 
 clean: ## remove everything that was built
 	cargo clean
