@@ -36,8 +36,10 @@ gateway:
 package: build ## bootstrap.zip, the file to upload
 	scripts/package.sh $(PACKAGED) bootstrap.zip
 
+# Only the program that is built here is known to understand --check.
+run: export CHECK := $(if $(BOOTSTRAP),,1)
 run: $(if $(BOOTSTRAP),,build) gateway ## a whole WebSocket API on this machine (LISTEN=host:port, BOOTSTRAP=path of your own program, ARGS="gateway options")
-	CHECK=$(if $(BOOTSTRAP),,1) scripts/run.sh $(GATEWAY) --bootstrap $(or $(BOOTSTRAP),$(PACKAGED)) --listen $(LISTEN) $(ARGS)
+	exec scripts/run.sh $(GATEWAY) --bootstrap $(or $(BOOTSTRAP),$(PACKAGED)) --listen $(LISTEN) $(ARGS)
 
 smoke: package ## drive the packaged zip with real WebSocket clients, and print what was seen
 	scripts/smoke.sh bootstrap.zip
