@@ -47,6 +47,11 @@ pub fn echo() -> Setup {
     Setup::new("echo.py")
 }
 
+/// Functions that are processes of this file among the tests' runtimes.
+pub fn runtime(file: &str) -> Setup {
+    Setup::new(file)
+}
+
 /// Functions that misbehave in this way, in this role only if one is named.
 pub fn misbehaving(way: &str, role: Option<&str>) -> Setup {
     let setup = Setup::new("misbehave.py").env("MISBEHAVE", way);
