@@ -20,11 +20,12 @@ Runs the register, transfer and cleanup functions of a WebSocket API on this mac
 The functions are processes of one program (--bootstrap). They get the variables that SCF documents, WS_ROLE, \
 WS_PUSH_URL (unless set), every WS_* variable of this program's own environment, and --env.
 
-Ends with 0 after SIGINT or SIGTERM, 1 if it could not start, 2 if the command line is wrong.";
+Of a flag given twice the last one counts. Ends with 0 after SIGINT or SIGTERM, 1 if it could not start, 2 if the \
+command line is wrong.";
 
 /// The command line.
 #[derive(Debug, Parser)]
-#[command(name = "gateway", version, about = ABOUT, long_about = LONG_ABOUT)]
+#[command(name = "gateway", version, about = ABOUT, long_about = LONG_ABOUT, args_override_self = true)]
 pub struct Cli {
     /// Where clients connect (port 0: a free one)
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:9000", value_parser = address)]

@@ -56,13 +56,14 @@ struct Asked {
 
 /// Answers a request on any path.
 pub(crate) async fn entry(State(app): State<Arc<App>>, request: Request) -> Response {
-    if *request.method() != Method::GET {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return refuse(
             StatusCode::NOT_FOUND,
             "there is nothing here to be called with another method than GET",
         );
     }
-    if !names(request.headers(), UPGRADE_HEADER, "websocket") {
+    // An upgrade is asked for with GET alone. The server leaves the body out of its answer to HEAD.
+    if *request.method() == Method::HEAD || !names(request.headers(), UPGRADE_HEADER, "websocket") {
         let served = page::at(&app, request.uri().path(), request.headers());
         return served
             .unwrap_or_else(|| upgrade_required("this is a WebSocket address: ask for an upgrade to it"));

@@ -106,6 +106,14 @@ async fn the_page_is_for_this_machine_only() {
     let page = request(gateway.addr(), "GET", "/", &[], b"").await;
     assert_eq!(page.status, 200);
     assert!(page.head.contains("content-security-policy: default-src 'none'"), "{}", page.head);
+    let head = request(gateway.addr(), "HEAD", "/", &[], b"").await;
+    let of_a_get = |head: &str| {
+        let lines = head.lines().filter(|line| !line.starts_with("date: "));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(of_a_get(&head.head), of_a_get(&page.head), "HEAD is answered like GET");
+    assert_eq!(head.body, "");
+    assert_eq!(request(gateway.addr(), "HEAD", "/chat", &[], b"").await.status, 426);
     let rebound = request(gateway.addr(), "GET", "/timeline", &[("Host", "rebound.example")], b"").await;
     assert_eq!(rebound.status, 403, "a foreign name that points here");
     // The WebSocket on the same path is the register function's affair.

@@ -221,3 +221,16 @@ async fn output_is_in_the_log_and_in_the_time_line() {
     let invocation = gateway.wait_for_record("the line in the invocation's record", line).await;
     assert_eq!(invocation["kind"], "invocation");
 }
+
+#[tokio::test]
+async fn a_line_that_a_function_logs_as_an_error_is_an_error_in_the_log() {
+    let gateway = echo().own_env("RUST_LOG", "error").start();
+    let mut client = gateway.connect("/").await;
+    client.send_text("say [2026-11-24T18:00:00Z ERROR handler] it is broken").await;
+    client.send_text("say [2026-11-24T18:00:00Z INFO  handler] it works").await;
+    client.send_text("say [2026-11-24T18:00:00Z ERROR handler] again").await;
+    gateway.wait_for_log("transfer-1 | [2026-11-24T18:00:00Z ERROR handler] again").await;
+    let log = gateway.log();
+    assert!(log.lines().all(|line| line.contains(" ERROR ")), "{log}");
+    assert_eq!(log.lines().filter(|line| line.contains("transfer-1 | ")).count(), 2, "{log}");
+}

@@ -452,10 +452,10 @@ pub async fn request(addr: &str, method: &str, path: &str, headers: &[(&str, &st
     head += "\r\n";
     line.write_all(head.as_bytes()).await.expect("a request");
     line.write_all(body).await.expect("a body");
-    timeout(SOON, answer(&mut line)).await.expect("an answer in time")
+    timeout(SOON, answer(&mut line, method != "HEAD")).await.expect("an answer in time")
 }
 
-async fn answer(line: &mut TcpStream) -> Reply {
+async fn answer(line: &mut TcpStream, with_body: bool) -> Reply {
     let mut seen = Vec::new();
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -465,7 +465,7 @@ async fn answer(line: &mut TcpStream) -> Reply {
                 let (name, value) = line.split_once(": ")?;
                 name.eq_ignore_ascii_case("content-length").then(|| value.parse::<usize>().ok()).flatten()
             });
-            if body.len() >= length.unwrap_or(0) {
+            if !with_body || body.len() >= length.unwrap_or(0) {
                 let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
                 return Reply { status, head: head.to_owned(), body: body.to_owned() };
             }

@@ -2,7 +2,7 @@
 """Register, transfer and cleanup functions that do as they are told.
 
 A text frame is pushed back to its sender, and so is a binary one. The text frames `close me`, `fail`, `crash`,
-`status`, `linger` (leaves a process behind), `sleep MS` and `push CONNECTION TEXT` do what they say. A path that
+`status`, `linger` (leaves a process behind), `sleep MS`, `push CONNECTION TEXT` and `say LINE` do what they say. A path that
 contains `refuse` is refused, and one that contains `protocol-NAME` is answered with that sub-protocol.
 
 RECORD names a file that gets a JSON line an event. WRAP=1 wraps the answers as integration responses, WRAP=base64 with
@@ -85,6 +85,8 @@ def command(connection, text, push):
     elif word == "sleep":
         time.sleep(int(rest) / 1000)
         push.send(connection, "text", text)
+    elif word == "say":
+        print(rest, flush=True)
     elif word == "push":
         other, _, data = rest.partition(" ")
         push.send(connection, "text", json.dumps(push.send(other, "text", data)))
