@@ -67,6 +67,10 @@ pub struct Cli {
     #[arg(long, value_name = "S", default_value_t = 600, value_parser = value_parser!(u64).range(1..=86_400))]
     idle_timeout: u64,
 
+    /// Bytes that may wait to be sent to one client, or one larger frame; with more, the client is closed
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20, value_parser = value_parser!(u32).range(1..))]
+    send_queue: u32,
+
     /// Take the functions' answers as integration responses
     #[arg(long)]
     integration_response: bool,
@@ -93,6 +97,7 @@ impl Cli {
         options.timeout = Duration::from_millis(self.timeout);
         options.memory_mb = self.memory;
         options.idle_timeout = Duration::from_secs(self.idle_timeout);
+        options.send_queue_bytes = usize::try_from(self.send_queue).unwrap_or(usize::MAX);
         options.integration_response = self.integration_response;
         options.trace = self.trace;
         options.page = self.page;

@@ -155,7 +155,7 @@ async fn decide(app: &App, asked: &Asked) -> Result<(String, Agreed, Deliveries)
     let event = connecting_event(asked, &connection, &request_id).map_err(|error| {
         refuse(StatusCode::BAD_REQUEST, &format!("the request cannot be written as an event: {error}"))
     })?;
-    let (outbox, deliveries) = outbox();
+    let (outbox, deliveries) = outbox(app.send_queue_bytes);
     app.connections.open(&connection, outbox);
     let refused = |why: String| {
         app.connections.leave(&connection);

@@ -39,6 +39,7 @@ mod options;
 mod page;
 pub mod push;
 mod queue;
+mod send_queue;
 mod tally;
 mod timeline;
 mod websocket;
@@ -71,6 +72,7 @@ use self::{
 pub use self::{
     options::Options,
     timeline::{Pushed, Ticket},
+    websocket::CloseReason,
 };
 
 /// A future that can be awaited without knowing its type: what the methods of a trait object return.
@@ -160,6 +162,7 @@ impl Gateway {
             functions: functions(&pools, &timeline, options.integration_response),
             connections: Arc::new(LocalConnections::default()),
             timeline: timeline.clone(),
+            send_queue_bytes: options.send_queue_bytes,
             idle_timeout: options.idle_timeout,
             stopping: stopping_seen,
             open: Tally::default(),
@@ -303,12 +306,12 @@ fn serve(
     pushes: Option<TcpListener>,
     push_router: Router,
 ) -> io::Result<Vec<Server>> {
-    let case = HeaderCase::Lower;
     match pushes {
-        None => Ok(vec![Server::start(clients, push_router.merge(client_router), case)?]),
-        Some(pushes) => {
-            Ok(vec![Server::start(clients, client_router, case)?, Server::start(pushes, push_router, case)?])
-        }
+        None => Ok(vec![Server::start_public(clients, push_router.merge(client_router))?]),
+        Some(pushes) => Ok(vec![
+            Server::start_public(clients, client_router)?,
+            Server::start(pushes, push_router, HeaderCase::Lower)?,
+        ]),
     }
 }
 

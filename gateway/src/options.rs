@@ -30,6 +30,8 @@ pub struct Options {
     pub memory_mb: u64,
     /// After how long without a data frame in either direction a connection is closed.
     pub idle_timeout: Duration,
+    /// How many bytes may wait to be sent to one client; one larger frame may wait alone. With more the client is closed.
+    pub send_queue_bytes: usize,
     /// Whether the functions' answers are integration responses.
     pub integration_response: bool,
     /// Whether each invocation is a line of the log, with its times.
@@ -56,6 +58,7 @@ impl Options {
             timeout: Duration::from_secs(3),
             memory_mb: 128,
             idle_timeout: Duration::from_mins(10),
+            send_queue_bytes: 1 << 20,
             integration_response: false,
             trace: false,
             page: false,

@@ -33,7 +33,7 @@ use tokio::{
 
 use crate::{
     contract::MAX_EVENT_BYTES,
-    http::{BodyError, HeaderCase, Server, read_body},
+    http::{BodyError, HeaderCase, PROGRESS_TIMEOUT, Server, read_body},
     locked,
 };
 
@@ -340,6 +340,11 @@ fn refuse_body(shared: &Shared, call: &str, error: &BodyError) -> Response {
         }
         BodyError::Cut(error) => {
             refuse(shared, StatusCode::BAD_REQUEST, &format!("the body of `{call}` was cut: {error}"))
+        }
+        BodyError::Stalled => {
+            let sentence =
+                format!("the body of `{call}` did not arrive: nothing came for {PROGRESS_TIMEOUT:?}");
+            refuse(shared, StatusCode::REQUEST_TIMEOUT, &sentence)
         }
     }
 }
