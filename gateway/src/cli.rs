@@ -51,6 +51,10 @@ pub struct Cli {
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = value_parser!(u16).range(1..=1000))]
     max_instances: u16,
 
+    /// How many events of a role may wait for a free process; beyond it a client that asks to connect gets status 503, and a connection that sends frames is not read
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = value_parser!(u32).range(1..=1_000_000))]
+    max_waiting: u32,
+
     /// Milliseconds that a process may take to initialise before it is killed
     #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = value_parser!(u64).range(1..=900_000))]
     init_timeout: u64,
@@ -93,6 +97,7 @@ impl Cli {
         options.push_token = self.push_token;
         options.env = inherited.chain(self.env).collect();
         options.max_instances = usize::from(self.max_instances);
+        options.max_waiting = usize::try_from(self.max_waiting).unwrap_or(usize::MAX);
         options.init_timeout = Duration::from_millis(self.init_timeout);
         options.timeout = Duration::from_millis(self.timeout);
         options.memory_mb = self.memory;

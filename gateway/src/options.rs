@@ -22,6 +22,9 @@ pub struct Options {
     pub env: Vec<(String, OsString)>,
     /// How many processes a role may have at once; at least 1.
     pub max_instances: usize,
+    /// How many events of a role may wait for a free process; at least 1. Beyond it a client that asks to connect is
+    /// refused, and a frame's connection is not read.
+    pub max_waiting: usize,
     /// What a process may take to initialise.
     pub init_timeout: Duration,
     /// What a function may take for an event.
@@ -54,6 +57,7 @@ impl Options {
             bootstrap: bootstrap.into(),
             env: Vec::new(),
             max_instances: 8,
+            max_waiting: 1000,
             init_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(3),
             memory_mb: 128,

@@ -41,8 +41,9 @@ use crate::{
     raised,
 };
 
-/// Events of one client that wait for their turn; beyond it the client's line is not read.
-const WAITING_EVENTS_BYTES: u32 = 8 << 20;
+/// Events of one client that wait for those before them, or one larger event; beyond it the client's connection is not
+/// read.
+const WAITING_EVENTS_BYTES: u32 = 256 * 1024;
 /// Short frames are the rule; the default of 128 KiB a connection would be most of its memory.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 
@@ -71,10 +72,10 @@ pub(crate) async fn serve(app: &App, opened: Opened, line: Upgraded) {
         WebSocketStream::from_partially_read(line, already_received.into(), Role::Server, Some(config)).await;
     let (mut sink, mut stream) = socket.split();
     let (events, waiting) = queue::channel(WAITING_EVENTS_BYTES);
+    let pulse = Pulse::default();
     let discard = AtomicBool::new(false);
-    let mut transfers = pin!(transfers(app, &id, waiting, &discard));
+    let mut transfers = pin!(transfers(app, &id, waiting, &pulse, &discard));
     let end = {
-        let pulse = Pulse::default();
         let ping = Notify::new();
         // The reader owns the queue's sending end: once the reader is gone, the transfers end behind the last event.
         let mut reader = pin!(read(&mut stream, events, &pulse, &id));
@@ -131,13 +132,19 @@ async fn transfers(
     app: &App,
     connection: &str,
     mut waiting: queue::Receiver<Received>,
+    pulse: &Pulse,
     discard: &AtomicBool,
 ) -> Result<(), Failure> {
     while let Some(Queued { item, room }) = waiting.recv().await {
         if discard.load(Ordering::Relaxed) {
             break;
         }
-        app.functions.transfer(connection, item).await?;
+        let admission = &app.functions.transfer.admission;
+        let place = match admission.try_place() {
+            Some(place) => place,
+            None => pulse.hold(admission.place()).await?,
+        };
+        app.functions.transfer(connection, item, place).await?;
         drop(room);
     }
     Ok(())

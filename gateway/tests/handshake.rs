@@ -83,6 +83,24 @@ async fn a_failing_register_function_is_502_and_a_slow_one_504() {
 }
 
 #[tokio::test]
+async fn what_a_failing_function_says_goes_to_the_log_and_not_to_the_client() {
+    for (way, said) in
+        [("error", "it did not work out"), ("rubbish", "decides nothing"), ("exits before ready", "status 4")]
+    {
+        let gateway = misbehaving(way, None).start();
+        let refused = gateway.ask("/", &[]).await;
+        assert!(!refused.body.contains(said), "{way}: {refused:?}");
+        assert!(!refused.body.contains("register-1"), "{way}: {refused:?}");
+        let sentence = refused.json()["errMsg"].as_str().expect("a sentence").to_owned();
+        let request_id = sentence.rsplit_once("(request ").expect("a request id").1.trim_end_matches(')');
+        assert_eq!(request_id.len(), 36, "{sentence}");
+        let log = gateway.log();
+        let line = log.lines().find(|line| line.contains(request_id)).expect("the request in the log");
+        assert!(line.contains(said), "{way}: {line}");
+    }
+}
+
+#[tokio::test]
 async fn requests_that_are_no_upgrade_are_told_so() {
     let gateway = echo().start();
     let addr = gateway.addr();

@@ -42,6 +42,9 @@ pub(super) struct Pulse {
     /// The reader waits for room: silence then says nothing about the client.
     not_reading: AtomicBool,
     unanswered_pings: AtomicU32,
+    /// Too many events wait, of which one is this connection's: no more of its frames are read.
+    held: AtomicBool,
+    released: Notify,
 }
 
 impl Default for Pulse {
@@ -52,6 +55,8 @@ impl Default for Pulse {
             heard_ms: AtomicU64::new(0),
             not_reading: AtomicBool::new(false),
             unanswered_pings: AtomicU32::new(0),
+            held: AtomicBool::new(false),
+            released: Notify::new(),
         }
     }
 }
@@ -85,6 +90,21 @@ impl Pulse {
         self.unanswered_pings.store(0, Ordering::Relaxed);
     }
 
+    /// Keeps the reader from reading further frames as long as this takes.
+    pub(super) async fn hold<T>(&self, wait: impl Future<Output = T>) -> T {
+        self.held.store(true, Ordering::Relaxed);
+        let value = wait.await;
+        self.held.store(false, Ordering::Relaxed);
+        self.released.notify_one();
+        value
+    }
+
+    async fn released(&self) {
+        while self.held.load(Ordering::Relaxed) {
+            self.released.notified().await;
+        }
+    }
+
     /// Waits for something other than the client. What the client sends meanwhile is not read, so that its silence and
     /// unanswered pings say nothing.
     async fn while_not_reading<T>(&self, wait: impl Future<Output = T>) -> T {
@@ -109,7 +129,9 @@ pub(super) async fn read(
     connection: &str,
 ) -> End {
     let mut pong_overdue = false;
-    while let Some(message) = stream.next().await {
+    loop {
+        pulse.while_not_reading(pulse.released()).await;
+        let Some(message) = stream.next().await else { return End::connection_lost() };
         pulse.heard();
         if matches!(message, Ok(Message::Pong(_))) {
             pulse.pong();
@@ -144,7 +166,6 @@ pub(super) async fn read(
             std::future::pending::<()>().await;
         }
     }
-    End::connection_lost()
 }
 
 /// Sends pushes and pings, until a function closes the connection, too much waits, or the line breaks.

@@ -208,6 +208,11 @@ impl Gateway {
         self.push(json!({ "websocket": websocket }).to_string().as_bytes()).await
     }
 
+    /// Lets the functions that hold go on.
+    pub fn release(&self) {
+        fs::write(self.folder.join("record.released"), "").expect("a file in the test's folder");
+    }
+
     /// What the functions have recorded: one entry an event.
     pub fn record(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.folder.join("record")).unwrap_or_default();
