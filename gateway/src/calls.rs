@@ -14,7 +14,7 @@ use crate::{
     contract::{Agreed, ClosingEvent, ConnectAnswer, encode},
     function::{Failure, Function, Role},
     integration,
-    timeline::{Ticket, Timeline, Verdict},
+    timeline::{Call, Ticket, Timeline, Verdict},
 };
 
 /// The three functions of the API.
@@ -63,7 +63,9 @@ impl Functions {
         client_gone: impl Future<Output = ()>,
     ) -> Result<Decision, Failure> {
         let Some(place) = self.register.admission.try_place() else { return Ok(Decision::Overloaded) };
-        let ticket = self.timeline.invocation(Role::Register, connection, &event, received, Duration::ZERO);
+        let role = Role::Register;
+        let call = Call { role, connection, event: &event, received, waited: Duration::ZERO, replay: false };
+        let ticket = self.timeline.invocation(&call);
         let turn = tokio::select! {
             biased;
             turn = self.register.turn(Some(place), &ticket) => turn,
@@ -73,6 +75,15 @@ impl Functions {
                 return Ok(Decision::ClientGone);
             }
         };
+        self.decide(turn, event, ticket).await
+    }
+
+    async fn decide(
+        &self,
+        turn: Result<Turn, Failure>,
+        event: Bytes,
+        ticket: Ticket,
+    ) -> Result<Decision, Failure> {
         let answer = match self.invoke(&self.register, turn, event, &ticket).await {
             Ok(answer) => answer,
             Err(failure) => return Err(fail(ticket, failure, None)),
@@ -101,8 +112,14 @@ impl Functions {
         frame: Received,
         place: Place,
     ) -> Result<(), Failure> {
-        let waited = frame.queued.elapsed();
-        let ticket = self.timeline.invocation(Role::Transfer, connection, &frame.event, frame.at, waited);
+        let ticket = self.timeline.invocation(&Call {
+            role: Role::Transfer,
+            connection,
+            event: &frame.event,
+            received: frame.at,
+            waited: frame.queued.elapsed(),
+            replay: false,
+        });
         self.carry_out(&self.transfer, Some(place), frame.event, ticket).await
     }
 
@@ -114,9 +131,27 @@ impl Functions {
             Ok(event) => event,
             Err(error) => return warn!("no closing event for {connection}: {error}"),
         };
-        let ticket = self.timeline.invocation(Role::Cleanup, connection, &event, received, Duration::ZERO);
+        let role = Role::Cleanup;
+        let call = Call { role, connection, event: &event, received, waited: Duration::ZERO, replay: false };
+        let ticket = self.timeline.invocation(&call);
         // Logged where it failed.
         let _ = self.carry_out(&self.cleanup, None, event, ticket).await;
+    }
+
+    /// Calls a function again with a recorded event. No connection is opened or closed by what it answers.
+    pub(crate) async fn replay(&self, role: Role, connection: &str, event: Bytes) {
+        let (received, waited) = (Instant::now(), Duration::ZERO);
+        let call = Call { role, connection, event: &event, received, waited, replay: true };
+        let ticket = self.timeline.invocation(&call);
+        // The time line shows the outcome, and a failure is logged where it happened.
+        match role {
+            Role::Register => {
+                let turn = self.register.turn(None, &ticket).await;
+                drop(self.decide(turn, event, ticket).await);
+            }
+            Role::Transfer => drop(self.carry_out(&self.transfer, None, event, ticket).await),
+            Role::Cleanup => drop(self.carry_out(&self.cleanup, None, event, ticket).await),
+        }
     }
 
     /// From now on no function is called.

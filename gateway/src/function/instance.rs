@@ -19,7 +19,7 @@ use tokio::{
 
 use super::{
     Failure, Role,
-    process::{Process, Surroundings, spawn},
+    process::{End, Process, Surroundings, spawn},
     runtime_api::{Limits, Outcome, RuntimeApi},
 };
 use crate::{ids, timeline::Ticket};
@@ -63,6 +63,7 @@ impl Instance {
         name: String,
         settings: &Settings,
         surroundings: Surroundings,
+        ticket: &Ticket,
     ) -> Result<Self, Failure> {
         let never =
             |what: &str, error: std::io::Error| Failure::NeverReady(format!("{name} {what}: {error}"));
@@ -72,9 +73,10 @@ impl Instance {
             .map_err(|error| never("has no runtime API", error))?;
         let role = surroundings.role;
         let timeline = surroundings.timeline.clone();
-        let process = spawn(command(settings, role, &name, &api), &name, surroundings).map_err(|error| {
-            never(&format!("could not be started from {}", settings.bootstrap.display()), error)
-        })?;
+        let process =
+            spawn(command(settings, role, &name, &api), &name, surroundings, ticket).map_err(|error| {
+                never(&format!("could not be started from {}", settings.bootstrap.display()), error)
+            })?;
         let started = Instant::now();
         tokio::select! {
             ready = timeout(settings.init_timeout, api.ready()) => if ready.is_err() {
@@ -83,7 +85,7 @@ impl Instance {
                 return Err(Failure::TimedOut(format!("{name} was {reason}: see --init-timeout")));
             },
             end = process.ended() => {
-                return Err(Failure::NeverReady(format!("{name} {end} before it was ready")));
+                return Err(Failure::NeverReady(end.sentence(&name, "before it was ready")));
             }
         }
         info!("{name} is ready after {} ms", started.elapsed().as_millis());
@@ -122,16 +124,14 @@ impl Instance {
             }
             Err(end) => {
                 ticket.ran(taken.elapsed());
-                Err(Lost::Failed(Failure::Crashed(format!(
-                    "{} {end} in the middle of the invocation",
-                    self.name
-                ))))
+                let sentence = end.sentence(&self.name, "in the middle of the invocation");
+                Err(Lost::Failed(Failure::Crashed(sentence)))
             }
         }
     }
 
     /// What the future comes to, or how the process ended before that.
-    async fn unless_ended<T>(&self, future: impl Future<Output = T>) -> Result<T, String> {
+    async fn unless_ended<T>(&self, future: impl Future<Output = T>) -> Result<T, End> {
         tokio::pin!(future);
         tokio::select! {
             biased;

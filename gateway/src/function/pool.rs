@@ -85,7 +85,7 @@ impl Pool {
         let number = self.started.fetch_add(1, Ordering::Relaxed) + 1;
         let name = format!("{}-{number}", self.surroundings.role);
         let started = Instant::now();
-        let result = Instance::start(name.clone(), &self.settings, self.surroundings.clone()).await;
+        let result = Instance::start(name.clone(), &self.settings, self.surroundings.clone(), ticket).await;
         if result.is_err() {
             ticket.placed(&name, Some(started.elapsed()));
         }

@@ -147,7 +147,7 @@ impl End {
 
     fn closed(reason: CloseReason, why: &str) -> Self {
         let code = reason.code().map_or_else(String::new, |code| format!(" ({code})"));
-        Self::new(reason, format!("closed{code}: {why}"))
+        Self::new(reason, format!("closed by the gateway{code}: {why}"))
     }
 }
 
