@@ -71,13 +71,13 @@ impl Instance {
         let api = RuntimeApi::start_named(name.clone(), limits)
             .await
             .map_err(|error| never("has no runtime API", error))?;
+        let started = Instant::now();
         let role = surroundings.role;
         let timeline = surroundings.timeline.clone();
         let process =
             spawn(command(settings, role, &name, &api), &name, surroundings, ticket).map_err(|error| {
                 never(&format!("could not be started from {}", settings.bootstrap.display()), error)
             })?;
-        let started = Instant::now();
         tokio::select! {
             ready = timeout(settings.init_timeout, api.ready()) => if ready.is_err() {
                 let reason = format!("not ready within {} ms", settings.init_timeout.as_millis());
@@ -85,7 +85,7 @@ impl Instance {
                 return Err(Failure::TimedOut(format!("{name} was {reason}: see --init-timeout")));
             },
             end = process.ended() => {
-                return Err(Failure::NeverReady(end.sentence(&name, "before it was ready")));
+                return Err(Failure::NeverReady(end.sentence(&name, "before it was ready", started)));
             }
         }
         info!("{name} is ready after {} ms", started.elapsed().as_millis());
@@ -124,7 +124,7 @@ impl Instance {
             }
             Err(end) => {
                 ticket.ran(taken.elapsed());
-                let sentence = end.sentence(&self.name, "in the middle of the invocation");
+                let sentence = end.sentence(&self.name, "in the middle of the invocation", taken);
                 Err(Lost::Failed(Failure::Crashed(sentence)))
             }
         }

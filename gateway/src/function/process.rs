@@ -3,7 +3,12 @@
 //!
 //! [`spawn`] → [`Process::ended`] whenever it ends → [`Process::kill`] to end it. Dropped, it is killed.
 
-use std::{process::ExitStatus, process::Stdio, sync::Arc, time::Duration};
+use std::{
+    process::ExitStatus,
+    process::Stdio,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use log::{Level, info, log, warn};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -45,19 +50,24 @@ pub(crate) struct Process {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct End {
     how: String,
-    /// The last line of its output, on standard error if there was one: most often the reason.
-    last_line: String,
+    last_line: Option<LastLine>,
+}
+
+/// The last line of an output that is not empty, and when it was read. It is most often the reason of a crash.
+#[derive(Debug, Clone)]
+struct LastLine {
+    text: String,
+    read: Instant,
 }
 
 impl End {
-    /// `register-1 exited with status 2 before it was ready, its last line of output: …`.
-    pub(crate) fn sentence(&self, name: &str, when: &str) -> String {
-        let Self { how, last_line } = self;
-        let sentence = format!("{name} {how} {when}");
-        if last_line.is_empty() {
-            sentence
-        } else {
-            format!("{sentence}, its last line of output: {last_line}")
+    /// `register-1 exited with status 2 before it was ready, its last line of output: …`. A line from before `since`
+    /// is not the reason.
+    pub(crate) fn sentence(&self, name: &str, when: &str, since: Instant) -> String {
+        let sentence = format!("{name} {} {when}", self.how);
+        match self.last_line.as_ref().filter(|line| line.read >= since) {
+            Some(line) => format!("{sentence}, its last line of output: {}", line.text),
+            None => sentence,
         }
     }
 }
@@ -105,7 +115,7 @@ impl Process {
         let mut ended = self.ended.clone();
         match ended.wait_for(Option::is_some).await {
             Ok(end) => end.clone().unwrap_or_default(),
-            Err(_) => End { how: "lost its supervisor".to_owned(), last_line: String::new() },
+            Err(_) => End { how: "lost its supervisor".to_owned(), last_line: None },
         }
     }
 
@@ -147,13 +157,11 @@ impl Supervisor {
             guard.forget(self.pid);
         }
         // Only then is the end announced: it closes the invocation, which must have its last lines by then.
-        let mut last_line = String::new();
+        let mut last_line = None;
         let read = async {
             for pump in pumps {
-                let last = pump.await.unwrap_or_default();
-                if !last.is_empty() {
-                    last_line = last;
-                }
+                // Standard error comes second and has the last word.
+                last_line = pump.await.ok().flatten().or(last_line.take());
             }
         };
         let _ = timeout(LAST_LINES, read).await;
@@ -203,10 +211,10 @@ fn describe(status: std::io::Result<ExitStatus>) -> String {
 }
 
 /// Passes output on line by line, whatever bytes it consists of, and returns the last line that is not empty.
-async fn pump(output: Option<impl AsyncRead + Unpin>, name: String, timeline: Timeline) -> String {
-    let Some(output) = output else { return String::new() };
+async fn pump(output: Option<impl AsyncRead + Unpin>, name: String, timeline: Timeline) -> Option<LastLine> {
+    let output = output?;
     let mut output = BufReader::new(output);
-    let (mut line, mut last) = (Vec::new(), Vec::new());
+    let (mut line, mut last, mut read) = (Vec::new(), Vec::new(), None);
     while matches!((&mut output).take(LINE_LIMIT_BYTES).read_until(b'\n', &mut line).await, Ok(read) if read > 0)
     {
         let text = String::from_utf8_lossy(&line);
@@ -214,12 +222,13 @@ async fn pump(output: Option<impl AsyncRead + Unpin>, name: String, timeline: Ti
         log!(level(text), "{name} | {text}");
         timeline.line(&name, text);
         if !text.is_empty() {
+            read = Some(Instant::now());
             std::mem::swap(&mut line, &mut last);
         }
         line.clear();
     }
     last.truncate(REASON_BYTES);
-    String::from_utf8_lossy(&last).trim_end().to_owned()
+    read.map(|read| LastLine { text: String::from_utf8_lossy(&last).trim_end().to_owned(), read })
 }
 
 /// The level that a line of output names among its first words, as loggers write it: `[time ERROR module] …`.
