@@ -13,7 +13,7 @@ use crate::{
     admission::{Admission, Place, Turn},
     contract::{Agreed, ClosingEvent, ConnectAnswer, encode},
     function::{Failure, Function, Role},
-    integration,
+    ids, integration,
     timeline::{Call, Ticket, Timeline, Verdict},
 };
 
@@ -44,6 +44,13 @@ pub(crate) enum Decision {
     ClientGone,
 }
 
+/// An event that was not carried out.
+pub(crate) struct Uncarried {
+    pub(crate) failure: Failure,
+    /// By which the log names the failure.
+    pub(crate) request_id: String,
+}
+
 /// A frame's event, on its way to the transfer function.
 pub(crate) struct Received {
     pub(crate) event: Bytes,
@@ -54,10 +61,12 @@ pub(crate) struct Received {
 }
 
 impl Functions {
-    /// Asks whether a client may connect. Once the function is called, a client that goes is of no matter.
+    /// Asks whether a client may connect, under the event's own request id. A client that goes once the function is
+    /// called no longer matters.
     pub(crate) async fn register(
         &self,
         connection: &str,
+        request_id: &str,
         event: Bytes,
         received: Instant,
         client_gone: impl Future<Output = ()>,
@@ -75,16 +84,17 @@ impl Functions {
                 return Ok(Decision::ClientGone);
             }
         };
-        self.decide(turn, event, ticket).await
+        self.decide(turn, request_id, event, ticket).await
     }
 
     async fn decide(
         &self,
         turn: Result<Turn, Failure>,
+        request_id: &str,
         event: Bytes,
         ticket: Ticket,
     ) -> Result<Decision, Failure> {
-        let answer = match self.invoke(&self.register, turn, event, &ticket).await {
+        let answer = match self.invoke(&self.register, turn, request_id, event, &ticket).await {
             Ok(answer) => answer,
             Err(failure) => return Err(fail(ticket, failure, None)),
         };
@@ -110,8 +120,8 @@ impl Functions {
         &self,
         connection: &str,
         frame: Received,
-        place: Place,
-    ) -> Result<(), Failure> {
+        place: Option<Place>,
+    ) -> Result<(), Uncarried> {
         let ticket = self.timeline.invocation(&Call {
             role: Role::Transfer,
             connection,
@@ -120,7 +130,7 @@ impl Functions {
             waited: frame.queued.elapsed(),
             replay: false,
         });
-        self.carry_out(&self.transfer, Some(place), frame.event, ticket).await
+        self.carry_out(&self.transfer, place, frame.event, ticket).await
     }
 
     /// Tells that a client has left. Nobody is there to hear of a failure: it is logged. Waits without a place, because
@@ -147,7 +157,7 @@ impl Functions {
         match role {
             Role::Register => {
                 let turn = self.register.turn(None, &ticket).await;
-                drop(self.decide(turn, event, ticket).await);
+                drop(self.decide(turn, &request_id(), event, ticket).await);
             }
             Role::Transfer => drop(self.carry_out(&self.transfer, None, event, ticket).await),
             Role::Cleanup => drop(self.carry_out(&self.cleanup, None, event, ticket).await),
@@ -167,16 +177,22 @@ impl Functions {
         place: Option<Place>,
         event: Bytes,
         ticket: Ticket,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Uncarried> {
         let turn = callable.turn(place, &ticket).await;
-        match self.invoke(callable, turn, event, &ticket).await {
+        let request_id = request_id();
+        match self.invoke(callable, turn, &request_id, event, &ticket).await {
             Ok(answer) => {
                 ticket.decide(Verdict::Ok, None, Some(&answer));
                 Ok(())
             }
             Err(failure) => {
-                warn!("{} for {}: {failure}", ticket.role(), ticket.connection());
-                Err(fail(ticket, failure, None))
+                warn!(
+                    "the {} function {} (request {request_id}, connection {}): {failure}",
+                    ticket.role(),
+                    failure.kind(),
+                    ticket.connection()
+                );
+                Err(Uncarried { failure: fail(ticket, failure, None), request_id })
             }
         }
     }
@@ -185,11 +201,12 @@ impl Functions {
         &self,
         callable: &Callable,
         turn: Result<Turn, Failure>,
+        request_id: &str,
         event: Bytes,
         ticket: &Ticket,
     ) -> Result<Bytes, Failure> {
         let _turn = turn?;
-        let answer = callable.function.invoke(event, ticket).await?;
+        let answer = callable.function.invoke(request_id, event, ticket).await?;
         if self.integration_response {
             integration::unwrap(&answer).map_err(Failure::Error)
         } else {
@@ -205,6 +222,13 @@ impl Callable {
         ticket.queued(asked.elapsed());
         Ok(turn)
     }
+}
+
+fn request_id() -> String {
+    ids::request_id().unwrap_or_else(|error| {
+        warn!("the system gave no random bytes for a request id: {error}");
+        "none".to_owned()
+    })
 }
 
 fn fail(ticket: Ticket, failure: Failure, answer: Option<&[u8]>) -> Failure {

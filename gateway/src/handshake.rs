@@ -167,7 +167,7 @@ async fn decide(
     })?;
     let (outbox, deliveries) = outbox(app.send_queue_bytes);
     app.connections.open(&connection, outbox);
-    let decided = app.functions.register(&connection, event, asked.received, client_gone).await;
+    let decided = app.functions.register(&connection, &request_id, event, asked.received, client_gone).await;
     let (why, refusal) = match decided {
         Ok(Decision::Accepted(agreed)) => return Ok((connection, agreed, deliveries)),
         Ok(Decision::Refused(body)) => {

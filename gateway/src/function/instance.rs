@@ -22,7 +22,7 @@ use super::{
     process::{End, Process, Surroundings, spawn},
     runtime_api::{Limits, Outcome, RuntimeApi},
 };
-use crate::{ids, timeline::Ticket};
+use crate::timeline::Ticket;
 
 /// An outcome may still be on its way through the kernel when its sender's end is noticed.
 const LAST_WORDS: Duration = Duration::from_millis(20);
@@ -102,11 +102,13 @@ impl Instance {
     }
 
     /// Has one event carried out.
-    pub(crate) async fn invoke(&self, event: Bytes, ticket: &Ticket) -> Result<Bytes, Lost> {
-        let request_id = ids::request_id().map_err(|error| {
-            Lost::Failed(Failure::Error(format!("the system gave no random bytes for a request id: {error}")))
-        })?;
-        let mut offer = self.api.offer(&request_id, event).await;
+    pub(crate) async fn invoke(
+        &self,
+        request_id: &str,
+        event: Bytes,
+        ticket: &Ticket,
+    ) -> Result<Bytes, Lost> {
+        let mut offer = self.api.offer(request_id, event).await;
         match self.unless_ended(timeout(self.timeout, offer.taken())).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(Lost::Failed(self.too_late("not asked for the event").await)),

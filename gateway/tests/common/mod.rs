@@ -430,6 +430,18 @@ impl Client {
         }
     }
 
+    /// Reads on to the close frame for a failed transfer, and returns its text without the request id, which the log
+    /// has too, on a line with the cause.
+    pub async fn failed(&mut self, gateway: &Gateway) -> String {
+        let (code, reason) = self.closed().await;
+        assert_eq!(code, CloseCode::INTERNAL_SERVER_ERROR, "{reason}");
+        let (text, request_id) = reason.split_once(" (request ").expect("a request id");
+        let request_id = request_id.strip_suffix(')').expect("a request id");
+        assert_eq!(request_id.len(), 36, "{reason}");
+        gateway.wait_for_log(&format!("{text} (request {request_id}, connection ")).await;
+        text.to_owned()
+    }
+
     /// Closes with 1000 and waits for the gateway's reply.
     pub async fn close(mut self) {
         self.send(Message::close(Some(CloseCode::NORMAL_CLOSURE), "")).await;
