@@ -99,6 +99,13 @@ pub const VARIABLES: &[Variable] = &[
 pub struct Config {
     /// Where the runtime API listens: `host:port`.
     pub runtime_api: Uri,
+    /// What the user's own variables set.
+    pub settings: Settings,
+}
+
+/// What the user's own variables set; SCF's variables have no part in it.
+#[derive(Debug, Clone)]
+pub struct Settings {
     /// What this function is, with all that it needs.
     pub role: Role,
     /// Whether answers are wrapped as integration responses.
@@ -260,38 +267,56 @@ impl Config {
     /// before a missing role: whoever starts the program by hand learns first what it is for.
     pub fn from_vars(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
         let env = Environment::read(vars)?;
-        let sub_protocols = env.parsed("WS_SUBPROTOCOLS", list_of_sub_protocols)?;
-        let role = env.parsed("WS_ROLE", role_name)?;
-        let push = PushVariables {
-            url: env.parsed("WS_PUSH_URL", PushUrl::parse)?,
-            concurrency: env.parsed("WS_PUSH_CONCURRENCY", concurrency)?.unwrap_or(DEFAULT_CONCURRENCY),
-        };
-        let to = env.parsed("WS_PUSH_TO", push_to)?.unwrap_or(PushTo::Sender);
-        let encoding = env.parsed("WS_PUSH_ENCODING", encoding)?.unwrap_or(TextEncoding::Json);
-        let close = env.parsed("WS_CLOSE", connection_ids)?;
-        let room = room(&env)?;
-        let integration_response = env.parsed("WS_INTEGRATION_RESPONSE", boolean)?.unwrap_or(false);
-
-        let runtime_api = env.runtime_api()?;
-        let Some(role) = role else {
-            return Err(ConfigError::missing("WS_ROLE", ROLES));
-        };
-        let register = Register {
-            sub_protocols: sub_protocols.map_or(SubProtocols::AsOffered, SubProtocols::Known),
-            room: room.clone(),
-        };
-        let role = match role {
-            RoleName::Register => Role::Register(register),
-            RoleName::Transfer => Role::Transfer(transfer(to, encoding, &push, room)?),
-            RoleName::Cleanup => Role::Cleanup(cleanup(close, &push, room)?),
-            RoleName::Auto => Role::Auto(Box::new(Auto {
-                register,
-                transfer: transfer(to, encoding, &push, room.clone())?,
-                cleanup: cleanup(close, &push, room)?,
-            })),
-        };
-        Ok(Self { runtime_api, role, integration_response })
+        let (runtime_api, settings) = read(&env, Environment::runtime_api)?;
+        Ok(Self { runtime_api, settings })
     }
+}
+
+impl Settings {
+    /// Reads the process's environment, SCF's variables left alone: what `--check` checks.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let env = Environment::read(std::env::vars_os())?;
+        let ((), settings) = read(&env, |_| Ok(()))?;
+        Ok(settings)
+    }
+}
+
+/// Reads all variables, those of SCF by the given function.
+fn read<S>(
+    env: &Environment,
+    scf: impl FnOnce(&Environment) -> Result<S, ConfigError>,
+) -> Result<(S, Settings), ConfigError> {
+    let sub_protocols = env.parsed("WS_SUBPROTOCOLS", list_of_sub_protocols)?;
+    let role = env.parsed("WS_ROLE", role_name)?;
+    let push = PushVariables {
+        url: env.parsed("WS_PUSH_URL", PushUrl::parse)?,
+        concurrency: env.parsed("WS_PUSH_CONCURRENCY", concurrency)?.unwrap_or(DEFAULT_CONCURRENCY),
+    };
+    let to = env.parsed("WS_PUSH_TO", push_to)?.unwrap_or(PushTo::Sender);
+    let encoding = env.parsed("WS_PUSH_ENCODING", encoding)?.unwrap_or(TextEncoding::Json);
+    let close = env.parsed("WS_CLOSE", connection_ids)?;
+    let room = room(env)?;
+    let integration_response = env.parsed("WS_INTEGRATION_RESPONSE", boolean)?.unwrap_or(false);
+
+    let scf = scf(env)?;
+    let Some(role) = role else {
+        return Err(ConfigError::missing("WS_ROLE", ROLES));
+    };
+    let register = Register {
+        sub_protocols: sub_protocols.map_or(SubProtocols::AsOffered, SubProtocols::Known),
+        room: room.clone(),
+    };
+    let role = match role {
+        RoleName::Register => Role::Register(register),
+        RoleName::Transfer => Role::Transfer(transfer(to, encoding, &push, room)?),
+        RoleName::Cleanup => Role::Cleanup(cleanup(close, &push, room)?),
+        RoleName::Auto => Role::Auto(Box::new(Auto {
+            register,
+            transfer: transfer(to, encoding, &push, room.clone())?,
+            cleanup: cleanup(close, &push, room)?,
+        })),
+    };
+    Ok((scf, Settings { role, integration_response }))
 }
 
 fn transfer(

@@ -47,7 +47,7 @@ fn auto() -> Role {
         ("WS_SUBPROTOCOLS", "chat,binary"),
     ];
     let config = Config::from_vars(vars.map(|(name, value)| (name.into(), value.into())));
-    config.expect("these variables are sound").role
+    config.expect("these variables are sound").settings.role
 }
 
 /// A push address's answer, with each status.

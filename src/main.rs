@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use env_logger::Target;
 use log::{error, info};
-use scf_websocket::config::{self, VARIABLES, Variable};
+use scf_websocket::config::{self, Settings, VARIABLES, Variable};
 use scf_websocket::{Config, handler, run};
 
 const NAME: &str = "scf-websocket";
@@ -17,9 +17,12 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 fn main() -> ExitCode {
     match env::args().nth(1).as_deref() {
         None => serve(),
+        Some("--check") => check(),
         Some("--help" | "-h") => help(),
         Some("--version" | "-V") => say(format_args!("{NAME} {VERSION}")),
-        Some(other) => refuse(format_args!("{other:?} is not an option; allowed: --help, --version")),
+        Some(other) => {
+            refuse(format_args!("{other:?} is not an option; allowed: --check, --help, --version"))
+        }
     }
 }
 
@@ -34,12 +37,20 @@ fn serve() -> ExitCode {
         Err(e) => return refuse(e),
     };
     info!("{NAME} {VERSION} started: {config}");
-    let mut handler = handler::for_role(&config.role);
+    let mut handler = handler::for_role(&config.settings.role);
     match run(&config, handler.as_mut()) {
         Err(e) => {
             error!("{e}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Prints the line that the log would begin with, whatever the log's level.
+fn check() -> ExitCode {
+    match config::log_filter().and_then(|_| Settings::from_env()) {
+        Ok(settings) => say(format_args!("INFO {NAME} {VERSION} started: {settings}")),
+        Err(e) => refuse(e),
     }
 }
 
@@ -63,7 +74,8 @@ fn start_log(filter: &str) {
 fn help() -> ExitCode {
     let mut text = format!(
         "{NAME} {VERSION}: a register, transfer or cleanup function of a WebSocket API.\n\
-         SCF starts it as a custom runtime; these variables of the function set it up:\n"
+         SCF starts it as a custom runtime; these variables of the function set it up.\n\
+         With --check it checks them, prints how it would start, and ends: status 0, or 2 if one is wrong.\n"
     );
     for variable in VARIABLES {
         let Variable { name, values, default } = variable;

@@ -91,7 +91,7 @@ pub fn run(config: &Config, handler: &mut dyn Handler) -> Result<Infallible, Run
         })?;
         let decided = match again(last.take(), offered) {
             Ok(decided) => decided,
-            Err(new) => new.begin(&watchdog).decide(handler, config.integration_response),
+            Err(new) => new.begin(&watchdog).decide(handler, config.settings.integration_response),
         };
         last = Some(deliver(&mut api, decided));
         gate.idle();

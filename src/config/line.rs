@@ -3,11 +3,18 @@
 use std::fmt;
 
 use super::{
-    Cleanup, Close, Config, PushSettings, Recipients, Register, Role, SubProtocols, TextEncoding, Transfer,
+    Cleanup, Close, Config, PushSettings, Recipients, Register, Role, Settings, SubProtocols, TextEncoding,
+    Transfer,
 };
 use crate::store::RoomSettings;
 
 impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} runtime_api={}", self.settings, self.runtime_api)
+    }
+}
+
+impl fmt::Display for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "role={}", self.role.name())?;
         match &self.role {
@@ -16,7 +23,7 @@ impl fmt::Display for Config {
             Role::Cleanup(cleanup) => write!(f, " {cleanup}")?,
             Role::Auto(all) => write!(f, " {} {} {}", all.register, all.transfer, all.cleanup)?,
         }
-        write!(f, " integration_response={} runtime_api={}", self.integration_response, self.runtime_api)
+        write!(f, " integration_response={}", self.integration_response)
     }
 }
 
