@@ -1,10 +1,11 @@
-//! Rooms: which connections there are, kept where all functions of the API find them.
+//! Stores: where rooms, and texts of a user's own, are kept so that all instances of the functions share them.
 //!
-//! [`Room::open`] chooses the store by its URL; the functions then call [`Room::renew`] when a client
-//! connects or is heard of, [`Room::renew_and_list`] to push to all, [`Room::remove`] when one has gone.
-//! Nothing is opened before the first of these calls.
+//! [`open`] selects the [`Store`] by its URL: a directory (`dir`) or Redis (`redis`); `memory` is for tests. A store
+//! connects at its first call. Members that have been silent for the time to live are dropped when a room is listed.
 
 mod dir;
+mod error;
+mod memory;
 mod redis;
 
 use std::fmt;
@@ -12,118 +13,93 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 #[cfg(fuzzing)]
-pub(crate) use self::dir::name::check as check_name;
-pub use self::redis::RedisUrl;
+pub(crate) use self::dir::file_name::check as check_name;
+pub use self::error::StoreError;
+pub(crate) use self::memory::MemoryStore;
+pub(crate) use self::redis::RedisUrl;
 #[cfg(fuzzing)]
 pub(crate) use self::redis::read_replies;
 
-use crate::event::ConnectionId;
-
-/// The settings of a room.
+/// Settings of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RoomSettings {
-    /// Where it is kept.
-    pub store: StoreUrl,
-    /// Its name.
-    pub name: RoomName,
-    /// A connection that was silent for longer is dropped; `None`: never.
-    pub time_to_live: Option<Duration>,
+pub(crate) struct StoreSettings {
+    pub(crate) url: StoreUrl,
+    /// The room that `WS_ROOM` names.
+    pub(crate) default_room: RoomName,
+    /// How long a silent member, a text or a list is kept; `None`: for ever.
+    pub(crate) time_to_live: Option<Duration>,
 }
 
 /// Where rooms are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoreUrl {
+pub(crate) enum StoreUrl {
     /// `dir:/absolute/path`: a directory that exists.
     Dir(PathBuf),
     /// `redis://[user:password@]host[:port][/db]`.
     Redis(RedisUrl),
 }
 
-/// A room's name: part of a path and of a key, and safe in both.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RoomName(String);
+/// The name of a room. It is safe as part of a path and of a Redis key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct RoomName(String);
 
-/// Why the store could not do what it was asked: a sentence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoreError(String);
+/// A store of rooms, texts and lists. Every call is idempotent, except that `append` adds an item each time, and safe
+/// against concurrent calls of other processes.
+pub(crate) trait Store {
+    /// Records the connection in the room as seen now.
+    fn renew(&mut self, room: &RoomName, connection: &str, deadline: Instant) -> Result<(), StoreError>;
 
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+    /// Removes the connections from the room.
+    fn remove(&mut self, room: &RoomName, connections: &[&str], deadline: Instant) -> Result<(), StoreError>;
+
+    /// Records a connection as seen now, if one is given, drops the members that were silent for too long, and lists
+    /// the others.
+    fn list(&mut self, room: &RoomName, seen: Option<&str>, deadline: Instant)
+    -> Result<Listing, StoreError>;
+
+    /// The text under this key.
+    fn text(&mut self, key: &str, deadline: Instant) -> Result<Option<String>, StoreError>;
+
+    /// Sets or removes the text under this key.
+    fn set_text(&mut self, key: &str, text: Option<&str>, deadline: Instant) -> Result<(), StoreError>;
+
+    /// Appends to the list under this key and keeps its last `keep` items.
+    fn append(&mut self, key: &str, item: &str, keep: usize, deadline: Instant) -> Result<(), StoreError>;
+
+    /// The items of the list under this key, the oldest first.
+    fn items(&mut self, key: &str, deadline: Instant) -> Result<Vec<String>, StoreError>;
 }
 
-impl std::error::Error for StoreError {}
-
-/// What a store does. Each call is safe against the same calls of other processes, and doing it twice is
-/// doing it once.
-pub trait ConnectionStore {
-    /// Records the connection as seen now.
-    fn renew(&mut self, connection: &str, deadline: Instant) -> Result<(), StoreError>;
-
-    /// Forgets the connections; those that are not known are no fault.
-    fn remove(&mut self, connections: &[&str], deadline: Instant) -> Result<(), StoreError>;
-
-    /// Records the connection as seen now, drops those silent for too long, and lists the others.
-    fn renew_and_list(&mut self, connection: &str, deadline: Instant) -> Result<Listing, StoreError>;
-}
-
-/// Who is in a room.
+/// The members of a room.
 #[derive(Debug)]
-pub struct Listing {
-    /// The connection ids, in no order.
-    pub connections: Vec<String>,
-    /// Why the sender's time could not be renewed, where reading was possible and writing was not.
-    pub not_renewed: Option<StoreError>,
+pub(crate) struct Listing {
+    /// The connection ids, in no particular order.
+    pub(crate) connections: Vec<String>,
+    /// Why the given connection could not be recorded, if the store could be read but not written.
+    pub(crate) not_renewed: Option<StoreError>,
 }
 
-/// One room in a store.
-pub struct Room {
-    store: Box<dyn ConnectionStore + Send>,
+/// The store of these settings; it connects at its first call.
+pub(crate) fn open(settings: &StoreSettings) -> Box<dyn Store> {
+    match &settings.url {
+        StoreUrl::Dir(path) => Box::new(dir::DirStore::new(path.clone(), settings.time_to_live)),
+        StoreUrl::Redis(url) => Box::new(redis::RedisStore::new(url.clone(), settings.time_to_live)),
+    }
 }
 
-impl Room {
-    /// The room of these settings; nothing is opened yet.
-    #[must_use]
-    pub fn open(settings: &RoomSettings) -> Self {
-        let store: Box<dyn ConnectionStore + Send> = match &settings.store {
-            StoreUrl::Dir(path) => {
-                Box::new(dir::DirStore::new(path.join(&settings.name.0), settings.time_to_live))
-            }
-            StoreUrl::Redis(url) => {
-                Box::new(redis::RedisStore::new(url.clone(), &settings.name.0, settings.time_to_live))
-            }
-        };
-        Self { store }
-    }
-
-    /// Records the connection as seen now.
-    pub fn renew(&mut self, connection: &ConnectionId<'_>, deadline: Instant) -> Result<(), StoreError> {
-        self.store.renew(connection.as_str(), deadline)
-    }
-
-    /// Forgets the connections.
-    pub fn remove(&mut self, connections: &[&str], deadline: Instant) -> Result<(), StoreError> {
-        if connections.is_empty() { Ok(()) } else { self.store.remove(connections, deadline) }
-    }
-
-    /// Records the connection as seen now and lists the room, this connection included.
-    pub fn renew_and_list(
-        &mut self,
-        connection: &ConnectionId<'_>,
-        deadline: Instant,
-    ) -> Result<Listing, StoreError> {
-        self.store.renew_and_list(connection.as_str(), deadline)
+impl StoreSettings {
+    pub(crate) fn for_tests() -> Self {
+        Self { url: StoreUrl::Dir(PathBuf::new()), default_room: RoomName::default(), time_to_live: None }
     }
 }
 
 impl StoreUrl {
-    /// What a URL of a store looks like.
+    /// The allowed forms.
     pub(crate) const ALLOWED: &str =
         "dir:/absolute/path of a directory, or redis://[user:password@]host[:port][/db]";
 
-    /// Reads a value of `WS_STORE`. The error says what is allowed.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// Parses a value of `WS_STORE`. The error says what is allowed.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("dir:") {
             let path = PathBuf::from(path);
             return if path.is_absolute() { Ok(Self::Dir(path)) } else { Err(Self::ALLOWED.into()) };
@@ -139,8 +115,12 @@ impl StoreUrl {
 impl RoomName {
     const MAX_CHARS: usize = 64;
 
-    /// Reads a value of `WS_ROOM`. The error says what is allowed.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Parses the name of a room. The error says what is allowed.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         if text.len() <= Self::MAX_CHARS && !matches!(text, "" | "." | "..") && text.chars().all(safe) {
             return Ok(Self(text.to_owned()));
@@ -155,13 +135,14 @@ impl Default for RoomName {
     }
 }
 
-impl fmt::Display for RoomSettings {
-    /// For the log: no password.
+impl fmt::Display for StoreSettings {
+    /// For the log: without the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.store {
+        match &self.url {
             StoreUrl::Dir(path) => write!(f, "store=dir:{}", path.display())?,
             StoreUrl::Redis(url) => write!(f, "store={url}")?,
         }
-        write!(f, " room={} store_ttl_s={}", self.name.0, self.time_to_live.map_or(0, |ttl| ttl.as_secs()))
+        let ttl_s = self.time_to_live.map_or(0, |ttl| ttl.as_secs());
+        write!(f, " room={} store_ttl_s={ttl_s}", self.default_room.as_str())
     }
 }

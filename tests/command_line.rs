@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scf_websocket::config::VARIABLES;
+use scf_websocket::bootstrap::VARIABLES;
 
 use crate::common::Process;
 

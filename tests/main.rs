@@ -2,6 +2,7 @@
 
 mod common;
 
+mod chat;
 mod command_line;
 mod configuration;
 mod full_disk;
@@ -9,6 +10,7 @@ mod hostile_events;
 mod hundred_thousand_events;
 mod log;
 mod loop_model;
+mod own_functions;
 mod panics;
 mod push_faults;
 mod readme;
@@ -17,4 +19,5 @@ mod rooms;
 mod runtime_faults;
 mod stopping;
 mod stuck;
+mod testing;
 mod thaw;

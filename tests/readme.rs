@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use scf_websocket::config::{VARIABLES, Variable};
+use scf_websocket::Variable;
+use scf_websocket::bootstrap::VARIABLES;
 
 fn file(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect(name)

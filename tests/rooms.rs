@@ -367,8 +367,8 @@ fn a_stray_file_is_ignored_with_one_warning() {
     for _ in 0..3 {
         assert_eq!(api.send("a"), set(&["a"]));
     }
-    let output = api.transfer.process.await_output("folder is no connection");
-    assert_eq!(output.matches("is no connection of this room and is ignored").count(), 5, "{output}");
+    let output = api.transfer.process.await_output("folder is not a connection");
+    assert_eq!(output.matches("is not a connection of this room and is ignored").count(), 5, "{output}");
 }
 
 #[test]
@@ -441,7 +441,7 @@ fn what_redis_refuses_becomes_a_sentence() {
     let at = format!("127.0.0.1:{}", locked.port);
     assert!(
         refusal(&locked, &format!("redis://{at}"))
-            .ends_with("asks for a password: put user:password@ before its host in WS_STORE")
+            .ends_with("requires a password: put user:password@ before the host in WS_STORE")
     );
     let wrong = refusal(&locked, &format!("redis://:wrong@{at}"));
     assert!(
@@ -454,7 +454,7 @@ fn what_redis_refuses_becomes_a_sentence() {
     let redis = Redis::start(&[]);
     redis.command("SET ws:connections:default something");
     let message = refusal(&redis, &redis.url());
-    assert!(message.contains("something else than a sorted set at ws:connections:default"), "{message}");
+    assert!(message.contains("another type of value at ws:connections:default"), "{message}");
     redis.command("DEL ws:connections:default");
     redis.command("CONFIG SET maxmemory 1");
     assert!(refusal(&redis, &redis.url()).contains("is out of memory"));

@@ -311,9 +311,9 @@ fn an_answer_that_is_not_http_is_polled_again_and_the_log_says_why() {
     let cases = [
         ("Content-Length: +2\r\n\r\n{}".to_owned(), "content-length \"+2\""),
         ("Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}".to_owned(), "content-length 2 and 3"),
-        (chunked("two\r\n{}\r\n0\r\n\r\n"), "the size of a chunk is no number"),
+        (chunked("two\r\n{}\r\n0\r\n\r\n"), "the size of a chunk is not a number"),
         (chunked("1\r\n{}\r\n0\r\n\r\n"), "a chunk is longer than its size"),
-        (chunked("2\r\n{}\r\n\r\n\r\n"), "the size of a chunk is no number"),
+        (chunked("2\r\n{}\r\n\r\n\r\n"), "the size of a chunk is not a number"),
         (
             "Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n".to_owned(),
             "transfer-encoding \"gzip, chunked\"",

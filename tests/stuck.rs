@@ -39,7 +39,7 @@ fn a_stuck_handler_is_reported_before_the_limit_and_the_process_ends() {
     assert_eq!(status.code(), Some(1), "{output}");
     let last = output.lines().last().expect("a line");
     assert!(last.starts_with("ERROR invocation request_id=request-3 outcome=error message="), "{last}");
-    assert!(last.ends_with("SCF was told"), "{last}");
+    assert!(last.ends_with("reported to SCF"), "{last}");
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_runtime_api_that_does_not_end_its_answer_keeps_no_stuck_process() {
     // The limit, and half a second for the last word.
     let (status, output) = process.wait(LIMIT + Duration::from_millis(800));
     assert_eq!(status.code(), Some(1), "{output}");
-    assert!(output.ends_with("SCF was told\n"), "{output}");
+    assert!(output.ends_with("reported to SCF\n"), "{output}");
 }
 
 #[test]

@@ -1,13 +1,13 @@
-//! How deep an event may be nested.
+//! The limit on how deep an event may be nested.
 
-/// Levels of nesting that an event may have; what `serde_json` and most other parsers allow.
+/// The deepest nesting of an event; what `serde_json` and most other parsers allow.
 pub(super) const MAX_DEPTH: usize = 128;
 
-/// Whether `[` and `{` outside strings are ever open more than [`MAX_DEPTH`] at a time.
+/// Whether more than [`MAX_DEPTH`] of `[` and `{` outside strings are open at once.
 ///
-/// The parser skips what no role reads without recursion, so it would accept any depth; whoever reads the
-/// answer would not. Most events have fewer brackets in all than the limit, and counting them is cheap. The frame,
-/// most of a long event and full of brackets if it is JSON, is a string and left out.
+/// The parser skips unread values without recursion and would accept any depth, but the reader of the answer would not.
+/// Most events contain fewer brackets than the limit, and counting them is cheap. The frame, which makes up most of a
+/// long event and may be JSON full of brackets, is a string and is left out.
 pub(super) fn is_nested_too_deep(text: &str, frame: Option<&str>) -> bool {
     let (before, after) = around(text, frame);
     if brackets(before) + brackets(after) <= MAX_DEPTH {
@@ -37,7 +37,7 @@ fn around<'t>(text: &'t str, part: Option<&str>) -> (&'t str, &'t str) {
     (&text[..start], &text[start + part.len()..])
 }
 
-/// Each search is the standard library's, whose code is built for speed whatever our own `opt-level`.
+/// Uses the standard library's search, which is optimised for speed whatever the `opt-level` of this crate.
 fn brackets(text: &str) -> usize {
     text.matches('[').count() + text.matches('{').count()
 }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use scf_websocket_gateway::function::runtime_api::{Limits, Outcome, RuntimeApi};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
+
+use super::programs::example;
 
 /// Nothing that is tested here takes longer when it works.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -36,7 +38,12 @@ pub struct Process {
 impl Process {
     /// With this environment and no other.
     pub fn start(env: &[(&str, &str)], args: &[&str]) -> Self {
-        let mut child = Command::new(bootstrap())
+        Self::of(&bootstrap(), env, args)
+    }
+
+    /// Of another program.
+    pub fn of(program: &Path, env: &[(&str, &str)], args: &[&str]) -> Self {
+        let mut child = Command::new(program)
             .args(args)
             .env_clear()
             .envs(env.iter().copied())
@@ -54,10 +61,14 @@ impl Process {
 
     /// For the runtime API on this port.
     pub fn for_api(port: u16, env: &[(&str, &str)]) -> Self {
+        Self::of_for_api(&bootstrap(), port, env)
+    }
+
+    fn of_for_api(program: &Path, port: u16, env: &[(&str, &str)]) -> Self {
         let port = port.to_string();
         let mut all = vec![("SCF_RUNTIME_API", "127.0.0.1"), ("SCF_RUNTIME_API_PORT", port.as_str())];
         all.extend_from_slice(env);
-        Self::start(&all, &[])
+        Self::of(program, &all, &[])
     }
 
     pub fn id(&self) -> u32 {
@@ -141,9 +152,18 @@ impl Function {
     }
 
     pub fn with_limits(limits: Limits, env: &[(&str, &str)]) -> Self {
+        Self::of(&bootstrap(), limits, env)
+    }
+
+    /// A program of `examples/` or `tests/programs/`.
+    pub fn of_example(name: &str, env: &[(&str, &str)]) -> Self {
+        Self::of(&example(name), Limits::default(), env)
+    }
+
+    fn of(program: &Path, limits: Limits, env: &[(&str, &str)]) -> Self {
         let tokio = Runtime::new().expect("a tokio runtime");
         let api = tokio.block_on(RuntimeApi::start(limits)).expect("a runtime API");
-        let process = Process::for_api(api.addr().port(), env);
+        let process = Process::of_for_api(program, api.addr().port(), env);
         let ready = tokio.block_on(async { timeout(PATIENCE, api.ready()).await });
         assert!(ready.is_ok(), "not ready:\n{}", process.output());
         Self { process, api, tokio, invocations: AtomicUsize::new(0) }

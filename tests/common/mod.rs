@@ -4,11 +4,15 @@
 //! SCF and the push address are the gateway's own; nothing here speaks the protocol a second time.
 
 mod function;
+mod gateway;
+mod programs;
 mod push_address;
 mod redis;
 pub mod wire;
 
 pub use function::{Function, Process, free_port};
+pub use gateway::Gateway;
+pub use programs::example;
 pub use push_address::PushAddress;
 pub use redis::Redis;
 pub use scf_websocket_gateway::function::runtime_api::{Limits, Outcome};
@@ -24,6 +28,14 @@ pub const DATA_RECV: &str = r#"{"websocket":{"action":"data recv","secConnection
 /// A client has left.
 pub const CLOSING: &str =
     r#"{"websocket":{"action":"closing","secConnectionID":"xawexasdfewezdfsdfeasdfffa=="}}"#;
+
+/// A text frame with this text from this connection.
+pub fn frame(connection: &str, text: &str) -> String {
+    let (connection, text) = (serde_json::Value::from(connection), serde_json::Value::from(text));
+    format!(
+        r#"{{"websocket":{{"action":"data recv","secConnectionID":{connection},"dataType":"text","data":{text}}}}}"#
+    )
+}
 
 /// The body of a response, or a panic that says what came instead.
 pub fn response(outcome: &Outcome) -> String {
