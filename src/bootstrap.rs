@@ -1,7 +1,7 @@
 //! The functions of the file `bootstrap`: three roles that environment variables configure.
 //!
-//! They implement [`Functions`] as a user's own functions do, each in a file of its own: [`register`] chooses a
-//! sub-protocol and records the client, [`transfer`] pushes frames on, [`cleanup`] forgets the client and may close
+//! They implement [`Functions`] as a user's own functions do, each in a file of its own: `register` chooses a
+//! sub-protocol and records the client, `transfer` pushes frames on, `cleanup` forgets the client and may close
 //! others.
 
 mod cleanup;

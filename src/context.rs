@@ -128,7 +128,7 @@ impl<'c> Context<'c> {
     ///     Ok(())
     /// }
     /// ```
-    pub fn room<'r>(&'r mut self, name: &'r str) -> Room<'r> {
+    pub fn room(&mut self, name: &str) -> Room<'_> {
         Room::named(self.resources, name, self.invocation.deadline)
     }
 
@@ -148,7 +148,7 @@ impl<'c> Context<'c> {
     ///     Ok(before)
     /// }
     /// ```
-    pub fn stored_text<'r>(&'r mut self, key: &'r str) -> StoredText<'r> {
+    pub fn stored_text(&mut self, key: &str) -> StoredText<'_> {
         StoredText::new(self.resources, key, self.invocation.deadline)
     }
 
@@ -162,7 +162,7 @@ impl<'c> Context<'c> {
     ///     Ok(last_lines.items()?)
     /// }
     /// ```
-    pub fn stored_list<'r>(&'r mut self, key: &'r str) -> StoredList<'r> {
+    pub fn stored_list(&mut self, key: &str) -> StoredList<'_> {
         StoredList::new(self.resources, key, self.invocation.deadline)
     }
 

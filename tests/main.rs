@@ -12,6 +12,7 @@ mod log;
 mod loop_model;
 mod own_functions;
 mod panics;
+mod public_api;
 mod push_faults;
 mod readme;
 mod roles;

@@ -16,21 +16,20 @@ use crate::store::{RoomName, StoreError};
 /// does not answer before the [deadline](super::Context::deadline).
 pub struct Room<'r> {
     resources: &'r mut Resources,
-    name: Name<'r>,
+    name: Name,
     deadline: Instant,
     seen: Option<&'r str>,
 }
 
-#[derive(Clone, Copy)]
-enum Name<'r> {
+enum Name {
     /// That of `WS_ROOM`.
     Default,
-    Given(&'r str),
+    Given(String),
 }
 
 impl<'r> Room<'r> {
-    pub(super) fn named(resources: &'r mut Resources, name: &'r str, deadline: Instant) -> Self {
-        Self { resources, name: Name::Given(name), deadline, seen: None }
+    pub(super) fn named(resources: &'r mut Resources, name: &str, deadline: Instant) -> Self {
+        Self { resources, name: Name::Given(name.to_owned()), deadline, seen: None }
     }
 
     /// The room that `WS_ROOM` names, if there is a store.
@@ -111,9 +110,10 @@ impl<'r> Room<'r> {
     }
 
     fn name(&self) -> Result<RoomName, StoreError> {
-        match self.name {
-            Name::Given(name) => RoomName::parse(name)
-                .map_err(|allowed| StoreError::RoomName { name: name.to_owned(), allowed }),
+        match &self.name {
+            Name::Given(name) => {
+                RoomName::parse(name).map_err(|allowed| StoreError::RoomName { name: name.clone(), allowed })
+            }
             Name::Default => {
                 let settings = self.resources.store_settings().ok_or(StoreError::NotConfigured)?;
                 Ok(settings.default_room.clone())

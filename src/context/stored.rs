@@ -8,13 +8,13 @@ use crate::store::StoreError;
 /// One text under a key of your own. It expires when it has not been set for `WS_STORE_TTL` seconds.
 pub struct StoredText<'r> {
     resources: &'r mut Resources,
-    key: &'r str,
+    key: String,
     deadline: Instant,
 }
 
 impl<'r> StoredText<'r> {
-    pub(super) fn new(resources: &'r mut Resources, key: &'r str, deadline: Instant) -> Self {
-        Self { resources, key, deadline }
+    pub(super) fn new(resources: &'r mut Resources, key: &str, deadline: Instant) -> Self {
+        Self { resources, key: key.to_owned(), deadline }
     }
 
     /// The text; `None` if it is not set.
@@ -23,7 +23,7 @@ impl<'r> StoredText<'r> {
     /// A [`StoreError`] if `WS_STORE` is not set or the store does not answer before the
     /// [deadline](super::Context::deadline); the same holds for the other methods.
     pub fn get(&mut self) -> Result<Option<String>, StoreError> {
-        self.resources.store()?.text(self.key, self.deadline)
+        self.resources.store()?.text(&self.key, self.deadline)
     }
 
     /// Sets the text.
@@ -31,7 +31,7 @@ impl<'r> StoredText<'r> {
     /// # Errors
     /// See [`StoredText::get`].
     pub fn set(&mut self, text: &str) -> Result<(), StoreError> {
-        self.resources.store()?.set_text(self.key, Some(text), self.deadline)
+        self.resources.store()?.set_text(&self.key, Some(text), self.deadline)
     }
 
     /// Removes the text. Idempotent.
@@ -39,20 +39,20 @@ impl<'r> StoredText<'r> {
     /// # Errors
     /// See [`StoredText::get`].
     pub fn remove(&mut self) -> Result<(), StoreError> {
-        self.resources.store()?.set_text(self.key, None, self.deadline)
+        self.resources.store()?.set_text(&self.key, None, self.deadline)
     }
 }
 
 /// A list of texts under a key of your own. It expires when nothing has been appended for `WS_STORE_TTL` seconds.
 pub struct StoredList<'r> {
     resources: &'r mut Resources,
-    key: &'r str,
+    key: String,
     deadline: Instant,
 }
 
 impl<'r> StoredList<'r> {
-    pub(super) fn new(resources: &'r mut Resources, key: &'r str, deadline: Instant) -> Self {
-        Self { resources, key, deadline }
+    pub(super) fn new(resources: &'r mut Resources, key: &str, deadline: Instant) -> Self {
+        Self { resources, key: key.to_owned(), deadline }
     }
 
     /// Appends a text and keeps only the last `keep` texts. Concurrent appends by several instances are all kept.
@@ -61,7 +61,7 @@ impl<'r> StoredList<'r> {
     /// A [`StoreError`] if `WS_STORE` is not set or the store does not answer before the
     /// [deadline](super::Context::deadline).
     pub fn append(&mut self, text: &str, keep: usize) -> Result<(), StoreError> {
-        self.resources.store()?.append(self.key, text, keep, self.deadline)
+        self.resources.store()?.append(&self.key, text, keep, self.deadline)
     }
 
     /// The texts, the oldest first.
@@ -69,6 +69,6 @@ impl<'r> StoredList<'r> {
     /// # Errors
     /// See [`StoredList::append`].
     pub fn items(&mut self) -> Result<Vec<String>, StoreError> {
-        self.resources.store()?.items(self.key, self.deadline)
+        self.resources.store()?.items(&self.key, self.deadline)
     }
 }
