@@ -54,7 +54,7 @@ impl fmt::Display for RunError {
         match self {
             Self::RuntimeApiGone { call, .. } => write!(
                 f,
-                "giving up: the runtime API's {call} has failed for {} s, the last time with",
+                "giving up: the runtime API's {call} has failed for {} s; the last failure",
                 OUTAGE_TIMEOUT.as_secs()
             ),
             Self::Thread { name, .. } => write!(f, "cannot start the thread for {name}"),

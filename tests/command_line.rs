@@ -1,4 +1,4 @@
-//! What the program says of itself, and to somebody who starts it by hand.
+//! The command line: `--help`, `--version`, `--check`, and a start by hand.
 
 use std::time::Duration;
 

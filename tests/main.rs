@@ -1,10 +1,11 @@
-//! Tests through the binary and the real protocols: a file a behaviour, over one harness, in one program.
+//! Tests through the binary and the real protocols: one file per behaviour, one shared harness, one program.
 
 mod common;
 
 mod chat;
 mod command_line;
 mod configuration;
+mod freeze;
 mod full_disk;
 mod hostile_events;
 mod hundred_thousand_events;
@@ -21,4 +22,3 @@ mod runtime_faults;
 mod stopping;
 mod stuck;
 mod testing;
-mod thaw;

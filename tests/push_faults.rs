@@ -1,4 +1,4 @@
-//! The push address fails in its own ways; the invocation ends inside its limit with the right outcome.
+//! The push address fails in many ways; the invocation ends within its limit with the right outcome.
 
 use std::thread;
 use std::time::Duration;
@@ -121,7 +121,7 @@ fn an_answer_that_is_none_is_delivered_all_the_same() {
 
 #[test]
 fn a_kept_connection_that_died_costs_nothing() {
-    // Each connection answers once and is gone after a while, as behind a thawing instance.
+    // Each connection answers once and is closed later, as while an instance is frozen.
     let gateway =
         Wire::start(|_| vec![Act::answer(200, "", YES), Act::Wait(Duration::from_millis(50)), Act::Close]);
     let function = transfer(&gateway.url(), LIMIT);

@@ -1,6 +1,6 @@
-//! Rooms: three functions share one through a store, frames fan out, and who has gone is forgotten.
+//! Rooms: three functions share one through a store, frames reach all members, and gone connections are removed.
 //!
-//! What holds for every store stands in `every_store` and runs against each of them.
+//! The tests in `every_store` run against each store.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::common::{Act, Function, Limits, PushAddress, Redis, Wire, error, free_port, response};
 
-/// A store, and how to look at it from outside.
+/// A store, and ways to inspect it from outside.
 enum Store {
     Dir(tempfile::TempDir),
     Redis(Redis),
@@ -34,7 +34,7 @@ impl Store {
         }
     }
 
-    /// Makes the connection look as if it was last seen that long ago.
+    /// Backdates when the connection was last seen.
     fn age(&self, room: &str, id: &str, by: Duration) {
         let then = SystemTime::now() - by;
         match self {
@@ -91,7 +91,7 @@ impl Api {
         response(&self.cleanup.invoke(event("closing", id)));
     }
 
-    /// Sends a frame; gives those that it reached.
+    /// Sends a frame and returns the ids that it was pushed to.
     fn send(&self, id: &str) -> BTreeSet<String> {
         self.gateway.take();
         response(&self.transfer.invoke(event("data recv", id)));
@@ -127,7 +127,7 @@ fn set(ids: &[&str]) -> BTreeSet<String> {
     ids.iter().map(|id| (*id).to_owned()).collect()
 }
 
-/// What every store does.
+/// The behaviour of every store.
 fn every_store(store: &Store) {
     connections_come_and_go(store);
     ids_of_any_kind_are_kept_apart(store);
@@ -206,7 +206,7 @@ fn silent_connections_are_dropped(store: &Store) {
     }
     assert_eq!(never.send("young"), set(&["old", "renewed", "young"]));
     store.age("silent", "young", Duration::from_secs(3500));
-    // Whatever a transfer pushes to, a frame is a sign of life of its sender.
+    // A frame renews its sender, whatever it is pushed to.
     let sender = Api::start(store, &[room, ("WS_PUSH_TO", "sender")]);
     assert_eq!(sender.send("renewed"), set(&["renewed"]));
     assert_eq!(hour.send("young"), set(&["renewed", "young"]));
@@ -291,7 +291,7 @@ fn an_outage_of_the_gateway_empties_no_room(store: &Store) {
     transfer.process.await_output("pushes asked=40 delivered=0 gone=0 failed=32 untried=8");
     assert_eq!(store.count("outage"), 40);
 
-    // Too many requests at first: none is lost, all come again in time.
+    // Too many requests at first: every push is retried in time and none is lost.
     let mut refusals = 60;
     let patient = Wire::start(move |_| {
         refusals -= i32::from(refusals > 0);
@@ -406,7 +406,7 @@ fn redis_is_kept_connected_and_survives_restarts() {
     response(&transfer.invoke(event("data recv", "a")));
     assert_eq!(gateway.take().len(), 3, "no member was lost");
     response(&cleanup.invoke(event("closing", "a")));
-    // And once more, between two events: the kept connections are dead, and nobody notices.
+    // Again between two events: the kept connections are stale, which has no visible effect.
     redis.stop();
     redis.start_again();
     gateway.take();

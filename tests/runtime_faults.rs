@@ -1,4 +1,4 @@
-//! The runtime API fails in its own ways; no event is carried out twice, none by half, and no outcome is lost.
+//! The runtime API fails in many ways; no event is handled twice or in part, and no outcome is lost.
 
 use std::net::TcpListener;
 use std::thread;
@@ -23,7 +23,7 @@ fn ok() -> Act {
     Act::answer(200, "", "{}")
 }
 
-/// Nothing more happens on this connection.
+/// Leaves the connection open without an answer.
 fn silence() -> Vec<Act> {
     vec![Act::Wait(Duration::from_mins(1))]
 }
@@ -32,7 +32,7 @@ fn event(headers: &str) -> Act {
     Act::answer(200, headers, CLOSING)
 }
 
-/// The outcomes that were posted, once there are so many.
+/// The outcomes that were posted, once this many have arrived.
 fn outcomes(api: &Wire, process: &Process, count: usize) -> Vec<String> {
     let since = Instant::now();
     loop {
@@ -137,9 +137,7 @@ fn a_runtime_api_that_is_gone_ends_the_process_after_thirty_seconds() {
     assert!(since.elapsed() >= Duration::from_secs(30), "{:?}", since.elapsed());
     let last = output.lines().last().expect("a line");
     assert!(
-        last.starts_with(
-            "ERROR giving up: the runtime API's ready has failed for 30 s, the last time with: "
-        )
+        last.starts_with("ERROR giving up: the runtime API's ready has failed for 30 s; the last failure: ")
     );
     assert!(last.ends_with("Connection refused (os error 111)"), "{last}");
     assert!(output.lines().count() < 50, "back-off, not a flood:\n{output}");
@@ -183,7 +181,7 @@ fn an_event_offered_again_is_answered_with_its_kept_outcome() {
                 _ => silence(),
             }
         }
-        // The first offer's outcome never gets through.
+        // The outcome of the first offer is never accepted.
         line if is_outcome(line) && offers == 1 => vec![Act::answer(503, "", "busy")],
         _ => vec![ok()],
     });
@@ -230,7 +228,7 @@ fn a_refusal_s_text_is_shown_as_far_as_it_comes_soon_and_fits() {
                     .into(),
             )],
             3 => vec![Act::Send(format!("HTTP/1.1 503 No\r\n\r\n{long}").into()), Act::Close],
-            // Its end never comes.
+            // It never ends.
             4 => vec![Act::Send(b"HTTP/1.1 504 No\r\n\r\nwait".to_vec()), Act::Wait(Duration::from_mins(1))],
             5 => vec![event(HEADERS)],
             _ => silence(),
@@ -324,7 +322,7 @@ fn an_answer_that_is_not_http_is_polled_again_and_the_log_says_why() {
     ];
     let answers = cases.clone().map(|(rest, _)| Act::Send(format!("HTTP/1.1 200 OK\r\n{rest}").into()));
     let (mut answers, mut bad) = (answers.into_iter(), false);
-    // Each bad answer is followed by an event, which must be served.
+    // Each malformed answer is followed by an event, which must be handled.
     let api = Wire::start(move |request| {
         if !is_next(&request.line) {
             return vec![ok()];
@@ -373,7 +371,7 @@ fn any_framing_that_http_allows_makes_no_difference() {
         vec![Act::Send(until_closed(6, "1.1").into()), Act::Close],
         vec![Act::Send(interim(7).into())],
         vec![Act::Trickle(interim(8).into(), pause)],
-        // What nobody asked for, in one piece with an answer, costs the connection and is no answer to the next call.
+        // Unsolicited bytes behind an answer close the connection and are not taken for the next answer.
         vec![Act::Send((with_length(9, "") + "HTTP/1.1 403 Forbidden\r\n\r\n").into())],
         vec![Act::Send(chunked(10, "Checksum: 12\r\n").into())],
     ];
@@ -396,7 +394,7 @@ fn any_framing_that_http_allows_makes_no_difference() {
     }
 }
 
-/// The status line and the first headers of an event that has an id of its own.
+/// The status line and first headers of an event with its own id.
 fn head(way: usize, version: &str) -> String {
     format!("HTTP/{version} 200 OK\r\nRequest_Id: way-{way}\r\ntime_limit_in_ms: 3000\r\n")
 }

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: idle → the end at once, with status 0; in the middle of an event → its outcome first.
+//! SIGTERM and SIGINT: an idle process ends at once with status 0, a busy one delivers its outcome first.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,10 +46,10 @@ fn an_event_at_hand_is_finished_first() {
     });
     let (status, output) = function.process.wait(Duration::from_secs(5));
     assert_eq!(status.code(), Some(0), "{output}");
-    assert!(output.contains("INFO SIGTERM: the event at hand is finished first\n"), "{output}");
+    assert!(output.contains("INFO SIGTERM: finishing the current event first\n"), "{output}");
 }
 
-/// Under load, at a hundred moments spread over a cycle: each event that reached the process has one outcome.
+/// Under load, at a hundred moments of a cycle: each event that reached the process has one outcome.
 #[test]
 fn no_moment_loses_an_event() {
     for round in 0..100u64 {

@@ -1,4 +1,4 @@
-//! A handler that never returns: SCF hears of it before it would kill the instance, then the process ends.
+//! A function that never returns: an error is reported before SCF would kill the instance, then the process ends.
 
 use std::process::Command;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::common::{Act, CONNECTING, Function, Limits, Process, Wire, error, res
 
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// Opening a named pipe that nobody reads blocks for ever, as a file on a network mount that hangs does.
+/// Opening a named pipe without a reader blocks for ever, like a file on a network mount that hangs.
 fn named_pipe(path: &std::path::Path) {
     let made = Command::new("mkfifo").arg(path).status().expect("mkfifo");
     assert!(made.success());
@@ -60,7 +60,7 @@ fn a_runtime_api_that_does_not_end_its_answer_keeps_no_stuck_process() {
     });
     let url = format!("dir:{}", store.path().display());
     let process = Process::for_api(api.port, &[("WS_ROLE", "register"), ("WS_STORE", &url)]);
-    // The limit, and half a second for the last word.
+    // The limit, and half a second for the error report.
     let (status, output) = process.wait(LIMIT + Duration::from_millis(800));
     assert_eq!(status.code(), Some(1), "{output}");
     assert!(output.ends_with("reported to SCF\n"), "{output}");

@@ -98,7 +98,9 @@ impl RuntimeApi {
         let received = Instant::now();
         let request_id = reply.header(Header::RequestId).map(str::to_owned);
         if request_id.is_none() {
-            warn!("the runtime API sent no request_id: a repeated event cannot be told from a new one");
+            warn!(
+                "the runtime API sent no request_id: a repeated event cannot be distinguished from a new one"
+            );
         }
         let time_limit =
             number(&reply, Header::TimeLimitInMs).map_or(DEFAULT_TIME_LIMIT, Duration::from_millis);

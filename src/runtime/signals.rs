@@ -57,7 +57,7 @@ impl StopGate {
         let was_busy = matches!(moment.phase, Phase::Busy);
         moment.phase = Phase::Idle;
         match moment.stopping {
-            Some(signal) if was_busy => stop(&format!("{signal}, the event at hand being finished")),
+            Some(signal) if was_busy => stop(&format!("{signal} after finishing the current event")),
             Some(signal) => stop(&format!("{signal} while idle")),
             None => {}
         }
@@ -73,7 +73,7 @@ impl StopGate {
         match &moment.phase {
             // Ends while holding the lock, so that the loop cannot send `next` in the meantime.
             Phase::Idle | Phase::Polling(None) => stop(&format!("{name} while idle")),
-            Phase::Busy => info!("{name}: the event at hand is finished first"),
+            Phase::Busy => info!("{name}: finishing the current event first"),
             Phase::Polling(Some(stream)) => {
                 let stream = Arc::clone(stream);
                 self.interrupt(moment, &stream);
@@ -109,7 +109,7 @@ impl WaitObserver for StopGate {
             moment.phase = Phase::Busy;
             if let Some(signal) = moment.stopping {
                 self.left_the_wait.notify_all();
-                info!("{signal}: the event at hand is finished first");
+                info!("{signal}: finishing the current event first");
             }
         }
     }

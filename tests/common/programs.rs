@@ -15,7 +15,7 @@ pub fn example(name: &str) -> PathBuf {
     profile.join("examples").join(name)
 }
 
-/// The gateway's program, likewise.
+/// The gateway's program, in the same profile.
 pub fn gateway() -> PathBuf {
     let profile = profile();
     let _one_at_a_time = BUILDING.lock().expect("no build has panicked");

@@ -1,5 +1,5 @@
-//! A frozen instance thaws and finds all its sockets dead: the first event after that succeeds, and nothing
-//! is pushed twice.
+//! A frozen instance resumes with all its sockets dead: the first event after that succeeds, and nothing is pushed
+//! twice.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use crate::common::{Act, DATA_RECV, Process, Redis, Wire};
 const ANSWER: &str = r#"{"errNo":0,"errMsg":"ok"}"#;
 const FROZEN: Duration = Duration::from_millis(300);
 
-/// How the peers of a frozen process take their leave.
+/// How the peers of a frozen process close their connections.
 #[derive(Clone, Copy)]
 enum Idle {
     /// The connection is closed while the process is frozen.
@@ -21,20 +21,20 @@ enum Idle {
 }
 
 #[test]
-fn the_first_event_after_a_thaw_succeeds_and_is_pushed_once() {
+fn the_first_event_after_a_freeze_succeeds_and_is_pushed_once() {
     for idle in [Idle::Closed, Idle::ClosedAtUse] {
-        thaw(idle);
+        freeze(idle);
     }
 }
 
-fn thaw(idle: Idle) {
+fn freeze(idle: Idle) {
     let mut redis = Redis::start(&[]);
     let gateway = Wire::start(move |_| vec![Act::answer(200, "", ANSWER), leave(idle), Act::Close]);
     let polls = Arc::new(AtomicUsize::new(0));
     let outcomes = Arc::new(AtomicUsize::new(0));
-    let thawed = Arc::new(AtomicUsize::new(0));
+    let resumed = Arc::new(AtomicUsize::new(0));
     let api = {
-        let (polls, outcomes, thawed) = (Arc::clone(&polls), Arc::clone(&outcomes), Arc::clone(&thawed));
+        let (polls, outcomes, resumed) = (Arc::clone(&polls), Arc::clone(&outcomes), Arc::clone(&resumed));
         Wire::start(move |request| match request.line.as_str() {
             "GET /runtime/invocation/next" => {
                 let poll = polls.fetch_add(1, Ordering::SeqCst);
@@ -43,12 +43,12 @@ fn thaw(idle: Idle) {
                         format!("Request_Id: {id}\r\ntime_limit_in_ms: 3000\r\nmemory_limit_in_mb: 128\r\n");
                     vec![Act::answer(200, &headers, DATA_RECV)]
                 };
-                match (poll, thawed.load(Ordering::SeqCst)) {
+                match (poll, resumed.load(Ordering::SeqCst)) {
                     (0, _) => offer("before"),
-                    // While the process is frozen, its long poll's connection dies.
+                    // The connection of the long poll is closed while the process is frozen.
                     (_, 0) => vec![Act::Wait(FROZEN / 2), Act::Close],
                     (_, 1) => {
-                        thawed.store(2, Ordering::SeqCst);
+                        resumed.store(2, Ordering::SeqCst);
                         offer("after")
                     }
                     _ => vec![Act::Wait(Duration::from_mins(1))],
@@ -73,7 +73,7 @@ fn thaw(idle: Idle) {
     redis.stop();
     redis.start_again();
     thread::sleep(FROZEN);
-    thawed.store(1, Ordering::SeqCst);
+    resumed.store(1, Ordering::SeqCst);
     process.signal("CONT");
     until(|| outcomes.load(Ordering::SeqCst) == 2, &process);
 
