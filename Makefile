@@ -36,14 +36,16 @@ gateway:
 package: build ## bootstrap.zip, the file to upload
 	scripts/package.sh $(PACKAGED) bootstrap.zip
 
-run: build gateway ## a whole WebSocket API on this machine (LISTEN=host:port, ARGS="gateway options")
-	scripts/run.sh $(GATEWAY) --bootstrap $(PACKAGED) --listen $(LISTEN) $(ARGS)
+# Only the program that is built here is known to understand --check.
+run: export CHECK := $(if $(BOOTSTRAP),,1)
+run: $(if $(BOOTSTRAP),,build) gateway ## a whole WebSocket API on this machine (LISTEN=host:port, BOOTSTRAP=path of your own program, ARGS="gateway options")
+	exec scripts/run.sh $(GATEWAY) --bootstrap $(or $(BOOTSTRAP),$(PACKAGED)) --listen $(LISTEN) $(ARGS)
 
 smoke: package ## drive the packaged zip with real WebSocket clients, and print what was seen
 	scripts/smoke.sh bootstrap.zip
 
 test: ## all tests but the browser's
-	scripts/need.sh /usr/bin/python3:python3 /usr/lib/python3/dist-packages/websockets:python3-websockets redis-server
+	scripts/need.sh --optional /usr/bin/python3:python3 /usr/lib/python3/dist-packages/websockets:python3-websockets redis-server
 	cargo test --workspace --locked
 
 test-browser: build ## drive the page in headless Chromium (PICTURE=$PWD/docs/page.png renews the README's picture)
@@ -67,11 +69,15 @@ bench: package ## measure it beside its peers (ROUNDS=7, SECTIONS="runtimes cold
 bench-instructions: build ## count the instructions of an invocation; fails when they have grown by a tenth
 	scripts/count-instructions.sh
 
-lint: ## format and clippy, warnings being errors
+lint: ## format, clippy and documentation, warnings being errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --locked -p scf-websocket-gateway --test smoke --test browser --test soak -- -D warnings
 	cargo clippy --locked --features tls -- -D warnings
+	scripts/need.sh g++
+	RUSTFLAGS='--cfg fuzzing' cargo clippy --locked --manifest-path fuzz/Cargo.toml --target-dir target/lint-fuzz -- -D warnings
+	cargo clippy --locked --manifest-path benches/peers/Cargo.toml --target-dir target/lint-peers -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 
 clean: ## remove everything that was built
 	cargo clean

@@ -1,7 +1,15 @@
 #!/bin/sh
-# Installs what is missing: need.sh COMMAND[:DEBIAN-PACKAGE]... (the package is named like the command unless given).
-# In place of a command, the absolute path of a file of the package.
+# Installs what is missing: need.sh [--optional] COMMAND[:DEBIAN-PACKAGE]... (the package is named like the command
+# unless given). In place of a command, the absolute path of a file of the package.
+#
+# --optional: only root installs; for anyone else, one line says what is missing, and the tests that need it are skipped.
 set -eu
+
+optional=
+if [ "${1-}" = --optional ]; then
+    optional=1
+    shift
+fi
 
 missing=""
 for entry in "$@"; do
@@ -15,9 +23,14 @@ done
 
 if ! command -v apt-get >/dev/null 2>&1; then
     echo "needed and not installed:$missing (names of Debian's packages); install them with this system's own tools" >&2
+    [ -n "$optional" ] && exit 0
     exit 1
 fi
 as_root=""
+if [ -n "$optional" ] && [ "$(id -u)" -ne 0 ]; then
+    echo "not installed:$missing; the tests that need it are skipped. As root: apt-get install$missing" >&2
+    exit 0
+fi
 if [ "$(id -u)" -ne 0 ]; then
     as_root=sudo
     command -v sudo >/dev/null 2>&1 || { echo "needed and not installed; as root: apt-get install$missing" >&2; exit 1; }

@@ -1,8 +1,14 @@
 #!/bin/sh
 # Runs the gateway with a room in a temporary directory, so that clients reach each other: run.sh GATEWAY OPTION...
 #
-# WS_STORE, WS_PUSH_TO and every other variable of the functions can be set by the caller.
+# WS_STORE, WS_PUSH_TO and every other variable of the functions can be set by the caller. CHECK=1 says that the program
+# of --bootstrap knows --check: its settings are then checked for each role before the first client comes.
 set -eu
+
+if [ "${WS_ROLE-auto}" != auto ]; then
+    echo "make run: WS_ROLE=$WS_ROLE is ignored, since the gateway sets the role of each function; only auto is passed on" >&2
+    unset WS_ROLE
+fi
 
 if [ -z "${WS_STORE+set}" ]; then
     WS_STORE=dir:$(mktemp -d)
@@ -11,6 +17,30 @@ if [ -z "${WS_STORE+set}" ]; then
     export WS_PUSH_ENCODING="${WS_PUSH_ENCODING-raw}"
     trap 'rm -rf "${WS_STORE#dir:}"' EXIT
 fi
+
+# Starts the program of --bootstrap as each role with the variables that the gateway would give it.
+check_roles() {
+    program=
+    while [ "$#" -gt 0 ]; do
+        case $1 in
+        --bootstrap=*) program=${1#*=} ;;
+        --bootstrap) program=${2-} ;;
+        --env=*=*) export "${1#--env=}" ;;
+        --env) case ${2-} in *=*) export "$2" ;; esac ;;
+        esac
+        shift
+    done
+    for role in register transfer cleanup; do
+        said=$(WS_ROLE=$role WS_PUSH_URL="${WS_PUSH_URL-http://127.0.0.1/api-local}" "$program" --check) && continue
+        echo "make run: the $role function would not start: ${said#ERROR }" >&2
+        return 2
+    done
+}
+
+if [ -n "${CHECK-}" ]; then
+    (check_roles "$@")
+fi
+
 # The gateway ends by the signal that ends this script, and the directory goes after it.
 trap : INT TERM
 "$@" &

@@ -10,6 +10,8 @@ pub(crate) struct App {
     pub(crate) functions: Functions,
     pub(crate) connections: Arc<dyn Connections>,
     pub(crate) timeline: Timeline,
+    /// What may wait to be sent to one client.
+    pub(crate) send_queue_bytes: usize,
     /// After how long without a data frame in either direction a connection is closed.
     pub(crate) idle_timeout: Duration,
     /// Turns true when the gateway shuts down.

@@ -1,5 +1,5 @@
-//! One call of a function, from its event to what it comes to: the place in the time line, the integration response,
-//! the register function's verdict.
+//! One call of a function, from its event to what it comes to: its turn, the place in the time line, the integration
+//! response, the register function's verdict.
 
 use std::{
     sync::Arc,
@@ -10,6 +10,7 @@ use bytes::Bytes;
 use log::warn;
 
 use crate::{
+    admission::{Admission, Place, Turn},
     contract::{Agreed, ClosingEvent, ConnectAnswer, encode},
     function::{Failure, Function, Role},
     integration,
@@ -18,19 +19,29 @@ use crate::{
 
 /// The three functions of the API.
 pub(crate) struct Functions {
-    pub(crate) register: Arc<dyn Function>,
-    pub(crate) transfer: Arc<dyn Function>,
-    pub(crate) cleanup: Arc<dyn Function>,
+    pub(crate) register: Callable,
+    pub(crate) transfer: Callable,
+    pub(crate) cleanup: Callable,
     /// Whether answers come as integration responses.
     pub(crate) integration_response: bool,
     pub(crate) timeline: Timeline,
 }
 
-/// The register function's decision.
+/// A function, and how many of its events may run and wait.
+pub(crate) struct Callable {
+    pub(crate) function: Arc<dyn Function>,
+    pub(crate) admission: Admission,
+}
+
+/// Whether a client may connect.
 pub(crate) enum Decision {
     Accepted(Agreed),
     /// With the function's answer.
     Refused(Bytes),
+    /// Too many events wait: the function was not called.
+    Overloaded,
+    /// The client has gone before the function was called.
+    ClientGone,
 }
 
 /// A frame's event, on its way to the transfer function.
@@ -43,15 +54,26 @@ pub(crate) struct Received {
 }
 
 impl Functions {
-    /// Asks whether a client may connect.
+    /// Asks whether a client may connect. Once the function is called, a client that goes is of no matter.
     pub(crate) async fn register(
         &self,
         connection: &str,
         event: Bytes,
         received: Instant,
+        client_gone: impl Future<Output = ()>,
     ) -> Result<Decision, Failure> {
+        let Some(place) = self.register.admission.try_place() else { return Ok(Decision::Overloaded) };
         let ticket = self.timeline.invocation(Role::Register, connection, &event, received, Duration::ZERO);
-        let answer = match self.invoke(&*self.register, event, &ticket).await {
+        let turn = tokio::select! {
+            biased;
+            turn = self.register.turn(Some(place), &ticket) => turn,
+            () = client_gone => {
+                let message = "the client has gone before the function was called".to_owned();
+                ticket.decide(Verdict::Refused, Some(message), None);
+                return Ok(Decision::ClientGone);
+            }
+        };
+        let answer = match self.invoke(&self.register, turn, event, &ticket).await {
             Ok(answer) => answer,
             Err(failure) => return Err(fail(ticket, failure, None)),
         };
@@ -73,13 +95,19 @@ impl Functions {
     }
 
     /// Hands a client's frame on. What the function answers does not matter.
-    pub(crate) async fn transfer(&self, connection: &str, frame: Received) -> Result<(), Failure> {
+    pub(crate) async fn transfer(
+        &self,
+        connection: &str,
+        frame: Received,
+        place: Place,
+    ) -> Result<(), Failure> {
         let waited = frame.queued.elapsed();
         let ticket = self.timeline.invocation(Role::Transfer, connection, &frame.event, frame.at, waited);
-        self.carry_out(&*self.transfer, frame.event, ticket).await
+        self.carry_out(&self.transfer, Some(place), frame.event, ticket).await
     }
 
-    /// Tells that a client has left. Nobody is there to hear of a failure: it is logged.
+    /// Tells that a client has left. Nobody is there to hear of a failure: it is logged. Waits without a place, because
+    /// a closing event is never left out.
     pub(crate) async fn cleanup(&self, connection: &str) {
         let received = Instant::now();
         let event = match encode(&ClosingEvent::new(connection)) {
@@ -88,26 +116,59 @@ impl Functions {
         };
         let ticket = self.timeline.invocation(Role::Cleanup, connection, &event, received, Duration::ZERO);
         // Logged where it failed.
-        let _ = self.carry_out(&*self.cleanup, event, ticket).await;
+        let _ = self.carry_out(&self.cleanup, None, event, ticket).await;
     }
 
-    async fn carry_out(&self, function: &dyn Function, event: Bytes, ticket: Ticket) -> Result<(), Failure> {
-        match self.invoke(function, event, &ticket).await {
+    /// From now on no function is called.
+    pub(crate) fn stop(&self) {
+        for callable in [&self.register, &self.transfer, &self.cleanup] {
+            callable.admission.stop();
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        callable: &Callable,
+        place: Option<Place>,
+        event: Bytes,
+        ticket: Ticket,
+    ) -> Result<(), Failure> {
+        let turn = callable.turn(place, &ticket).await;
+        match self.invoke(callable, turn, event, &ticket).await {
             Ok(answer) => {
                 ticket.decide(Verdict::Ok, None, Some(&answer));
                 Ok(())
             }
-            Err(failure) => Err(fail(ticket, failure, None)),
+            Err(failure) => {
+                warn!("{} for {}: {failure}", ticket.role(), ticket.connection());
+                Err(fail(ticket, failure, None))
+            }
         }
     }
 
-    async fn invoke(&self, function: &dyn Function, event: Bytes, ticket: &Ticket) -> Result<Bytes, Failure> {
-        let answer = function.invoke(event, ticket).await?;
+    async fn invoke(
+        &self,
+        callable: &Callable,
+        turn: Result<Turn, Failure>,
+        event: Bytes,
+        ticket: &Ticket,
+    ) -> Result<Bytes, Failure> {
+        let _turn = turn?;
+        let answer = callable.function.invoke(event, ticket).await?;
         if self.integration_response {
             integration::unwrap(&answer).map_err(Failure::Error)
         } else {
             Ok(answer)
         }
+    }
+}
+
+impl Callable {
+    async fn turn(&self, place: Option<Place>, ticket: &Ticket) -> Result<Turn, Failure> {
+        let asked = Instant::now();
+        let turn = self.admission.turn(place).await?;
+        ticket.queued(asked.elapsed());
+        Ok(turn)
     }
 }
 
@@ -117,7 +178,6 @@ fn fail(ticket: Ticket, failure: Failure, answer: Option<&[u8]>) -> Failure {
         Failure::TimedOut(_) => Verdict::Timeout,
         Failure::Crashed(_) | Failure::NeverReady(_) | Failure::Stopping => Verdict::Crashed,
     };
-    warn!("{} for {}: {failure}", ticket.role(), ticket.connection());
     ticket.decide(verdict, Some(failure.to_string()), answer);
     failure
 }

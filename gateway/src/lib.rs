@@ -25,6 +25,7 @@
 //! and [`push`] for the reverse push address. Two seams are meant for other implementations:
 //! [`function::Function`], where a function runs, and [`connections::Connections`], who holds a connection.
 
+mod admission;
 mod app;
 mod calls;
 pub mod connections;
@@ -39,6 +40,7 @@ mod options;
 mod page;
 pub mod push;
 mod queue;
+mod send_queue;
 mod tally;
 mod timeline;
 mod websocket;
@@ -58,10 +60,11 @@ use log::{info, warn};
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 
 use self::{
+    admission::Admission,
     app::{App, PageAccess},
-    calls::Functions,
+    calls::{Callable, Functions},
     connections::LocalConnections,
-    function::{Function, Role, instance::Settings, pool::Pool},
+    function::{Role, instance::Settings, pool::Pool},
     guard::Guard,
     http::{HeaderCase, Server},
     push::Sink,
@@ -71,6 +74,7 @@ use self::{
 pub use self::{
     options::Options,
     timeline::{Pushed, Ticket},
+    websocket::CloseReason,
 };
 
 /// A future that can be awaited without knowing its type: what the methods of a trait object return.
@@ -153,13 +157,14 @@ impl Gateway {
         let timeline = Timeline::new(options.trace);
         let pools = Role::ALL.map(|role| {
             let settings = settings(&options, bootstrap.clone(), push_url.clone());
-            Arc::new(Pool::new(role, settings, options.max_instances, timeline.clone(), guard.clone()))
+            Arc::new(Pool::new(role, settings, timeline.clone(), guard.clone()))
         });
         let (stopping, stopping_seen) = watch::channel(false);
         let app = Arc::new(App {
-            functions: functions(&pools, &timeline, options.integration_response),
+            functions: functions(&pools, &timeline, &options),
             connections: Arc::new(LocalConnections::default()),
             timeline: timeline.clone(),
+            send_queue_bytes: options.send_queue_bytes,
             idle_timeout: options.idle_timeout,
             stopping: stopping_seen,
             open: Tally::default(),
@@ -202,6 +207,7 @@ impl Running {
                 GRACE.as_secs()
             );
         }
+        self.app.functions.stop();
         let [register, transfer, cleanup] = &self.pools;
         let stopped = async { tokio::join!(register.stop(), transfer.stop(), cleanup.stop()) };
         if timeout(PROCESSES, stopped).await.is_err() {
@@ -283,8 +289,12 @@ fn settings(options: &Options, bootstrap: PathBuf, push_url: String) -> Settings
     }
 }
 
-fn functions(pools: &[Arc<Pool>; 3], timeline: &Timeline, integration_response: bool) -> Functions {
-    let [register, transfer, cleanup] = pools.clone().map(|pool| -> Arc<dyn Function> { pool });
+fn functions(pools: &[Arc<Pool>; 3], timeline: &Timeline, options: &Options) -> Functions {
+    let [register, transfer, cleanup] = pools.clone().map(|pool| Callable {
+        function: pool,
+        admission: Admission::new(options.max_instances, options.max_waiting),
+    });
+    let integration_response = options.integration_response;
     Functions { register, transfer, cleanup, integration_response, timeline: timeline.clone() }
 }
 
@@ -303,12 +313,12 @@ fn serve(
     pushes: Option<TcpListener>,
     push_router: Router,
 ) -> io::Result<Vec<Server>> {
-    let case = HeaderCase::Lower;
     match pushes {
-        None => Ok(vec![Server::start(clients, push_router.merge(client_router), case)?]),
-        Some(pushes) => {
-            Ok(vec![Server::start(clients, client_router, case)?, Server::start(pushes, push_router, case)?])
-        }
+        None => Ok(vec![Server::start_public(clients, push_router.merge(client_router))?]),
+        Some(pushes) => Ok(vec![
+            Server::start_public(clients, client_router)?,
+            Server::start(pushes, push_router, HeaderCase::Lower)?,
+        ]),
     }
 }
 

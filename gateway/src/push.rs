@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Body,
     extract::State,
     http::{StatusCode, Uri, header::CONTENT_TYPE},
@@ -20,7 +20,7 @@ use log::{debug, warn};
 use crate::{
     connections::{Connections, Undelivered},
     contract::{Frame, MAX_EVENT_BYTES, Push, Status},
-    http::{BodyError, read_body},
+    http::{Activity, BodyError, PROGRESS_TIMEOUT, read_body},
     timeline::{Pushed, epoch_ms, shown_push},
 };
 
@@ -59,7 +59,12 @@ async fn only_post() -> Response {
     answer(StatusCode::METHOD_NOT_ALLOWED, &Status::refused(405, "a reverse push is a POST"))
 }
 
-async fn push(State(address): State<Arc<Address>>, uri: Uri, body: Body) -> Response {
+async fn push(
+    State(address): State<Arc<Address>>,
+    activity: Option<Extension<Arc<Activity>>>,
+    uri: Uri,
+    body: Body,
+) -> Response {
     let body = match read_body(body, BODY_LIMIT_BYTES).await {
         Ok(body) => body,
         Err(BodyError::TooLarge) => {
@@ -67,6 +72,10 @@ async fn push(State(address): State<Arc<Address>>, uri: Uri, body: Body) -> Resp
         }
         Err(BodyError::Cut(error)) => {
             return refuse(StatusCode::BAD_REQUEST, &format!("the body was cut: {error}"));
+        }
+        Err(BodyError::Stalled) => {
+            let sentence = format!("the body did not arrive: nothing came for {PROGRESS_TIMEOUT:?}");
+            return refuse(StatusCode::REQUEST_TIMEOUT, &sentence);
         }
     };
     match Push::parse(&body) {
@@ -76,25 +85,28 @@ async fn push(State(address): State<Arc<Address>>, uri: Uri, body: Body) -> Resp
             refuse(StatusCode::PAYLOAD_TOO_LARGE, &sentence)
         }
         Ok(push) => {
-            let (code, status) = address.carry_out(push, instance(&uri)).await;
-            answer(code, &status)
+            // A function may be idle for long and then push on the connection that it has kept.
+            if let Some(Extension(activity)) = activity {
+                activity.may_rest();
+            }
+            answer(StatusCode::OK, &address.carry_out(push, instance(&uri)).await)
         }
         Err(sentence) => refuse(StatusCode::BAD_REQUEST, &sentence),
     }
 }
 
 impl Address {
-    async fn carry_out(&self, push: Push, instance: Option<&str>) -> (StatusCode, Status) {
+    async fn carry_out(&self, push: Push, instance: Option<&str>) -> Status {
         let mut pushed = describe(&push);
         let result = match push {
             Push::Send { connection, frame } => self.connections.send(&connection, frame).await,
             Push::Close { connection } => self.connections.close(&connection).await,
         };
-        let (code, status) = match result {
-            Ok(()) => (StatusCode::OK, Status::ok()),
-            Err(undelivered) => {
-                let (code, err_no) = refusal(undelivered);
-                (code, Status::refused(err_no, undelivered.to_string()))
+        // Status 200 with this `errNo` has the function forget the connection: it is gone, or about to be.
+        let status = match result {
+            Ok(()) => Status::ok(),
+            Err(undelivered @ (Undelivered::Unknown | Undelivered::TooSlow)) => {
+                Status::refused(404, undelivered.to_string())
             }
         };
         debug!("push {:?} to {}: {}", pushed.action, pushed.connection, status.err_msg);
@@ -102,16 +114,7 @@ impl Address {
         pushed.err_msg.clone_from(&status.err_msg);
         pushed.at_ms = epoch_ms();
         (self.sink)(instance, pushed);
-        (code, status)
-    }
-}
-
-/// Whoever pushes forgets a connection that status 200 and an `errNo` call unknown. A slow client is still there:
-/// that is trouble of the gateway's.
-fn refusal(undelivered: Undelivered) -> (StatusCode, u32) {
-    match undelivered {
-        Undelivered::Unknown => (StatusCode::OK, 404),
-        Undelivered::Slow => (StatusCode::SERVICE_UNAVAILABLE, 408),
+        status
     }
 }
 

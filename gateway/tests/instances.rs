@@ -68,7 +68,7 @@ async fn one_program_that_finds_its_role_by_itself_is_told_so() {
     // This runtime knows no such role and answers as nobody would: its answer decides nothing.
     let refused = gateway.ask("/", &[]).await;
     assert_eq!(refused.status, 502);
-    assert!(refused.body.contains("decides nothing"), "{refused:?}");
+    gateway.wait_for_log("decides nothing").await;
 }
 
 #[tokio::test]
@@ -220,4 +220,17 @@ async fn output_is_in_the_log_and_in_the_time_line() {
         |record: &serde_json::Value| record["log"][0].as_str().is_some_and(|line| line.starts_with("push:"));
     let invocation = gateway.wait_for_record("the line in the invocation's record", line).await;
     assert_eq!(invocation["kind"], "invocation");
+}
+
+#[tokio::test]
+async fn a_line_that_a_function_logs_as_an_error_is_an_error_in_the_log() {
+    let gateway = echo().own_env("RUST_LOG", "error").start();
+    let mut client = gateway.connect("/").await;
+    client.send_text("say [2026-11-24T18:00:00Z ERROR handler] it is broken").await;
+    client.send_text("say [2026-11-24T18:00:00Z INFO  handler] it works").await;
+    client.send_text("say [2026-11-24T18:00:00Z ERROR handler] again").await;
+    gateway.wait_for_log("transfer-1 | [2026-11-24T18:00:00Z ERROR handler] again").await;
+    let log = gateway.log();
+    assert!(log.lines().all(|line| line.contains(" ERROR ")), "{log}");
+    assert_eq!(log.lines().filter(|line| line.contains("transfer-1 | ")).count(), 2, "{log}");
 }

@@ -1,7 +1,7 @@
-//! One role's instances as local processes: at most so many at once, idle ones reused, further events queued.
+//! One role's instances as local processes: idle ones are reused, and one is started for an event that finds none.
 //!
-//! [`Pool::new`] → [`Function::invoke`] for each event → [`Pool::stop`]. Events get an instance in the order in which
-//! they came.
+//! [`Pool::new`] → [`Function::invoke`] for each event → [`Pool::stop`]. There are as many instances as events run at
+//! once, which is for the caller to limit.
 
 use std::{
     sync::{
@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::{
     Failure, Function, Role,
@@ -32,7 +32,6 @@ pub(crate) struct Pool {
     settings: Settings,
     surroundings: Surroundings,
     stopping: watch::Sender<bool>,
-    turns: Semaphore,
     /// The most recently used last: it is taken first, so that the others may stay cold.
     idle: Mutex<Vec<Instance>>,
     started: AtomicU64,
@@ -40,13 +39,7 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// Nothing is started before the first event.
-    pub(crate) fn new(
-        role: Role,
-        settings: Settings,
-        max_instances: usize,
-        timeline: Timeline,
-        guard: Option<Arc<Guard>>,
-    ) -> Self {
+    pub(crate) fn new(role: Role, settings: Settings, timeline: Timeline, guard: Option<Arc<Guard>>) -> Self {
         let (stopping, stopping_seen) = watch::channel(false);
         Self {
             settings,
@@ -58,7 +51,6 @@ impl Pool {
                 alive: Tally::default(),
             },
             stopping,
-            turns: Semaphore::new(max_instances),
             idle: Mutex::default(),
             started: AtomicU64::new(0),
         }
@@ -66,15 +58,11 @@ impl Pool {
 
     /// Ends every process, busy or not, and returns when they are gone.
     pub(crate) async fn stop(&self) {
-        self.turns.close();
         self.stopping.send_replace(true);
         self.surroundings.alive.none_left().await;
     }
 
     async fn carry_out(&self, event: Bytes, ticket: &Ticket) -> Result<Bytes, Failure> {
-        let asked = Instant::now();
-        let _turn = self.turns.acquire().await.map_err(|_| Failure::Stopping)?;
-        ticket.queued(asked.elapsed());
         while let Some(instance) = self.take_idle() {
             ticket.placed(instance.name(), None);
             match self.run(instance, event.clone(), ticket).await {

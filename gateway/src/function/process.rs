@@ -5,7 +5,7 @@
 
 use std::{process::ExitStatus, process::Stdio, sync::Arc, time::Duration};
 
-use log::{info, warn};
+use log::{Level, info, log, warn};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader},
@@ -24,6 +24,8 @@ use crate::{
 
 /// A longer line of output is split, so that a function cannot fill the gateway's memory with one.
 const LINE_LIMIT_BYTES: u64 = 64 * 1024;
+/// Behind a time, which a logger may have written as several words.
+const LEVEL_WITHIN_WORDS: usize = 6;
 /// What a process may take to end after SIGTERM, before SIGKILL.
 const GENTLE: Duration = Duration::from_millis(500);
 /// What the last lines of output may take to arrive after the process has ended.
@@ -177,8 +179,41 @@ async fn pump(output: Option<impl AsyncRead + Unpin>, name: String, timeline: Ti
     {
         let text = String::from_utf8_lossy(&line);
         let text = text.trim_end_matches(['\n', '\r']);
-        info!("{name} | {text}");
+        log!(level(text), "{name} | {text}");
         timeline.line(&name, text);
         line.clear();
+    }
+}
+
+/// The level that a line of output names among its first words, as loggers write it: `[time ERROR module] …`.
+fn level(line: &str) -> Level {
+    let words = line.split([' ', '\t', '[', ']', ':', '|']).filter(|word| !word.is_empty());
+    let named = words.take(LEVEL_WITHIN_WORDS).find_map(|word| match word {
+        "ERROR" => Some(Level::Error),
+        "WARN" | "WARNING" => Some(Level::Warn),
+        "INFO" | "DEBUG" | "TRACE" => Some(Level::Info),
+        _ => None,
+    });
+    named.unwrap_or(Level::Info)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_the_level_that_it_names() {
+        for (line, expected) in [
+            ("[2026-11-24T18:00:00Z ERROR scf_websocket] no", Level::Error),
+            ("ERROR: no", Level::Error),
+            ("2026-11-24 18:00:00,123 - ERROR - no", Level::Error),
+            ("[WARN] careful", Level::Warn),
+            ("WARNING:root:careful", Level::Warn),
+            ("[2026-11-24T18:00:00Z INFO  bootstrap] ERROR is quoted", Level::Info),
+            ("an error", Level::Info),
+            ("", Level::Info),
+        ] {
+            assert_eq!(level(line), expected, "{line}");
+        }
     }
 }

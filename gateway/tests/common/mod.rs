@@ -47,6 +47,11 @@ pub fn echo() -> Setup {
     Setup::new("echo.py")
 }
 
+/// Functions that are processes of this file among the tests' runtimes.
+pub fn runtime(file: &str) -> Setup {
+    Setup::new(file)
+}
+
 /// Functions that misbehave in this way, in this role only if one is named.
 pub fn misbehaving(way: &str, role: Option<&str>) -> Setup {
     let setup = Setup::new("misbehave.py").env("MISBEHAVE", way);
@@ -201,6 +206,11 @@ impl Gateway {
     /// Pushes the inside of `"websocket"`.
     pub async fn push_json(&self, websocket: Value) -> Reply {
         self.push(json!({ "websocket": websocket }).to_string().as_bytes()).await
+    }
+
+    /// Lets the functions that hold go on.
+    pub fn release(&self) {
+        fs::write(self.folder.join("record.released"), "").expect("a file in the test's folder");
     }
 
     /// What the functions have recorded: one entry an event.
@@ -447,10 +457,10 @@ pub async fn request(addr: &str, method: &str, path: &str, headers: &[(&str, &st
     head += "\r\n";
     line.write_all(head.as_bytes()).await.expect("a request");
     line.write_all(body).await.expect("a body");
-    timeout(SOON, answer(&mut line)).await.expect("an answer in time")
+    timeout(SOON, answer(&mut line, method != "HEAD")).await.expect("an answer in time")
 }
 
-async fn answer(line: &mut TcpStream) -> Reply {
+async fn answer(line: &mut TcpStream, with_body: bool) -> Reply {
     let mut seen = Vec::new();
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -460,7 +470,7 @@ async fn answer(line: &mut TcpStream) -> Reply {
                 let (name, value) = line.split_once(": ")?;
                 name.eq_ignore_ascii_case("content-length").then(|| value.parse::<usize>().ok()).flatten()
             });
-            if body.len() >= length.unwrap_or(0) {
+            if !with_body || body.len() >= length.unwrap_or(0) {
                 let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
                 return Reply { status, head: head.to_owned(), body: body.to_owned() };
             }

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 
-from scf import ROLE, Push, Runtime, accepted
+from scf import ROLE, Push, Runtime, answer
 
 WAY = os.environ["MISBEHAVE"] if ROLE == os.environ.get("MISBEHAVE_ROLE", ROLE) else "not at all"
 
@@ -21,8 +21,6 @@ def main():
         time.sleep(600)
     if WAY == "exits before ready":
         sys.exit(4)
-    if WAY == "empty ready":
-        print("ready:", runtime.ready(b""), flush=True)
     if WAY == "outcome before next":
         print("outcome:", runtime.response("{}"), flush=True)
     runtime.ready()
@@ -62,14 +60,6 @@ def carry_out(runtime, push, event):
     if WAY == "answers twice":
         print("outcomes:", status, runtime.error("never mind"), flush=True)
     return status
-
-
-def answer(event, push):
-    if ROLE == "register":
-        return accepted(event)
-    if ROLE == "transfer":
-        push.send(event["websocket"]["secConnectionID"], "text", event["websocket"]["data"])
-    return event
 
 
 main()

@@ -64,6 +64,15 @@ def accepted(event):
     return {"errNo": 0, "errMsg": "ok", "websocket": websocket}
 
 
+def answer(event, push):
+    """What a function of this role answers; the transfer function pushes a text back to its sender."""
+    if ROLE == "register":
+        return accepted(event)
+    if ROLE == "transfer":
+        push.send(event["websocket"]["secConnectionID"], "text", event["websocket"]["data"])
+    return event
+
+
 def encoded(answer):
     if isinstance(answer, bytes):
         return answer
