@@ -11,9 +11,9 @@ mod values;
 
 use std::process::ExitCode;
 
-use self::cleanup::Cleanup;
+use self::cleanup::{Cleanup, CleanupSettings};
 use self::register::Register;
-use self::transfer::Transfer;
+use self::transfer::{Transfer, TransferSettings};
 use crate::config::variables::{
     INTEGRATION_RESPONSE, LOG, PUSH_CONCURRENCY, PUSH_URL, ROLE_REQUIRED, ROOM, STORE, STORE_TTL,
 };
@@ -66,8 +66,8 @@ pub fn main() -> ExitCode {
 /// The functions of the role that `WS_ROLE` names. Each variable is checked in every role.
 pub(crate) fn functions(config: &Config) -> Result<Box<dyn Functions>, ConfigError> {
     let register = Register::read(config)?;
-    let transfer = transfer::Settings::read(config)?;
-    let cleanup = cleanup::Settings::read(config)?;
+    let transfer = TransferSettings::read(config)?;
+    let cleanup = CleanupSettings::read(config)?;
     Ok(match config.role() {
         Role::Register => Box::new(register),
         Role::Transfer => Box::new(Transfer::new(transfer, config)?),

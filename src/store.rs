@@ -7,6 +7,8 @@ mod dir;
 mod error;
 mod memory;
 mod redis;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -9,15 +9,15 @@ use crate::functions::Functions;
 use crate::push::PushError;
 
 /// The variables of the role.
-pub(super) struct Settings {
+pub(super) struct CleanupSettings {
     /// The connections to close with each event (`WS_CLOSE`).
     close: Vec<String>,
 }
 
 /// The cleanup role.
-pub(super) struct Cleanup(Settings);
+pub(super) struct Cleanup(CleanupSettings);
 
-impl Settings {
+impl CleanupSettings {
     pub(super) fn read(config: &Config) -> Result<Self, ConfigError> {
         let ids = config.get_with("WS_CLOSE", |value| list(value, "connection ids separated by commas"))?;
         Ok(Self { close: ids.unwrap_or_default() })
@@ -25,7 +25,7 @@ impl Settings {
 }
 
 impl Cleanup {
-    pub(super) fn new(settings: Settings, config: &Config) -> Result<Self, ConfigError> {
+    pub(super) fn new(settings: CleanupSettings, config: &Config) -> Result<Self, ConfigError> {
         if !settings.close.is_empty() {
             config.require_push("WS_CLOSE")?;
         }

@@ -15,7 +15,7 @@ use crate::log_text::excerpt;
 use crate::push::Message;
 
 /// The variables of the role.
-pub(super) struct Settings {
+pub(super) struct TransferSettings {
     to: PushTo,
     encoding: TextEncoding,
 }
@@ -38,9 +38,9 @@ enum TextEncoding {
 }
 
 /// The transfer role.
-pub(super) struct Transfer(Settings);
+pub(super) struct Transfer(TransferSettings);
 
-impl Settings {
+impl TransferSettings {
     pub(super) fn read(config: &Config) -> Result<Self, ConfigError> {
         Ok(Self {
             to: config.get_with("WS_PUSH_TO", push_to)?.unwrap_or(PushTo::Sender),
@@ -50,7 +50,7 @@ impl Settings {
 }
 
 impl Transfer {
-    pub(super) fn new(settings: Settings, config: &Config) -> Result<Self, ConfigError> {
+    pub(super) fn new(settings: TransferSettings, config: &Config) -> Result<Self, ConfigError> {
         if let PushTo::Room { .. } = settings.to {
             config.require_store("WS_PUSH_TO others and all")?;
         }

@@ -30,5 +30,7 @@ pub(crate) fn log_filter(value: Option<OsString>) -> Result<String, ConfigError>
 /// contain the path of the push address, which is a secret.
 fn without_http_client(level: LevelFilter) -> String {
     let client = level.min(LevelFilter::Warn);
-    format!("{level},ureq={client},ureq_proto={client},rustls={client}")
+    // A name matches all modules that begin with it, such as `ureq_proto`.
+    let tls = if cfg!(feature = "tls") { format!(",rustls={client}") } else { String::new() };
+    format!("{level},ureq={client}{tls}")
 }

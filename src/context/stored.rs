@@ -6,6 +6,8 @@ use super::resources::Resources;
 use crate::store::StoreError;
 
 /// One text under a key of your own. It expires when it has not been set for `WS_STORE_TTL` seconds.
+///
+/// Redis holds it as the string `ws:texts:<key>`, a directory as a file in its folder `%texts`.
 pub struct StoredText<'r> {
     resources: &'r mut Resources,
     key: String,
@@ -44,6 +46,9 @@ impl<'r> StoredText<'r> {
 }
 
 /// A list of texts under a key of your own. It expires when nothing has been appended for `WS_STORE_TTL` seconds.
+///
+/// Redis holds it as the list `ws:lists:<key>`, a directory as a folder in its folder `%lists`. A directory expires each
+/// text by its own age.
 pub struct StoredList<'r> {
     resources: &'r mut Resources,
     key: String,

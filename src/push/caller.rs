@@ -34,7 +34,8 @@ pub(crate) enum PushOutcome {
     Unreached(String),
 }
 
-enum Answer {
+/// What an answer means for the push.
+enum Interpretation {
     Final(PushOutcome),
     /// Too many requests; the reason to report if no time is left for a retry.
     RetryLater(String),
@@ -67,8 +68,8 @@ impl Caller {
         let mut delay = FIRST_RETRY_DELAY;
         loop {
             let why = match self.post(&body, deadline).map(read_answer) {
-                Ok(Answer::Final(outcome)) => return outcome,
-                Ok(Answer::RetryLater(why)) => why,
+                Ok(Interpretation::Final(outcome)) => return outcome,
+                Ok(Interpretation::RetryLater(why)) => why,
                 Err(no_answer) => return PushOutcome::Unreached(no_answer.to_string()),
             };
             if Instant::now() + delay >= deadline {
@@ -106,22 +107,22 @@ struct PushAnswer {
     err_msg: String,
 }
 
-fn read_answer(reply: PushReply) -> Answer {
+fn read_answer(reply: PushReply) -> Interpretation {
     let status = reply.status();
     let mut body = Vec::new();
     let read = reply.read_into(&mut body, MAX_ANSWER_BYTES);
     interpret(status, &body, read.err())
 }
 
-fn interpret(status: u16, body: &[u8], cut: Option<io::Error>) -> Answer {
+fn interpret(status: u16, body: &[u8], cut: Option<io::Error>) -> Interpretation {
     let said = || format!("status {status}, {:?}", excerpt(&String::from_utf8_lossy(body)));
     match status {
         200 => {}
-        429 => return Answer::RetryLater(said()),
-        404 | 410 => return Answer::Final(PushOutcome::Gone(said())),
-        _ => return Answer::Final(PushOutcome::Refused(said())),
+        429 => return Interpretation::RetryLater(said()),
+        404 | 410 => return Interpretation::Final(PushOutcome::Gone(said())),
+        _ => return Interpretation::Final(PushOutcome::Refused(said())),
     }
-    Answer::Final(match serde_json::from_slice::<PushAnswer>(body) {
+    Interpretation::Final(match serde_json::from_slice::<PushAnswer>(body) {
         Ok(answer) if answer.err_no == 0 => PushOutcome::Delivered,
         Ok(answer) => PushOutcome::Gone(format!("errNo {}, {:?}", answer.err_no, excerpt(&answer.err_msg))),
         Err(e) => {

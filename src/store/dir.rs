@@ -10,6 +10,7 @@ use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use log::warn;
@@ -120,10 +121,12 @@ fn write_whole(folder: &Path, path: &Path, content: &str) -> io::Result<()> {
     written
 }
 
-/// A name that sorts by time. Machines that share the folder may use the same process id at different times.
+/// A name that sorts by time. The process id and the counter keep it unique where a clock is coarse.
 fn unique_name() -> String {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    format!("{:020}-{}", now.as_nanos(), process::id())
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    format!("{:020}-{}-{count:010}", now.as_nanos(), process::id())
 }
 
 /// False for a file that another process removes in the meantime.
