@@ -6,6 +6,7 @@
 
 mod cleanup;
 mod register;
+mod sub_protocols;
 mod transfer;
 mod values;
 

@@ -1,5 +1,6 @@
 //! What a function can do and know while it handles an event.
 
+mod pruning;
 mod push;
 mod resources;
 mod room;

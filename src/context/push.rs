@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use log::{info, warn};
 use serde::Serialize;
 
+use super::pruning::prune;
 use super::resources::Resources;
 use crate::error::Chain;
 use crate::event::ConnectionId;
@@ -147,16 +148,4 @@ fn members(
     }
     let recipients = listing.connections.iter().filter(|id| except != Some(id.as_str()));
     Ok(recipients.map(|id| ConnectionId::from(id.as_str())).collect())
-}
-
-/// Removes connections that the gateway does not know any more. The next push reports them again, so a store outage
-/// only warrants a warning.
-pub(super) fn prune(resources: &mut Resources, room: &RoomName, gone: &[String], deadline: Instant) {
-    if gone.is_empty() {
-        return;
-    }
-    let ids: Vec<&str> = gone.iter().map(String::as_str).collect();
-    if let Err(e) = resources.store().and_then(|store| store.remove(room, &ids, deadline)) {
-        warn!("{} gone connections were not removed: {}", gone.len(), Chain(&e));
-    }
 }

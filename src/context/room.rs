@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::push::{Push, prune};
+use super::pruning::prune;
+use super::push::Push;
 use super::resources::Resources;
 use crate::store::{RoomName, StoreError};
 
