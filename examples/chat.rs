@@ -113,7 +113,7 @@ fn tell(id: &str, text: &str, context: &mut Context<'_>) -> Result<()> {
 
 fn main() -> std::process::ExitCode {
     scf_websocket::main(|config: &Config| -> Result<Chat, ConfigError> {
-        config.require_push("a chat")?;
-        config.require_store("rooms").map(|()| Chat)
+        config.require_push("the chat")?;
+        config.require_store("the chat").map(|()| Chat)
     })
 }

@@ -37,7 +37,7 @@ use crate::store::{RoomName, StoreSettings, StoreUrl};
 /// impl Functions for Greeter {}
 ///
 /// fn greeter(config: &Config) -> Result<Greeter, ConfigError> {
-///     config.require_push("Greeter")?;
+///     config.require_push("the greeting")?;
 ///     Ok(Greeter {
 ///         greeting: config.require("GREETING", "any text")?,
 ///         repeat: config.get("WS_REPEAT", "a number")?.unwrap_or(1),
@@ -123,7 +123,8 @@ impl Config {
         self.get(name, allowed)?.ok_or_else(|| ConfigError::missing(name, allowed))
     }
 
-    /// Checks at the start that `WS_PUSH_URL` is set, instead of at the first push. `because` names what needs it.
+    /// Checks at the start that `WS_PUSH_URL` is set, instead of at the first push. The error ends with `needed by` and
+    /// this reason.
     ///
     /// # Errors
     /// If it is not set.
@@ -131,11 +132,12 @@ impl Config {
         if self.push.is_some() {
             return Ok(());
         }
-        let allowed = format!("the reverse push address, http://…, since {because} needs one");
+        let allowed = format!("the reverse push address, http://…; needed by {because}");
         Err(ConfigError::missing("WS_PUSH_URL", &allowed))
     }
 
-    /// Checks at the start that `WS_STORE` is set, instead of at the first use of a room. `because` names what needs it.
+    /// Checks at the start that `WS_STORE` is set, instead of at the first use of a room. The error ends with `needed by`
+    /// and this reason.
     ///
     /// # Errors
     /// If it is not set.
@@ -143,7 +145,7 @@ impl Config {
         if self.store.is_some() {
             return Ok(());
         }
-        Err(ConfigError::missing("WS_STORE", &format!("{}, since {because} need one", StoreUrl::ALLOWED)))
+        Err(ConfigError::missing("WS_STORE", &format!("{}; needed by {because}", StoreUrl::ALLOWED)))
     }
 
     pub(crate) fn push(&self) -> Option<&PushSettings> {

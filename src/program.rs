@@ -1,4 +1,4 @@
-//! What a binary does around its functions: command line, log, configuration, the loop, exit status.
+//! What a binary does around its functions, from cold start to exit status: command line, log, configuration, the loop.
 
 use std::borrow::Cow;
 use std::env;
