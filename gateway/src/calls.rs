@@ -13,8 +13,8 @@ use crate::{
     admission::{Admission, Place, Turn},
     contract::{Agreed, ClosingEvent, ConnectAnswer, encode},
     function::{Failure, Function, Role},
-    integration,
-    timeline::{Ticket, Timeline, Verdict},
+    ids, integration,
+    timeline::{Call, Ticket, Timeline, Verdict},
 };
 
 /// The three functions of the API.
@@ -44,6 +44,13 @@ pub(crate) enum Decision {
     ClientGone,
 }
 
+/// An event that was not carried out.
+pub(crate) struct Uncarried {
+    pub(crate) failure: Failure,
+    /// By which the log names the failure.
+    pub(crate) request_id: String,
+}
+
 /// A frame's event, on its way to the transfer function.
 pub(crate) struct Received {
     pub(crate) event: Bytes,
@@ -54,16 +61,20 @@ pub(crate) struct Received {
 }
 
 impl Functions {
-    /// Asks whether a client may connect. Once the function is called, a client that goes is of no matter.
+    /// Asks whether a client may connect, under the event's own request id. A client that goes once the function is
+    /// called no longer matters.
     pub(crate) async fn register(
         &self,
         connection: &str,
+        request_id: &str,
         event: Bytes,
         received: Instant,
         client_gone: impl Future<Output = ()>,
     ) -> Result<Decision, Failure> {
         let Some(place) = self.register.admission.try_place() else { return Ok(Decision::Overloaded) };
-        let ticket = self.timeline.invocation(Role::Register, connection, &event, received, Duration::ZERO);
+        let role = Role::Register;
+        let call = Call { role, connection, event: &event, received, waited: Duration::ZERO, replay: false };
+        let ticket = self.timeline.invocation(&call);
         let turn = tokio::select! {
             biased;
             turn = self.register.turn(Some(place), &ticket) => turn,
@@ -73,7 +84,17 @@ impl Functions {
                 return Ok(Decision::ClientGone);
             }
         };
-        let answer = match self.invoke(&self.register, turn, event, &ticket).await {
+        self.decide(turn, request_id, event, ticket).await
+    }
+
+    async fn decide(
+        &self,
+        turn: Result<Turn, Failure>,
+        request_id: &str,
+        event: Bytes,
+        ticket: Ticket,
+    ) -> Result<Decision, Failure> {
+        let answer = match self.invoke(&self.register, turn, request_id, event, &ticket).await {
             Ok(answer) => answer,
             Err(failure) => return Err(fail(ticket, failure, None)),
         };
@@ -99,11 +120,17 @@ impl Functions {
         &self,
         connection: &str,
         frame: Received,
-        place: Place,
-    ) -> Result<(), Failure> {
-        let waited = frame.queued.elapsed();
-        let ticket = self.timeline.invocation(Role::Transfer, connection, &frame.event, frame.at, waited);
-        self.carry_out(&self.transfer, Some(place), frame.event, ticket).await
+        place: Option<Place>,
+    ) -> Result<(), Uncarried> {
+        let ticket = self.timeline.invocation(&Call {
+            role: Role::Transfer,
+            connection,
+            event: &frame.event,
+            received: frame.at,
+            waited: frame.queued.elapsed(),
+            replay: false,
+        });
+        self.carry_out(&self.transfer, place, frame.event, ticket).await
     }
 
     /// Tells that a client has left. Nobody is there to hear of a failure: it is logged. Waits without a place, because
@@ -114,9 +141,27 @@ impl Functions {
             Ok(event) => event,
             Err(error) => return warn!("no closing event for {connection}: {error}"),
         };
-        let ticket = self.timeline.invocation(Role::Cleanup, connection, &event, received, Duration::ZERO);
+        let role = Role::Cleanup;
+        let call = Call { role, connection, event: &event, received, waited: Duration::ZERO, replay: false };
+        let ticket = self.timeline.invocation(&call);
         // Logged where it failed.
         let _ = self.carry_out(&self.cleanup, None, event, ticket).await;
+    }
+
+    /// Calls a function again with a recorded event. No connection is opened or closed by what it answers.
+    pub(crate) async fn replay(&self, role: Role, connection: &str, event: Bytes) {
+        let (received, waited) = (Instant::now(), Duration::ZERO);
+        let call = Call { role, connection, event: &event, received, waited, replay: true };
+        let ticket = self.timeline.invocation(&call);
+        // The time line shows the outcome, and a failure is logged where it happened.
+        match role {
+            Role::Register => {
+                let turn = self.register.turn(None, &ticket).await;
+                drop(self.decide(turn, &request_id(), event, ticket).await);
+            }
+            Role::Transfer => drop(self.carry_out(&self.transfer, None, event, ticket).await),
+            Role::Cleanup => drop(self.carry_out(&self.cleanup, None, event, ticket).await),
+        }
     }
 
     /// From now on no function is called.
@@ -132,16 +177,22 @@ impl Functions {
         place: Option<Place>,
         event: Bytes,
         ticket: Ticket,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Uncarried> {
         let turn = callable.turn(place, &ticket).await;
-        match self.invoke(callable, turn, event, &ticket).await {
+        let request_id = request_id();
+        match self.invoke(callable, turn, &request_id, event, &ticket).await {
             Ok(answer) => {
                 ticket.decide(Verdict::Ok, None, Some(&answer));
                 Ok(())
             }
             Err(failure) => {
-                warn!("{} for {}: {failure}", ticket.role(), ticket.connection());
-                Err(fail(ticket, failure, None))
+                warn!(
+                    "the {} function {} (request {request_id}, connection {}): {failure}",
+                    ticket.role(),
+                    failure.kind(),
+                    ticket.connection()
+                );
+                Err(Uncarried { failure: fail(ticket, failure, None), request_id })
             }
         }
     }
@@ -150,11 +201,12 @@ impl Functions {
         &self,
         callable: &Callable,
         turn: Result<Turn, Failure>,
+        request_id: &str,
         event: Bytes,
         ticket: &Ticket,
     ) -> Result<Bytes, Failure> {
         let _turn = turn?;
-        let answer = callable.function.invoke(event, ticket).await?;
+        let answer = callable.function.invoke(request_id, event, ticket).await?;
         if self.integration_response {
             integration::unwrap(&answer).map_err(Failure::Error)
         } else {
@@ -170,6 +222,13 @@ impl Callable {
         ticket.queued(asked.elapsed());
         Ok(turn)
     }
+}
+
+fn request_id() -> String {
+    ids::request_id().unwrap_or_else(|error| {
+        warn!("the system gave no random bytes for a request id: {error}");
+        "none".to_owned()
+    })
 }
 
 fn fail(ticket: Ticket, failure: Failure, answer: Option<&[u8]>) -> Failure {

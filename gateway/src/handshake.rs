@@ -59,6 +59,10 @@ struct Asked {
 
 /// Answers a request on any path.
 pub(crate) async fn entry(State(app): State<Arc<App>>, request: Request) -> Response {
+    let request = match page::serve(&app, request).await {
+        Ok(response) => return response,
+        Err(request) => request,
+    };
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return refuse(
             StatusCode::NOT_FOUND,
@@ -67,9 +71,7 @@ pub(crate) async fn entry(State(app): State<Arc<App>>, request: Request) -> Resp
     }
     // An upgrade is asked for with GET alone. The server leaves the body out of its answer to HEAD.
     if *request.method() == Method::HEAD || !names(request.headers(), UPGRADE_HEADER, "websocket") {
-        let served = page::at(&app, request.uri().path(), request.headers());
-        return served
-            .unwrap_or_else(|| upgrade_required("this is a WebSocket address: ask for an upgrade to it"));
+        return upgrade_required("this is a WebSocket address: ask for an upgrade to it");
     }
     match Asked::read(request) {
         Ok(_) if *app.stopping.borrow() => {
@@ -165,12 +167,12 @@ async fn decide(
     })?;
     let (outbox, deliveries) = outbox(app.send_queue_bytes);
     app.connections.open(&connection, outbox);
-    let decided = app.functions.register(&connection, event, asked.received, client_gone).await;
+    let decided = app.functions.register(&connection, &request_id, event, asked.received, client_gone).await;
     let (why, refusal) = match decided {
         Ok(Decision::Accepted(agreed)) => return Ok((connection, agreed, deliveries)),
         Ok(Decision::Refused(body)) => {
             let refusal = (StatusCode::FORBIDDEN, [(CONTENT_TYPE, "application/json")], body);
-            ("by the register function".to_owned(), refusal.into_response())
+            ("the register function refused it".to_owned(), refusal.into_response())
         }
         Ok(Decision::Overloaded) => {
             ("too many events wait for the register function: see --max-waiting".to_owned(), overloaded())

@@ -63,7 +63,7 @@ use self::{
     admission::Admission,
     app::{App, PageAccess},
     calls::{Callable, Functions},
-    connections::LocalConnections,
+    connections::{Connections, LocalConnections},
     function::{Role, instance::Settings, pool::Pool},
     guard::Guard,
     http::{HeaderCase, Server},
@@ -154,23 +154,28 @@ impl Gateway {
         warn_of_strangers(addr, push_addr, &options);
         let push_path = push::path(options.push_token.as_deref());
         let push_url = format!("http://{}{push_path}", reachable(push_addr));
-        let timeline = Timeline::new(options.trace);
+        let page = page_access(addr, options.page);
+        let timeline = Timeline::new(page != PageAccess::Nobody, options.trace);
         let pools = Role::ALL.map(|role| {
             let settings = settings(&options, bootstrap.clone(), push_url.clone());
             Arc::new(Pool::new(role, settings, timeline.clone(), guard.clone()))
         });
         let (stopping, stopping_seen) = watch::channel(false);
+        let connections: Arc<dyn Connections> = Arc::new(LocalConnections::default());
+        let push_address =
+            Arc::new(push::Address { connections: Arc::clone(&connections), sink: sink(&timeline) });
         let app = Arc::new(App {
             functions: functions(&pools, &timeline, &options),
-            connections: Arc::new(LocalConnections::default()),
+            connections,
+            pushes: Arc::clone(&push_address),
             timeline: timeline.clone(),
             send_queue_bytes: options.send_queue_bytes,
             idle_timeout: options.idle_timeout,
             stopping: stopping_seen,
             open: Tally::default(),
-            page: page_access(addr, options.page),
+            page,
         });
-        let push_router = push::router_at(&push_path, Arc::clone(&app.connections), sink(timeline));
+        let push_router = push::router_at(&push_path, push_address);
         let client_router = Router::new().fallback(handshake::entry).with_state(Arc::clone(&app));
         let servers = serve(clients, client_router, pushes, push_router)
             .map_err(|error| StartError::Listen(options.listen, error))?;
@@ -259,7 +264,9 @@ fn warn_of_strangers(addr: SocketAddr, push_addr: SocketAddr, options: &Options)
     if !addr.ip().is_loopback() {
         warn!("{addr} is no loopback address: whoever reaches this machine can connect");
         if options.page {
-            warn!("with --page whoever reaches {addr} sees every payload");
+            warn!(
+                "with --page whoever reaches {addr} sees every payload, and can push to and close every connection"
+            );
         }
     }
     if !push_addr.ip().is_loopback() && options.push_token.is_none() {
@@ -298,12 +305,10 @@ fn functions(pools: &[Arc<Pool>; 3], timeline: &Timeline, options: &Options) -> 
     Functions { register, transfer, cleanup, integration_response, timeline: timeline.clone() }
 }
 
-fn sink(timeline: Timeline) -> Sink {
-    Arc::new(move |instance, pushed| {
-        if let Some(instance) = instance {
-            timeline.pushed(instance, pushed);
-        }
-    })
+/// None where nothing is recorded, so that no push is described for it.
+fn sink(timeline: &Timeline) -> Option<Sink> {
+    let recorder = Arc::clone(timeline.recorder()?);
+    Some(Arc::new(move |instance, pushed| recorder.pushed(instance, pushed)))
 }
 
 /// One server for both, or one for each.

@@ -32,10 +32,9 @@ use self::{
 };
 use crate::{
     app::App,
-    calls::Received,
+    calls::{Received, Uncarried},
     connections::Deliveries,
     contract::MAX_EVENT_BYTES,
-    function::Failure,
     http::{LimitedStream, upgraded_stream},
     queue::{self, Queued},
     raised,
@@ -83,7 +82,7 @@ pub(crate) async fn serve(app: &App, opened: Opened, line: Upgraded) {
         let mut watch = pin!(watch(&pulse, &activity, app.idle_timeout, &ping));
         let failed = async {
             match transfers.as_mut().await {
-                Err(failure) => CloseReason::TransferFailed(failure.kind()).into(),
+                Err(uncarried) => End::transfer_failed(uncarried.failure.kind(), &uncarried.request_id),
                 // The reader has found its end and says which.
                 Ok(()) => pending().await,
             }
@@ -111,7 +110,7 @@ pub(crate) async fn serve(app: &App, opened: Opened, line: Upgraded) {
             app.functions.cleanup(&id).await;
         }
     };
-    tokio::join!(farewell(sink, stream, &deliveries, end.reason), carried_out);
+    tokio::join!(farewell(sink, stream, &deliveries, &end), carried_out);
 }
 
 /// The client was gone before its line became a WebSocket; the register function had accepted it.
@@ -134,15 +133,16 @@ async fn transfers(
     mut waiting: queue::Receiver<Received>,
     pulse: &Pulse,
     discard: &AtomicBool,
-) -> Result<(), Failure> {
+) -> Result<(), Uncarried> {
     while let Some(Queued { item, room }) = waiting.recv().await {
         if discard.load(Ordering::Relaxed) {
             break;
         }
         let admission = &app.functions.transfer.admission;
         let place = match admission.try_place() {
-            Some(place) => place,
-            None => pulse.hold(admission.place()).await?,
+            Some(place) => Some(place),
+            // `None`: the gateway stops, which the call will find too.
+            None => pulse.hold(admission.place()).await.ok(),
         };
         app.functions.transfer(connection, item, place).await?;
         drop(room);

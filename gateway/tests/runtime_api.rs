@@ -209,5 +209,5 @@ async fn the_push_address_works_with_other_connections_too() {
     assert_ne!(closed.err_no(), 0);
     assert_eq!(*connections.0.lock().expect("no panic"), ["a Text(\"x\")", "gone closed"]);
     let told = told.lock().expect("no panic");
-    assert_eq!(*told, [(Some("transfer-1".to_owned()), "data send", 0), (None, "closing", 404)]);
+    assert_eq!(*told, [(Some("transfer-1".to_owned()), Some("data send"), 0), (None, Some("closing"), 404)]);
 }

@@ -62,10 +62,10 @@ impl Pool {
         self.surroundings.alive.none_left().await;
     }
 
-    async fn carry_out(&self, event: Bytes, ticket: &Ticket) -> Result<Bytes, Failure> {
+    async fn carry_out(&self, request_id: &str, event: Bytes, ticket: &Ticket) -> Result<Bytes, Failure> {
         while let Some(instance) = self.take_idle() {
             ticket.placed(instance.name(), None);
-            match self.run(instance, event.clone(), ticket).await {
+            match self.run(instance, request_id, event.clone(), ticket).await {
                 Err(Lost::Untouched) => {}
                 Err(Lost::Failed(failure)) => return Err(failure),
                 Ok(answer) => return Ok(answer),
@@ -75,7 +75,7 @@ impl Pool {
         let instance = self.start(ticket).await?;
         ticket.placed(instance.name(), Some(started.elapsed()));
         let name = instance.name().to_owned();
-        self.run(instance, event, ticket).await.map_err(|lost| match lost {
+        self.run(instance, request_id, event, ticket).await.map_err(|lost| match lost {
             Lost::Failed(failure) => failure,
             Lost::Untouched => Failure::Crashed(format!("{name} ended before it asked for its first event")),
         })
@@ -85,7 +85,7 @@ impl Pool {
         let number = self.started.fetch_add(1, Ordering::Relaxed) + 1;
         let name = format!("{}-{number}", self.surroundings.role);
         let started = Instant::now();
-        let result = Instance::start(name.clone(), &self.settings, self.surroundings.clone()).await;
+        let result = Instance::start(name.clone(), &self.settings, self.surroundings.clone(), ticket).await;
         if result.is_err() {
             ticket.placed(&name, Some(started.elapsed()));
         }
@@ -103,8 +103,14 @@ impl Pool {
     }
 
     /// An instance that is dropped here, because it failed or because nobody waits for the event any more, is killed.
-    async fn run(&self, instance: Instance, event: Bytes, ticket: &Ticket) -> Result<Bytes, Lost> {
-        let result = instance.invoke(event, ticket).await;
+    async fn run(
+        &self,
+        instance: Instance,
+        request_id: &str,
+        event: Bytes,
+        ticket: &Ticket,
+    ) -> Result<Bytes, Lost> {
+        let result = instance.invoke(request_id, event, ticket).await;
         if matches!(result, Ok(_) | Err(Lost::Failed(Failure::Error(_)))) {
             locked(&self.idle).push(instance);
         }
@@ -113,7 +119,12 @@ impl Pool {
 }
 
 impl Function for Pool {
-    fn invoke<'a>(&'a self, event: Bytes, ticket: &'a Ticket) -> BoxFuture<'a, Result<Bytes, Failure>> {
-        Box::pin(self.carry_out(event, ticket))
+    fn invoke<'a>(
+        &'a self,
+        request_id: &'a str,
+        event: Bytes,
+        ticket: &'a Ticket,
+    ) -> BoxFuture<'a, Result<Bytes, Failure>> {
+        Box::pin(self.carry_out(request_id, event, ticket))
     }
 }

@@ -30,7 +30,7 @@ pub enum CloseReason {
     /// The client broke the WebSocket protocol: 1002.
     ProtocolError,
     /// The transfer function did not carry out a frame: 1011, `the transfer function failed`, `timed out`, `crashed`
-    /// or `did not start`.
+    /// or `did not start`, and the request id that the log has with the cause.
     TransferFailed(&'static str),
     /// The gateway shuts down: 1001.
     ShuttingDown,
@@ -95,16 +95,17 @@ impl CloseReason {
     }
 }
 
-/// A connection's end: its reason, and the sentence for the log and the time line.
+/// A connection's end: its reason, the text that the client receives, and the sentence for the log and the time line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct End {
     pub(super) reason: CloseReason,
+    pub(super) text: String,
     sentence: String,
 }
 
 impl End {
     fn new(reason: CloseReason, sentence: impl Into<String>) -> Self {
-        Self { reason, sentence: sentence.into() }
+        Self { reason, text: reason.text(), sentence: sentence.into() }
     }
 
     pub(super) fn closed_by_client(code: Option<u16>) -> Self {
@@ -141,13 +142,19 @@ impl End {
         )
     }
 
+    pub(super) fn transfer_failed(kind: &'static str, request_id: &str) -> Self {
+        let reason = CloseReason::TransferFailed(kind);
+        let text = format!("{} (request {request_id})", reason.text());
+        Self { text: text.clone(), ..Self::closed(reason, &text) }
+    }
+
     pub(super) fn protocol_error(what: impl fmt::Display) -> Self {
         Self::closed(CloseReason::ProtocolError, &what.to_string())
     }
 
     fn closed(reason: CloseReason, why: &str) -> Self {
         let code = reason.code().map_or_else(String::new, |code| format!(" ({code})"));
-        Self::new(reason, format!("closed{code}: {why}"))
+        Self::new(reason, format!("closed by the gateway{code}: {why}"))
     }
 }
 
@@ -209,6 +216,13 @@ mod tests {
             assert!(text.len() <= 123, "{text}");
             assert!(text.is_empty() || reason.code().is_some(), "{reason:?}");
         }
+    }
+
+    #[test]
+    fn a_failed_transfer_has_a_request_id_and_fits_too() {
+        let end = End::transfer_failed("did not start", "c6af9ac6-7b61-41e6-9a41-93e8deadbeef");
+        assert!(end.text.ends_with("(request c6af9ac6-7b61-41e6-9a41-93e8deadbeef)"), "{end:?}");
+        assert!(end.text.len() <= 123, "{end:?}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
 
-use super::{CloseReason, Socket, halves::message};
+use super::{CloseReason, Socket, close_reason::End, halves::message};
 use crate::connections::Deliveries;
 
 /// What the whole farewell may take.
@@ -27,21 +27,21 @@ pub(super) async fn farewell(
     sink: SplitSink<Socket, Message>,
     stream: SplitStream<Socket>,
     deliveries: &Deliveries,
-    reason: CloseReason,
+    end: &End,
 ) {
     // Both halves are of one socket.
     let Ok(mut socket) = sink.reunite(stream) else { return };
     let parting = async {
-        match reason.code() {
+        match end.reason.code() {
             Some(code) => {
                 send_what_waits(&mut socket, deliveries).await;
-                let frame = CloseFrame { code: code.into(), reason: reason.text().into() };
+                let frame = CloseFrame { code: code.into(), reason: end.text.as_str().into() };
                 let sent = socket.send(Message::Close(Some(frame))).await;
                 if let Err(error) = sent {
                     return debug!("the close frame was not sent: {error}");
                 }
             }
-            None if reason == CloseReason::ClosedByClient => {}
+            None if end.reason == CloseReason::ClosedByClient => {}
             None => return,
         }
         // Sends the reply to the client's close, or waits for the client's reply to ours.

@@ -19,6 +19,10 @@ def main():
     runtime, push = Runtime(), Push()
     if WAY == "never ready":
         time.sleep(600)
+    if WAY == "complains and exits":
+        # As long as a sentence that names a path and what to do may be.
+        print("cannot start: " + "a long explanation, " * 12 + "end of the reason", file=sys.stderr, flush=True)
+        sys.exit(4)
     if WAY == "exits before ready":
         sys.exit(4)
     if WAY == "outcome before next":
@@ -36,6 +40,9 @@ def main():
 
 
 def carry_out(runtime, push, event):
+    if WAY == "complains in the middle":
+        print("out of paper", file=sys.stderr, flush=True)
+        sys.exit(6)
     if WAY == "exits in the middle":
         sys.exit(6)
     if WAY == "answers late":
@@ -43,6 +50,8 @@ def carry_out(runtime, push, event):
     if WAY == "calls next twice":
         again, _ = runtime.next()
         print("the same event:", json.loads(again) == event, flush=True)
+    if WAY == "pushes rubbish":
+        print("pushed:", push.post_bytes(b'{"websocket": rubbish'), flush=True)
     if WAY == "error":
         return runtime.error("it did not work out")
     if WAY == "rubbish":

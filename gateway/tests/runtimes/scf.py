@@ -42,8 +42,11 @@ class Push:
         self._line = http.client.HTTPConnection(self._url.netloc)
 
     def post(self, websocket):
+        return self.post_bytes(json.dumps({"websocket": websocket}).encode())
+
+    def post_bytes(self, body):
         target = self._url.path + ("?" + self._url.query if self._url.query else "")
-        self._line.request("POST", target, json.dumps({"websocket": websocket}).encode())
+        self._line.request("POST", target, body)
         return json.loads(self._line.getresponse().read())
 
     def send(self, connection, data_type, data):
