@@ -3,18 +3,18 @@
 //! An [`Event`] borrows from the received bytes. What is returned or relayed is never rebuilt, so unknown fields, large
 //! numbers and the order of keys are preserved, and a value is only decoded when a function reads it.
 
-mod depth;
+mod connection_id;
+mod error;
+mod json_text;
 mod keys;
+mod limits;
 
-use std::borrow::Cow;
-use std::fmt;
-
-use self::depth::{MAX_DEPTH, is_nested_too_deep};
+pub(crate) use self::connection_id::ConnectionId;
+pub(crate) use self::error::EventError;
+pub(crate) use self::json_text::{JsonText, json_string};
 use self::keys::{Fields, TopLevel};
-use crate::log_text::excerpt;
-
-/// Events and answers are at most this many bytes (SCF's limit of 6 MB).
-pub(crate) const MAX_BYTES: usize = 6 * 1024 * 1024;
+pub(crate) use self::limits::MAX_BYTES;
+use self::limits::is_nested_too_deep;
 
 /// One event, as received from SCF.
 #[derive(Debug)]
@@ -39,20 +39,6 @@ pub(crate) struct WebSocket<'e> {
     pub(crate) has_extensions: bool,
 }
 
-/// A JSON value as it stands in the event; it is expected to be a string.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct JsonText<'e> {
-    name: &'static str,
-    raw: &'e str,
-}
-
-/// `secConnectionID`: as text, and as the JSON string that pushes and answers carry.
-#[derive(Debug, Clone)]
-pub(crate) struct ConnectionId<'e> {
-    json: Cow<'e, str>,
-    text: Cow<'e, str>,
-}
-
 /// The data of a frame.
 #[derive(Debug)]
 pub(crate) enum Data<'e> {
@@ -61,59 +47,6 @@ pub(crate) enum Data<'e> {
     /// A binary frame, in Base64.
     Binary(JsonText<'e>),
 }
-
-/// Why an event cannot be handled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum EventError {
-    /// The body is empty.
-    Empty,
-    /// The body is longer than [`MAX_BYTES`].
-    TooLong,
-    /// The body is not UTF-8 from this byte on.
-    NotUtf8(usize),
-    /// The body is nested deeper than 128 levels.
-    TooDeep,
-    /// The body is not a JSON object; holds the parser's message.
-    NotJsonObject(String),
-    /// `websocket` is not a JSON object; holds the parser's message.
-    WebSocketNotObject(String),
-    /// A field of `websocket` is absent.
-    Missing(&'static str),
-    /// A field of `websocket` is not a string, or not a string of text.
-    NotText(&'static str, String),
-    /// `data` of a binary frame is not Base64; holds the decoder's message.
-    NotBase64(String),
-    /// A field of `websocket` has an unknown value.
-    Unknown {
-        /// The field.
-        name: &'static str,
-        /// Its value.
-        value: String,
-        /// The known values.
-        known: &'static str,
-    },
-}
-
-impl fmt::Display for EventError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("the event is empty; expected a JSON object"),
-            Self::TooLong => write!(f, "the event is longer than {MAX_BYTES} bytes"),
-            Self::NotUtf8(at) => write!(f, "the event is not UTF-8 text from byte {at} on"),
-            Self::TooDeep => write!(f, "the event is nested deeper than {MAX_DEPTH} levels"),
-            Self::NotJsonObject(why) => write!(f, "the event is not a JSON object: {why}"),
-            Self::WebSocketNotObject(why) => write!(f, "the event's websocket is not an object: {why}"),
-            Self::Missing(name) => write!(f, "the event has no websocket.{name}"),
-            Self::NotText(name, why) => write!(f, "the event's websocket.{name} is not a string: {why}"),
-            Self::NotBase64(why) => write!(f, "the event's websocket.data is not Base64: {why}"),
-            Self::Unknown { name, value, known } => {
-                write!(f, "the event's websocket.{name} is {:?}; known: {known}", excerpt(value))
-            }
-        }
-    }
-}
-
-impl std::error::Error for EventError {}
 
 impl<'e> Event<'e> {
     /// Parses the body of an event.
@@ -161,7 +94,7 @@ impl<'e> Event<'e> {
 impl<'e> WebSocket<'e> {
     fn of(fields: &Fields<'e>) -> Result<Self, EventError> {
         let connection =
-            fields.connection.ok_or(EventError::Missing("secConnectionID")).and_then(JsonText::decode)?;
+            fields.connection.ok_or(EventError::Missing("secConnectionID")).and_then(ConnectionId::decode)?;
         Ok(Self {
             action: fields.action,
             connection,
@@ -186,78 +119,4 @@ impl<'e> WebSocket<'e> {
             }
         }
     }
-}
-
-impl<'e> JsonText<'e> {
-    /// The value as received: JSON, with the quotes of a string.
-    pub(crate) fn json(&self) -> &'e str {
-        self.raw
-    }
-
-    /// The decoded string.
-    pub(crate) fn text(&self) -> Result<Cow<'e, str>, EventError> {
-        self.require_string()?;
-        // Nearly all strings contain no escape and need no decoding.
-        let inner = &self.raw[1..self.raw.len() - 1];
-        if !inner.contains('\\') {
-            return Ok(Cow::Borrowed(inner));
-        }
-        let decoded = serde_json::from_str::<String>(self.raw);
-        decoded.map(Cow::Owned).map_err(|e| EventError::NotText(self.name, e.to_string()))
-    }
-
-    fn is_string(&self) -> bool {
-        self.raw.starts_with('"')
-    }
-
-    fn require_string(&self) -> Result<(), EventError> {
-        if self.is_string() {
-            return Ok(());
-        }
-        Err(EventError::NotText(self.name, format!("it is {}", kind(self.raw))))
-    }
-
-    fn decode(self) -> Result<ConnectionId<'e>, EventError> {
-        Ok(ConnectionId { json: Cow::Borrowed(self.raw), text: self.text()? })
-    }
-}
-
-impl ConnectionId<'_> {
-    /// The id as text.
-    pub(crate) fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// The id as a JSON string.
-    pub(crate) fn json(&self) -> &str {
-        &self.json
-    }
-}
-
-impl From<&str> for ConnectionId<'static> {
-    fn from(text: &str) -> Self {
-        Self { json: Cow::Owned(json_string(text)), text: Cow::Owned(text.to_owned()) }
-    }
-}
-
-/// The kind of a JSON value.
-fn kind(json: &str) -> &'static str {
-    match json.trim_start().as_bytes().first() {
-        Some(b'{') => "an object",
-        Some(b'[') => "an array",
-        Some(b'"') => "a string",
-        Some(b't' | b'f') => "true or false",
-        Some(b'n') => "null",
-        _ => "a number",
-    }
-}
-
-/// Why the text is not an object. The parser's own message would quote the value, and so what a client sent.
-fn not_object(text: &str, e: &serde_json::Error) -> String {
-    if e.is_data() { format!("it is {}", kind(text)) } else { e.to_string() }
-}
-
-/// A string as JSON.
-pub(crate) fn json_string(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }

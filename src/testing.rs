@@ -25,7 +25,7 @@ mod client;
 mod recorder;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -33,8 +33,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 pub use self::client::Client;
-use self::recorder::Recorder;
 pub use self::recorder::{Content, Pushed};
+use self::recorder::{Recorder, lock};
 use crate::connecting::Connecting;
 use crate::context::{Context, FunctionInfo, Invocation, Resources};
 use crate::error::Result;
@@ -169,8 +169,4 @@ impl<F: Functions> Harness<F> {
         let mut context = Context::new(invocation, &self.function, &mut self.resources);
         act(&mut self.functions, &event, websocket, &mut context)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

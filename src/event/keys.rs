@@ -6,7 +6,8 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{EventError, JsonText, not_object};
+use super::error::EventError;
+use super::json_text::{JsonText, not_object};
 
 /// Reads the keys in one pass if `websocket` is an object, as it nearly always is. An error inside it must not hide the
 /// other key, so on failure the event is read again with `websocket` left unparsed.

@@ -7,16 +7,17 @@
 mod body;
 mod head;
 mod input;
+mod malformed;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-use std::io::{Error, ErrorKind, IoSlice, Write};
+use std::io::{Error, IoSlice, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Instant;
 
 use self::body::Body;
+pub(crate) use self::body::BodyError;
 use self::head::Head;
 pub(crate) use self::head::Header;
 use self::input::Input;
@@ -55,21 +56,6 @@ pub(crate) struct LeanReply<'c> {
     kept: &'c mut Option<Connection>,
     connection: Connection,
     head: Head,
-}
-
-/// Why a body could not be read.
-#[derive(Debug)]
-pub(crate) enum BodyError {
-    /// It is longer than the limit.
-    TooLong,
-    /// It ended early, came too late, or is not framed as its head says.
-    Incomplete(Error),
-}
-
-impl From<Error> for BodyError {
-    fn from(e: Error) -> Self {
-        Self::Incomplete(e)
-    }
 }
 
 impl LeanClient {
@@ -186,10 +172,6 @@ impl LeanReply<'_> {
             let _ = self.read_into(&mut Vec::new(), max_bytes);
         }
     }
-}
-
-fn malformed(what: impl fmt::Display) -> Error {
-    Error::new(ErrorKind::InvalidData, format!("the answer is not HTTP: {what}"))
 }
 
 /// Reads an answer from these bytes, as if the runtime API had sent them.

@@ -3,33 +3,23 @@
 //! [`PushClient::post`] sets the deadline of the call, `ureq` speaks HTTP/1.1, and `transport` moves the bytes.
 //! [`PushReply::read_into`] then reads the body under the same deadline. Every status is an answer, not an error.
 
+mod state;
 mod transport;
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::http::{Response, Uri};
 use ureq::{Agent, Body};
 
+use self::state::{Call, SharedState};
+
 /// A client of one server. Connects at the first call, and again after a failure.
 pub(crate) struct PushClient {
     agent: Agent,
     state: Arc<SharedState>,
-}
-
-/// Shared by [`PushClient`], which sets the deadline, and the transport under `ureq`, which reports progress.
-struct SharedState(Mutex<Call>);
-
-#[derive(Clone, Copy)]
-struct Call {
-    /// None before the first call.
-    deadline: Option<Instant>,
-    /// Whether the call uses a connection that an earlier call left open.
-    on_kept_connection: bool,
-    /// Whether a byte of the answer has arrived.
-    answered: bool,
 }
 
 /// A call that got no answer.
@@ -54,8 +44,7 @@ pub(crate) struct PushReply(Response<Body>);
 
 impl PushClient {
     pub(crate) fn new() -> Self {
-        let call = Call { deadline: None, on_kept_connection: false, answered: false };
-        let state = Arc::new(SharedState(Mutex::new(call)));
+        let state = Arc::new(SharedState::new());
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -111,17 +100,5 @@ impl PushReply {
         let limit = max_bytes as u64 + 1;
         self.0.body_mut().as_reader().take(limit).read_to_end(buffer)?;
         if buffer.len() > max_bytes { Err(too_long()) } else { Ok(()) }
-    }
-}
-
-impl SharedState {
-    fn call(&self) -> MutexGuard<'_, Call> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for SharedState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SharedState").finish_non_exhaustive()
     }
 }

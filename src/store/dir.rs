@@ -16,7 +16,9 @@ use std::time::{Duration, Instant, SystemTime};
 use log::warn;
 
 use self::file_name::{Decoded, FileName};
-use super::{Listing, RoomName, Store, StoreError};
+use super::error::StoreError;
+use super::interface::{Listing, Store};
+use super::room_name::RoomName;
 
 /// The folder of the texts. No room can have its name.
 const TEXTS: &str = "%texts";

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use super::{Listing, RoomName, Store, StoreError};
+use super::error::StoreError;
+use super::interface::{Listing, Store};
+use super::room_name::RoomName;
 
 /// Rooms, texts and lists of one process. Nothing expires.
 #[derive(Default)]

@@ -18,7 +18,9 @@ use self::resp::Reply;
 #[cfg(fuzzing)]
 pub(crate) use self::resp::read_all as read_replies;
 pub(crate) use self::url::RedisUrl;
-use super::{Listing, RoomName, Store, StoreError};
+use super::error::StoreError;
+use super::interface::{Listing, Store};
+use super::room_name::RoomName;
 
 /// The number of members in one `ZREM`.
 const MEMBERS_PER_ZREM: usize = 1000;

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::lock;
 use crate::event::ConnectionId;
 use crate::push::{Message, PushOutcome, PushReport, SendPushes};
 
@@ -83,4 +82,9 @@ fn content(body: &[u8]) -> Content {
         Some("binary") => Content::Binary(STANDARD.decode(data).unwrap_or_default()),
         _ => Content::Text(data.to_owned()),
     }
+}
+
+/// A test that has panicked elsewhere must not hide its own message.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,10 +4,26 @@ use std::io::{Error, Read};
 
 use super::head::Framing;
 use super::input::Input;
-use super::{BodyError, malformed};
+use super::malformed::malformed;
+
 use crate::net::connection_closed;
 
 const MAX_TRAILERS: usize = 16;
+
+/// Why a body could not be read.
+#[derive(Debug)]
+pub(crate) enum BodyError {
+    /// It is longer than the limit.
+    TooLong,
+    /// It ended early, came too late, or is not framed as its head says.
+    Incomplete(Error),
+}
+
+impl From<Error> for BodyError {
+    fn from(e: Error) -> Self {
+        Self::Incomplete(e)
+    }
+}
 
 /// Reads a body from the connection into the buffer.
 pub(super) struct Body<'b, R> {

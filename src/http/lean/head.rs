@@ -7,7 +7,7 @@ use std::ops::Range;
 use httparse::{ParserConfig, Status};
 
 use super::input::Input;
-use super::malformed;
+use super::malformed::malformed;
 
 const MAX_HEADERS: usize = 128;
 

@@ -2,7 +2,7 @@
 
 use std::io::{Error, Read};
 
-use super::malformed;
+use super::malformed::malformed;
 use crate::net::connection_closed;
 
 /// The longest head of an answer, and the longest line of a chunked body.

@@ -13,7 +13,7 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
 };
 
-use super::SharedState;
+use super::state::SharedState;
 use crate::net::{DeadlineStream, connection_closed};
 
 /// The size of the input and output buffers, and the most output that is gathered before it is sent.

@@ -1,4 +1,7 @@
-//! The limit on how deep an event may be nested.
+//! The limits of an event: its length, and how deep it may be nested.
+
+/// Events and answers are at most this many bytes (SCF's limit of 6 MB).
+pub(crate) const MAX_BYTES: usize = 6 * 1024 * 1024;
 
 /// The deepest nesting of an event; what `serde_json` and most other parsers allow.
 pub(super) const MAX_DEPTH: usize = 128;
