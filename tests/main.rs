@@ -11,6 +11,7 @@ mod hostile_events;
 mod hundred_thousand_events;
 mod log;
 mod loop_model;
+mod name_resolution;
 mod own_functions;
 mod panics;
 mod public_api;

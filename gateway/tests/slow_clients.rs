@@ -63,7 +63,8 @@ async fn a_push_waits_for_no_client() {
     assert_eq!((code, reason.as_str()), (CloseCode::POLICY_VIOLATION, "too slow"));
     assert!(received < pushed, "what waited is discarded: {received} of {pushed}");
     cleaned_up(&gateway, &slow_id).await;
-    closed_for(&gateway, &slow_id, "closed (1008): too slow, more than 1048576 bytes wait").await;
+    closed_for(&gateway, &slow_id, "closed by the gateway (1008): too slow, more than 1048576 bytes wait")
+        .await;
     quick.close().await;
 }
 
@@ -111,9 +112,9 @@ async fn a_client_that_sends_and_never_reads_is_closed() {
     let id = client.id(&gateway).await;
     let frame = Message::text("x".repeat(FRAME_BYTES / 2));
     tokio::select! {
-        () = closed_for(&gateway, &id, "closed (1008): too slow") => {}
+        () = closed_for(&gateway, &id, "closed by the gateway (1008): too slow") => {}
         () = send_without_reading(&mut client, &frame, Duration::ZERO) => {
-            closed_for(&gateway, &id, "closed (1008): too slow").await;
+            closed_for(&gateway, &id, "closed by the gateway (1008): too slow").await;
         }
     }
     gateway.wait_for_log("transfer-1 | push: the client does not read").await;

@@ -1,17 +1,17 @@
-//! Making a TCP connection before a deadline, the name's look-up included.
+//! Connects a TCP stream before a deadline, which includes resolving the host name.
 
 use std::io::{Error, ErrorKind};
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
-use std::sync::mpsc;
-use std::thread;
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// No connection may take longer, however much time the call has.
-const MAX_CONNECT: Duration = Duration::from_secs(5);
+use super::look_up::look_up;
 
-/// Connects to a host, with the delays off that wait for more to send.
+/// Limits connecting even if the call has more time.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connects to the first address of the host that accepts, with Nagle's algorithm off.
 pub(crate) fn tcp(host: &str, port: u16, deadline: Option<Instant>) -> Result<TcpStream, Error> {
-    let latest = Instant::now() + MAX_CONNECT;
+    let latest = Instant::now() + CONNECT_TIMEOUT;
     let deadline = deadline.map_or(latest, |deadline| deadline.min(latest));
     let mut last = Error::new(ErrorKind::NotFound, format!("the host name {host} has no address"));
     for address in addresses(host, port, deadline)? {
@@ -33,29 +33,11 @@ pub(crate) fn tcp(host: &str, port: u16, deadline: Option<Instant>) -> Result<Tc
     Err(last)
 }
 
-/// The addresses of a host, which may be a literal address, in brackets or not.
+/// The addresses of a host, which may be an IP address, in brackets or not.
 fn addresses(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, Error> {
     let literal = host.trim_start_matches('[').trim_end_matches(']');
     if let Ok(ip) = literal.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
     look_up(host, port, deadline)
-}
-
-/// The system's resolver knows no time-out, so it runs on a thread that may be left behind.
-fn look_up(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, Error> {
-    let (sender, receiver) = mpsc::channel();
-    let name = host.to_owned();
-    thread::Builder::new().name("look-up".into()).spawn(move || {
-        let found = (name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
-        // Nobody listens any more when the deadline has passed.
-        let _ = sender.send(found);
-    })?;
-    match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-        Ok(Ok(found)) => Ok(found),
-        Ok(Err(e)) => Err(Error::new(e.kind(), format!("looking up the host name {host} failed: {e}"))),
-        Err(_) => {
-            Err(Error::new(ErrorKind::TimedOut, format!("looking up the host name {host} took too long")))
-        }
-    }
 }
