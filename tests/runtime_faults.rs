@@ -5,14 +5,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common::{
-    Act, CLOSING, DATA_RECV, Function, HeaderCase, Limits, Process, Wire, free_port, response,
+    Act, CLOSING, DATA_RECV, Function, HeaderCase, Limits, Process, Wire, response, unused_port,
 };
 
 const CLEANUP: &[(&str, &str)] = &[("WS_ROLE", "cleanup")];
 const HEADERS: &str = "Request_Id: r1\r\ntime_limit_in_ms: 3000\r\nmemory_limit_in_mb: 128\r\n";
 
+const NEXT: &str = "GET /runtime/invocation/next";
+
 fn is_next(line: &str) -> bool {
-    line == "GET /runtime/invocation/next"
+    line == NEXT
 }
 
 fn is_outcome(line: &str) -> bool {
@@ -53,9 +55,7 @@ fn outcomes(api: &Wire, process: &Process, count: usize) -> Vec<String> {
 fn ready_is_one_space_and_comes_once() {
     let api = Wire::start(|request| if is_next(&request.line) { silence() } else { vec![ok()] });
     let process = Process::for_api(api.port, CLEANUP);
-    while api.requests().len() < 2 {
-        thread::sleep(Duration::from_millis(2));
-    }
+    api.await_requests(NEXT, 1);
     let requests = api.requests();
     assert_eq!(
         (requests[0].line.as_str(), requests[0].body.as_slice()),
@@ -116,11 +116,11 @@ fn absurd_limit_headers_are_tolerated_too() {
 
 #[test]
 fn a_runtime_api_that_comes_late_is_waited_for() {
-    let port = free_port();
+    let port = unused_port();
     let process = Process::for_api(port, CLEANUP);
     process.await_output("ready failed");
-    thread::sleep(Duration::from_secs(2));
-    let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port is still free");
+    process.await_output("ready failed, trying again in 640ms");
+    let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port is still unused");
     let api = Wire::on(listener, |request| match request.line.as_str() {
         line if is_next(line) => vec![event(HEADERS)],
         _ => vec![ok()],
@@ -131,7 +131,7 @@ fn a_runtime_api_that_comes_late_is_waited_for() {
 #[test]
 fn a_runtime_api_that_is_gone_ends_the_process_after_thirty_seconds() {
     let since = Instant::now();
-    let process = Process::for_api(free_port(), CLEANUP);
+    let process = Process::for_api(unused_port(), CLEANUP);
     let (status, output) = process.wait(Duration::from_secs(40));
     assert_eq!(status.code(), Some(1), "{output}");
     assert!(since.elapsed() >= Duration::from_secs(30), "{:?}", since.elapsed());
@@ -163,7 +163,7 @@ fn an_outcome_whose_answer_is_cut_is_sent_again_and_the_event_not_carried_out_ag
     let process = Process::for_api(api.port, &env);
     let posted = outcomes(&api, &process, 6);
     assert!(posted.iter().all(|outcome| outcome == DATA_RECV));
-    thread::sleep(Duration::from_millis(100));
+    api.await_requests(NEXT, 2);
     assert_eq!(gateway.requests().len(), 1, "one push");
     process.await_output("WARN outcome request_id=r1 not accepted, sending it again in 10ms");
 }
@@ -208,7 +208,7 @@ fn an_outcome_that_is_refused_is_not_sent_again() {
     let process = Process::for_api(api.port, CLEANUP);
     let line = "ERROR outcome request_id=r1 refused by the runtime API: status 403: \"already decided\"";
     process.await_output(line);
-    thread::sleep(Duration::from_millis(100));
+    api.await_requests(NEXT, 2);
     assert_eq!(outcomes(&api, &process, 1).len(), 1);
 }
 

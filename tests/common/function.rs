@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,9 +23,15 @@ pub fn bootstrap() -> PathBuf {
     std::env::var_os("BOOTSTRAP").map_or_else(|| env!("CARGO_BIN_EXE_bootstrap").into(), PathBuf::from)
 }
 
-/// A port without a listener.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+/// A port without a listener. It is below the range that port 0 is chosen from, so that no server of another test gets
+/// it.
+pub fn unused_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const FIRST: u16 = 20_000;
+    const COUNT: u16 = 10_000;
+    let start = u16::try_from(std::process::id() % u32::from(COUNT)).expect("below COUNT");
+    let mut tried = (0..COUNT).map(|_| FIRST + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT);
+    tried.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("an unused port")
 }
 
 /// A running program, its output collected.
@@ -175,11 +181,5 @@ impl Function {
         let outcome =
             self.tokio.block_on(async { timeout(TIMEOUT, self.api.invoke(&id, event.into())).await });
         outcome.unwrap_or_else(|_| panic!("no outcome:\n{}", self.process.output()))
-    }
-
-    /// Like `invoke`, with the time that it took.
-    pub fn timed(&self, event: impl Into<Vec<u8>>) -> (Outcome, Duration) {
-        let since = Instant::now();
-        (self.invoke(event), since.elapsed())
     }
 }

@@ -10,7 +10,7 @@ mod push_address;
 mod redis;
 pub mod wire;
 
-pub use function::{Function, Process, free_port};
+pub use function::{Function, Process, unused_port};
 pub use gateway::Gateway;
 pub use programs::example;
 pub use push_address::PushAddress;

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::free_port;
+use super::unused_port;
 
 /// A running server. Its data is removed with it.
 pub struct Redis {
@@ -19,7 +19,7 @@ pub struct Redis {
 impl Redis {
     pub fn start(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let port = free_port();
+        let port = unused_port();
         let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
         let child = spawn(port, folder.path(), &options);
         let redis = Self { port, options, folder, child };

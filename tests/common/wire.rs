@@ -4,7 +4,10 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// Turns a hang into a failure.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A received request.
 #[derive(Debug, Clone)]
@@ -80,6 +83,15 @@ impl Wire {
     /// All requests so far.
     pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().expect("not poisoned").clone()
+    }
+
+    /// Waits until this many requests with this line have arrived.
+    pub fn await_requests(&self, line: &str, count: usize) {
+        let since = Instant::now();
+        while self.requests().iter().filter(|request| request.line == line).count() < count {
+            assert!(since.elapsed() < TIMEOUT, "not {count} times {line} in {:?}", self.requests());
+            thread::sleep(Duration::from_millis(2));
+        }
     }
 }
 
