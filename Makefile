@@ -53,7 +53,8 @@ test: ## all tests but the browser's
 	cargo test --workspace --locked
 
 test-browser: build ## drive the page in headless Chromium (PICTURE=$PWD/docs/page.png renews the README's picture)
-	scripts/need.sh chromium chromedriver:chromium-driver
+	scripts/need.sh chromium chromedriver:chromium-driver npm
+	npm ci --silent --no-audit --no-fund --prefix gateway/tests/browser
 	BOOTSTRAP=$(CURDIR)/$(PACKAGED) cargo test --locked -p scf-websocket-gateway --test browser
 
 soak: package ## 200 clients while everything fails that can, for SECONDS=600, and an account of every frame

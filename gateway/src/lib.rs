@@ -265,7 +265,7 @@ fn warn_of_strangers(addr: SocketAddr, push_addr: SocketAddr, options: &Options)
         warn!("{addr} is no loopback address: whoever reaches this machine can connect");
         if options.page {
             warn!(
-                "with --page whoever reaches {addr} sees every payload, and can push to and close every connection"
+                "with --page any client of {addr} sees every payload, and can push to and close every connection"
             );
         }
     }

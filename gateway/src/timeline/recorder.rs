@@ -97,7 +97,12 @@ impl Recorder {
         let change = instance_change(role, instance, pid, "started", None);
         let mut ring = locked(&self.ring);
         let id = ring.add(What::Instance(change));
-        let attribution = Attribution { instance_record: id, invocation: for_invocation, starting: true };
+        let attribution = Attribution {
+            role: role.name(),
+            instance_record: id,
+            invocation: for_invocation,
+            starting: true,
+        };
         ring.instances.insert(instance.to_owned(), attribution);
         if let Some(invocation) = for_invocation.and_then(|id| ring.invocation_mut(id)) {
             invocation.instance = Some(instance.to_owned());

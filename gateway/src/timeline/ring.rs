@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use serde::Serialize;
+
 use super::{
     figures::Figures,
     open::OpenConnections,
@@ -47,9 +49,17 @@ impl<T> Versioned<T> {
     }
 }
 
+/// A living instance, as a viewer receives it.
+#[derive(Debug, Serialize)]
+pub(super) struct Living<'a> {
+    instance: &'a str,
+    role: &'static str,
+}
+
 /// Which records an instance's output and pushes belong to.
 #[derive(Debug)]
 pub(super) struct Attribution {
+    pub(super) role: &'static str,
     pub(super) instance_record: u64,
     /// The last invocation: a line may arrive after its outcome.
     pub(super) invocation: Option<u64>,
@@ -88,6 +98,12 @@ impl Ring {
 
     pub(super) fn ids(&self) -> VecDeque<u64> {
         self.records.iter().map(|record| record.id).collect()
+    }
+
+    /// All of them, since the records of those that have run for long are gone.
+    pub(super) fn living(&self) -> Vec<Living<'_>> {
+        let instances = self.instances.iter();
+        instances.map(|(instance, found)| Living { instance, role: found.role }).collect()
     }
 
     pub(super) fn get(&self, id: u64) -> Option<&Record> {

@@ -1,5 +1,6 @@
-//! The time line as Server-Sent Events: first every record that is kept, then each one again when it changes. Between
-//! them, at most five times a second and only when they have changed, `figures` and `connections`.
+//! The time line as Server-Sent Events: first the living `instances` and every record that is kept, then each record
+//! again when it changes. Between them, at most five times a second and only when they have changed, `figures` and
+//! `connections`.
 
 use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
@@ -21,6 +22,8 @@ struct Reader {
     changes: Receiver<u64>,
     /// Ids to be sent before the next change is waited for.
     backlog: VecDeque<u64>,
+    /// Whether the instances were sent. From then on the records tell of them.
+    began: bool,
     /// The versions that were sent last.
     figures: Option<u64>,
     connections: Option<u64>,
@@ -37,6 +40,7 @@ impl Recorder {
             recorder: Arc::clone(self),
             changes,
             backlog: locked(&self.ring).ids(),
+            began: false,
             figures: None,
             connections: None,
             summary_due: Instant::now(),
@@ -57,6 +61,10 @@ impl Recorder {
 
 impl Reader {
     async fn next(&mut self) -> Option<Event> {
+        if !self.began {
+            self.began = true;
+            return named("instances", &locked(&self.recorder.ring).living());
+        }
         loop {
             if let Some(event) = self.summary() {
                 return Some(event);

@@ -114,20 +114,20 @@ impl End {
     }
 
     pub(super) fn connection_lost() -> Self {
-        Self::new(CloseReason::ConnectionLost, "line cut")
+        Self::new(CloseReason::ConnectionLost, "connection lost")
     }
 
     pub(super) fn never_opened() -> Self {
-        Self::new(CloseReason::ConnectionLost, "line cut before it was open")
+        Self::new(CloseReason::ConnectionLost, "connection lost before it was open")
     }
 
     pub(super) fn silent(time: Duration) -> Self {
-        let sentence = format!("line cut: no sign of life for {} s", time.as_secs_f64());
+        let sentence = format!("connection lost: no sign of life for {} s", time.as_secs_f64());
         Self::new(CloseReason::Unresponsive, sentence)
     }
 
     pub(super) fn pings_unanswered(pings: u32) -> Self {
-        let sentence = format!("line cut: the client sends, but has left {pings} pings unanswered");
+        let sentence = format!("connection lost: the client sends, but has left {pings} pings unanswered");
         Self::new(CloseReason::Unresponsive, sentence)
     }
 
@@ -182,7 +182,7 @@ impl From<Error> for End {
                     &format!("too slow, the client has read nothing for {} s", PROGRESS_TIMEOUT.as_secs()),
                 )
             }
-            other => Self::new(CloseReason::ConnectionLost, format!("line cut: {other}")),
+            other => Self::new(CloseReason::ConnectionLost, format!("connection lost: {other}")),
         }
     }
 }

@@ -22,6 +22,12 @@ async fn on_a_phone_the_time_line_is_within_the_first_screen_and_a_half() {
     let top =
         browser.value("document.getElementById('timeline').getBoundingClientRect().top + scrollY").await;
     assert!(top.as_f64().is_some_and(|top| top < 844.0 * 1.5 - 100.0), "the rows begin at {top}");
+    browser
+        .client
+        .execute("document.getElementById('timeline-panel').scrollIntoView()", Vec::new())
+        .await
+        .expect("a script");
+    println!("phone: {}", browser.picture("phone-timeline.png").await.display());
     // Nothing is wider than the screen.
     browser.holds("document.documentElement.scrollWidth <= innerWidth").await;
     browser.end().await;

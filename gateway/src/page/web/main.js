@@ -24,6 +24,7 @@ listen({
   began() { timeline.startOver(); setLive(true); },
   lost() { setLive(false); connections.show({ total: 0, newest: [] }); },
   record(record) { picture.follow(record); own.see(record); timeline.receive(record); schedule(); },
+  instances: picture.begin,
   figures: figures.show,
   connections(listed) { picture.setConnected(listed.total); connections.show(listed); },
 });

@@ -9,6 +9,11 @@ const instances = new Map(); // name → { role, running: ids of invocations }
 const ended = new Set();
 let live = false, connected = 0;
 
+/** The instances that live when the stream begins, also those whose records are no longer kept. */
+export function begin(living) {
+  for (const { instance, role } of living) instances.set(instance, { role, running: new Set() });
+}
+
 /** Keeps what the picture needs, whether the record's row is shown or not. */
 export function follow({ id, what, instance, role, outcome }) {
   if (what === 'ended') {
