@@ -1,6 +1,5 @@
 //! The environment variables of the process, read once.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 
@@ -10,8 +9,8 @@ use super::variables::Variable;
 const RUNTIME_API: &str = "SCF_RUNTIME_API";
 const RUNTIME_API_PORT: &str = "SCF_RUNTIME_API_PORT";
 
-/// The variables by name.
-pub(crate) struct Environment(BTreeMap<String, OsString>);
+/// The variables, with their names. Few are looked up, so an index would cost more than it saves at a cold start.
+pub(crate) struct Environment(Vec<(OsString, OsString)>);
 
 /// Host and port of the runtime API.
 #[derive(Debug, Clone)]
@@ -29,7 +28,7 @@ impl fmt::Display for RuntimeApiAddress {
 impl fmt::Debug for Environment {
     /// Only the names: values may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
 }
 
@@ -39,17 +38,18 @@ impl Environment {
         vars: impl IntoIterator<Item = (OsString, OsString)>,
         known: &[Variable],
     ) -> Result<Self, ConfigError> {
-        let named = vars.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-        let all: BTreeMap<String, OsString> = named.collect();
-        let is_known = |name: &str| known.iter().any(|variable| variable.name == name);
-        match all.keys().find(|name| name.starts_with("WS_") && !is_known(name)) {
-            Some(name) => Err(unknown(name, known)),
-            None => Ok(Self(all)),
+        let all = Self(vars.into_iter().collect());
+        let is_ours = |name: &OsString| name.as_encoded_bytes().starts_with(b"WS_");
+        let is_known = |name: &OsString| known.iter().any(|variable| name == variable.name);
+        match all.0.iter().map(|(name, _)| name).find(|name| is_ours(name) && !is_known(name)) {
+            Some(name) => Err(unknown(&name.to_string_lossy(), known)),
+            None => Ok(all),
         }
     }
 
     pub(super) fn text(&self, name: &str) -> Result<Option<&str>, ConfigError> {
-        let Some(value) = self.0.get(name) else { return Ok(None) };
+        let found = self.0.iter().find(|(known, _)| known == name);
+        let Some((_, value)) = found else { return Ok(None) };
         match value.to_str() {
             Some(text) => Ok(Some(text)),
             None => Err(ConfigError::not_allowed(name, &value.to_string_lossy(), "UTF-8 text")),
