@@ -48,11 +48,13 @@ impl<F: Functions + 'static, E: Into<Error>> IntoFunctions for Result<F, E> {
 
 /// Runs functions as SCF's custom runtime: all that a `main` function needs to do.
 ///
-/// It sets up the log, so that messages of the `log` crate's macros go to standard output, and reads the [`Config`], from which the closure creates the functions or a `Result` with them. A
-/// wrong configuration ends the program with status 2 and one line. Then it serves events until SIGTERM or SIGINT, on
-/// which it ends with status 0 after delivering the current outcome, or until the runtime API has failed for 30 s, on
-/// which it ends with status 1. `--help`, `--version` and `--check` are understood; see [`Program`] for variables and a
-/// name of your own.
+/// It sets up the log, so that messages of the `log` crate's macros go to standard output, and reads the [`Config`],
+/// from which the closure creates the functions or a `Result` with them. A wrong configuration ends the program with
+/// status 2 and one line.
+///
+/// Then it serves events: until SIGTERM or SIGINT, which ends it with status 0 after the current outcome is delivered, or
+/// until the runtime API has failed for 30 s, which ends it with status 1. `--help`, `--version` and `--check` are
+/// understood; see [`Program`] for variables and a name of your own.
 ///
 /// ```no_run
 /// # struct Shout;
