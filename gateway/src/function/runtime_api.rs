@@ -158,16 +158,16 @@ impl RuntimeApi {
 /// An event that lies ready or is being carried out. Dropped, it is taken back.
 pub struct Offer {
     shared: Arc<Shared>,
-    taken: oneshot::Receiver<()>,
+    taken: oneshot::Receiver<Instant>,
     decided: oneshot::Receiver<Decided>,
     _turn: OwnedMutexGuard<()>,
 }
 
 impl Offer {
-    /// Waits until `next` has returned the event for the first time. To be called once.
-    pub async fn taken(&mut self) {
+    /// Waits until `next` returns the event for the first time, and returns that moment. To be called once.
+    pub async fn taken(&mut self) -> Instant {
         // The sender lives in the slot that this offer holds until it is decided, and decided means taken.
-        let _ = (&mut self.taken).await;
+        (&mut self.taken).await.unwrap_or_else(|_| Instant::now())
     }
 
     /// Waits for the outcome. To be called until it has returned one; dropping the future loses nothing.
@@ -216,7 +216,7 @@ struct Current {
     event: Bytes,
     handed_out: u32,
     first: Option<Instant>,
-    taken: Option<oneshot::Sender<()>>,
+    taken: Option<oneshot::Sender<Instant>>,
     decided: oneshot::Sender<Decided>,
 }
 
@@ -278,10 +278,10 @@ impl Shared {
         let mut slot = locked(&self.slot);
         let current = slot.current.as_mut()?;
         current.handed_out += 1;
-        current.first.get_or_insert_with(Instant::now);
+        let first = *current.first.get_or_insert_with(Instant::now);
         if let Some(taken) = current.taken.take() {
             // Whoever invoked may have given up this very moment; then the event is taken back in the next.
-            let _ = taken.send(());
+            let _ = taken.send(first);
         } else {
             warn!("{}: `next` again within one invocation, the same event goes out again", self.name);
         }
