@@ -9,7 +9,7 @@
 use std::{
     fmt, io,
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -26,6 +26,7 @@ use axum::{
 };
 use bytes::Bytes;
 use log::warn;
+use parking_lot::Mutex;
 use tokio::{
     net::TcpListener,
     sync::{Mutex as Turn, Notify, OwnedMutexGuard, oneshot, watch},
@@ -33,8 +34,7 @@ use tokio::{
 
 use crate::{
     contract::MAX_EVENT_BYTES,
-    http::{BodyError, HeaderCase, PROGRESS_TIMEOUT, Server, read_body},
-    locked,
+    http::{BodyError, HeaderCase, Server, read_body},
 };
 
 /// The headers that go with an event, and how they are written. `None` (or `false`) leaves one out.
@@ -142,7 +142,7 @@ impl RuntimeApi {
         let turn = Arc::clone(&self.shared.turn).lock_owned().await;
         let (taken_sender, taken) = oneshot::channel();
         let (decided_sender, decided) = oneshot::channel();
-        locked(&self.shared.slot).current = Some(Current {
+        self.shared.slot.lock().current = Some(Current {
             request_id: request_id.to_owned(),
             event: event.into(),
             handed_out: 0,
@@ -188,7 +188,7 @@ impl fmt::Debug for Offer {
 
 impl Drop for Offer {
     fn drop(&mut self) {
-        locked(&self.shared.slot).current = None;
+        self.shared.slot.lock().current = None;
     }
 }
 
@@ -275,7 +275,7 @@ async fn decide(shared: &Shared, call: &str, body: Body, outcome: fn(Bytes) -> O
 
 impl Shared {
     fn hand_out(&self) -> Option<Response> {
-        let mut slot = locked(&self.slot);
+        let mut slot = self.slot.lock();
         let current = slot.current.as_mut()?;
         current.handed_out += 1;
         let first = *current.first.get_or_insert_with(Instant::now);
@@ -307,7 +307,7 @@ impl Shared {
     }
 
     fn accept(&self, call: &str, outcome: Outcome) -> Response {
-        let mut slot = locked(&self.slot);
+        let mut slot = self.slot.lock();
         let Some(current) = slot.current.take_if(|current| current.handed_out > 0) else {
             let used = slot.used;
             drop(slot);
@@ -333,20 +333,7 @@ impl Shared {
 }
 
 fn refuse_body(shared: &Shared, call: &str, error: &BodyError) -> Response {
-    match error {
-        BodyError::TooLarge => {
-            let sentence = format!("the body of `{call}` is larger than {MAX_EVENT_BYTES} bytes (6 MB)");
-            refuse(shared, StatusCode::PAYLOAD_TOO_LARGE, &sentence)
-        }
-        BodyError::Cut(error) => {
-            refuse(shared, StatusCode::BAD_REQUEST, &format!("the body of `{call}` was cut: {error}"))
-        }
-        BodyError::Stalled => {
-            let sentence =
-                format!("the body of `{call}` did not arrive: nothing came for {PROGRESS_TIMEOUT:?}");
-            refuse(shared, StatusCode::REQUEST_TIMEOUT, &sentence)
-        }
-    }
+    refuse(shared, error.status(), &format!("`{call}`: {error}"))
 }
 
 fn refuse(shared: &Shared, status: StatusCode, sentence: &str) -> Response {
