@@ -1,7 +1,7 @@
 //! How many events of a function may run at once, and how many may wait for that.
 //!
-//! [`Admission::try_place`] or [`Admission::place`] → a [`Place`] among those that wait → [`Admission::turn`] → a
-//! [`Turn`], for as long as the event runs. Turns go to events in the order in which they asked.
+//! [`Admission::try_place`] or [`Admission::place`] → a [`Place`] in the queue → [`Admission::turn`] → a [`Turn`] for as
+//! long as the event runs. Turns are granted in the order in which they were requested.
 
 use std::sync::Arc;
 
@@ -40,15 +40,15 @@ impl Admission {
         permit.map(Place).map_err(|_| Failure::Stopping)
     }
 
-    /// Waits for a turn, which gives the place to the next. Dropped while it waits, it gives up both. Without a place
-    /// the event counts as none of those that wait.
+    /// Waits for a turn, then frees the place for the next event. Dropping the future gives up both. An event without a
+    /// place does not count as waiting.
     pub(crate) async fn turn(&self, place: Option<Place>) -> Result<Turn, Failure> {
         let permit = Arc::clone(&self.turns).acquire_owned().await;
         drop(place);
         permit.map(Turn).map_err(|_| Failure::Stopping)
     }
 
-    /// From now on no event runs that does not run already.
+    /// From now on no further event starts to run.
     pub(crate) fn stop(&self) {
         self.turns.close();
         self.places.close();
