@@ -4,6 +4,7 @@
 //! records, and the actions of [`actions`].
 
 mod actions;
+mod header;
 mod origin;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use self::header::header;
 use crate::app::App;
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -108,8 +110,4 @@ fn timeline(app: &App) -> Response {
         Some(timeline) => timeline.stream().into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
-}
-
-fn header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    headers.get(name)?.to_str().ok()
 }

@@ -7,9 +7,9 @@ use std::{
 
 use super::{
     figures::Figures,
-    float_ms,
     open::OpenConnections,
     record::{InstanceChange, Invocation, Record, What},
+    time::float_ms,
 };
 
 const RECORDS_KEPT: usize = 500;
@@ -159,7 +159,7 @@ mod tests {
     use crate::{
         function::Role,
         report::{Report, Reporter as _},
-        timeline::Timeline,
+        timeline::recorder::Timeline,
     };
 
     #[test]
