@@ -23,7 +23,7 @@ pub enum CloseReason {
     Idle,
     /// The client reads too slowly for what is sent to it: 1008, `too slow`.
     TooSlow,
-    /// A frame, or the event that it would become, has more than 6 MB: 1009.
+    /// A frame, or the event that it would become, exceeds 6 MB: 1009.
     TooBig,
     /// A text frame is not UTF-8: 1007.
     NotUtf8,
@@ -84,7 +84,7 @@ impl CloseReason {
             }
             Self::Idle => "idle".to_owned(),
             Self::TooSlow => "too slow".to_owned(),
-            Self::TooBig => "a frame or its event has more than 6 MB".to_owned(),
+            Self::TooBig => "a frame or its event exceeds 6 MB".to_owned(),
             Self::NotUtf8 => "a text frame is not UTF-8".to_owned(),
             Self::ProtocolError => "not the WebSocket protocol".to_owned(),
             Self::TransferFailed(kind) | Self::TransferUnavailable(kind) => {
