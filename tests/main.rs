@@ -12,6 +12,7 @@ mod hundred_thousand_events;
 mod log;
 mod loop_model;
 mod name_resolution;
+mod no_circles;
 mod own_functions;
 mod panics;
 mod public_api;

@@ -3,12 +3,12 @@
 //! [`Server::start`] with a listener and a router → [`Server::addr`] → dropped, it closes its address and
 //! every connection that has not become a WebSocket. Handlers find the peer's address as a request extension, [`Peer`].
 //!
-//! Time limits: 10 s for a request's head, 10 s without progress for its body and for writing the response. A
-//! connection of [`Server::start`] may rest between requests, one of `start_public` for 75 s at most.
+//! Time limits: 10 s for a request's head, 10 s without progress for its body and for writing the response. Between
+//! requests a connection of [`Server::start`] may idle without limit, one of `start_public` for 75 s at most.
 
 mod stream;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -89,7 +89,7 @@ async fn accept(listener: TcpListener, router: Router, case: HeaderCase, peers: 
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => { connections.spawn(serve(stream, peer, router.clone(), case, peers)); }
                 Err(error) => {
-                    warn!("could not accept a connection ({error}); if files ran out, raise `ulimit -n`");
+                    warn!("cannot accept a connection: {error}; if too many files are open, raise `ulimit -n`");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             },
@@ -134,19 +134,44 @@ pub(crate) fn upgraded_stream(upgraded: Upgraded) -> Option<(LimitedStream<TcpSt
     Some((parts.io.into_inner(), parts.read_buf))
 }
 
-/// Why a request's body could not be had.
+/// Why a request's body could not be read.
 #[derive(Debug)]
 pub(crate) enum BodyError {
     /// It has more bytes than allowed.
-    TooLarge,
-    /// It ended before its announced length, or the line was cut.
+    TooLarge { limit_bytes: usize },
+    /// It ended before its announced length, or the connection was lost.
     Cut(axum::Error),
-    /// Nothing of it came for [`PROGRESS_TIMEOUT`].
+    /// No progress for [`PROGRESS_TIMEOUT`].
     Stalled,
 }
 
-/// Reads a body of at most `limit_bytes`. More than that is read and thrown away up to four times the limit, because a
-/// peer that is still sending would see a broken line instead of the refusal.
+impl BodyError {
+    /// The status to answer with.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Cut(_) => StatusCode::BAD_REQUEST,
+            Self::Stalled => StatusCode::REQUEST_TIMEOUT,
+        }
+    }
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { limit_bytes } => {
+                write!(formatter, "the body is larger than {limit_bytes} bytes ({} MB)", limit_bytes >> 20)
+            }
+            Self::Cut(error) => write!(formatter, "the body was cut: {error}"),
+            Self::Stalled => {
+                write!(formatter, "the body did not arrive: nothing came for {PROGRESS_TIMEOUT:?}")
+            }
+        }
+    }
+}
+
+/// Reads a body of at most `limit_bytes`. A larger one is read and discarded up to four times the limit, because a peer
+/// that is still sending would see a connection reset instead of the refusal.
 pub(crate) async fn read_body(body: Body, limit_bytes: usize) -> Result<Bytes, BodyError> {
     let mut stream = body.into_data_stream();
     let Some(first) = next_chunk(&mut stream).await? else { return Ok(Bytes::new()) };
@@ -161,7 +186,7 @@ pub(crate) async fn read_body(body: Body, limit_bytes: usize) -> Result<Bytes, B
         }
     }
     if seen_bytes > limit_bytes {
-        return Err(BodyError::TooLarge);
+        return Err(BodyError::TooLarge { limit_bytes });
     }
     Ok(rest.map_or(first, BytesMut::freeze))
 }
