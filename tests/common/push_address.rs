@@ -1,4 +1,4 @@
-//! The gateway's reverse push address in front of nobody: it remembers what arrived.
+//! The gateway's reverse push address without clients: it records the pushes that arrive.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use scf_websocket_gateway::push;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-/// One push, as it came over the wire.
+/// A received push.
 #[derive(Debug, Clone)]
 pub struct Arrived {
     pub peer: SocketAddr,
@@ -24,7 +24,7 @@ pub struct Arrived {
     pub body: String,
 }
 
-/// A push address. Every connection id is known to it but those it was told are gone.
+/// A running push address. It knows every connection id except those passed to `forget`.
 pub struct PushAddress {
     server: Server,
     arrived: Arc<Mutex<Vec<Arrived>>>,
@@ -37,12 +37,10 @@ impl PushAddress {
     pub fn start() -> Self {
         let arrived = Arc::default();
         let gone: Arc<Mutex<HashSet<String>>> = Arc::default();
-        let remembering = Arc::clone(&arrived);
-        let everybody = Arc::new(Everybody { gone: Arc::clone(&gone) });
-        let router =
-            push::router(everybody, Arc::new(|_, _| {})).layer(middleware::from_fn(move |request, next| {
-                remember(Arc::clone(&remembering), request, next)
-            }));
+        let recorded = Arc::clone(&arrived);
+        let connections = Arc::new(AllButGone { gone: Arc::clone(&gone) });
+        let router = push::router(connections, Arc::new(|_, _| {}))
+            .layer(middleware::from_fn(move |request, next| record(Arc::clone(&recorded), request, next)));
         let tokio = Runtime::new().expect("a tokio runtime");
         let server = tokio.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -51,29 +49,29 @@ impl PushAddress {
         Self { server, arrived, gone, _tokio: tokio }
     }
 
-    /// For `WS_PUSH_URL`. `PUSH_HOST` is a name that the functions are to look up.
+    /// The value for `WS_PUSH_URL`. The variable `PUSH_HOST` sets a host name for the functions to resolve.
     pub fn url(&self) -> String {
         let host = std::env::var("PUSH_HOST").unwrap_or_else(|_| "127.0.0.1".into());
         format!("http://{host}:{}{}", self.server.addr().port(), push::PATH)
     }
 
-    /// What has arrived since the last call.
+    /// The pushes since the last call.
     pub fn take(&self) -> Vec<Arrived> {
         std::mem::take(&mut self.arrived.lock().expect("not poisoned"))
     }
 
-    /// The bodies of what has arrived since the last call.
+    /// The bodies of the pushes since the last call.
     pub fn take_bodies(&self) -> Vec<String> {
         self.take().into_iter().map(|push| push.body).collect()
     }
 
-    /// From now on this connection is unknown.
+    /// Makes this connection unknown from now on.
     pub fn forget(&self, connection: &str) {
         self.gone.lock().expect("not poisoned").insert(connection.to_owned());
     }
 }
 
-async fn remember(arrived: Arc<Mutex<Vec<Arrived>>>, request: Request, next: Next) -> Response {
+async fn record(arrived: Arc<Mutex<Vec<Arrived>>>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.expect("a whole body");
     let push = Arrived {
@@ -88,18 +86,19 @@ async fn remember(arrived: Arc<Mutex<Vec<Arrived>>>, request: Request, next: Nex
     next.run(Request::from_parts(parts, Body::from(body))).await
 }
 
-struct Everybody {
+/// Every connection exists, except those in `gone`.
+struct AllButGone {
     gone: Arc<Mutex<HashSet<String>>>,
 }
 
-impl Everybody {
-    fn known(&self, id: &str) -> Result<(), Undelivered> {
+impl AllButGone {
+    fn lookup(&self, id: &str) -> Result<(), Undelivered> {
         let gone = self.gone.lock().expect("not poisoned").contains(id);
         if gone { Err(Undelivered::Unknown) } else { Ok(()) }
     }
 }
 
-impl Connections for Everybody {
+impl Connections for AllButGone {
     fn open(&self, _: &str, _: Outbox) {}
 
     fn leave(&self, _: &str) -> bool {
@@ -107,10 +106,10 @@ impl Connections for Everybody {
     }
 
     fn send<'a>(&'a self, id: &'a str, _: Frame) -> BoxFuture<'a, Result<(), Undelivered>> {
-        Box::pin(async { self.known(id) })
+        Box::pin(async { self.lookup(id) })
     }
 
     fn close<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), Undelivered>> {
-        Box::pin(async { self.known(id) })
+        Box::pin(async { self.lookup(id) })
     }
 }
