@@ -1,20 +1,20 @@
-//! The example chat, driven by clients of the real gateway, over each store.
+//! The example `chat` with clients of the real gateway, over each store.
 
 use crate::common::{Gateway, Redis};
 
 #[tokio::test]
 async fn the_chat_works_over_a_directory() {
     let folder = tempfile::tempdir().expect("a folder");
-    talk(&format!("dir:{}", folder.path().display())).await;
+    chat_over(&format!("dir:{}", folder.path().display())).await;
 }
 
 #[tokio::test]
 async fn the_chat_works_over_redis() {
     let redis = Redis::start(&[]);
-    talk(&redis.url()).await;
+    chat_over(&redis.url()).await;
 }
 
-async fn talk(store: &str) {
+async fn chat_over(store: &str) {
     let gateway = Gateway::with_example("chat", &[("WS_STORE", store)]);
     let mut ann = gateway.connect("/").await;
     assert_eq!(ann.ask("/who").await, "* please send a name without spaces first");

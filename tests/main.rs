@@ -1,4 +1,4 @@
-//! Tests through the binary and the real protocols: one file per behaviour, one shared harness, one program.
+//! Tests of the binary through the real protocols: one file per behaviour, one shared harness, one test program.
 
 mod common;
 
