@@ -1,6 +1,6 @@
 //! What the parts that serve clients have in common.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
@@ -22,6 +22,8 @@ pub(crate) struct App {
     pub(crate) open: Tally,
     /// Whether the page and the time line are served; they show payloads.
     pub(crate) page: PageAccess,
+    /// An HTML file that is served beside the page, to those who may see it.
+    pub(crate) client_page: Option<PathBuf>,
 }
 
 /// Who may see the page and the time line.

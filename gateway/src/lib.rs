@@ -174,6 +174,7 @@ impl Gateway {
             stopping: stopping_seen,
             open: Tally::default(),
             page,
+            client_page: options.client_page.clone(),
         });
         let push_router = push::router_at(&push_path, push_address);
         let client_router = Router::new().fallback(handshake::entry).with_state(Arc::clone(&app));
@@ -200,6 +201,12 @@ impl Running {
     #[must_use]
     pub fn has_page(&self) -> bool {
         self.app.page != PageAccess::Nobody
+    }
+
+    /// The path at which the client page is served, if there is one and the page is served.
+    #[must_use]
+    pub fn client_page(&self) -> Option<&'static str> {
+        self.app.client_page.as_ref().filter(|_| self.has_page()).map(|_| page::CLIENT_PAGE)
     }
 
     /// Closes every client with 1001, tells the cleanup function of each, and ends every process. Takes a few seconds

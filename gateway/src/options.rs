@@ -41,6 +41,8 @@ pub struct Options {
     pub trace: bool,
     /// Whether the page is also served at another than the loopback address.
     pub page: bool,
+    /// An HTML file for clients of the API, served at `/client` to those who may see the page.
+    pub client_page: Option<PathBuf>,
     /// The gateway's own program, as which a guard is started that kills the functions should the gateway be killed
     /// hard. `None`: no guard.
     pub guard: Option<PathBuf>,
@@ -66,6 +68,7 @@ impl Options {
             integration_response: false,
             trace: false,
             page: false,
+            client_page: None,
             guard: None,
         }
     }

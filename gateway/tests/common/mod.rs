@@ -40,6 +40,7 @@ pub struct Gateway {
     pub clients: String,
     pub push: String,
     pub page: Option<String>,
+    pub client_page: Option<String>,
 }
 
 /// Functions that do as they are told, see the file.
@@ -125,6 +126,7 @@ impl Setup {
         let mut child = self.command.spawn().expect("the gateway starts");
         let stdout = child.stdout.take().expect("its output is a pipe");
         let mut page = None;
+        let mut client_page = None;
         let mut clients = None;
         for line in BufReader::new(stdout).lines() {
             let line = line.expect("text");
@@ -132,10 +134,11 @@ impl Setup {
             let address = address.trim().to_owned();
             match name {
                 "page" => page = Some(address),
+                "client" => client_page = Some(address),
                 "clients" => clients = Some(address),
                 "push" => {
                     let clients = clients.expect("the clients' address comes before");
-                    return Gateway { child, folder: self.folder, clients, push: address, page };
+                    return Gateway { child, folder: self.folder, clients, push: address, page, client_page };
                 }
                 other => panic!("an unknown address: {other}"),
             }
