@@ -8,6 +8,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::request_details::RequestDetails;
+
 /// Frames, events and answers have at most this many bytes.
 pub const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
 
@@ -45,6 +47,9 @@ pub struct ConnectingEvent<'a> {
     pub request_context: RequestContext<'a>,
     /// Which connection it would become.
     pub websocket: Connecting<'a>,
+    /// What the client sent along.
+    #[serde(flatten)]
+    pub details: &'a RequestDetails,
 }
 
 /// The circumstances of a request to connect.

@@ -37,6 +37,7 @@ use crate::{
     http::Peer,
     ids, page,
     push::answer,
+    request_details::RequestDetails,
     websocket::{self, Opened},
 };
 
@@ -54,6 +55,7 @@ struct Asked {
     accept_key: String,
     protocols: Option<String>,
     extensions: Option<String>,
+    details: RequestDetails,
     upgrade: OnUpgrade,
 }
 
@@ -102,13 +104,14 @@ impl Asked {
         let protocols = list(headers, SEC_WEBSOCKET_PROTOCOL);
         let extensions = list(headers, SEC_WEBSOCKET_EXTENSIONS);
         let path = request.uri().path().to_owned();
+        let details = RequestDetails::of(headers, request.uri());
         let Some(Peer(peer)) = request.extensions().get().copied() else {
             return Err(bad("the server does not know where the request came from"));
         };
         let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
             return Err(bad("this request cannot be upgraded: it must be HTTP/1.1"));
         };
-        Ok(Self { path, peer, received: Instant::now(), accept_key, protocols, extensions, upgrade })
+        Ok(Self { path, peer, received: Instant::now(), accept_key, protocols, extensions, details, upgrade })
     }
 }
 
@@ -216,6 +219,7 @@ fn connecting_event(asked: &Asked, connection: &str, request_id: &str) -> serde_
             websocket_enable: true,
         },
         websocket: Connecting::new(connection, asked.protocols.as_deref(), asked.extensions.as_deref()),
+        details: &asked.details,
     })
 }
 

@@ -40,6 +40,7 @@ mod options;
 mod page;
 pub mod push;
 mod queue;
+pub mod request_details;
 mod send_queue;
 mod tally;
 mod timeline;
