@@ -60,7 +60,7 @@ async fn examine(look: &Look) {
     browser.end().await;
 }
 
-async fn clean(browser: &Browser, state: &str) {
+pub async fn clean(browser: &Browser, state: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/node_modules/axe-core/axe.min.js");
     let axe = fs::read_to_string(path).expect("axe-core: `make test-browser` installs it");
     browser.client.execute(&axe, Vec::new()).await.expect("axe is loaded");

@@ -8,6 +8,7 @@ mod harness;
 
 mod accessibility;
 mod acting;
+mod chat;
 mod connecting;
 mod figures;
 mod filters;

@@ -83,7 +83,8 @@ impl Setup {
         Self::of(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/runtimes").join(runtime))
     }
 
-    fn of(program: &Path) -> Self {
+    /// Functions that are processes of this program.
+    pub fn of(program: &Path) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = env::temp_dir().join(format!("gateway-test-{}-{number}", std::process::id()));
