@@ -155,7 +155,8 @@ fn a_room_without_a_store_or_with_a_wrong_name_is_a_clear_error() {
     let env = [("WS_PUSH_URL", url.as_str()), ("WS_PROBE", "1")];
     let probe = Function::of_example("probe", &env);
     assert!(
-        error(&probe.invoke(frame("a", "join lobby"))).starts_with("WS_STORE is not set; rooms need one")
+        error(&probe.invoke(frame("a", "join lobby")))
+            .starts_with("WS_STORE is not set; rooms and stored texts need one")
     );
     let folder = tempfile::tempdir().expect("a folder");
     let store = format!("dir:{}", folder.path().display());
