@@ -93,4 +93,17 @@ for step in "$room"/steps/*; do
     esac
 done
 [ "$driven" -eq 2 ] || fail "the document runs the program $driven times, not before and after packaging"
-echo "docs/own-functions.md: from cargo new to a zip behind the gateway in $(($(date +%s) - begun)) s"
+seconds=$(($(date +%s) - begun))
+
+refuses() { # SENTENCE COMMAND...: it fails and says so
+    sentence=$1
+    shift
+    ! "$@" >"$room/log" 2>&1 || fail "$1 succeeds"
+    grep -qF "$sentence" "$room/log" || fail "no such sentence: $sentence"
+}
+refuses "is linked dynamically" ../scf-websocket/scripts/package.sh "$(command -v cat)" cat.zip
+refuses "is not there; build it first" ../scf-websocket/scripts/package.sh target/package/shut shut.zip
+cd "$room"
+refuses "has no Cargo.toml; call this from the folder of your crate" scf-websocket/scripts/build-own.sh
+
+echo "docs/own-functions.md: from cargo new to a zip behind the gateway in $seconds s"
