@@ -8,7 +8,15 @@
 TARGET   ?= $(eval TARGET := $(shell scripts/target.sh))$(TARGET)
 FEATURES ?=
 
-PACKAGED := target/package/bootstrap
+# The program that is built, packaged and run: the bootstrap, or an example.
+EXAMPLE  ?=
+PROGRAM  := $(or $(EXAMPLE),bootstrap)
+EXAMPLES := $(sort $(basename $(notdir $(wildcard examples/*.rs))))
+$(if $(filter-out $(EXAMPLES),$(EXAMPLE)),$(error EXAMPLE=$(EXAMPLE) is not an example; there are: $(EXAMPLES)))
+$(if $(EXAMPLE),$(if $(filter-out build package run,$(MAKECMDGOALS)),$(error EXAMPLE is for make build, make package and make run)))
+$(if $(and $(EXAMPLE),$(BOOTSTRAP)),$(error Set EXAMPLE or BOOTSTRAP, not both))
+
+PACKAGED := target/package/$(PROGRAM)
 
 GATEWAY  := target/release/gateway
 LISTEN   ?= 127.0.0.1:9000
@@ -29,21 +37,23 @@ build gateway test test-browser soak fuzz audit bench bench-instructions lint cl
 toolchain:
 	@scripts/toolchain.sh
 
-build: ## the static binary at target/package/bootstrap (TARGET=x86_64-unknown-linux-gnu for glibc, FEATURES=tls)
-	scripts/build-static.sh $(TARGET) --bin bootstrap --features "$(FEATURES)"
+build: ## the static binary at target/package/bootstrap (TARGET=x86_64-unknown-linux-gnu for glibc, FEATURES=tls, EXAMPLE=chat)
+	scripts/build-static.sh $(TARGET) --locked $(if $(EXAMPLE),--example,--bin) $(PROGRAM) --features "$(FEATURES)"
 	mkdir -p $(dir $(PACKAGED))
-	install -m 755 target/$(TARGET)/packaged/bootstrap $(PACKAGED)
+	install -m 755 target/$(TARGET)/packaged/$(if $(EXAMPLE),examples/)$(PROGRAM) $(PACKAGED)
 
 gateway:
 	cargo build --release --locked -p scf-websocket-gateway --bin gateway
 
-package: build ## bootstrap.zip, the file to upload
-	scripts/package.sh $(PACKAGED) bootstrap.zip
+package: build ## bootstrap.zip, the file to upload (EXAMPLE=chat for chat.zip)
+	scripts/package.sh $(PACKAGED) $(PROGRAM).zip
 
-# Only the program that is built here is known to understand --check.
+# Only a program that is built here is known to understand --check, and only the bootstrap relays frames to a room.
 run: export CHECK := $(if $(BOOTSTRAP),,1)
-run: $(if $(BOOTSTRAP),,build) gateway ## a whole WebSocket API on this machine (LISTEN=host:port, BOOTSTRAP=path of your own program, ARGS="gateway options")
-	exec scripts/run.sh $(GATEWAY) --bootstrap $(or $(BOOTSTRAP),$(PACKAGED)) --listen $(LISTEN) $(ARGS)
+run: export RELAY := $(if $(BOOTSTRAP)$(EXAMPLE),,1)
+run: $(if $(BOOTSTRAP),,build) gateway ## a whole WebSocket API on this machine (LISTEN=host:port, EXAMPLE=chat or BOOTSTRAP=path of your own program, ARGS="gateway options")
+	exec scripts/run.sh $(GATEWAY) --bootstrap $(or $(BOOTSTRAP),$(PACKAGED)) --listen $(LISTEN) \
+		$(patsubst %,--client-page %,$(wildcard examples/$(EXAMPLE).html)) $(ARGS)
 
 smoke: package ## drive the packaged zip with real WebSocket clients, and print what was seen
 	scripts/smoke.sh bootstrap.zip
@@ -55,7 +65,8 @@ test: ## all tests but the browser's
 test-browser: build ## drive the page in headless Chromium (PICTURE=$PWD/docs/page.png renews the README's picture)
 	scripts/need.sh chromium chromedriver:chromium-driver npm
 	npm ci --silent --no-audit --no-fund --prefix gateway/tests/browser
-	BOOTSTRAP=$(CURDIR)/$(PACKAGED) cargo test --locked -p scf-websocket-gateway --test browser
+	cargo build --locked -p scf-websocket --example chat
+	BOOTSTRAP=$(CURDIR)/$(PACKAGED) CHAT=$(CURDIR)/target/debug/examples/chat cargo test --locked -p scf-websocket-gateway --test browser
 
 soak: package ## 200 clients while everything fails that can, for SECONDS=600, and an account of every frame
 	scripts/need.sh redis-server
@@ -85,4 +96,4 @@ lint: ## format, clippy and documentation, warnings being errors
 
 clean: ## remove everything that was built
 	cargo clean
-	rm -f bootstrap.zip
+	rm -f bootstrap.zip $(EXAMPLES:=.zip)

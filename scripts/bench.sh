@@ -15,9 +15,9 @@ glibc=$(uname -m)-unknown-linux-gnu
 scripts/need.sh curl node:nodejs redis-server || true
 python3 -c 'import requests' 2>/dev/null || /usr/bin/python3 -c 'import requests' 2>/dev/null ||
     scripts/need.sh python3-requests || true
-scripts/build-static.sh "$glibc" -p scf-websocket-bench
-scripts/build-static.sh "$glibc" --bin bootstrap
-scripts/build-static.sh "$glibc" --manifest-path benches/peers/Cargo.toml --target-dir target ||
+scripts/build-static.sh "$glibc" --locked -p scf-websocket-bench
+scripts/build-static.sh "$glibc" --locked --bin bootstrap
+scripts/build-static.sh "$glibc" --locked --manifest-path benches/peers/Cargo.toml --target-dir target ||
     echo "bench: building the Rust peers failed" >&2
 
 report=$(mktemp)

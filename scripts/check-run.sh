@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 scripts/need.sh curl python3
 
 # The processes that `make run` starts here.
-ours="--listen 127.0.0.1:9481|$PWD/target/package/bootstrap|$PWD/gateway/tests/runtimes/echo.py"
+ours="--listen 127.0.0.1:9481|$PWD/target/package/(bootstrap|chat)|$PWD/gateway/tests/runtimes/echo.py"
 log=$(mktemp)
 trap 'kill "${make:-}" 2>/dev/null || true; rm -f "$log"' EXIT
 
@@ -58,6 +58,17 @@ end
 start BOOTSTRAP="$PWD/gateway/tests/runtimes/echo.py"
 handshake || fail "the user's own program did not accept the client"
 end
+
+# An example, whose variables are not the bootstrap's, with its page beside the developer's.
+start EXAMPLE=chat
+grep -q '^client *http://127.0.0.1:9481/client$' "$log" || fail "no address of the chat's page"
+curl -sSf http://127.0.0.1:9481/client | grep -q '<title>Chat</title>' || fail "no page of the chat"
+handshake || fail "the chat did not accept the client"
+end
+if make run EXAMPLE=chatt >"$log" 2>&1; then
+    fail "make run started an example that does not exist"
+fi
+grep -q 'EXAMPLE=chatt is not an example; there are: chat shout' "$log" || fail "the examples are not named"
 
 # A misspelled name and an invalid value end it before it listens.
 refused() { # MESSAGE VARIABLE=VALUE...: make run fails with this message

@@ -46,7 +46,6 @@ async fn the_example_refuses_a_client_of_the_real_gateway_without_its_token() {
 }
 
 #[tokio::test]
-#[ignore = "the gateway does not send queryString yet"]
 async fn the_example_serves_a_client_of_the_real_gateway_with_its_token() {
     let gateway = Gateway::with_example("shout", &[]);
     let mut client = gateway.connect("/?token=secret").await;
@@ -156,7 +155,8 @@ fn a_room_without_a_store_or_with_an_invalid_name_is_a_clear_error() {
     let env = [("WS_PUSH_URL", url.as_str()), ("WS_PROBE", "1")];
     let probe = Function::of_example("probe", &env);
     assert!(
-        error(&probe.invoke(frame("a", "join lobby"))).starts_with("WS_STORE is not set; rooms need one")
+        error(&probe.invoke(frame("a", "join lobby")))
+            .starts_with("WS_STORE is not set; rooms and stored texts need one")
     );
     let folder = tempfile::tempdir().expect("a folder");
     let store = format!("dir:{}", folder.path().display());

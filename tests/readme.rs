@@ -39,6 +39,18 @@ fn every_command_is_run_by_ci() {
 }
 
 #[test]
+fn the_program_of_the_documents_is_the_example() {
+    let example = file("examples/shout.rs");
+    let (_, program) = example.split_once("\n\n").expect("a first line that says what it is");
+    for name in ["README.md", "docs/own-functions.md"] {
+        assert!(
+            file(name).contains(&format!("```rust\n{program}```\n")),
+            "{name} must contain examples/shout.rs"
+        );
+    }
+}
+
+#[test]
 fn every_named_test_exists() {
     let guarantees = file("README.md").split("## What it guarantees").nth(1).map(str::to_owned);
     let mut names = 0;

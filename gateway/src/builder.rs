@@ -47,6 +47,7 @@ impl Gateway {
             send_queue_bytes: 1 << 20,
             trace: false,
             page: false,
+            client_page: None,
             orphan_reaper: None,
             registry: Arc::new(MemoryRegistry::default()),
             reporters: Vec::new(),
@@ -64,6 +65,7 @@ pub struct Builder {
     send_queue_bytes: usize,
     trace: bool,
     page: bool,
+    client_page: Option<PathBuf>,
     orphan_reaper: Option<PathBuf>,
     registry: Arc<dyn ConnectionRegistry>,
     reporters: Vec<Arc<dyn Reporter>>,
@@ -110,6 +112,12 @@ impl Builder {
     /// Whether the page is also served at another than a loopback address.
     pub fn page(mut self, page: bool) -> Self {
         self.page = page;
+        self
+    }
+
+    /// An HTML file for the clients of an API, served at `/client` wherever the page is served.
+    pub fn client_page(mut self, file: impl Into<PathBuf>) -> Self {
+        self.client_page = Some(file.into());
         self
     }
 
@@ -247,6 +255,7 @@ impl Builder {
             stopping: CancellationToken::new(),
             open: TaskTracker::new(),
             page,
+            client_page: self.client_page.clone(),
             timeline,
             reports,
         }

@@ -86,6 +86,10 @@ pub struct Cli {
     /// Serve the page, which shows payloads, also at another than the loopback address
     #[arg(long)]
     page: bool,
+
+    /// A self-contained HTML file for your clients, served at /client beside the page, and read anew for each request
+    #[arg(long, value_name = "FILE", value_parser = html_file)]
+    client_page: Option<PathBuf>,
 }
 
 impl Cli {
@@ -113,6 +117,9 @@ impl Cli {
         if let Some(token) = self.push_token {
             builder = builder.push_token(token);
         }
+        if let Some(file) = self.client_page {
+            builder = builder.client_page(file);
+        }
         builder
     }
 }
@@ -126,6 +133,13 @@ pub fn inherited() -> impl Iterator<Item = (String, OsString)> {
 fn address(text: &str) -> Result<SocketAddr, String> {
     let mut addresses = text.to_socket_addrs().map_err(|error| format!("{error}; write 127.0.0.1:9000"))?;
     addresses.next().ok_or_else(|| "the name has no address".to_owned())
+}
+
+fn html_file(text: &str) -> Result<PathBuf, String> {
+    match std::fs::read(text) {
+        Ok(_) => Ok(text.into()),
+        Err(error) => Err(format!("it cannot be read: {error}")),
+    }
 }
 
 fn token(text: &str) -> Result<String, String> {

@@ -44,6 +44,7 @@ mod page_access;
 pub mod push;
 pub mod registry;
 pub mod report;
+pub mod request_details;
 mod running;
 mod timeline;
 mod websocket;

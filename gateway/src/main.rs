@@ -73,6 +73,9 @@ fn write_addresses(out: &mut impl Write, running: &Running) -> std::io::Result<(
     if running.has_page() {
         writeln!(out, "page     http://{addr}/")?;
     }
+    if let Some(path) = running.client_page() {
+        writeln!(out, "client   http://{addr}{path}")?;
+    }
     writeln!(out, "clients  ws://{addr}/")?;
     writeln!(out, "push     {}", running.push_url())
 }

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use log::{info, warn};
 use tokio::time::timeout;
 
-use crate::{app::App, http::Server, page_access::PageAccess};
+use crate::{app::App, http::Server, page, page_access::PageAccess};
 
 /// How long connections may take to close at shutdown, their cleanup included.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
@@ -43,6 +43,12 @@ impl Running {
     #[must_use]
     pub fn has_page(&self) -> bool {
         self.app.page != PageAccess::Disabled
+    }
+
+    /// The path of the client page, if one is served.
+    #[must_use]
+    pub fn client_page(&self) -> Option<&'static str> {
+        self.app.client_page.as_ref().filter(|_| self.has_page()).map(|_| page::CLIENT_PAGE)
     }
 
     /// Closes every client with 1001, calls the cleanup function for each, and stops the functions. Takes a few

@@ -2,6 +2,7 @@
 //! harness, in one program.
 
 mod cleanup;
+mod client_page;
 mod command_line;
 mod custom_runtimes;
 mod frames;

@@ -111,6 +111,7 @@ impl Api {
             clients: String::new(),
             push: String::new(),
             page: None,
+            client_page: None,
             host: Host::Process { child, folder: self.folder },
         };
         let addresses = first_lines(stdout);
@@ -120,6 +121,7 @@ impl Api {
             let address = address.trim().to_owned();
             match name {
                 "page" => gateway.page = Some(address),
+                "client" => gateway.client_page = Some(address),
                 "clients" => gateway.clients = address,
                 "push" => gateway.push = address,
                 other => panic!("an unknown address: {other}"),

@@ -63,6 +63,7 @@ impl InProcess {
         Gateway {
             clients: format!("ws://{}/", running.addr()),
             push: running.push_url().to_owned(),
+            client_page: None,
             page: running.has_page().then(|| format!("http://{}/", running.addr())),
             host: Host::InProcess { running: Some(running), functions: self.functions },
         }
