@@ -32,7 +32,8 @@ pub(crate) struct LeanClient {
     host: String,
     port: u16,
     observer: Option<Arc<dyn WaitObserver>>,
-    kept: Option<Connection>,
+    /// Boxed, so that it moves from here to a reply and back without a copy of its fields.
+    kept: Option<Box<Connection>>,
     /// Keeps its capacity from call to call: musl maps and unmaps a page for some of the sizes that a request has.
     output: Vec<u8>,
 }
@@ -60,8 +61,8 @@ struct Connection {
 /// An answer whose body has not been read yet.
 pub(crate) struct LeanReply<'c> {
     /// Where the connection goes once the body is read, for the next call.
-    kept: &'c mut Option<Connection>,
-    connection: Connection,
+    kept: &'c mut Option<Box<Connection>>,
+    connection: Box<Connection>,
     head: Head,
 }
 
@@ -107,9 +108,9 @@ impl LeanClient {
     ) -> Result<LeanReply<'_>, Error> {
         let mut connection = match self.kept.take().filter(|kept| kept.socket.is_open()) {
             Some(kept) => kept,
-            None => Connection::open(&self.host, self.port, deadline)?,
+            None => Box::new(Connection::open(&self.host, self.port, deadline)?),
         };
-        let Connection { socket, input } = &mut connection;
+        let Connection { socket, input } = &mut *connection;
         socket.set_deadline(deadline);
         if let Some(observer) = &self.observer {
             observer.waits_on(socket.stream());
@@ -165,7 +166,7 @@ impl LeanReply<'_> {
     /// The connection is closed if the body is not read to its end, here or because the reply is dropped.
     pub(crate) fn read_into(mut self, buffer: &mut Vec<u8>, max_bytes: usize) -> Result<(), BodyError> {
         buffer.clear();
-        let Connection { socket, input } = &mut self.connection;
+        let Connection { socket, input } = &mut *self.connection;
         input.take(self.head.bytes);
         Body { from: socket, input, buffer, max_bytes }.read(self.head.framing())?;
         if self.head.keeps_connection() && self.connection.input.unread().is_empty() {
