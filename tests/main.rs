@@ -23,3 +23,5 @@ mod runtime_faults;
 mod stopping;
 mod stuck;
 mod testing;
+#[cfg(feature = "tls")]
+mod tls;
