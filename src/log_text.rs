@@ -21,15 +21,13 @@ pub(crate) fn push_escaped(line: &mut String, text: &str) {
     }
 }
 
-/// Appends milliseconds with three decimals. Formatting an `f64` would cost five times as much.
+/// Appends milliseconds with three decimals. Formatting an `f64` would cost as much as the rest of the line.
 pub(crate) fn push_milliseconds(line: &mut String, time: Duration) {
     // Writing to a String cannot fail.
-    let _ = write!(
-        line,
-        "{}.{:03}",
-        time.as_secs() * 1000 + u64::from(time.subsec_millis()),
-        time.subsec_micros() % 1000
-    );
+    let _ = write!(line, "{}", time.as_secs() * 1000 + u64::from(time.subsec_millis()));
+    line.push('.');
+    let microseconds = time.subsec_micros() % 1000;
+    line.extend([100, 10, 1].into_iter().filter_map(|unit| char::from_digit(microseconds / unit % 10, 10)));
 }
 
 #[cfg(test)]

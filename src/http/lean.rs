@@ -140,7 +140,8 @@ fn send(
 ) -> Result<(), Error> {
     head.clear();
     head.extend_from_slice(&request.0);
-    write!(head, "{}\r\n\r\n", body.len())?;
+    write!(head, "{}", body.len())?;
+    head.extend_from_slice(b"\r\n\r\n");
     if body.len() <= MAX_COPIED_BYTES {
         head.extend_from_slice(body);
         return socket.write_all(head);
@@ -153,6 +154,11 @@ fn send(
 impl LeanReply<'_> {
     pub(crate) fn status(&self) -> u16 {
         self.head.status
+    }
+
+    /// When the head arrived.
+    pub(crate) fn received(&self) -> Instant {
+        self.connection.socket.last_read()
     }
 
     /// The value of a header; `None` where it is absent or not ASCII.

@@ -102,9 +102,10 @@ impl RuntimeApi {
     pub(super) fn next(&mut self) -> Result<Offered, CallError> {
         let reply = self.client.get(&self.next)?;
         if reply.status() != 200 {
-            return Err(refusal(reply, body_deadline()));
+            let deadline = body_deadline(&reply);
+            return Err(refusal(reply, deadline));
         }
-        let received = Instant::now();
+        let received = reply.received();
         let request_id = reply.header(Header::RequestId).map(str::to_owned);
         if request_id.is_none() {
             warn!(
@@ -148,7 +149,7 @@ fn error_request(address: &RuntimeApiAddress) -> PostRequest {
 }
 
 fn accepted(reply: LeanReply<'_>, latest: Instant) -> Result<(), CallError> {
-    let deadline = body_deadline().min(latest);
+    let deadline = body_deadline(&reply).min(latest);
     if !(200..300).contains(&reply.status()) {
         return Err(refusal(reply, deadline));
     }
@@ -162,8 +163,8 @@ fn refusal(reply: LeanReply<'_>, deadline: Instant) -> CallError {
     CallError::Status { status, body: excerpt(&body).to_owned() }
 }
 
-fn body_deadline() -> Instant {
-    Instant::now() + ANSWER_BODY_TIMEOUT
+fn body_deadline(reply: &LeanReply<'_>) -> Instant {
+    reply.received() + ANSWER_BODY_TIMEOUT
 }
 
 fn number(reply: &LeanReply<'_>, header: Header) -> Option<u64> {
