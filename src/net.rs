@@ -8,5 +8,5 @@ mod stream;
 mod tls;
 
 pub(crate) use self::deadline_stream::{DeadlineStream, connection_closed};
-pub(crate) use self::stream::{Stream, plain, secure};
+pub(crate) use self::stream::{Stream, plain};
 pub(crate) use self::tls::TrustedRoots;

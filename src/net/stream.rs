@@ -5,7 +5,6 @@ use std::io::{Error, Read, Write};
 use std::time::Instant;
 
 use super::deadline_stream::DeadlineStream;
-use super::tls::TrustedRoots;
 
 /// A connection whose deadline is that of the TCP stream under it.
 pub(crate) trait Stream: Read + Write + Send + Sync + fmt::Debug {
@@ -21,14 +20,4 @@ impl Stream for DeadlineStream {
 /// Connects with TCP.
 pub(crate) fn plain(host: &str, port: u16, deadline: Option<Instant>) -> Result<Box<dyn Stream>, Error> {
     Ok(Box::new(DeadlineStream::connect(host, port, deadline)?))
-}
-
-/// Connects with TLS, which includes checking the server's certificate.
-pub(crate) fn secure(
-    host: &str,
-    port: u16,
-    deadline: Option<Instant>,
-    roots: &TrustedRoots,
-) -> Result<Box<dyn Stream>, Error> {
-    roots.handshake(host, DeadlineStream::connect(host, port, deadline)?)
 }

@@ -6,8 +6,13 @@
 #[cfg(feature = "tls")]
 mod handshake;
 
+use std::io::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
+
+use super::deadline_stream::DeadlineStream;
+use super::stream::Stream;
 
 /// The certificate authorities that a server's certificate may be issued by; clones share what is read of them.
 #[derive(Debug, Clone)]
@@ -32,14 +37,20 @@ impl TrustedRoots {
         }))
     }
 
-    #[cfg(not(feature = "tls"))]
-    #[allow(clippy::unused_self, reason = "with the feature tls it is used")]
-    pub(super) fn handshake(
+    /// Connects with TLS, which includes checking the server's certificate.
+    pub(crate) fn connect(
         &self,
         host: &str,
-        _: super::DeadlineStream,
-    ) -> Result<Box<dyn super::Stream>, std::io::Error> {
-        Err(std::io::Error::other(format!("TLS to {host} needs a build with the cargo feature tls")))
+        port: u16,
+        deadline: Option<Instant>,
+    ) -> Result<Box<dyn Stream>, Error> {
+        self.handshake(host, DeadlineStream::connect(host, port, deadline)?)
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[allow(clippy::unused_self, reason = "with the feature tls it is used")]
+    fn handshake(&self, host: &str, _: DeadlineStream) -> Result<Box<dyn Stream>, Error> {
+        Err(Error::other(format!("TLS to {host} needs a build with the cargo feature tls")))
     }
 }
 

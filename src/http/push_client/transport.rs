@@ -58,7 +58,7 @@ impl Connector for GatheringConnector {
         let (host, port) = (details.uri.host().unwrap_or_default(), details.uri.port_u16());
         let is_tls = details.needs_tls();
         let stream = if is_tls {
-            net::secure(host, port.unwrap_or(443), deadline, &self.trusted_roots)?
+            self.trusted_roots.connect(host, port.unwrap_or(443), deadline)?
         } else {
             net::plain(host, port.unwrap_or(80), deadline)?
         };

@@ -9,7 +9,8 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::{Roots, TrustedRoots};
-use crate::net::{DeadlineStream, Stream};
+use crate::net::deadline_stream::DeadlineStream;
+use crate::net::stream::Stream;
 
 impl Stream for StreamOwned<ClientConnection, DeadlineStream> {
     fn tcp(&mut self) -> &mut DeadlineStream {
@@ -19,11 +20,7 @@ impl Stream for StreamOwned<ClientConnection, DeadlineStream> {
 
 impl TrustedRoots {
     /// Completes the handshake, so that a certificate that is not accepted is an error of connecting.
-    pub(in crate::net) fn handshake(
-        &self,
-        host: &str,
-        mut tcp: DeadlineStream,
-    ) -> Result<Box<dyn Stream>, Error> {
+    pub(super) fn handshake(&self, host: &str, mut tcp: DeadlineStream) -> Result<Box<dyn Stream>, Error> {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(bare.to_owned()).map_err(Error::other)?;
         let mut session = ClientConnection::new(self.0.config()?, name).map_err(Error::other)?;

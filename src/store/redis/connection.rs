@@ -53,7 +53,7 @@ impl RedisConnection {
     pub(super) fn open(url: &RedisUrl, roots: &TrustedRoots, deadline: Instant) -> Result<Self, OpenError> {
         let deadline = deadline.min(Instant::now() + CONNECT_TIMEOUT);
         let stream = if url.tls {
-            net::secure(&url.host, url.port, Some(deadline), roots)?
+            roots.connect(&url.host, url.port, Some(deadline))?
         } else {
             net::plain(&url.host, url.port, Some(deadline))?
         };
