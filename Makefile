@@ -61,6 +61,7 @@ smoke: package ## drive the packaged zip with real WebSocket clients, and print 
 test: ## all tests but the browser's
 	scripts/need.sh --optional /usr/bin/python3:python3 /usr/lib/python3/dist-packages/websockets:python3-websockets redis-server
 	cargo test --workspace --locked
+	cargo test --locked --features tls --test behaviours tls::
 
 test-browser: build ## drive the page in headless Chromium (PICTURE=$PWD/docs/page.png renews the README's picture)
 	scripts/need.sh chromium chromedriver:chromium-driver npm
@@ -88,7 +89,7 @@ lint: ## format, clippy and documentation, warnings being errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --locked -p scf-websocket-gateway --test smoke --test browser --test soak -- -D warnings
-	cargo clippy --locked --features tls -- -D warnings
+	cargo clippy --locked --features tls --all-targets -- -D warnings
 	scripts/need.sh g++
 	RUSTFLAGS='--cfg fuzzing' cargo clippy --locked --manifest-path fuzz/Cargo.toml --target-dir target/lint-fuzz -- -D warnings
 	cargo clippy --locked --manifest-path benches/peers/Cargo.toml --target-dir target/lint-peers -- -D warnings

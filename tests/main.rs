@@ -24,3 +24,5 @@ mod runtime_faults;
 mod stopping;
 mod stuck;
 mod testing;
+#[cfg(feature = "tls")]
+mod tls;
