@@ -49,7 +49,7 @@ start() { # the file of a command that runs until it is ended; sets clients to t
 
 end() {
     kill -TERM "$make"
-    wait "$make" || true
+    wait "$make" 2>/dev/null || true
     make=
 }
 
