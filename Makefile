@@ -82,3 +82,32 @@ lint: ## format, clippy and documentation, warnings being errors
 clean: ## remove everything that was built
 	cargo clean
 	rm -f bootstrap.zip
+
+# The functions in SCF; see docs/deploy.md. The bootstrap that is built here is asked whether it likes its variables.
+DEPLOYED := $(if $(EXAMPLE)$(BOOTSTRAP),target/deploy/bootstrap.zip,bootstrap.zip)
+DEPLOY   := python3 deploy/deploy.py
+SETTINGS ?= deploy/deploy.toml
+OPTIONS   = --settings $(SETTINGS) --zip $(DEPLOYED) $(if $(DRY),--dry)
+
+.PHONY: deploy destroy deploy-status test-deploy package-own
+
+deploy: $(if $(EXAMPLE)$(BOOTSTRAP),package-own,package) ## create or update the functions in SCF (DRY=1, ONE=1, EXAMPLE=chat, BOOTSTRAP=path, SETTINGS=path, ADOPT=1)
+	scripts/need.sh python3
+	$(DEPLOY) deploy $(OPTIONS) $(if $(ONE),--one) $(if $(ADOPT),--adopt) $(if $(EXAMPLE)$(BOOTSTRAP),,--check $(PACKAGED))
+
+destroy: ## delete the functions that `make deploy` created (DRY=1)
+	$(DEPLOY) destroy $(OPTIONS)
+
+deploy-status: ## how the functions in SCF are
+	$(DEPLOY) status $(OPTIONS)
+
+test-deploy: ## deploy with the real tccli against a stand-in for SCF
+	scripts/need.sh python3 zip unzip
+	scripts/tccli.sh --pinned >/dev/null
+	python3 -m unittest discover -t . -s deploy/tests
+
+# Someone else's program in place of ours, zipped.
+package-own:
+	$(if $(EXAMPLE),$(STATIC) cargo build --profile packaged --locked --target $(TARGET) --example $(EXAMPLE) --features "$(FEATURES)")
+	mkdir -p $(dir $(DEPLOYED))
+	scripts/package.sh $(or $(BOOTSTRAP),target/$(TARGET)/packaged/examples/$(EXAMPLE)) $(DEPLOYED)
