@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Callable
 
 if sys.version_info < (3, 11):
     sys.exit("deploy: Python 3.11 or newer is needed, which Debian has since version 12")
@@ -28,11 +29,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("command", choices=("deploy", "destroy", "status"))
     parser.add_argument("--settings", type=Path, default=ROOT / "deploy/deploy.toml")
     parser.add_argument("--zip", type=Path, default=ROOT / "bootstrap.zip", help="the package to deploy")
-    parser.add_argument("--check", type=Path, metavar="PROGRAM", help="a bootstrap that is asked to --check the variables")
+    parser.add_argument(
+        "--check", type=Path, metavar="PROGRAM", help="a bootstrap that is asked to --check the variables"
+    )
     parser.add_argument("--tccli", type=Path, help="instead of the one on PATH or the project's own")
     parser.add_argument("--one", action="store_true", help="one function that serves as all three")
     parser.add_argument("--dry", action="store_true", help="print each call, send nothing")
-    parser.add_argument("--adopt", action="store_true", help="take over functions of these names that are there already")
+    parser.add_argument(
+        "--adopt", action="store_true", help="take over functions of these names that are there already"
+    )
     return parser.parse_args()
 
 
@@ -45,7 +50,11 @@ def main() -> int:
         if options.command == "deploy":
             return deploy(options, wanted)
         everything = (*wanted.three, wanted.one)
-        return destroy(options, wanted, everything) if options.command == "destroy" else status(options, wanted, everything)
+        return (
+            destroy(options, wanted, everything)
+            if options.command == "destroy"
+            else status(options, wanted, everything)
+        )
     except (SettingsError, package.PackageError) as error:
         print(f"deploy: {error}", file=sys.stderr)
         return 2
@@ -57,7 +66,9 @@ def deploy(options: argparse.Namespace, wanted: Settings) -> int:
     say(f"{zip_file} -> {', '.join(function.name for function in chosen)} in {wanted.region}, {wanted.namespace}")
     unset = sorted({name for function in chosen for name in function.unset})
     if unset and not options.dry:
-        raise SettingsError(f"{options.settings} refers to {', '.join(unset)}, which the environment lacks; export it first")
+        raise SettingsError(
+            f"{options.settings} refers to {', '.join(unset)}, which the environment lacks; export it first"
+        )
     for name in unset:
         say(f"note: {name} is not set; without DRY=1 that would be an error")
     for function in chosen:
@@ -67,7 +78,7 @@ def deploy(options: argparse.Namespace, wanted: Settings) -> int:
         plan.deployment(chosen, wanted, zip_file, say)
         say("\nDRY=1: nothing was sent.")
     else:
-        status = carry_out(options, wanted, lambda steps: [steps.deploy(each, zip_file, options.adopt) for each in chosen])
+        status = carry_out(options, wanted, chosen, lambda steps, each: steps.deploy(each, zip_file, options.adopt))
         if status:
             return status
     say(f"\nFor gateway.toml:\n\n{gateway.section(chosen, wanted)}")
@@ -79,10 +90,10 @@ def destroy(options: argparse.Namespace, wanted: Settings, everything: tuple[Fun
         plan.removal(everything, wanted, say)
         say("\nDRY=1: nothing was sent.")
         return 0
-    status = carry_out(options, wanted, lambda steps: [steps.destroy(each) for each in everything])
+    status = carry_out(options, wanted, everything, Steps.destroy)
     if status == 0:
         say(
-            f"Left as they are: the namespace {wanted.namespace}, the functions' logs in CLS, and whatever deploy.toml only"
+            f"Left as they are: the namespace {wanted.namespace}, the functions' logs in CLS, and what deploy.toml only"
             " refers to (VPC, CFS, CAM role, Redis)."
         )
     return status
@@ -90,14 +101,20 @@ def destroy(options: argparse.Namespace, wanted: Settings, everything: tuple[Fun
 
 def status(options: argparse.Namespace, wanted: Settings, everything: tuple[Function, ...]) -> int:
     zip_file = package.read(options.zip) if options.zip.exists() else None
-    return carry_out(options, wanted, lambda steps: [steps.status(each, zip_file) for each in everything])
+    return carry_out(options, wanted, everything, lambda steps, each: steps.status(each, zip_file))
 
 
-def carry_out(options: argparse.Namespace, wanted: Settings, work) -> int:
-    """Runs the steps; when one fails, says what was done until then."""
+def carry_out(
+    options: argparse.Namespace,
+    wanted: Settings,
+    chosen: tuple[Function, ...],
+    step: Callable[[Steps, Function], None],
+) -> int:
+    """Takes the step for one function after the other; when one fails, says what was done until then."""
     steps = Steps(Tccli(options.tccli or find_tccli(), wanted, say), wanted, say)
     try:
-        work(steps)
+        for function in chosen:
+            step(steps, function)
         return 0
     except (CallFailed, StepFailed) as failure:
         print(f"deploy: {failure}", file=sys.stderr)

@@ -58,9 +58,7 @@ def update_code(function: Function, settings: Settings, package: Package) -> Par
     return {**identity(function, settings), "Handler": HANDLER, "Code": {"ZipFile": package.base64}}
 
 
-def update_configuration(
-    function: Function, settings: Settings, package: Package, current: Parameters
-) -> Parameters:
+def update_configuration(function: Function, settings: Settings, package: Package, current: Parameters) -> Parameters:
     return {**identity(function, settings), **configuration(function, settings, package, current)}
 
 
@@ -136,9 +134,5 @@ def _contains(current: Any, wanted: Any) -> bool:
     if isinstance(wanted, dict):
         return isinstance(current, dict) and all(_contains(current.get(key), value) for key, value in wanted.items())
     if isinstance(wanted, list):
-        return (
-            isinstance(current, list)
-            and len(current) == len(wanted)
-            and all(map(_contains, current, wanted))
-        )
-    return current == wanted
+        return isinstance(current, list) and len(current) == len(wanted) and all(map(_contains, current, wanted))
+    return bool(current == wanted)

@@ -44,7 +44,9 @@ def read(path: Path) -> Package:
     except (zipfile.BadZipFile, KeyError) as error:
         raise PackageError(f"{path} is not a zip with a file named bootstrap; `make package` makes one") from error
     if not entry.external_attr >> 16 & 0o111:
-        raise PackageError(f"{path}: its bootstrap is not executable, and SCF would not start it; `make package` makes one")
+        raise PackageError(
+            f"{path}: its bootstrap is not executable, and SCF would not start it; `make package` makes one"
+        )
     if len(content) > LARGEST_NEW:
         raise PackageError(f"{path} has {len(content):,} bytes; SCF takes {LARGEST_NEW:,} at most in a call")
     return Package(path, content)

@@ -50,7 +50,9 @@ def _heading(settings: Settings, say: Callable[[str], None]) -> None:
 
 def _print(condition: str, action: str, parameters: Parameters, say: Callable[[str], None]) -> None:
     """A line for each parameter; the whole is JSON."""
-    lines = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in parameters.items())
+    lines = ",\n".join(
+        f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in parameters.items()
+    )
     say(f"{condition}{action}\n{{\n{lines}\n}}")
 
 
@@ -66,7 +68,7 @@ def redacted(parameters: Parameters, function: Function, package: Package) -> Pa
             return [shown(inner) for inner in value]
         return f"<Base64 of {package}>" if value == package.base64 else value
 
-    return shown(parameters)
+    return {key: shown(value) for key, value in parameters.items()}
 
 
 def _shown_variable(name: str, value: str, function: Function) -> str:

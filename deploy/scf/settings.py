@@ -4,7 +4,7 @@ import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Iterator, Mapping
 
 ROLES = ("register", "transfer", "cleanup")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -80,7 +80,7 @@ def read(path: Path, environment: Mapping[str, str]) -> Settings:
     return settings
 
 
-def _unknown_or_mistyped(table: Mapping[str, Any], keys: Mapping[str, Any], prefix: str):
+def _unknown_or_mistyped(table: Mapping[str, Any], keys: Mapping[str, Any], prefix: str) -> Iterator[str]:
     for key, value in table.items():
         name = f"{prefix}{key}"
         expected = keys.get(key)
@@ -139,7 +139,7 @@ def _function(document: Mapping[str, Any], section: str, role: str, environment:
     )
 
 
-def _invalid(settings: Settings):
+def _invalid(settings: Settings) -> Iterator[str]:
     host = settings.endpoint.removeprefix("http://").split(":")[0]
     if settings.endpoint.startswith("http://") and host not in LOOPBACK:
         yield f"endpoint is {settings.endpoint}: http is for a loopback address only"
@@ -161,7 +161,7 @@ def _invalid(settings: Settings):
         yield f"gateway.path is {settings.path!r}: it has to begin with /"
 
 
-def _invalid_function(function: Function):
+def _invalid_function(function: Function) -> Iterator[str]:
     if not NAME.fullmatch(function.name):
         yield f"{function.name!r} is no name of a function: 2 to 60 letters, digits, - and _, the first a letter"
     if function.memory != 64 and (function.memory % 128 or not 128 <= function.memory <= 3072):

@@ -44,8 +44,9 @@ class Steps:
         return self._update(function, package, current)
 
     def _create(self, function: Function, package: Package) -> None:
-        self._change("CreateFunction", function, functions.create(function, self.settings, package))
-        self._wait_active(function)
+        wanted = functions.create(function, self.settings, package)
+        self._change("CreateFunction", function, wanted)
+        self._compare(function, self._wait_active(function), wanted)
 
     def _update(self, function: Function, package: Package, current: Parameters) -> None:
         # After a failed update nothing is known to have arrived, so both are sent.
@@ -64,7 +65,7 @@ class Steps:
         changes = functions.differences(current, wanted)
         if failed or changes:
             self._change("UpdateFunctionConfiguration", function, wanted, ", ".join(changes))
-            self._wait_active(function)
+            self._compare(function, self._wait_active(function), wanted)
         else:
             self._say(function, "unchanged")
 
@@ -100,7 +101,9 @@ class Steps:
         deadline = time.monotonic() + self.settings.wait_seconds
         while current := self._get(function):
             if current["Status"] == "DeleteFailed":
-                raise StepFailed(f"{function.name} could not be deleted{_reasons(current)}.\n  what to do  run it again")
+                raise StepFailed(
+                    f"{function.name} could not be deleted{_reasons(current)}.\n  what to do  run it again"
+                )
             self._pause(function, current["Status"], deadline)
 
     def _get(self, function: Function) -> Parameters | None:
@@ -118,7 +121,16 @@ class Steps:
             self._pause(function, current["Status"], deadline)
         return current
 
-    def _wait_active(self, function: Function) -> None:
+    def _compare(self, function: Function, current: Parameters, wanted: Parameters) -> None:
+        """tccli leaves out what it does not know, in silence; then SCF has not what was asked for."""
+        missing = functions.differences(current, wanted)
+        if missing:
+            self._say(
+                function,
+                f"warning: SCF did not take over {', '.join(missing)}; tccli may be too old: pip install -U tccli",
+            )
+
+    def _wait_active(self, function: Function) -> Parameters:
         current = self._settled(function)
         if current is None:
             raise StepFailed(f"{function.name} is gone: somebody deleted it meanwhile.\n  what to do  run it again")
@@ -127,6 +139,7 @@ class Steps:
                 f"{function.name} is {current['Status']}{_reasons(current)}.\n  what to do  correct what the reason names"
                 " (settings are in deploy.toml), then run it again: it takes up from here"
             )
+        return current
 
     def _pause(self, function: Function, status: str, deadline: float) -> None:
         if time.monotonic() > deadline:

@@ -98,10 +98,11 @@ class Tccli:
         if done.returncode != 0:
             raise _failure(action, done.stderr)
         if done.stderr.strip():
-            # Among others, a parameter that this version of tccli does not know and leaves out.
+            # Among others, that an action is deprecated.
             self.say(f"{action}: tccli warns: {' '.join(done.stderr.split())}")
         try:
-            return json.loads(done.stdout)
+            answer: Parameters = json.loads(done.stdout)
+            return answer
         except ValueError as error:
             raise CallFailed(action, "UnreadableAnswer", f"tccli printed {done.stdout[:200]!r}", "") from error
 

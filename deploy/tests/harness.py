@@ -1,5 +1,6 @@
 """One test's world: a stand-in for SCF, a home directory, settings, a package, and the commands that are tested."""
 
+import json
 import os
 import subprocess
 import sys
@@ -39,6 +40,17 @@ poll_seconds = 0.01
 """
 
 
+# tccli leaves out what its schema does not know, in silence; so what it is given is kept and checked too.
+RECORDER = """#!/bin/sh
+for last; do :; done
+file=${{last#file://}}
+echo "$*" >>{folder}/command-lines
+stat -c %a "$file" >>{folder}/modes
+cp "$file" "$(mktemp {folder}/given/$2.XXXXXXXX)"
+exec {tccli} "$@"
+"""
+
+
 @cache
 def tccli() -> Path:
     """The pinned tccli, whose package also has the schema."""
@@ -51,14 +63,23 @@ class DeployTest(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
-        self.tccli = tccli()
-        self.scf = StandIn(Schema(self.tccli))
+        self.scf = StandIn(Schema(tccli()))
         self.addCleanup(self.scf.close)
+        (self.folder / "given").mkdir()
+        self.recorder = self.folder / "tccli"
+        self.recorder.write_text(RECORDER.format(folder=self.folder, tccli=tccli()))
+        self.recorder.chmod(0o755)
         self.settings()
         self.code("first")
 
     def tearDown(self) -> None:
+        """Every call was as the schema has it, and tccli sent all that it was given."""
         self.assertEqual([], self.scf.violations)
+        given = [(file.name.split(".")[0], json.loads(file.read_text())) for file in (self.folder / "given").iterdir()]
+        for action, parameters in given:
+            self.assertEqual([], self.scf.schema.check_call(action, parameters))
+        for call in self.scf.received:
+            self.assertIn(call, given, "tccli left something out")
 
     def settings(self, top: str = "", register: str = "", transfer: str = "", one: str = "") -> None:
         text = SETTINGS.format(endpoint=self.scf.endpoint, top=top, register=register, transfer=transfer, one=one)
@@ -76,7 +97,7 @@ class DeployTest(unittest.TestCase):
     ) -> subprocess.CompletedProcess[str]:
         options = ["--settings", self.folder / "deploy.toml", "--zip", self.folder / "bootstrap.zip"]
         done = subprocess.run(
-            [sys.executable, ROOT / "deploy/deploy.py", *arguments, *options, "--tccli", program or self.tccli],
+            [sys.executable, ROOT / "deploy/deploy.py", *arguments, *options, "--tccli", program or self.recorder],
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder), **environment},
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=HANGS,
         )  # fmt: skip

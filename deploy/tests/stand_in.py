@@ -1,6 +1,7 @@
 """A stand-in for SCF's API: it keeps state, takes its time, refuses what SCF refuses and notes every mistake."""
 
 import base64
+import copy
 import hashlib
 import io
 import json
@@ -50,11 +51,13 @@ class StandIn:
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
         self.held: dict[tuple[str, str], Held] = {}
-        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.received: list[tuple[str, dict[str, Any]]] = []
+        self.calls: list[tuple[str, dict[str, Any]]] = []  # the same, for a test to clear
         self.violations: list[str] = []
         self.faults: list[Fault] = []
         self.outcomes: dict[str, tuple[str, str]] = {}  # the status and reason in which a function's change ends
         self.polls = 0  # how many calls of GetFunction see a change under way
+        self.ignored: set[str] = set()  # parameters that arrive and change nothing
         self.lock = threading.Lock()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.server.daemon_threads = True
@@ -77,16 +80,23 @@ class StandIn:
 
     def answer(self, action: str, parameters: dict[str, Any]) -> dict[str, Any]:
         with self.lock:
+            self.received.append((action, copy.deepcopy(parameters)))
             self.calls.append((action, parameters))
-            self.violations += self.schema.check_call(action, parameters)
-            request_id = f"request-{len(self.calls)}"
+            request_id = f"request-{len(self.received)}"
             try:
+                self._check(action, parameters)
                 self._refuse_if_told(action, parameters)
                 answer = {**getattr(self, f"_{action}")(parameters), "RequestId": request_id}
                 self.violations += self.schema.check_answer(action, answer)
                 return answer
             except Refused as refused:
                 return {"Error": {"Code": refused.code, "Message": refused.message}, "RequestId": request_id}
+
+    def _check(self, action: str, parameters: dict[str, Any]) -> None:
+        wrong = self.schema.check_call(action, parameters)
+        self.violations += wrong
+        if wrong:
+            raise Refused("InvalidParameter", "; ".join(wrong))
 
     def _refuse_if_told(self, action: str, parameters: dict[str, Any]) -> None:
         for fault in self.faults:
@@ -184,7 +194,7 @@ class StandIn:
         held.reasons = [{"ErrorCode": f"InvalidParameterValue.{ends}", "ErrorMessage": reason}] if reason else []
 
     def _configure(self, held: Held, parameters: dict[str, Any]) -> None:
-        held.shown |= {key: parameters[key] for key in CONFIGURATION if key in parameters}
+        held.shown |= {key: parameters[key] for key in CONFIGURATION if key in parameters and key not in self.ignored}
         for mount in held.shown["CfsConfig"]["CfsInsList"]:
             mount |= {"IpAddress": "10.0.0.9", "MountVpcId": "vpc-1", "MountSubnetId": "subnet-1"}
 

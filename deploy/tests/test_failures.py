@@ -24,7 +24,9 @@ class Failures(DeployTest):
     def test_a_function_that_ends_in_createfailed_shows_the_reason_and_is_made_anew_the_next_time(self) -> None:
         self.scf.outcomes["t-transfer"] = ("CreateFailed", "the subnet has no address left")
         error = self.fails("deploy")
-        self.assertIn("t-transfer is CreateFailed (InvalidParameterValue.CreateFailed: the subnet has no address left)", error)
+        self.assertIn(
+            "t-transfer is CreateFailed (InvalidParameterValue.CreateFailed: the subnet has no address left)", error
+        )
         self.assertIn("done so far CreateFunction t-register, CreateFunction t-transfer", error)
         self.scf.calls.clear()
         printed = self.succeed("deploy")
@@ -138,3 +140,10 @@ class Failures(DeployTest):
         done = self.run_command("deploy", environment=CREDENTIALS, program=self.folder / "nothing")
         self.assertEqual(1, done.returncode)
         self.assertIn("NoTccli", done.stderr)
+
+    def test_a_setting_that_does_not_arrive_is_said(self) -> None:
+        self.scf.ignored = {"InitTimeout"}
+        self.settings(one="init_timeout = 30")
+        printed = self.succeed("deploy", "--one")
+        self.assertIn("t-one: warning: SCF did not take over InitTimeout 65 -> 30; tccli may be too old", printed)
+        self.assertIn("t-one: warning: SCF did not take over", self.succeed("deploy", "--one"))

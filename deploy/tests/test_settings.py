@@ -1,12 +1,10 @@
 """deploy.toml: its values are the defaults, and every problem is found before anything is sent."""
 
 import re
-import sys
+
+from deploy.scf import settings
 
 from .harness import ROOT, DeployTest
-
-sys.path.insert(0, str(ROOT / "deploy"))
-from scf import settings  # noqa: E402 # the program's own folder
 
 
 class SettingsFile(DeployTest):
@@ -21,7 +19,7 @@ class SettingsFile(DeployTest):
         text = (ROOT / "deploy/deploy.toml").read_text()
         text = re.sub(r"(?m)^#\s+(WS_PUSH_\w+ = )", r"\1", text)
         text = re.sub(r"(?m)^# (\w+ = )", r"\1", text).replace('[transfer.variables]\nWS_PUSH_TO = "none"', "")
-        text = text.replace('WS_PUSH_URL =', '[transfer.variables]\nWS_PUSH_URL =')
+        text = text.replace("WS_PUSH_URL =", "[transfer.variables]\nWS_PUSH_URL =")
         (self.folder / "all.toml").write_text(text)
         read = settings.read(self.folder / "all.toml", {"WS_PUSH_URL": "http://10.0.0.5/api-x", "REDIS_PASSWORD": "p"})
         _, transfer, _ = read.three
@@ -65,7 +63,9 @@ class SettingsFile(DeployTest):
 
     def test_the_program_is_asked_whether_it_would_start(self) -> None:
         program = self.folder / "program"
-        program.write_text('#!/bin/sh\n[ "$1 $WS_ROLE" != "--check cleanup" ] || { echo "ERROR cleanup is unhappy"; exit 2; }\n')
+        program.write_text(
+            '#!/bin/sh\n[ "$1 $WS_ROLE" != "--check cleanup" ] || { echo "ERROR cleanup is unhappy"; exit 2; }\n'
+        )
         program.chmod(0o755)
         error = self.fails("deploy", "--check", str(program), status=2)
         self.assertIn("the function t-cleanup would not start: cleanup is unhappy", error)
