@@ -1,14 +1,12 @@
 # Every command a person runs. `make help` lists them.
 #
-# Needed beforehand: Rust (https://rustup.rs), gcc, make. What else a target needs (zip and unzip for the package,
-# file for checking it, python3 and chromium for tests, valgrind and the peers' languages for the bench) scripts/need.sh installs from Debian's packages, saying so.
+# Needed beforehand: make, Rust (https://rustup.rs) and a C compiler (gcc); `make` names what is missing. What else a target needs (zip and
+# unzip for the package, file for checking it, python3 and chromium for tests, valgrind and the peers' languages for the bench)
+# scripts/need.sh installs from Debian's packages, saying so.
 
-TARGET   ?= x86_64-unknown-linux-gnu
+# musl for this machine's processor where Rust has that target or rustup can add it, otherwise static glibc. Looked up at the first use.
+TARGET   ?= $(eval TARGET := $(shell scripts/target.sh))$(TARGET)
 FEATURES ?=
-
-# Static on a stock toolchain: SCF runs the file on a system with an older C library than any build machine's.
-# For the packaged file alone: with these, cargo could not build the procedural macros of a build for the host.
-STATIC := CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS='-C target-feature=+crt-static -C relocation-model=static'
 
 PACKAGED := target/package/bootstrap
 
@@ -20,13 +18,19 @@ ROUNDS   ?= 7
 SECTIONS ?=
 
 .DEFAULT_GOAL := build
-.PHONY: help build gateway package run smoke test test-browser soak fuzz audit bench bench-instructions lint clean
+.PHONY: help toolchain build gateway package run smoke test test-browser soak fuzz audit bench bench-instructions lint clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
-build: ## the static binary at target/package/bootstrap (TARGET=x86_64-unknown-linux-musl, FEATURES=tls)
-	$(STATIC) cargo build --profile packaged --locked --target $(TARGET) --bin bootstrap --features "$(FEATURES)"
+# Whatever calls cargo; only ordered, so that it rebuilds nothing.
+build gateway test test-browser soak fuzz audit bench bench-instructions lint clean: | toolchain
+
+toolchain:
+	@scripts/toolchain.sh
+
+build: ## the static binary at target/package/bootstrap (TARGET=x86_64-unknown-linux-gnu for glibc, FEATURES=tls)
+	scripts/build-static.sh $(TARGET) --bin bootstrap --features "$(FEATURES)"
 	mkdir -p $(dir $(PACKAGED))
 	install -m 755 target/$(TARGET)/packaged/bootstrap $(PACKAGED)
 
@@ -49,7 +53,8 @@ test: ## all tests but the browser's
 	cargo test --workspace --locked
 
 test-browser: build ## drive the page in headless Chromium (PICTURE=$PWD/docs/page.png renews the README's picture)
-	scripts/need.sh chromium chromedriver:chromium-driver
+	scripts/need.sh chromium chromedriver:chromium-driver npm
+	npm ci --silent --no-audit --no-fund --prefix gateway/tests/browser
 	BOOTSTRAP=$(CURDIR)/$(PACKAGED) cargo test --locked -p scf-websocket-gateway --test browser
 
 soak: package ## 200 clients while everything fails that can, for SECONDS=600, and an account of every frame
@@ -63,8 +68,7 @@ audit: ## dependencies: licences, sources, known weaknesses
 	scripts/audit.sh
 
 bench: package ## measure it beside its peers (ROUNDS=7, SECTIONS="runtimes cold-start growth endurance fan-out")
-	$(STATIC) cargo build --profile packaged --locked --target $(TARGET) -p scf-websocket-bench
-	$(STATIC) scripts/bench.sh $(TARGET) $(ROUNDS) $(SECTIONS)
+	scripts/bench.sh $(ROUNDS) $(SECTIONS)
 
 bench-instructions: build ## count the instructions of an invocation; fails when they have grown by a tenth
 	scripts/count-instructions.sh
@@ -106,8 +110,8 @@ test-deploy: ## deploy with the real tccli against a stand-in for SCF
 	scripts/tccli.sh --pinned >/dev/null
 	python3 -m unittest discover -t . -s deploy/tests
 
-# Someone else's program in place of ours, zipped.
-package-own:
-	$(if $(EXAMPLE),$(STATIC) cargo build --profile packaged --locked --target $(TARGET) --example $(EXAMPLE) --features "$(FEATURES)")
+# Another program in place of the bootstrap, zipped.
+package-own: $(if $(EXAMPLE),| toolchain)
+	$(if $(EXAMPLE),scripts/build-static.sh $(TARGET) --example $(EXAMPLE) --features "$(FEATURES)")
 	mkdir -p $(dir $(DEPLOYED))
 	scripts/package.sh $(or $(BOOTSTRAP),target/$(TARGET)/packaged/examples/$(EXAMPLE)) $(DEPLOYED)

@@ -1,9 +1,16 @@
 #!/usr/bin/env python3
-"""A name server that knows every name, and each at 127.0.0.1: loopback-dns.py ADDRESS"""
+"""A name server for tests that knows every name, and each at 127.0.0.1: loopback-dns.py ADDRESS
+
+The first label says what becomes of other questions than that for IPv4 addresses: `servfail` and `refused` are answered
+so, `silent` is not answered; of every other name there is nothing else.
+"""
 
 import socket
 import struct
 import sys
+
+IPV4 = b"\0\1"
+RCODES = {b"servfail": 2, b"refused": 5}
 
 server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 server.bind((sys.argv[1], 53))
@@ -12,7 +19,13 @@ while True:
     query, client = server.recvfrom(512)
     end = query.index(b"\0", 12) + 5
     question, kind = query[12:end], query[end - 4 : end - 2]
-    is_a = kind == b"\0\1"
-    header = query[:2] + struct.pack(">HHHHH", 0x8180, 1, int(is_a), 0, 0)
-    answer = b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 60, 4) + bytes([127, 0, 0, 1])
-    server.sendto(header + question + (answer if is_a else b""), client)
+    label = question[1 : 1 + question[0]]
+    answer, rcode = b"", 0
+    if kind == IPV4:
+        answer = b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 60, 4) + bytes([127, 0, 0, 1])
+    elif label == b"silent":
+        continue
+    else:
+        rcode = RCODES.get(label, 0)
+    header = query[:2] + struct.pack(">HHHHH", 0x8180 | rcode, 1, int(kind == IPV4), 0, 0)
+    server.sendto(header + question + answer, client)

@@ -1,9 +1,9 @@
 //! Making a TCP connection before a deadline, the name's look-up included.
 
+mod look_up;
+
 use std::io::{Error, ErrorKind};
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
-use std::sync::mpsc;
-use std::thread;
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// No connection may take longer, however much time the call has.
@@ -39,23 +39,5 @@ fn addresses(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>
     if let Ok(ip) = literal.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
-    look_up(host, port, deadline)
-}
-
-/// The system's resolver knows no time-out, so it runs on a thread that may be left behind.
-fn look_up(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, Error> {
-    let (sender, receiver) = mpsc::channel();
-    let name = host.to_owned();
-    thread::Builder::new().name("look-up".into()).spawn(move || {
-        let found = (name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
-        // Nobody listens any more when the deadline has passed.
-        let _ = sender.send(found);
-    })?;
-    match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-        Ok(Ok(found)) => Ok(found),
-        Ok(Err(e)) => Err(Error::new(e.kind(), format!("looking up the host name {host} failed: {e}"))),
-        Err(_) => {
-            Err(Error::new(ErrorKind::TimedOut, format!("looking up the host name {host} took too long")))
-        }
-    }
+    look_up::look_up(host, port, deadline)
 }

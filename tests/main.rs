@@ -9,6 +9,7 @@ mod hostile_events;
 mod hundred_thousand_events;
 mod log;
 mod loop_model;
+mod name_resolution;
 mod panics;
 mod push_faults;
 mod readme;

@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::function::Launch;
 use crate::push_address::{DELAY, PushAddress};
 use crate::redis::Redis;
 use crate::runtime_api::{Dialect, RuntimeApi};
@@ -27,6 +28,12 @@ anything else that a function does.
 
 ";
 
+/// A build's name in the table, and how its function of a role is launched.
+type Bootstrap = (&'static str, fn(&str) -> Outcome<Launch>);
+
+const OURS: Bootstrap = ("**bootstrap**", subject::bootstrap);
+const WITH_GLIBC: Bootstrap = ("bootstrap built with glibc", subject::glibc_bootstrap);
+
 pub fn section() -> Outcome<String> {
     let mut table =
         Table::new(["", "connections", "ideal", "first event", "warm", "to the ideal", "peak memory"]);
@@ -37,7 +44,7 @@ pub fn section() -> Outcome<String> {
         for connections in [1_000, 10_000] {
             let redis = Redis::start()?;
             let store = format!("redis://127.0.0.1:{}", redis.port);
-            let reads = bench.room("**bootstrap**, Redis", &store, connections, Some(&redis))?;
+            let reads = bench.room(OURS, "Redis", &store, connections, Some(&redis))?;
             let connections = thousands(f64::from(connections));
             // Writing to a String cannot fail.
             let _ = write!(
@@ -52,7 +59,9 @@ pub fn section() -> Outcome<String> {
     for connections in [1_000, 10_000] {
         let directory = Directory::make()?;
         let store = format!("dir:{}", directory.0.display());
-        bench.room("**bootstrap**, directory", &store, connections, None)?;
+        bench.room(OURS, "directory", &store, connections, None)?;
+        // The C libraries' allocators differ when many threads use them.
+        bench.room(WITH_GLIBC, "directory", &store, connections, None)?;
     }
     bench.sequential(1_000)?;
     Ok(format!("{INTRODUCTION}{table}{notes}"))
@@ -68,14 +77,15 @@ impl Bench<'_> {
     /// Fills a room and pushes to it; gives back how often Redis read in a warm event.
     fn room(
         &mut self,
-        name: &'static str,
+        (name, function): Bootstrap,
+        store_name: &str,
         store: &str,
         connections: u32,
         redis: Option<&Redis>,
     ) -> Outcome<u64> {
         self.fill(store, connections)?;
         self.push_address.take_counts();
-        let launch = subject::bootstrap("transfer")?
+        let launch = function("transfer")?
             .with("WS_PUSH_TO", "all")
             .with("WS_STORE", store)
             .with("WS_PUSH_URL", format!("http://{}/push", self.push_address.host_and_port));
@@ -93,7 +103,7 @@ impl Bench<'_> {
         let warm = median(warm).unwrap_or_default();
         let ideal = DELAY * connections / IN_FLIGHT;
         self.table.row([
-            name.to_owned(),
+            format!("{name}, {store_name}"),
             thousands(f64::from(connections)),
             ms(ideal),
             ms(first),

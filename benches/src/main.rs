@@ -12,6 +12,7 @@ mod endurance;
 mod event;
 mod fan_out;
 mod function;
+mod goals;
 mod growth;
 mod machine;
 mod processor;

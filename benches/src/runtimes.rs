@@ -10,7 +10,7 @@ use crate::runtime_api::RuntimeApi;
 use crate::subject::{self, Missing, Speed, Subject};
 use crate::table::{Table, mb, ms, ratio, us};
 use crate::trial::{Plan, Trial, median, percentile};
-use crate::{Outcome, event};
+use crate::{Outcome, event, goals};
 
 /// More starts a round than that of the clocked run.
 const FURTHER_STARTS: usize = 4;
@@ -23,7 +23,8 @@ struct Row {
 
 pub fn section(rounds: usize) -> Outcome<String> {
     let rows = measured(subject::all()?, rounds)?;
-    Ok(format!("{INTRODUCTION}{}{}\n{}", table(&rows), skipped(&rows), artefact()?))
+    let goals = goals::table(size(subject::ZIP)?, rows[1].goals(&rows[0])?, rows[0].goals(&rows[0])?);
+    Ok(format!("{INTRODUCTION}{}{}\n{}\n{goals}", table(&rows), skipped(&rows), artefact()?))
 }
 
 /// These files, each in the bootstrap's place, beside the floor.
@@ -52,8 +53,9 @@ and stand-in share one processor, so that a cycle is work and not the waking of 
 each round runs each of them once, in a process of its own. A cycle is the median of the rounds' medians, its ratio the \
 median of each round's ratio to the floor's; CPU and memory are the function's alone, medians too. Everything is at its \
 defaults, the log at `info` goes to `/dev/null`. Cold start: from before the process is made to the end of its `ready` \
-(`lambda_runtime` has none: its first `next`). The Rust rows are linked alike, static and with fat LTO; the peers are \
-built for speed (`opt-level = 3`).
+(`lambda_runtime` has none: its first `next`). The bootstrap is the packaged file, with musl unless another target was \
+asked for. All other Rust rows are linked alike, static with glibc and with fat LTO; the peers are built for speed \
+(`opt-level = 3`).
 
 ";
 
@@ -88,15 +90,33 @@ impl Row {
         }
     }
 
+    fn cycles(&self) -> impl Iterator<Item = Duration> {
+        self.trials.iter().filter_map(|trial| median(trial.cycles.iter().copied()))
+    }
+
+    fn cycle_to_floor(&self, floor: &Self) -> Option<f64> {
+        let ratios =
+            self.cycles().zip(floor.cycles()).map(|(own, floor)| own.as_secs_f64() / floor.as_secs_f64());
+        median(ratios)
+    }
+
+    fn goals(&self, floor: &Self) -> Outcome<goals::Measured> {
+        let measured = || {
+            Some(goals::Measured {
+                peak_memory_kb: median(self.trials.iter().map(|trial| trial.peak_memory_kb))?,
+                cold_start: median(self.cold_starts.iter().copied())?,
+                cycle_to_floor: self.cycle_to_floor(floor)?,
+            })
+        };
+        measured().ok_or_else(|| format!("{}: no rounds", self.subject.name).into())
+    }
+
     fn cells(&self, floor: &Self) -> Option<[String; 9]> {
-        let cycles = || self.trials.iter().filter_map(|trial| median(trial.cycles.iter().copied()));
-        let of_floor = floor.trials.iter().filter_map(|trial| median(trial.cycles.iter().copied()));
-        let to_floor = cycles().zip(of_floor).map(|(own, floor)| own.as_secs_f64() / floor.as_secs_f64());
         let to_outcome = || self.trials.iter().flat_map(|trial| trial.to_outcome.iter().copied());
         Some([
             self.subject.name.clone(),
-            us(median(cycles())?),
-            ratio(median(to_floor)?),
+            us(median(self.cycles())?),
+            ratio(self.cycle_to_floor(floor)?),
             us(percentile(to_outcome(), 50)?),
             us(percentile(to_outcome(), 99)?),
             us(median(self.trials.iter().map(|trial| trial.processor_time))?),
@@ -138,8 +158,10 @@ fn skipped(rows: &[Row]) -> String {
 }
 
 fn artefact() -> Outcome<String> {
-    let size = |path: &str| fs::metadata(path).map_err(|e| format!("{path}: {e}"));
-    let binary = size(subject::BOOTSTRAP)?.len();
-    let zip = size(subject::ZIP)?.len();
+    let (binary, zip) = (size(subject::BOOTSTRAP)?, size(subject::ZIP)?);
     Ok(format!("The artefact: {} kB, zipped {} kB.\n", binary.div_ceil(1000), zip.div_ceil(1000)))
+}
+
+fn size(path: &str) -> Outcome<u64> {
+    Ok(fs::metadata(path).map_err(|e| format!("{path}: {e}"))?.len())
 }

@@ -50,6 +50,11 @@ pub fn bootstrap(role: &str) -> Outcome<Launch> {
     bootstrap_from(Path::new(BOOTSTRAP), role)
 }
 
+/// The bootstrap with glibc, which the floor is linked with too.
+pub fn glibc_bootstrap(role: &str) -> Outcome<Launch> {
+    bootstrap_from(&beside_the_bench("bootstrap")?, role)
+}
+
 fn bootstrap_from(file: &Path, role: &str) -> Outcome<Launch> {
     Ok(Launch::new([staged(file)?]).with("WS_ROLE", role))
 }
@@ -72,6 +77,7 @@ pub fn all() -> Outcome<Vec<Subject>> {
     Ok(vec![
         scf("the floor: raw socket, fixed answer, nothing parsed", Speed::Tens, Ok(floor()?)),
         scf("**bootstrap**", Speed::Tens, Ok(bootstrap("register")?)),
+        scf("bootstrap built with glibc", Speed::Tens, Ok(glibc_bootstrap("register")?)),
         scf("`ureq` 3.5 as it comes", Speed::Tens, rust("ureq")),
         scf("`tencent_scf` 0.1.3", Speed::Tens, rust("tencent_scf")),
         Subject {

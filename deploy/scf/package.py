@@ -9,6 +9,7 @@ from pathlib import Path
 
 MEGABYTE = 1024 * 1024
 LARGEST_NEW = 50 * MEGABYTE  # CreateFunction
+X86_64 = 62  # the machine in an ELF file's header
 LARGEST_UPDATE = 20 * MEGABYTE  # UpdateFunctionCode
 
 
@@ -39,6 +40,8 @@ def read(path: Path) -> Package:
         content = path.read_bytes()
         with zipfile.ZipFile(path) as archive:
             entry = archive.getinfo("bootstrap")
+            with archive.open(entry) as program:
+                head = program.read(20)
     except OSError as error:
         raise PackageError(f"{path}: {error.strerror}; `make package` makes it") from error
     except (zipfile.BadZipFile, KeyError) as error:
@@ -46,6 +49,11 @@ def read(path: Path) -> Package:
     if not entry.external_attr >> 16 & 0o111:
         raise PackageError(
             f"{path}: its bootstrap is not executable, and SCF would not start it; `make package` makes one"
+        )
+    if head.startswith(b"\x7fELF") and int.from_bytes(head[18:20], "little") != X86_64:
+        raise PackageError(
+            f"{path}: its bootstrap is for another processor than SCF's; build it for x86-64:"
+            " TARGET=x86_64-unknown-linux-musl"
         )
     if len(content) > LARGEST_NEW:
         raise PackageError(f"{path} has {len(content):,} bytes; SCF takes {LARGEST_NEW:,} at most in a call")

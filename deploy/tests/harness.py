@@ -85,7 +85,7 @@ class DeployTest(unittest.TestCase):
         text = SETTINGS.format(endpoint=self.scf.endpoint, top=top, register=register, transfer=transfer, one=one)
         (self.folder / "deploy.toml").write_text(text)
 
-    def code(self, content: str) -> None:
+    def code(self, content: str | bytes) -> None:
         """Makes the package anew, with this program."""
         entry = zipfile.ZipInfo("bootstrap")
         entry.external_attr = 0o100755 << 16

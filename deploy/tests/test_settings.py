@@ -61,6 +61,13 @@ class SettingsFile(DeployTest):
         (self.folder / "bootstrap.zip").write_bytes(b"PK")
         self.assertIn("is not a zip with a file named bootstrap", self.fails("deploy", status=2))
 
+    def test_a_program_for_another_processor_is_refused(self) -> None:
+        aarch64 = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00" + b"\xb7\x00"
+        self.code(aarch64)
+        self.assertIn("its bootstrap is for another processor than SCF's", self.fails("deploy", status=2))
+        self.code(aarch64.replace(b"\xb7", b"\x3e"))
+        self.succeed("deploy", "--dry")
+
     def test_the_program_is_asked_whether_it_would_start(self) -> None:
         program = self.folder / "program"
         program.write_text(

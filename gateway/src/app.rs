@@ -4,12 +4,16 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use crate::{calls::Functions, connections::Connections, tally::Tally, timeline::Timeline};
+use crate::{calls::Functions, connections::Connections, push, tally::Tally, timeline::Timeline};
 
 pub(crate) struct App {
     pub(crate) functions: Functions,
     pub(crate) connections: Arc<dyn Connections>,
     pub(crate) timeline: Timeline,
+    /// What may wait to be sent to one client.
+    pub(crate) send_queue_bytes: usize,
+    /// The page pushes through it too.
+    pub(crate) pushes: Arc<push::Address>,
     /// After how long without a data frame in either direction a connection is closed.
     pub(crate) idle_timeout: Duration,
     /// Turns true when the gateway shuts down.

@@ -20,11 +20,12 @@ Runs the register, transfer and cleanup functions of a WebSocket API on this mac
 The functions are processes of one program (--bootstrap). They get the variables that SCF documents, WS_ROLE, \
 WS_PUSH_URL (unless set), every WS_* variable of this program's own environment, and --env.
 
-Ends with 0 after SIGINT or SIGTERM, 1 if it could not start, 2 if the command line is wrong.";
+Of a flag given twice the last one counts. Ends with 0 after SIGINT or SIGTERM, 1 if it could not start, 2 if the \
+command line is wrong.";
 
 /// The command line.
 #[derive(Debug, Parser)]
-#[command(name = "gateway", version, about = ABOUT, long_about = LONG_ABOUT)]
+#[command(name = "gateway", version, about = ABOUT, long_about = LONG_ABOUT, args_override_self = true)]
 pub struct Cli {
     /// Where clients connect (port 0: a free one)
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:9000", value_parser = address)]
@@ -50,6 +51,10 @@ pub struct Cli {
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = value_parser!(u16).range(1..=1000))]
     max_instances: u16,
 
+    /// How many events of a role may wait for a free process; beyond it a client that asks to connect gets status 503, and a connection that sends frames is not read
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = value_parser!(u32).range(1..=1_000_000))]
+    max_waiting: u32,
+
     /// Milliseconds that a process may take to initialise before it is killed
     #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = value_parser!(u64).range(1..=900_000))]
     init_timeout: u64,
@@ -65,6 +70,10 @@ pub struct Cli {
     /// Seconds without a frame in either direction after which a connection is closed
     #[arg(long, value_name = "S", default_value_t = 600, value_parser = value_parser!(u64).range(1..=86_400))]
     idle_timeout: u64,
+
+    /// Bytes that may wait to be sent to one client, or one larger frame; with more, the client is closed
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20, value_parser = value_parser!(u32).range(1..))]
+    send_queue: u32,
 
     /// Take the functions' answers as integration responses
     #[arg(long)]
@@ -88,10 +97,12 @@ impl Cli {
         options.push_token = self.push_token;
         options.env = inherited.chain(self.env).collect();
         options.max_instances = usize::from(self.max_instances);
+        options.max_waiting = usize::try_from(self.max_waiting).unwrap_or(usize::MAX);
         options.init_timeout = Duration::from_millis(self.init_timeout);
         options.timeout = Duration::from_millis(self.timeout);
         options.memory_mb = self.memory;
         options.idle_timeout = Duration::from_secs(self.idle_timeout);
+        options.send_queue_bytes = usize::try_from(self.send_queue).unwrap_or(usize::MAX);
         options.integration_response = self.integration_response;
         options.trace = self.trace;
         options.page = self.page;

@@ -8,22 +8,14 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Mutex, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
 };
-
-use tokio::time::timeout;
 
 use crate::{
     BoxFuture,
     contract::Frame,
-    queue::{self, Queued},
+    send_queue::{QueueEnd, SendQueue},
 };
-
-/// Frames of together this many bytes may wait for one client; a larger amount waits at the push address.
-const WAITING_BYTES: u32 = 8 << 20;
-/// How long the push address waits for a client that does not read.
-const SLOW_CLIENT: Duration = Duration::from_secs(2);
 
 /// Holds connections by their ids.
 pub trait Connections: Send + Sync {
@@ -33,7 +25,8 @@ pub trait Connections: Send + Sync {
     /// The client has left. Whether it was still held: `false` if a function has closed it before.
     fn leave(&self, id: &str) -> bool;
 
-    /// Sends a frame to the client. Returning means that it is on its way behind those before it.
+    /// Sends a frame to the client. Returning means that it is on its way behind those before it. Never waits for the
+    /// client: one that does not read is closed.
     fn send<'a>(&'a self, id: &'a str, frame: Frame) -> BoxFuture<'a, Result<(), Undelivered>>;
 
     /// Closes the connection behind the frames that are on their way. From now on the id is unknown.
@@ -45,79 +38,75 @@ pub trait Connections: Send + Sync {
 pub enum Undelivered {
     /// There is no such connection, or no longer.
     Unknown,
-    /// The client does not read what was sent before.
-    Slow,
+    /// The client does not read what was sent before, and is therefore being closed.
+    TooSlow,
 }
 
 impl fmt::Display for Undelivered {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown => formatter.write_str("there is no such connection, or no longer"),
-            Self::Slow => write!(
-                formatter,
-                "the client has not read what was sent to it before, for {} ms",
-                SLOW_CLIENT.as_millis()
-            ),
-        }
+        formatter.write_str(match self {
+            Self::Unknown => "there is no such connection, or no longer",
+            Self::TooSlow => "the client does not read what is sent to it, and its connection is closed",
+        })
     }
 }
 
 impl std::error::Error for Undelivered {}
 
-/// What goes to a client.
-#[derive(Debug)]
-pub(crate) enum Outbound {
-    Frame(Frame),
-    /// A function closes the connection.
-    Close,
-}
-
 /// The sending end of what goes to one client.
-#[derive(Clone)]
-pub struct Outbox(queue::Sender<Outbound>);
+#[derive(Debug, Clone)]
+pub struct Outbox(Arc<SendQueue>);
 
-impl fmt::Debug for Outbox {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Outbox")
-    }
+/// The other end: what the client's connection takes from the outbox, in order. Dropped, it ends the outbox.
+#[derive(Debug)]
+pub(crate) struct Deliveries {
+    queue: Arc<SendQueue>,
+    limit_bytes: usize,
 }
 
-/// The other end: what the client's connection takes from the outbox, in order.
-pub(crate) struct Deliveries(queue::Receiver<Outbound>);
-
-/// Both ends for one client.
-pub(crate) fn outbox() -> (Outbox, Deliveries) {
-    let (sender, receiver) = queue::channel(WAITING_BYTES);
-    (Outbox(sender), Deliveries(receiver))
+/// Both ends for one client, between which `limit_bytes` may wait.
+pub(crate) fn outbox(limit_bytes: usize) -> (Outbox, Deliveries) {
+    let queue = Arc::new(SendQueue::new(limit_bytes));
+    (Outbox(Arc::clone(&queue)), Deliveries { queue, limit_bytes })
 }
 
 impl Outbox {
-    async fn send(&self, frame: Frame) -> Result<(), Undelivered> {
-        let bytes = frame.len();
-        match timeout(SLOW_CLIENT, self.0.send(Outbound::Frame(frame), bytes)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(queue::Closed)) => Err(Undelivered::Unknown),
-            Err(_) => Err(Undelivered::Slow),
-        }
+    fn send(&self, frame: Frame) -> Result<(), Undelivered> {
+        self.0.push(frame).map_err(|end| match end {
+            QueueEnd::Full => Undelivered::TooSlow,
+            QueueEnd::ClosedByFunction | QueueEnd::Gone => Undelivered::Unknown,
+        })
     }
 
     fn close(&self) -> Result<(), Undelivered> {
-        self.0.send_now(Outbound::Close).map_err(|queue::Closed| Undelivered::Unknown)
+        self.0.close().map_err(|_| Undelivered::Unknown)
     }
 }
 
 impl Deliveries {
-    /// The next one. Never returns once every outbox is gone.
-    pub(crate) async fn next(&mut self) -> Queued<Outbound> {
-        match self.0.recv().await {
-            Some(outbound) => outbound,
-            None => std::future::pending().await,
-        }
+    /// The next frame, or why none will follow.
+    pub(crate) async fn next(&self) -> Result<Frame, QueueEnd> {
+        self.queue.next().await
     }
 
     /// The next frame if one waits already.
-    pub(crate) fn next_waiting(&mut self) -> Option<Queued<Outbound>> {
-        self.0.try_recv()
+    pub(crate) fn next_waiting(&self) -> Option<Frame> {
+        self.queue.next_waiting()
+    }
+
+    /// Waits until a frame has found no room.
+    pub(crate) async fn full(&self) {
+        self.queue.full().await;
+    }
+
+    pub(crate) fn limit_bytes(&self) -> usize {
+        self.limit_bytes
+    }
+}
+
+impl Drop for Deliveries {
+    fn drop(&mut self) {
+        self.queue.abandon();
     }
 }
 
@@ -145,7 +134,7 @@ impl Connections for LocalConnections {
     fn send<'a>(&'a self, id: &'a str, frame: Frame) -> BoxFuture<'a, Result<(), Undelivered>> {
         Box::pin(async move {
             let outbox = self.outboxes().get(id).cloned().ok_or(Undelivered::Unknown)?;
-            outbox.send(frame).await
+            outbox.send(frame)
         })
     }
 
@@ -157,30 +146,43 @@ impl Connections for LocalConnections {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::MAX_EVENT_BYTES;
+
+    const LIMIT_BYTES: usize = 1000;
 
     #[tokio::test]
     async fn whoever_ends_a_connection_first_has_ended_it() {
         let connections = LocalConnections::default();
-        let (outbox, mut deliveries) = outbox();
-        connections.open("a", outbox.clone());
-        connections.open("b", outbox);
+        let (a, a_deliveries) = outbox(LIMIT_BYTES);
+        let (b, _b_deliveries) = outbox(LIMIT_BYTES);
+        connections.open("a", a);
+        connections.open("b", b);
         assert_eq!(connections.close("a").await, Ok(()));
         assert!(!connections.leave("a"), "a function closed it before");
         assert_eq!(connections.close("a").await, Err(Undelivered::Unknown));
         assert!(connections.leave("b"));
         assert_eq!(connections.close("b").await, Err(Undelivered::Unknown));
-        assert!(matches!(deliveries.next().await.item, Outbound::Close));
-        assert!(deliveries.next_waiting().is_none());
+        assert_eq!(a_deliveries.next().await, Err(QueueEnd::ClosedByFunction));
+        assert!(a_deliveries.next_waiting().is_none());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_client_that_does_not_read_is_not_waited_for_without_end() {
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_not_waited_for() {
         let connections = LocalConnections::default();
-        let (outbox, _deliveries) = outbox();
+        let (outbox, deliveries) = outbox(LIMIT_BYTES);
         connections.open("a", outbox);
-        let frame = || Frame::Text("x".repeat(MAX_EVENT_BYTES));
+        let frame = || Frame::Text("x".repeat(LIMIT_BYTES / 2));
         assert_eq!(connections.send("a", frame()).await, Ok(()));
-        assert_eq!(connections.send("a", frame()).await, Err(Undelivered::Slow));
+        assert_eq!(connections.send("a", frame()).await, Err(Undelivered::TooSlow));
+        deliveries.full().await;
+        assert!(connections.leave("a"), "no function has closed it: cleanup follows");
+    }
+
+    #[tokio::test]
+    async fn an_ended_connection_is_unknown_even_before_it_has_left() {
+        let connections = LocalConnections::default();
+        let (outbox, deliveries) = outbox(LIMIT_BYTES);
+        connections.open("a", outbox);
+        drop(deliveries);
+        assert_eq!(connections.send("a", Frame::Text(String::new())).await, Err(Undelivered::Unknown));
     }
 }

@@ -49,9 +49,14 @@ impl fmt::Display for Role {
 
 /// Carries out events.
 pub trait Function: Send + Sync {
-    /// Has one event (JSON) carried out and returns the answer as the function gave it. The ticket is told where the
-    /// event was placed and how long it ran. Dropping the future gives the event up.
-    fn invoke<'a>(&'a self, event: Bytes, ticket: &'a Ticket) -> BoxFuture<'a, Result<Bytes, Failure>>;
+    /// Has one event (JSON) carried out under this request id and returns the answer as the function gave it. The ticket
+    /// is told where the event was placed and how long it ran. Dropping the future gives the event up.
+    fn invoke<'a>(
+        &'a self,
+        request_id: &'a str,
+        event: Bytes,
+        ticket: &'a Ticket,
+    ) -> BoxFuture<'a, Result<Bytes, Failure>>;
 }
 
 /// Why an event has no answer. The messages are sentences.

@@ -1,8 +1,8 @@
 //! The handshake: a client's request to connect, answered as the register function decides.
 //!
 //! [`entry`] takes every request that is no reverse push. A sound upgrade request → the connecting event → the
-//! function's decision → 101 and a `websocket`, or a refusal. What was begun is finished even if
-//! the client is gone meanwhile: a client that the function has accepted is always followed by its closing event.
+//! function's decision → 101 and a `websocket`, or a refusal. Once the function is called, what was begun is finished
+//! even if the client is gone meanwhile: a client that it has accepted is always followed by its closing event.
 
 use std::{
     net::SocketAddr,
@@ -15,8 +15,8 @@ use axum::{
     http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
         header::{
-            CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
-            SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE as UPGRADE_HEADER,
+            CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
+            SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE as UPGRADE_HEADER,
         },
     },
     response::{IntoResponse, Response},
@@ -43,6 +43,9 @@ use crate::{
 /// How long the line may take to become a WebSocket after the 101 was handed to the server.
 const BECOMING: Duration = Duration::from_secs(10);
 
+/// When a client that was refused for want of capacity may try again.
+const RETRY_AFTER_SECONDS: &str = "1";
+
 /// A sound request to connect.
 struct Asked {
     path: String,
@@ -56,16 +59,19 @@ struct Asked {
 
 /// Answers a request on any path.
 pub(crate) async fn entry(State(app): State<Arc<App>>, request: Request) -> Response {
-    if *request.method() != Method::GET {
+    let request = match page::serve(&app, request).await {
+        Ok(response) => return response,
+        Err(request) => request,
+    };
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return refuse(
             StatusCode::NOT_FOUND,
             "there is nothing here to be called with another method than GET",
         );
     }
-    if !names(request.headers(), UPGRADE_HEADER, "websocket") {
-        let served = page::at(&app, request.uri().path(), request.headers());
-        return served
-            .unwrap_or_else(|| upgrade_required("this is a WebSocket address: ask for an upgrade to it"));
+    // An upgrade is asked for with GET alone. The server leaves the body out of its answer to HEAD.
+    if *request.method() == Method::HEAD || !names(request.headers(), UPGRADE_HEADER, "websocket") {
+        return upgrade_required("this is a WebSocket address: ask for an upgrade to it");
     }
     match Asked::read(request) {
         Ok(_) if *app.stopping.borrow() => {
@@ -126,10 +132,11 @@ async fn connect(app: Arc<App>, asked: Asked) -> Response {
     answer.await.unwrap_or_else(|_| refuse(StatusCode::BAD_GATEWAY, "the handshake ended without an answer"))
 }
 
-async fn handshake(app: Arc<App>, asked: Asked, answer_to: oneshot::Sender<Response>) {
+async fn handshake(app: Arc<App>, asked: Asked, mut answer_to: oneshot::Sender<Response>) {
     let _open = app.open.enter();
-    let response = match decide(&app, &asked).await {
-        Err(refusal) => refusal,
+    let decided = decide(&app, &asked, answer_to.closed()).await;
+    let response = match decided {
+        Err(refusal) => *refusal,
         Ok((connection, agreed, deliveries)) => {
             let sub_protocol = sub_protocol(asked.protocols.as_deref(), &agreed);
             return open(&app, asked, connection, deliveries, sub_protocol, answer_to).await;
@@ -144,7 +151,11 @@ async fn handshake(app: Arc<App>, asked: Asked, answer_to: oneshot::Sender<Respo
 ///
 /// The connection is known before the register function hears of it. That function records it before it answers, and
 /// another one may push to it in between: were it unknown then, it would be forgotten, and then accepted.
-async fn decide(app: &App, asked: &Asked) -> Result<(String, Agreed, Deliveries), Response> {
+async fn decide(
+    app: &App,
+    asked: &Asked,
+    client_gone: impl Future<Output = ()>,
+) -> Result<(String, Agreed, Deliveries), Box<Response>> {
     let no_randomness = |error: getrandom::Error| {
         warn!("the system gave no random bytes for a connection id: {error}");
         refuse(StatusCode::SERVICE_UNAVAILABLE, "the gateway cannot name a connection now")
@@ -154,24 +165,42 @@ async fn decide(app: &App, asked: &Asked) -> Result<(String, Agreed, Deliveries)
     let event = connecting_event(asked, &connection, &request_id).map_err(|error| {
         refuse(StatusCode::BAD_REQUEST, &format!("the request cannot be written as an event: {error}"))
     })?;
-    let (outbox, deliveries) = outbox();
+    let (outbox, deliveries) = outbox(app.send_queue_bytes);
     app.connections.open(&connection, outbox);
-    let refused = |why: String| {
-        app.connections.leave(&connection);
-        app.timeline.connection("refused", &connection, &asked.path, None, Some(why));
-    };
-    match app.functions.register(&connection, event, asked.received).await {
-        Ok(Decision::Accepted(agreed)) => Ok((connection, agreed, deliveries)),
+    let decided = app.functions.register(&connection, &request_id, event, asked.received, client_gone).await;
+    let (why, refusal) = match decided {
+        Ok(Decision::Accepted(agreed)) => return Ok((connection, agreed, deliveries)),
         Ok(Decision::Refused(body)) => {
-            info!("{connection} from {} was refused by the register function", asked.peer);
-            refused("by the register function".to_owned());
-            Err((StatusCode::FORBIDDEN, [(CONTENT_TYPE, "application/json")], body).into_response())
+            let refusal = (StatusCode::FORBIDDEN, [(CONTENT_TYPE, "application/json")], body);
+            ("the register function refused it".to_owned(), refusal.into_response())
+        }
+        Ok(Decision::Overloaded) => {
+            ("too many events wait for the register function: see --max-waiting".to_owned(), overloaded())
+        }
+        Ok(Decision::ClientGone) => {
+            let sentence = "the client has gone before the register function was called";
+            (sentence.to_owned(), refuse(StatusCode::SERVICE_UNAVAILABLE, sentence))
         }
         Err(failure) => {
-            refused(format!("the register function {}", failure.kind()));
-            Err(failed(&failure))
+            // What the function says of itself may hold what only its owner should see: it goes to the log alone.
+            warn!(
+                "the register function {} (request {request_id}, connection {connection}): {failure}",
+                failure.kind()
+            );
+            (format!("the register function {}", failure.kind()), failed(&failure, &request_id))
         }
-    }
+    };
+    app.connections.leave(&connection);
+    info!("{connection} from {} was refused with {}: {why}", asked.peer, refusal.status().as_u16());
+    app.timeline.connection("refused", &connection, &asked.path, None, Some(why));
+    Err(Box::new(refusal))
+}
+
+fn overloaded() -> Response {
+    let sentence = "the gateway has too much to do: try again later";
+    let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, sentence);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+    response
 }
 
 fn connecting_event(asked: &Asked, connection: &str, request_id: &str) -> serde_json::Result<Bytes> {
@@ -190,13 +219,13 @@ fn connecting_event(asked: &Asked, connection: &str, request_id: &str) -> serde_
     })
 }
 
-fn failed(failure: &Failure) -> Response {
+fn failed(failure: &Failure, request_id: &str) -> Response {
     let code = match failure {
         Failure::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
         Failure::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         Failure::Error(_) | Failure::Crashed(_) | Failure::NeverReady(_) => StatusCode::BAD_GATEWAY,
     };
-    refuse(code, &format!("the register function {}: {failure}", failure.kind()))
+    refuse(code, &format!("the register function {} (request {request_id})", failure.kind()))
 }
 
 /// Which sub-protocol goes to the client. A function may return the client's own list: then its first item that the

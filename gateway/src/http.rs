@@ -2,19 +2,33 @@
 //!
 //! [`Server::start`] with a listener and a router → [`Server::addr`] → dropped, it closes its address and
 //! every connection that has not become a WebSocket. Handlers find the peer's address as a request extension, [`Peer`].
+//!
+//! Time limits: 10 s for a request's head, 10 s without progress for its body and for writing the response. A
+//! connection of [`Server::start`] may rest between requests, one of `start_public` for 75 s at most.
 
-use std::{io, net::SocketAddr, time::Duration};
+mod stream;
 
-use axum::{Router, body::Body, extract::Request};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, BodyDataStream},
+    extract::Request,
+    http::StatusCode,
+};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use hyper::{body::Incoming, server::conn::http1, service::Service as _};
+use hyper::{body::Incoming, server::conn::http1, service::Service as _, upgrade::Upgraded};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use log::{debug, warn};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::{JoinHandle, JoinSet},
+    time::timeout,
 };
+
+use self::stream::Peers;
+pub(crate) use self::stream::{Activity, LimitedStream, PROGRESS_TIMEOUT};
 
 /// Where a request came from.
 #[derive(Debug, Clone, Copy)]
@@ -38,10 +52,19 @@ pub struct Server {
 }
 
 impl Server {
-    /// Answers requests with the router.
+    /// Answers requests of functions with the router.
     pub fn start(listener: TcpListener, router: Router, case: HeaderCase) -> io::Result<Self> {
+        Self::start_for(listener, router, case, Peers::Functions)
+    }
+
+    /// Answers requests of anyone with the router.
+    pub(crate) fn start_public(listener: TcpListener, router: Router) -> io::Result<Self> {
+        Self::start_for(listener, router, HeaderCase::Lower, Peers::Clients)
+    }
+
+    fn start_for(listener: TcpListener, router: Router, case: HeaderCase, peers: Peers) -> io::Result<Self> {
         let addr = listener.local_addr()?;
-        let task = tokio::spawn(accept(listener, router, case));
+        let task = tokio::spawn(accept(listener, router, case, peers));
         Ok(Self { addr, task })
     }
 
@@ -58,13 +81,13 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: TcpListener, router: Router, case: HeaderCase) {
+async fn accept(listener: TcpListener, router: Router, case: HeaderCase, peers: Peers) {
     // Owned by this task, so that the connections end with it.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => { connections.spawn(serve(stream, peer, router.clone(), case)); }
+                Ok((stream, peer)) => { connections.spawn(serve(stream, peer, router.clone(), case, peers)); }
                 Err(error) => {
                     warn!("could not accept a connection ({error}); if files ran out, raise `ulimit -n`");
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -75,15 +98,26 @@ async fn accept(listener: TcpListener, router: Router, case: HeaderCase) {
     }
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, case: HeaderCase) {
+async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, case: HeaderCase, peers: Peers) {
     // Without it a short answer may wait 40 ms for the peer's delayed acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         debug!("TCP_NODELAY for {peer}: {error}");
     }
+    let activity = Activity::new(peers);
+    let stream = LimitedStream::new(stream, Arc::clone(&activity));
     let router = TowerToHyperService::new(router);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        activity.serving();
         request.extensions_mut().insert(Peer(peer));
-        router.call(request)
+        request.extensions_mut().insert(Arc::clone(&activity));
+        let (activity, response) = (Arc::clone(&activity), router.call(request));
+        async move {
+            let response = response.await?;
+            if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                activity.answered();
+            }
+            Ok::<_, std::convert::Infallible>(response)
+        }
     });
     let served = http1::Builder::new()
         .title_case_headers(case == HeaderCase::Title)
@@ -94,6 +128,12 @@ async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, case: Header
     }
 }
 
+/// The stream of a connection that has been upgraded, and what the peer sent behind its request.
+pub(crate) fn upgraded_stream(upgraded: Upgraded) -> Option<(LimitedStream<TcpStream>, Bytes)> {
+    let parts = upgraded.downcast::<TokioIo<LimitedStream<TcpStream>>>().ok()?;
+    Some((parts.io.into_inner(), parts.read_buf))
+}
+
 /// Why a request's body could not be had.
 #[derive(Debug)]
 pub(crate) enum BodyError {
@@ -101,18 +141,18 @@ pub(crate) enum BodyError {
     TooLarge,
     /// It ended before its announced length, or the line was cut.
     Cut(axum::Error),
+    /// Nothing of it came for [`PROGRESS_TIMEOUT`].
+    Stalled,
 }
 
 /// Reads a body of at most `limit_bytes`. More than that is read and thrown away up to four times the limit, because a
 /// peer that is still sending would see a broken line instead of the refusal.
 pub(crate) async fn read_body(body: Body, limit_bytes: usize) -> Result<Bytes, BodyError> {
     let mut stream = body.into_data_stream();
-    let Some(first) = stream.next().await else { return Ok(Bytes::new()) };
-    let first = first.map_err(BodyError::Cut)?;
+    let Some(first) = next_chunk(&mut stream).await? else { return Ok(Bytes::new()) };
     let mut seen_bytes = first.len();
     let mut rest: Option<BytesMut> = None;
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(BodyError::Cut)?;
+    while let Some(chunk) = next_chunk(&mut stream).await? {
         seen_bytes += chunk.len();
         if seen_bytes <= limit_bytes {
             rest.get_or_insert_with(|| BytesMut::from(&first[..])).extend_from_slice(&chunk);
@@ -124,4 +164,9 @@ pub(crate) async fn read_body(body: Body, limit_bytes: usize) -> Result<Bytes, B
         return Err(BodyError::TooLarge);
     }
     Ok(rest.map_or(first, BytesMut::freeze))
+}
+
+async fn next_chunk(stream: &mut BodyDataStream) -> Result<Option<Bytes>, BodyError> {
+    let chunk = timeout(PROGRESS_TIMEOUT, stream.next()).await.map_err(|_| BodyError::Stalled)?;
+    chunk.transpose().map_err(BodyError::Cut)
 }

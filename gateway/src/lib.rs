@@ -25,6 +25,7 @@
 //! and [`push`] for the reverse push address. Two seams are meant for other implementations:
 //! [`function::Function`], where a function runs, and [`connections::Connections`], who holds a connection.
 
+mod admission;
 mod app;
 mod calls;
 pub mod connections;
@@ -39,6 +40,7 @@ mod options;
 mod page;
 pub mod push;
 mod queue;
+mod send_queue;
 mod tally;
 mod timeline;
 mod websocket;
@@ -58,10 +60,11 @@ use log::{info, warn};
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 
 use self::{
+    admission::Admission,
     app::{App, PageAccess},
-    calls::Functions,
-    connections::LocalConnections,
-    function::{Function, Role, instance::Settings, pool::Pool},
+    calls::{Callable, Functions},
+    connections::{Connections, LocalConnections},
+    function::{Role, instance::Settings, pool::Pool},
     guard::Guard,
     http::{HeaderCase, Server},
     push::Sink,
@@ -71,6 +74,7 @@ use self::{
 pub use self::{
     options::Options,
     timeline::{Pushed, Ticket},
+    websocket::CloseReason,
 };
 
 /// A future that can be awaited without knowing its type: what the methods of a trait object return.
@@ -150,22 +154,28 @@ impl Gateway {
         warn_of_strangers(addr, push_addr, &options);
         let push_path = push::path(options.push_token.as_deref());
         let push_url = format!("http://{}{push_path}", reachable(push_addr));
-        let timeline = Timeline::new(options.trace);
+        let page = page_access(addr, options.page);
+        let timeline = Timeline::new(page != PageAccess::Nobody, options.trace);
         let pools = Role::ALL.map(|role| {
             let settings = settings(&options, bootstrap.clone(), push_url.clone());
-            Arc::new(Pool::new(role, settings, options.max_instances, timeline.clone(), guard.clone()))
+            Arc::new(Pool::new(role, settings, timeline.clone(), guard.clone()))
         });
         let (stopping, stopping_seen) = watch::channel(false);
+        let connections: Arc<dyn Connections> = Arc::new(LocalConnections::default());
+        let push_address =
+            Arc::new(push::Address { connections: Arc::clone(&connections), sink: sink(&timeline) });
         let app = Arc::new(App {
-            functions: functions(&pools, &timeline, options.integration_response),
-            connections: Arc::new(LocalConnections::default()),
+            functions: functions(&pools, &timeline, &options),
+            connections,
+            pushes: Arc::clone(&push_address),
             timeline: timeline.clone(),
+            send_queue_bytes: options.send_queue_bytes,
             idle_timeout: options.idle_timeout,
             stopping: stopping_seen,
             open: Tally::default(),
-            page: page_access(addr, options.page),
+            page,
         });
-        let push_router = push::router_at(&push_path, Arc::clone(&app.connections), sink(timeline));
+        let push_router = push::router_at(&push_path, push_address);
         let client_router = Router::new().fallback(handshake::entry).with_state(Arc::clone(&app));
         let servers = serve(clients, client_router, pushes, push_router)
             .map_err(|error| StartError::Listen(options.listen, error))?;
@@ -202,6 +212,7 @@ impl Running {
                 GRACE.as_secs()
             );
         }
+        self.app.functions.stop();
         let [register, transfer, cleanup] = &self.pools;
         let stopped = async { tokio::join!(register.stop(), transfer.stop(), cleanup.stop()) };
         if timeout(PROCESSES, stopped).await.is_err() {
@@ -253,7 +264,9 @@ fn warn_of_strangers(addr: SocketAddr, push_addr: SocketAddr, options: &Options)
     if !addr.ip().is_loopback() {
         warn!("{addr} is no loopback address: whoever reaches this machine can connect");
         if options.page {
-            warn!("with --page whoever reaches {addr} sees every payload");
+            warn!(
+                "with --page any client of {addr} sees every payload, and can push to and close every connection"
+            );
         }
     }
     if !push_addr.ip().is_loopback() && options.push_token.is_none() {
@@ -283,17 +296,19 @@ fn settings(options: &Options, bootstrap: PathBuf, push_url: String) -> Settings
     }
 }
 
-fn functions(pools: &[Arc<Pool>; 3], timeline: &Timeline, integration_response: bool) -> Functions {
-    let [register, transfer, cleanup] = pools.clone().map(|pool| -> Arc<dyn Function> { pool });
+fn functions(pools: &[Arc<Pool>; 3], timeline: &Timeline, options: &Options) -> Functions {
+    let [register, transfer, cleanup] = pools.clone().map(|pool| Callable {
+        function: pool,
+        admission: Admission::new(options.max_instances, options.max_waiting),
+    });
+    let integration_response = options.integration_response;
     Functions { register, transfer, cleanup, integration_response, timeline: timeline.clone() }
 }
 
-fn sink(timeline: Timeline) -> Sink {
-    Arc::new(move |instance, pushed| {
-        if let Some(instance) = instance {
-            timeline.pushed(instance, pushed);
-        }
-    })
+/// None where nothing is recorded, so that no push is described for it.
+fn sink(timeline: &Timeline) -> Option<Sink> {
+    let recorder = Arc::clone(timeline.recorder()?);
+    Some(Arc::new(move |instance, pushed| recorder.pushed(instance, pushed)))
 }
 
 /// One server for both, or one for each.
@@ -303,12 +318,12 @@ fn serve(
     pushes: Option<TcpListener>,
     push_router: Router,
 ) -> io::Result<Vec<Server>> {
-    let case = HeaderCase::Lower;
     match pushes {
-        None => Ok(vec![Server::start(clients, push_router.merge(client_router), case)?]),
-        Some(pushes) => {
-            Ok(vec![Server::start(clients, client_router, case)?, Server::start(pushes, push_router, case)?])
-        }
+        None => Ok(vec![Server::start_public(clients, push_router.merge(client_router))?]),
+        Some(pushes) => Ok(vec![
+            Server::start_public(clients, client_router)?,
+            Server::start(pushes, push_router, HeaderCase::Lower)?,
+        ]),
     }
 }
 

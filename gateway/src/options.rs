@@ -22,6 +22,9 @@ pub struct Options {
     pub env: Vec<(String, OsString)>,
     /// How many processes a role may have at once; at least 1.
     pub max_instances: usize,
+    /// How many events of a role may wait for a free process; at least 1. Beyond it a client that asks to connect is
+    /// refused, and a frame's connection is not read.
+    pub max_waiting: usize,
     /// What a process may take to initialise.
     pub init_timeout: Duration,
     /// What a function may take for an event.
@@ -30,6 +33,8 @@ pub struct Options {
     pub memory_mb: u64,
     /// After how long without a data frame in either direction a connection is closed.
     pub idle_timeout: Duration,
+    /// How many bytes may wait to be sent to one client; one larger frame may wait alone. With more the client is closed.
+    pub send_queue_bytes: usize,
     /// Whether the functions' answers are integration responses.
     pub integration_response: bool,
     /// Whether each invocation is a line of the log, with its times.
@@ -52,10 +57,12 @@ impl Options {
             bootstrap: bootstrap.into(),
             env: Vec::new(),
             max_instances: 8,
+            max_waiting: 1000,
             init_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(3),
             memory_mb: 128,
             idle_timeout: Duration::from_mins(10),
+            send_queue_bytes: 1 << 20,
             integration_response: false,
             trace: false,
             page: false,

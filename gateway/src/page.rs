@@ -1,10 +1,19 @@
-//! The page at `/` and the time line behind it at `/timeline`.
+//! The page at `/`, the time line behind it at `/timeline`, and what a person does with them.
+//!
+//! [`serve`] takes each request that is no reverse push and answers those that are the page's: its files, the stream
+//! of records, and the actions of [`actions`].
+
+mod actions;
+mod origin;
+
+use std::sync::Arc;
 
 use axum::{
+    extract::Request,
     http::{
-        HeaderMap, StatusCode,
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
         header::{
-            CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
+            CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY, UPGRADE,
             X_CONTENT_TYPE_OPTIONS,
         },
     },
@@ -13,41 +22,94 @@ use axum::{
 
 use crate::app::App;
 
-const PAGE: &str = include_str!("page.html");
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Whatever is at this path for somebody who does not ask for a WebSocket, if anything is.
-pub(crate) fn at(app: &App, path: &str, headers: &HeaderMap) -> Option<Response> {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    let serve = match path {
-        "/" => page,
-        "/timeline" => timeline,
-        _ => return None,
+macro_rules! files {
+    ($($path:literal $content_type:ident $file:literal),+ $(,)?) => {
+        /// Path, content type and text of each file.
+        const FILES: &[(&str, &str, &str)] = &[$(($path, $content_type, include_str!(concat!("page/web/", $file)))),+];
     };
+}
+
+files! {
+    "/" HTML "index.html",
+    "/page/style.css" CSS "style.css",
+    "/page/main.js" SCRIPT "main.js",
+    "/page/actions.js" SCRIPT "actions.js",
+    "/page/client.js" SCRIPT "client.js",
+    "/page/connections.js" SCRIPT "connections.js",
+    "/page/dom.js" SCRIPT "dom.js",
+    "/page/figures.js" SCRIPT "figures.js",
+    "/page/filters.js" SCRIPT "filters.js",
+    "/page/follower.js" SCRIPT "follower.js",
+    "/page/format.js" SCRIPT "format.js",
+    "/page/frames.js" SCRIPT "frames.js",
+    "/page/history.js" SCRIPT "history.js",
+    "/page/own.js" SCRIPT "own.js",
+    "/page/picture.js" SCRIPT "picture.js",
+    "/page/row.js" SCRIPT "row.js",
+    "/page/stream.js" SCRIPT "stream.js",
+    "/page/timeline.js" SCRIPT "timeline.js",
+    "/page/unfolded.js" SCRIPT "unfolded.js",
+    "/page/words.js" SCRIPT "words.js",
+}
+
+/// The answer to a request that is the page's; any other request comes back.
+pub(crate) async fn serve(app: &Arc<App>, request: Request) -> Result<Response, Request> {
+    let path = request.uri().path();
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let file = FILES.iter().find(|(at, ..)| *at == path);
+    let action = actions::at(path).filter(|_| *request.method() == Method::POST);
+    let is_ours = action.is_some() || reads && (file.is_some() || path == "/timeline");
+    if !is_ours || request.headers().contains_key(UPGRADE) {
+        return Err(request);
+    }
+    let host = header(request.headers(), HOST);
     if !app.page.allows(host) {
         let sentence = "The page and the time line show payloads: they are served on the loopback address under \
                         `localhost` or its number, elsewhere only with --page.\n";
-        return Some((StatusCode::FORBIDDEN, sentence).into_response());
+        return Ok((StatusCode::FORBIDDEN, sentence).into_response());
     }
-    Some(serve(app, host.unwrap_or_default()))
+    Ok(match (action, file) {
+        (Some(action), _) => actions::perform(app, action, request).await,
+        (None, Some(file)) => serve_file(file, host.unwrap_or_default()),
+        (None, None) => timeline(app),
+    })
 }
 
-fn page(_: &App, host: &str) -> Response {
-    // Everything is in the one file; it may talk to where it came from, and to nobody else. The WebSocket's origin is
-    // named because not every browser takes `self` to include it.
+fn serve_file((_, content_type, text): &'static (&str, &str, &str), host: &str) -> Response {
+    // Each file comes from here, and may only talk to where it came from. The WebSocket's origin is named because not
+    // every browser takes `self` to include it.
     let policy = format!(
-        "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; \
-         connect-src 'self' ws://{host}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self' ws://{host}; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     );
-    let headers = [
-        (CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
-        (CACHE_CONTROL, "no-store".to_owned()),
-        (CONTENT_SECURITY_POLICY, policy),
-        (REFERRER_POLICY, "no-referrer".to_owned()),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-    ];
-    (headers, PAGE).into_response()
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        (CONTENT_TYPE, *content_type),
+        (CACHE_CONTROL, "no-store"),
+        (REFERRER_POLICY, "no-referrer"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    match HeaderValue::from_str(&policy) {
+        Ok(policy) => headers.insert(CONTENT_SECURITY_POLICY, policy),
+        Err(_) => return StatusCode::BAD_REQUEST.into_response(),
+    };
+    (headers, *text).into_response()
 }
 
-fn timeline(app: &App, _: &str) -> Response {
-    app.timeline.stream().into_response()
+fn timeline(app: &App) -> Response {
+    match app.timeline.recorder() {
+        Some(recorder) => recorder.stream().into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+fn header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
 }

@@ -1,13 +1,12 @@
 //! The reverse push address: where functions send frames to clients and close their connections.
 //!
-//! [`router`] answers `POST /api-local`. It needs nothing of the gateway but the [`Connections`]; each push and what
-//! it was answered is also told to a [`Sink`], with the instance's name if the caller put it into the query as
-//! `?instance=NAME`.
+//! [`router`] answers `POST /api-local`. It needs nothing of the gateway but the [`Connections`]; a [`Sink`] receives
+//! each push with its answer, and the instance's name if the caller put it into the query as `?instance=NAME`.
 
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Body,
     extract::State,
     http::{StatusCode, Uri, header::CONTENT_TYPE},
@@ -20,21 +19,23 @@ use log::{debug, warn};
 use crate::{
     connections::{Connections, Undelivered},
     contract::{Frame, MAX_EVENT_BYTES, Push, Status},
-    http::{BodyError, read_body},
+    http::{Activity, BodyError, PROGRESS_TIMEOUT, read_body},
     timeline::{Pushed, epoch_ms, shown_push},
 };
 
 /// Where the address is unless a token is asked for.
 pub const PATH: &str = "/api-local";
 /// Room for the largest frame in Base64, and for what stands around it.
-const BODY_LIMIT_BYTES: usize = MAX_EVENT_BYTES / 3 * 4 + 64 * 1024;
+pub(crate) const BODY_LIMIT_BYTES: usize = MAX_EVENT_BYTES / 3 * 4 + 64 * 1024;
 
-/// Learns of each push: the instance's name, if known, and the push with its answer.
+/// Receives each push with its answer, bodies that are no push included, and the instance's name if the caller gave it.
 pub type Sink = Arc<dyn Fn(Option<&str>, Pushed) + Send + Sync>;
 
-struct Address {
-    connections: Arc<dyn Connections>,
-    sink: Sink,
+/// What stands behind the push address.
+pub(crate) struct Address {
+    pub(crate) connections: Arc<dyn Connections>,
+    /// Without one, no push is described.
+    pub(crate) sink: Option<Sink>,
 }
 
 /// The path with this token in it: whoever does not know the token finds nothing there.
@@ -45,73 +46,107 @@ pub fn path(token: Option<&str>) -> String {
 
 /// A reverse push address at [`PATH`].
 pub fn router(connections: Arc<dyn Connections>, sink: Sink) -> Router {
-    router_at(PATH, connections, sink)
+    router_at(PATH, Arc::new(Address { connections, sink: Some(sink) }))
 }
 
 /// A reverse push address at this path.
-pub fn router_at(path: &str, connections: Arc<dyn Connections>, sink: Sink) -> Router {
-    Router::new()
-        .route(path, post(push).fallback(only_post))
-        .with_state(Arc::new(Address { connections, sink }))
+pub(crate) fn router_at(path: &str, address: Arc<Address>) -> Router {
+    Router::new().route(path, post(push).fallback(only_post)).with_state(address)
 }
 
 async fn only_post() -> Response {
     answer(StatusCode::METHOD_NOT_ALLOWED, &Status::refused(405, "a reverse push is a POST"))
 }
 
-async fn push(State(address): State<Arc<Address>>, uri: Uri, body: Body) -> Response {
-    let body = match read_body(body, BODY_LIMIT_BYTES).await {
-        Ok(body) => body,
-        Err(BodyError::TooLarge) => {
-            return refuse(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than any push may be");
-        }
+async fn push(
+    State(address): State<Arc<Address>>,
+    activity: Option<Extension<Arc<Activity>>>,
+    uri: Uri,
+    body: Body,
+) -> Response {
+    let instance = instance(&uri);
+    match read_body(body, BODY_LIMIT_BYTES).await {
+        Ok(body) => address.receive(&body, instance, activity.as_deref()).await,
+        Err(BodyError::TooLarge) => address.refuse(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "the body is larger than any push may be",
+            instance,
+            b"",
+        ),
         Err(BodyError::Cut(error)) => {
-            return refuse(StatusCode::BAD_REQUEST, &format!("the body was cut: {error}"));
+            let sentence = format!("the body was cut: {error}");
+            address.refuse(StatusCode::BAD_REQUEST, &sentence, instance, b"")
         }
-    };
-    match Push::parse(&body) {
-        Ok(Push::Send { frame, .. }) if frame.len() > MAX_EVENT_BYTES => {
-            let sentence =
-                format!("a frame has at most {MAX_EVENT_BYTES} bytes (6 MB), this one {}", frame.len());
-            refuse(StatusCode::PAYLOAD_TOO_LARGE, &sentence)
+        Err(BodyError::Stalled) => {
+            let sentence = format!("the body did not arrive: nothing came for {PROGRESS_TIMEOUT:?}");
+            address.refuse(StatusCode::REQUEST_TIMEOUT, &sentence, instance, b"")
         }
-        Ok(push) => {
-            let (code, status) = address.carry_out(push, instance(&uri)).await;
-            answer(code, &status)
-        }
-        Err(sentence) => refuse(StatusCode::BAD_REQUEST, &sentence),
     }
 }
 
 impl Address {
-    async fn carry_out(&self, push: Push, instance: Option<&str>) -> (StatusCode, Status) {
-        let mut pushed = describe(&push);
+    /// Carries out what the body asks for. The activity is that of the connection on which it came.
+    pub(crate) async fn receive(
+        &self,
+        body: &[u8],
+        instance: Option<&str>,
+        activity: Option<&Arc<Activity>>,
+    ) -> Response {
+        match Push::parse(body) {
+            Ok(Push::Send { frame, .. }) if frame.len() > MAX_EVENT_BYTES => {
+                let sentence =
+                    format!("a frame has at most {MAX_EVENT_BYTES} bytes (6 MB), this one {}", frame.len());
+                self.refuse(StatusCode::PAYLOAD_TOO_LARGE, &sentence, instance, body)
+            }
+            Ok(push) => {
+                // A function may be idle for long and then push on the connection that it has kept.
+                if let Some(activity) = activity {
+                    activity.may_rest();
+                }
+                answer(StatusCode::OK, &self.carry_out(push, instance).await)
+            }
+            Err(sentence) => self.refuse(StatusCode::BAD_REQUEST, &sentence, instance, body),
+        }
+    }
+
+    async fn carry_out(&self, push: Push, instance: Option<&str>) -> Status {
+        let described = self.sink.as_ref().map(|sink| (sink, describe(&push)));
         let result = match push {
             Push::Send { connection, frame } => self.connections.send(&connection, frame).await,
             Push::Close { connection } => self.connections.close(&connection).await,
         };
-        let (code, status) = match result {
-            Ok(()) => (StatusCode::OK, Status::ok()),
-            Err(undelivered) => {
-                let (code, err_no) = refusal(undelivered);
-                (code, Status::refused(err_no, undelivered.to_string()))
+        // Status 200 with this `errNo` has the function forget the connection: it is gone, or about to be.
+        let status = match result {
+            Ok(()) => Status::ok(),
+            Err(undelivered @ (Undelivered::Unknown | Undelivered::TooSlow)) => {
+                Status::refused(404, undelivered.to_string())
             }
         };
-        debug!("push {:?} to {}: {}", pushed.action, pushed.connection, status.err_msg);
-        pushed.err_no = status.err_no;
-        pushed.err_msg.clone_from(&status.err_msg);
-        pushed.at_ms = epoch_ms();
-        (self.sink)(instance, pushed);
-        (code, status)
+        debug!("push: {}", status.err_msg);
+        if let Some((sink, pushed)) = described {
+            let (err_no, err_msg) = (status.err_no, status.err_msg.clone());
+            sink(instance, Pushed { err_no, err_msg, at_ms: epoch_ms(), ..pushed });
+        }
+        status
     }
-}
 
-/// Whoever pushes forgets a connection that status 200 and an `errNo` call unknown. A slow client is still there:
-/// that is trouble of the gateway's.
-fn refusal(undelivered: Undelivered) -> (StatusCode, u32) {
-    match undelivered {
-        Undelivered::Unknown => (StatusCode::OK, 404),
-        Undelivered::Slow => (StatusCode::SERVICE_UNAVAILABLE, 408),
+    /// Refuses a body that is no push.
+    fn refuse(&self, code: StatusCode, sentence: &str, instance: Option<&str>, body: &[u8]) -> Response {
+        warn!("a reverse push was refused: {sentence}");
+        let status = Status::refused(u32::from(code.as_u16()), sentence);
+        if let Some(sink) = &self.sink {
+            let pushed = Pushed {
+                action: None,
+                connection: None,
+                data_type: None,
+                data: Some(shown_push(body)),
+                err_no: status.err_no,
+                err_msg: status.err_msg.clone(),
+                at_ms: epoch_ms(),
+            };
+            sink(instance, pushed);
+        }
+        answer(code, &status)
     }
 }
 
@@ -128,8 +163,8 @@ fn describe(push: &Push) -> Pushed {
         Push::Close { connection } => ("closing", connection, None, None),
     };
     Pushed {
-        action,
-        connection: connection.clone(),
+        action: Some(action),
+        connection: Some(connection.clone()),
         data_type,
         data,
         err_no: 0,
@@ -140,11 +175,6 @@ fn describe(push: &Push) -> Pushed {
 
 fn instance(uri: &Uri) -> Option<&str> {
     uri.query()?.split('&').find_map(|pair| pair.strip_prefix("instance="))
-}
-
-fn refuse(status: StatusCode, sentence: &str) -> Response {
-    warn!("a reverse push was refused: {sentence}");
-    answer(status, &Status::refused(u32::from(status.as_u16()), sentence))
 }
 
 pub(crate) fn answer(code: StatusCode, status: &Status) -> Response {

@@ -29,7 +29,7 @@ pub(crate) struct Receiver<T> {
 /// An item, and the room it takes until it is dropped.
 pub(crate) struct Queued<T> {
     pub(crate) item: T,
-    pub(crate) room: Option<OwnedSemaphorePermit>,
+    pub(crate) room: OwnedSemaphorePermit,
 }
 
 /// A channel in which items of together `budget_bytes` wait at most. A single larger item waits alone.
@@ -45,18 +45,7 @@ impl<T> Sender<T> {
         let cost = u32::try_from(bytes.saturating_add(ITEM_OVERHEAD_BYTES)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).acquire_many_owned(cost.min(self.budget_bytes)).await;
         let room = room.map_err(|_| Closed)?;
-        self.items.send(Queued { item, room: Some(room) }).map_err(|_| Closed)
-    }
-
-    /// Queues an item that takes no room, behind those that have found theirs.
-    pub(crate) fn send_now(&self, item: T) -> Result<(), Closed> {
-        self.items.send(Queued { item, room: None }).map_err(|_| Closed)
-    }
-}
-
-impl<T> Clone for Sender<T> {
-    fn clone(&self) -> Self {
-        Self { budget_bytes: self.budget_bytes, room: Arc::clone(&self.room), items: self.items.clone() }
+        self.items.send(Queued { item, room }).map_err(|_| Closed)
     }
 }
 
@@ -64,11 +53,6 @@ impl<T> Receiver<T> {
     /// The next item; `None` when every sender is gone and nothing waits.
     pub(crate) async fn recv(&mut self) -> Option<Queued<T>> {
         self.items.recv().await
-    }
-
-    /// The next item if one waits already.
-    pub(crate) fn try_recv(&mut self) -> Option<Queued<T>> {
-        self.items.try_recv().ok()
     }
 }
 
@@ -104,9 +88,8 @@ mod tests {
     async fn an_item_larger_than_the_budget_waits_alone() {
         let (sender, mut receiver) = channel(2 * 1024);
         assert_eq!(sender.send('a', 1 << 20).await, Ok(()));
-        assert_eq!(sender.send_now('b'), Ok(()));
+        assert!(timeout(SOON, sender.send('b', 0)).await.is_err(), "not beside another");
         assert_eq!(receiver.recv().await.map(|queued| queued.item), Some('a'));
-        assert_eq!(receiver.recv().await.map(|queued| queued.item), Some('b'));
     }
 
     #[tokio::test]

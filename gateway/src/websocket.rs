@@ -2,10 +2,10 @@
 //!
 //! One task a connection. In it four things go on side by side until the first of them finds an [`End`]: the reader
 //! lays events into a bounded queue, the transfers carry them out one after the other, the writer sends what is pushed,
-//! the watch looks for silence. Then the client is told, what it had sent before is still carried out, and the cleanup
+//! the watch looks for silence. What is pushed never waits for the client: a full send queue is an end too. Then the client is told, what it had sent before is still carried out, and the cleanup
 //! function hears of it: exactly once, unless a function itself has closed the connection.
 
-mod end;
+mod close_reason;
 mod farewell;
 mod halves;
 
@@ -17,35 +17,36 @@ use std::{
 
 use futures_util::StreamExt as _;
 use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
-use log::info;
-use tokio::sync::Notify;
+use log::{info, warn};
+use tokio::{net::TcpStream, sync::Notify};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::protocol::{Role, WebSocketConfig},
 };
 
+pub use self::close_reason::CloseReason;
 use self::{
-    end::End,
+    close_reason::End,
     farewell::farewell,
     halves::{Pulse, read, watch, write},
 };
 use crate::{
     app::App,
-    calls::Received,
+    calls::{Received, Uncarried},
     connections::Deliveries,
     contract::MAX_EVENT_BYTES,
-    function::Failure,
+    http::{LimitedStream, upgraded_stream},
     queue::{self, Queued},
     raised,
 };
 
-/// Events of one client that wait for their turn; beyond it the client's line is not read.
-const WAITING_EVENTS_BYTES: u32 = 8 << 20;
+/// Events of one client that wait for those before them, or one larger event; beyond it the client's connection is not
+/// read.
+const WAITING_EVENTS_BYTES: u32 = 256 * 1024;
 /// Short frames are the rule; the default of 128 KiB a connection would be most of its memory.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
+type Socket = WebSocketStream<LimitedStream<TcpStream>>;
 
 /// A connection that the register function has accepted.
 pub(crate) struct Opened {
@@ -56,26 +57,32 @@ pub(crate) struct Opened {
 
 /// Serves a connection until its end, the closing event included.
 pub(crate) async fn serve(app: &App, opened: Opened, line: Upgraded) {
-    let Opened { id, path, mut deliveries } = opened;
+    let Some((line, already_received)) = upgraded_stream(line) else {
+        warn!("{}: the connection is none of this server's", opened.id);
+        return never_began(app, opened).await;
+    };
+    let Opened { id, path, deliveries } = opened;
+    let activity = line.activity();
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         .max_message_size(Some(MAX_EVENT_BYTES))
         .max_frame_size(Some(MAX_EVENT_BYTES));
-    let socket = WebSocketStream::from_raw_socket(TokioIo::new(line), Role::Server, Some(config)).await;
+    let socket =
+        WebSocketStream::from_partially_read(line, already_received.into(), Role::Server, Some(config)).await;
     let (mut sink, mut stream) = socket.split();
     let (events, waiting) = queue::channel(WAITING_EVENTS_BYTES);
+    let pulse = Pulse::default();
     let discard = AtomicBool::new(false);
-    let mut transfers = pin!(transfers(app, &id, waiting, &discard));
+    let mut transfers = pin!(transfers(app, &id, waiting, &pulse, &discard));
     let end = {
-        let pulse = Pulse::default();
         let ping = Notify::new();
         // The reader owns the queue's sending end: once the reader is gone, the transfers end behind the last event.
         let mut reader = pin!(read(&mut stream, events, &pulse, &id));
-        let mut writer = pin!(write(&mut sink, &mut deliveries, &ping, &pulse));
-        let mut watch = pin!(watch(&pulse, app.idle_timeout, &ping));
+        let mut writer = pin!(write(&mut sink, &deliveries, &ping, &pulse));
+        let mut watch = pin!(watch(&pulse, &activity, app.idle_timeout, &ping));
         let failed = async {
             match transfers.as_mut().await {
-                Err(failure) => End::TransferFailed(failure.kind()),
+                Err(uncarried) => End::transfer_failed(uncarried.failure.kind(), &uncarried.request_id),
                 // The reader has found its end and says which.
                 Ok(()) => pending().await,
             }
@@ -88,27 +95,27 @@ pub(crate) async fn serve(app: &App, opened: Opened, line: Upgraded) {
             end = &mut writer => end,
             end = &mut failed => end,
             end = &mut watch => end,
-            () = raised(app.stopping.clone()) => End::ShuttingDown,
+            () = raised(app.stopping.clone()) => CloseReason::ShuttingDown.into(),
         }
     };
-    discard.store(!end.carries_out_the_rest(), Ordering::Relaxed);
+    discard.store(!end.reason.carries_out_the_rest(), Ordering::Relaxed);
     let told_by_us = app.connections.leave(&id);
     note(app, &id, &path, &end);
     let carried_out = async {
-        if !matches!(end, End::TransferFailed(_)) {
+        if !matches!(end.reason, CloseReason::TransferFailed(_)) {
             // A failure now has nobody left to be told.
             let _ = transfers.await;
         }
-        if told_by_us && !matches!(end, End::ClosedByFunction) {
+        if told_by_us && end.reason != CloseReason::ClosedByFunction {
             app.functions.cleanup(&id).await;
         }
     };
-    tokio::join!(farewell(sink, stream, &mut deliveries, &end), carried_out);
+    tokio::join!(farewell(sink, stream, &deliveries, &end), carried_out);
 }
 
 /// The client was gone before its line became a WebSocket; the register function had accepted it.
 pub(crate) async fn never_began(app: &App, opened: Opened) {
-    note(app, &opened.id, &opened.path, &End::Cut("line cut before the handshake was over".to_owned()));
+    note(app, &opened.id, &opened.path, &End::never_opened());
     if app.connections.leave(&opened.id) {
         app.functions.cleanup(&opened.id).await;
     }
@@ -124,13 +131,20 @@ async fn transfers(
     app: &App,
     connection: &str,
     mut waiting: queue::Receiver<Received>,
+    pulse: &Pulse,
     discard: &AtomicBool,
-) -> Result<(), Failure> {
+) -> Result<(), Uncarried> {
     while let Some(Queued { item, room }) = waiting.recv().await {
         if discard.load(Ordering::Relaxed) {
             break;
         }
-        app.functions.transfer(connection, item).await?;
+        let admission = &app.functions.transfer.admission;
+        let place = match admission.try_place() {
+            Some(place) => Some(place),
+            // `None`: the gateway stops, which the call will find too.
+            None => pulse.hold(admission.place()).await.ok(),
+        };
+        app.functions.transfer(connection, item, place).await?;
         drop(room);
     }
     Ok(())

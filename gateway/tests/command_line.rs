@@ -82,3 +82,22 @@ fn help_names_every_flag() {
     }
     assert!(!help.contains("guard"), "the guard is not for people");
 }
+
+#[test]
+fn of_a_flag_given_twice_the_last_one_counts() {
+    let output = gateway(&[
+        "--bootstrap",
+        "/no/such/first",
+        "--page",
+        "--timeout",
+        "1",
+        "--bootstrap",
+        "/no/such/last",
+        "--page",
+        "--timeout",
+        "2",
+    ]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("/no/such/last"), "{said}");
+}

@@ -83,6 +83,24 @@ async fn a_failing_register_function_is_502_and_a_slow_one_504() {
 }
 
 #[tokio::test]
+async fn what_a_failing_function_says_goes_to_the_log_and_not_to_the_client() {
+    for (way, said) in
+        [("error", "it did not work out"), ("rubbish", "decides nothing"), ("exits before ready", "status 4")]
+    {
+        let gateway = misbehaving(way, None).start();
+        let refused = gateway.ask("/", &[]).await;
+        assert!(!refused.body.contains(said), "{way}: {refused:?}");
+        assert!(!refused.body.contains("register-1"), "{way}: {refused:?}");
+        let sentence = refused.json()["errMsg"].as_str().expect("a sentence").to_owned();
+        let request_id = sentence.rsplit_once("(request ").expect("a request id").1.trim_end_matches(')');
+        assert_eq!(request_id.len(), 36, "{sentence}");
+        let log = gateway.log();
+        let line = log.lines().find(|line| line.contains(request_id)).expect("the request in the log");
+        assert!(line.contains(said), "{way}: {line}");
+    }
+}
+
+#[tokio::test]
 async fn requests_that_are_no_upgrade_are_told_so() {
     let gateway = echo().start();
     let addr = gateway.addr();
@@ -106,6 +124,14 @@ async fn the_page_is_for_this_machine_only() {
     let page = request(gateway.addr(), "GET", "/", &[], b"").await;
     assert_eq!(page.status, 200);
     assert!(page.head.contains("content-security-policy: default-src 'none'"), "{}", page.head);
+    let head = request(gateway.addr(), "HEAD", "/", &[], b"").await;
+    let of_a_get = |head: &str| {
+        let lines = head.lines().filter(|line| !line.starts_with("date: "));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(of_a_get(&head.head), of_a_get(&page.head), "HEAD is answered like GET");
+    assert_eq!(head.body, "");
+    assert_eq!(request(gateway.addr(), "HEAD", "/chat", &[], b"").await.status, 426);
     let rebound = request(gateway.addr(), "GET", "/timeline", &[("Host", "rebound.example")], b"").await;
     assert_eq!(rebound.status, 403, "a foreign name that points here");
     // The WebSocket on the same path is the register function's affair.

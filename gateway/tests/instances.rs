@@ -68,7 +68,7 @@ async fn one_program_that_finds_its_role_by_itself_is_told_so() {
     // This runtime knows no such role and answers as nobody would: its answer decides nothing.
     let refused = gateway.ask("/", &[]).await;
     assert_eq!(refused.status, 502);
-    assert!(refused.body.contains("decides nothing"), "{refused:?}");
+    gateway.wait_for_log("decides nothing").await;
 }
 
 #[tokio::test]
@@ -151,8 +151,7 @@ async fn a_crash_costs_one_connection_and_the_instance_is_replaced() {
     let gateway = echo().start();
     let (mut one, mut other) = (gateway.connect("/").await, gateway.connect("/").await);
     one.send_text("crash").await;
-    let (code, reason) = one.closed().await;
-    assert_eq!((code, reason.as_str()), (CloseCode::INTERNAL_SERVER_ERROR, "the transfer function crashed"));
+    assert_eq!(one.failed(&gateway).await, "the transfer function crashed");
     other.send_text("still here").await;
     assert_eq!(other.next_text().await, "still here");
     let ended = gateway.wait_for_record("its end", |record| record["what"] == "ended").await;
@@ -191,11 +190,7 @@ async fn an_event_that_takes_too_long_ends_its_process() {
     let gateway = echo().args(&["--timeout", "300"]).start();
     let mut client = gateway.connect("/").await;
     client.send_text("sleep 5000").await;
-    let (code, reason) = client.closed().await;
-    assert_eq!(
-        (code, reason.as_str()),
-        (CloseCode::INTERNAL_SERVER_ERROR, "the transfer function timed out")
-    );
+    assert_eq!(client.failed(&gateway).await, "the transfer function timed out");
     let ended = gateway.wait_for_record("its end", |record| record["what"] == "ended").await;
     assert_eq!(ended["message"], "killed: not answered within 300 ms");
     let late = gateway.wait_for_record("the time-out", |record| record["outcome"] == "timeout").await;
@@ -207,10 +202,9 @@ async fn output_is_in_the_log_and_in_the_time_line() {
     let gateway = echo().start();
     let mut client = gateway.connect("/").await;
     gateway.wait_for_log("register-1 | register starts").await;
-    let started = gateway
-        .wait_for_record("the line in the instance's record", |record| record["log"][0] == "register starts")
-        .await;
-    assert_eq!((&started["kind"], &started["what"]), (&"instance".into(), &"ready".into()));
+    // It was started for this invocation, to whose time the start belongs.
+    let cold = |record: &serde_json::Value| record["cold"] == true && record["log"][0] == "register starts";
+    gateway.wait_for_record("the line in the invocation that the instance was started for", cold).await;
     // Standard error, within an invocation: the push is refused because the client has left.
     client.send_text("sleep 100").await;
     client.send_text("x").await;
@@ -220,4 +214,17 @@ async fn output_is_in_the_log_and_in_the_time_line() {
         |record: &serde_json::Value| record["log"][0].as_str().is_some_and(|line| line.starts_with("push:"));
     let invocation = gateway.wait_for_record("the line in the invocation's record", line).await;
     assert_eq!(invocation["kind"], "invocation");
+}
+
+#[tokio::test]
+async fn a_line_that_a_function_logs_as_an_error_is_an_error_in_the_log() {
+    let gateway = echo().own_env("RUST_LOG", "error").start();
+    let mut client = gateway.connect("/").await;
+    client.send_text("say [2026-11-24T18:00:00Z ERROR handler] it is broken").await;
+    client.send_text("say [2026-11-24T18:00:00Z INFO  handler] it works").await;
+    client.send_text("say [2026-11-24T18:00:00Z ERROR handler] again").await;
+    gateway.wait_for_log("transfer-1 | [2026-11-24T18:00:00Z ERROR handler] again").await;
+    let log = gateway.log();
+    assert!(log.lines().all(|line| line.contains(" ERROR ")), "{log}");
+    assert_eq!(log.lines().filter(|line| line.contains("transfer-1 | ")).count(), 2, "{log}");
 }

@@ -37,7 +37,7 @@ async fn the_line_is_cut() {
     let gateway = echo().start();
     let client = gateway.connect("/").await;
     drop(client);
-    cleaned_up_once(&gateway, "line cut").await;
+    cleaned_up_once(&gateway, "connection lost").await;
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn the_line_is_cut_within_a_frame() {
     client.send_text("whole").await;
     client.socket.get_mut().write_all(&[0x81, 0x85, 0, 0, 0, 0, b'h']).await.expect("sent");
     drop(client);
-    cleaned_up_once(&gateway, "line cut").await;
+    cleaned_up_once(&gateway, "connection lost").await;
     assert_eq!(gateway.events("transfer").len(), 1, "only the whole frame is an event");
 }
 
@@ -89,8 +89,7 @@ async fn a_transfer_fails() {
     client.socket.feed(Message::text("after")).await.expect("queued");
     client.socket.flush().await.expect("sent");
     assert_eq!(client.next_text().await, "before");
-    let (code, reason) = client.closed().await;
-    assert_eq!((code, reason.as_str()), (CloseCode::INTERNAL_SERVER_ERROR, "the transfer function failed"));
+    assert_eq!(client.failed(&gateway).await, "the transfer function failed");
     cleaned_up_once(&gateway, "the transfer function failed").await;
     assert_eq!(gateway.events("transfer").len(), 2, "nothing is carried out behind a gap");
 }

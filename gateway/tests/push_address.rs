@@ -104,31 +104,3 @@ async fn it_can_have_an_address_and_a_token_of_its_own() {
     assert_eq!(reply.status, 404, "not at the clients' address");
     assert!(!gateway.log().contains("s3-cret_"), "a secret is not logged");
 }
-
-#[tokio::test]
-async fn a_client_that_does_not_read_holds_up_nobody_else() {
-    let gateway = echo().start();
-    let (mut slow, mut quick) = (gateway.connect("/").await, gateway.connect("/").await);
-    let (slow_id, quick_id) = (slow.id(&gateway).await, quick.id(&gateway).await);
-    let data = "x".repeat(4 << 20);
-    let push = json!({"action": "data send", "secConnectionID": slow_id, "dataType": "text", "data": data});
-    let mut sent = 0;
-    let refused = loop {
-        let reply = gateway.push_json(push.clone()).await;
-        if reply.err_no() != 0 {
-            break reply;
-        }
-        sent += 1;
-        assert!(sent < 20, "the memory is not the place for what a client does not read");
-        let push =
-            json!({"action": "data send", "secConnectionID": quick_id, "dataType": "text", "data": "quick"});
-        assert_eq!(gateway.push_json(push).await.err_no(), 0);
-        assert_eq!(quick.next_text().await, "quick");
-    };
-    // No status that would have the function forget a connection that is still there.
-    assert_eq!((refused.status, refused.err_no()), (503, 408));
-    // As soon as it reads, all that was accepted is there.
-    for _ in 0..sent {
-        assert_eq!(slow.next_text().await.len(), data.len());
-    }
-}

@@ -19,10 +19,10 @@ use tokio::{
 
 use super::{
     Failure, Role,
-    process::{Process, Surroundings, spawn},
+    process::{End, Process, Surroundings, spawn},
     runtime_api::{Limits, Outcome, RuntimeApi},
 };
-use crate::{ids, timeline::Ticket};
+use crate::timeline::Ticket;
 
 /// An outcome may still be on its way through the kernel when its sender's end is noticed.
 const LAST_WORDS: Duration = Duration::from_millis(20);
@@ -63,6 +63,7 @@ impl Instance {
         name: String,
         settings: &Settings,
         surroundings: Surroundings,
+        ticket: &Ticket,
     ) -> Result<Self, Failure> {
         let never =
             |what: &str, error: std::io::Error| Failure::NeverReady(format!("{name} {what}: {error}"));
@@ -70,12 +71,13 @@ impl Instance {
         let api = RuntimeApi::start_named(name.clone(), limits)
             .await
             .map_err(|error| never("has no runtime API", error))?;
+        let started = Instant::now();
         let role = surroundings.role;
         let timeline = surroundings.timeline.clone();
-        let process = spawn(command(settings, role, &name, &api), &name, surroundings).map_err(|error| {
-            never(&format!("could not be started from {}", settings.bootstrap.display()), error)
-        })?;
-        let started = Instant::now();
+        let process =
+            spawn(command(settings, role, &name, &api), &name, surroundings, ticket).map_err(|error| {
+                never(&format!("could not be started from {}", settings.bootstrap.display()), error)
+            })?;
         tokio::select! {
             ready = timeout(settings.init_timeout, api.ready()) => if ready.is_err() {
                 let reason = format!("not ready within {} ms", settings.init_timeout.as_millis());
@@ -83,7 +85,7 @@ impl Instance {
                 return Err(Failure::TimedOut(format!("{name} was {reason}: see --init-timeout")));
             },
             end = process.ended() => {
-                return Err(Failure::NeverReady(format!("{name} {end} before it was ready")));
+                return Err(Failure::NeverReady(end.sentence(&name, "before it was ready", started)));
             }
         }
         info!("{name} is ready after {} ms", started.elapsed().as_millis());
@@ -100,11 +102,13 @@ impl Instance {
     }
 
     /// Has one event carried out.
-    pub(crate) async fn invoke(&self, event: Bytes, ticket: &Ticket) -> Result<Bytes, Lost> {
-        let request_id = ids::request_id().map_err(|error| {
-            Lost::Failed(Failure::Error(format!("the system gave no random bytes for a request id: {error}")))
-        })?;
-        let mut offer = self.api.offer(&request_id, event).await;
+    pub(crate) async fn invoke(
+        &self,
+        request_id: &str,
+        event: Bytes,
+        ticket: &Ticket,
+    ) -> Result<Bytes, Lost> {
+        let mut offer = self.api.offer(request_id, event).await;
         match self.unless_ended(timeout(self.timeout, offer.taken())).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(Lost::Failed(self.too_late("not asked for the event").await)),
@@ -122,16 +126,14 @@ impl Instance {
             }
             Err(end) => {
                 ticket.ran(taken.elapsed());
-                Err(Lost::Failed(Failure::Crashed(format!(
-                    "{} {end} in the middle of the invocation",
-                    self.name
-                ))))
+                let sentence = end.sentence(&self.name, "in the middle of the invocation", taken);
+                Err(Lost::Failed(Failure::Crashed(sentence)))
             }
         }
     }
 
     /// What the future comes to, or how the process ended before that.
-    async fn unless_ended<T>(&self, future: impl Future<Output = T>) -> Result<T, String> {
+    async fn unless_ended<T>(&self, future: impl Future<Output = T>) -> Result<T, End> {
         tokio::pin!(future);
         tokio::select! {
             biased;

@@ -1,7 +1,7 @@
-//! One role's instances as local processes: at most so many at once, idle ones reused, further events queued.
+//! One role's instances as local processes: idle ones are reused, and one is started for an event that finds none.
 //!
-//! [`Pool::new`] → [`Function::invoke`] for each event → [`Pool::stop`]. Events get an instance in the order in which
-//! they came.
+//! [`Pool::new`] → [`Function::invoke`] for each event → [`Pool::stop`]. There are as many instances as events run at
+//! once, which is for the caller to limit.
 
 use std::{
     sync::{
@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::{
     Failure, Function, Role,
@@ -32,7 +32,6 @@ pub(crate) struct Pool {
     settings: Settings,
     surroundings: Surroundings,
     stopping: watch::Sender<bool>,
-    turns: Semaphore,
     /// The most recently used last: it is taken first, so that the others may stay cold.
     idle: Mutex<Vec<Instance>>,
     started: AtomicU64,
@@ -40,13 +39,7 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// Nothing is started before the first event.
-    pub(crate) fn new(
-        role: Role,
-        settings: Settings,
-        max_instances: usize,
-        timeline: Timeline,
-        guard: Option<Arc<Guard>>,
-    ) -> Self {
+    pub(crate) fn new(role: Role, settings: Settings, timeline: Timeline, guard: Option<Arc<Guard>>) -> Self {
         let (stopping, stopping_seen) = watch::channel(false);
         Self {
             settings,
@@ -58,7 +51,6 @@ impl Pool {
                 alive: Tally::default(),
             },
             stopping,
-            turns: Semaphore::new(max_instances),
             idle: Mutex::default(),
             started: AtomicU64::new(0),
         }
@@ -66,18 +58,14 @@ impl Pool {
 
     /// Ends every process, busy or not, and returns when they are gone.
     pub(crate) async fn stop(&self) {
-        self.turns.close();
         self.stopping.send_replace(true);
         self.surroundings.alive.none_left().await;
     }
 
-    async fn carry_out(&self, event: Bytes, ticket: &Ticket) -> Result<Bytes, Failure> {
-        let asked = Instant::now();
-        let _turn = self.turns.acquire().await.map_err(|_| Failure::Stopping)?;
-        ticket.queued(asked.elapsed());
+    async fn carry_out(&self, request_id: &str, event: Bytes, ticket: &Ticket) -> Result<Bytes, Failure> {
         while let Some(instance) = self.take_idle() {
             ticket.placed(instance.name(), None);
-            match self.run(instance, event.clone(), ticket).await {
+            match self.run(instance, request_id, event.clone(), ticket).await {
                 Err(Lost::Untouched) => {}
                 Err(Lost::Failed(failure)) => return Err(failure),
                 Ok(answer) => return Ok(answer),
@@ -87,7 +75,7 @@ impl Pool {
         let instance = self.start(ticket).await?;
         ticket.placed(instance.name(), Some(started.elapsed()));
         let name = instance.name().to_owned();
-        self.run(instance, event, ticket).await.map_err(|lost| match lost {
+        self.run(instance, request_id, event, ticket).await.map_err(|lost| match lost {
             Lost::Failed(failure) => failure,
             Lost::Untouched => Failure::Crashed(format!("{name} ended before it asked for its first event")),
         })
@@ -97,7 +85,7 @@ impl Pool {
         let number = self.started.fetch_add(1, Ordering::Relaxed) + 1;
         let name = format!("{}-{number}", self.surroundings.role);
         let started = Instant::now();
-        let result = Instance::start(name.clone(), &self.settings, self.surroundings.clone()).await;
+        let result = Instance::start(name.clone(), &self.settings, self.surroundings.clone(), ticket).await;
         if result.is_err() {
             ticket.placed(&name, Some(started.elapsed()));
         }
@@ -115,8 +103,14 @@ impl Pool {
     }
 
     /// An instance that is dropped here, because it failed or because nobody waits for the event any more, is killed.
-    async fn run(&self, instance: Instance, event: Bytes, ticket: &Ticket) -> Result<Bytes, Lost> {
-        let result = instance.invoke(event, ticket).await;
+    async fn run(
+        &self,
+        instance: Instance,
+        request_id: &str,
+        event: Bytes,
+        ticket: &Ticket,
+    ) -> Result<Bytes, Lost> {
+        let result = instance.invoke(request_id, event, ticket).await;
         if matches!(result, Ok(_) | Err(Lost::Failed(Failure::Error(_)))) {
             locked(&self.idle).push(instance);
         }
@@ -125,7 +119,12 @@ impl Pool {
 }
 
 impl Function for Pool {
-    fn invoke<'a>(&'a self, event: Bytes, ticket: &'a Ticket) -> BoxFuture<'a, Result<Bytes, Failure>> {
-        Box::pin(self.carry_out(event, ticket))
+    fn invoke<'a>(
+        &'a self,
+        request_id: &'a str,
+        event: Bytes,
+        ticket: &'a Ticket,
+    ) -> BoxFuture<'a, Result<Bytes, Failure>> {
+        Box::pin(self.carry_out(request_id, event, ticket))
     }
 }

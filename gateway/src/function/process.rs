@@ -3,9 +3,14 @@
 //!
 //! [`spawn`] → [`Process::ended`] whenever it ends → [`Process::kill`] to end it. Dropped, it is killed.
 
-use std::{process::ExitStatus, process::Stdio, sync::Arc, time::Duration};
+use std::{
+    process::ExitStatus,
+    process::Stdio,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use log::{info, warn};
+use log::{Level, info, log, warn};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader},
@@ -19,21 +24,52 @@ use crate::{
     guard::Guard,
     raised,
     tally::{Counted, Tally},
-    timeline::Timeline,
+    timeline::{Ticket, Timeline},
 };
 
 /// A longer line of output is split, so that a function cannot fill the gateway's memory with one.
 const LINE_LIMIT_BYTES: u64 = 64 * 1024;
+/// Behind a time, which a logger may have written as several words.
+const LEVEL_WITHIN_WORDS: usize = 6;
 /// What a process may take to end after SIGTERM, before SIGKILL.
 const GENTLE: Duration = Duration::from_millis(500);
-/// What the last lines of output may take to arrive after the process has ended.
-const LAST_LINES: Duration = Duration::from_millis(200);
+/// How long the end of the output is waited for after the process has ended. Only a process outside its group, which
+/// is not killed with it, can hold the output open for longer.
+const LAST_LINES: Duration = Duration::from_secs(1);
+/// So much of the last line stands in the sentence that says how the process ended.
+const REASON_BYTES: usize = 512;
 
 /// A handle on a started process.
 #[derive(Debug)]
 pub(crate) struct Process {
-    ended: watch::Receiver<Option<String>>,
+    ended: watch::Receiver<Option<End>>,
     kill: mpsc::UnboundedSender<String>,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct End {
+    how: String,
+    last_line: Option<LastLine>,
+}
+
+/// The last line of an output that is not empty, and when it was read. It is most often the reason of a crash.
+#[derive(Debug, Clone)]
+struct LastLine {
+    text: String,
+    read: Instant,
+}
+
+impl End {
+    /// `register-1 exited with status 2 before it was ready, its last line of output: …`. A line from before `since`
+    /// is not the reason.
+    pub(crate) fn sentence(&self, name: &str, when: &str, since: Instant) -> String {
+        let sentence = format!("{name} {} {when}", self.how);
+        match self.last_line.as_ref().filter(|line| line.read >= since) {
+            Some(line) => format!("{sentence}, its last line of output: {}", line.text),
+            None => sentence,
+        }
+    }
 }
 
 /// What a process is started with besides its command.
@@ -53,6 +89,7 @@ pub(crate) fn spawn(
     mut command: Command,
     name: &str,
     surroundings: Surroundings,
+    started_for: &Ticket,
 ) -> std::io::Result<Process> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true);
@@ -62,7 +99,7 @@ pub(crate) fn spawn(
     if let Some(guard) = &surroundings.guard {
         guard.watch(pid);
     }
-    surroundings.timeline.instance_started(surroundings.role, name, pid);
+    surroundings.timeline.instance_started(name, pid, started_for);
     let (ended_sender, ended) = watch::channel(None);
     let (kill, killed) = mpsc::unbounded_channel();
     let counted = surroundings.alive.enter();
@@ -73,12 +110,12 @@ pub(crate) fn spawn(
 }
 
 impl Process {
-    /// Waits until the process has ended, and says how.
-    pub(crate) async fn ended(&self) -> String {
+    /// Waits until the process has ended and its output was read, and says how it ended.
+    pub(crate) async fn ended(&self) -> End {
         let mut ended = self.ended.clone();
         match ended.wait_for(Option::is_some).await {
-            Ok(message) => message.clone().unwrap_or_default(),
-            Err(_) => "its supervisor is gone".to_owned(),
+            Ok(end) => end.clone().unwrap_or_default(),
+            Err(_) => End { how: "lost its supervisor".to_owned(), last_line: None },
         }
     }
 
@@ -106,26 +143,31 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    async fn run(mut self, ended: watch::Sender<Option<String>>) {
+    async fn run(mut self, ended: watch::Sender<Option<End>>) {
         let output = (self.child.stdout.take(), self.child.stderr.take());
         let timeline = &self.surroundings.timeline;
-        let lines = [
+        let pumps = [
             tokio::spawn(pump(output.0, self.name.clone(), timeline.clone())),
             tokio::spawn(pump(output.1, self.name.clone(), timeline.clone())),
         ];
-        let message = self.wait().await;
+        let how = self.wait().await;
         // What the process itself had started and left in its group.
         self.signal(Signal::KILL);
         if let Some(guard) = &self.surroundings.guard {
             guard.forget(self.pid);
         }
-        ended.send_replace(Some(message.clone()));
-        for pump in lines {
-            // Output that a stranger to the group still holds open is not waited for.
-            let _ = timeout(LAST_LINES, pump).await;
-        }
-        info!("{} (process {}) {message}", self.name, self.pid);
-        self.surroundings.timeline.instance_ended(self.surroundings.role, &self.name, self.pid, &message);
+        // Only then is the end announced: it closes the invocation, which must have its last lines by then.
+        let mut last_line = None;
+        let read = async {
+            for pump in pumps {
+                // Standard error comes second and has the last word.
+                last_line = pump.await.ok().flatten().or(last_line.take());
+            }
+        };
+        let _ = timeout(LAST_LINES, read).await;
+        info!("{} (process {}) {how}", self.name, self.pid);
+        self.surroundings.timeline.instance_ended(self.surroundings.role, &self.name, self.pid, &how);
+        ended.send_replace(Some(End { how, last_line }));
     }
 
     async fn wait(&mut self) -> String {
@@ -168,17 +210,56 @@ fn describe(status: std::io::Result<ExitStatus>) -> String {
     }
 }
 
-/// Passes output on line by line, whatever bytes it consists of.
-async fn pump(output: Option<impl AsyncRead + Unpin>, name: String, timeline: Timeline) {
-    let Some(output) = output else { return };
+/// Passes output on line by line, whatever bytes it consists of, and returns the last line that is not empty.
+async fn pump(output: Option<impl AsyncRead + Unpin>, name: String, timeline: Timeline) -> Option<LastLine> {
+    let output = output?;
     let mut output = BufReader::new(output);
-    let mut line = Vec::new();
+    let (mut line, mut last, mut read) = (Vec::new(), Vec::new(), None);
     while matches!((&mut output).take(LINE_LIMIT_BYTES).read_until(b'\n', &mut line).await, Ok(read) if read > 0)
     {
         let text = String::from_utf8_lossy(&line);
         let text = text.trim_end_matches(['\n', '\r']);
-        info!("{name} | {text}");
+        log!(level(text), "{name} | {text}");
         timeline.line(&name, text);
+        if !text.is_empty() {
+            read = Some(Instant::now());
+            std::mem::swap(&mut line, &mut last);
+        }
         line.clear();
+    }
+    last.truncate(REASON_BYTES);
+    read.map(|read| LastLine { text: String::from_utf8_lossy(&last).trim_end().to_owned(), read })
+}
+
+/// The level that a line of output names among its first words, as loggers write it: `[time ERROR module] …`.
+fn level(line: &str) -> Level {
+    let words = line.split([' ', '\t', '[', ']', ':', '|']).filter(|word| !word.is_empty());
+    let named = words.take(LEVEL_WITHIN_WORDS).find_map(|word| match word {
+        "ERROR" => Some(Level::Error),
+        "WARN" | "WARNING" => Some(Level::Warn),
+        "INFO" | "DEBUG" | "TRACE" => Some(Level::Info),
+        _ => None,
+    });
+    named.unwrap_or(Level::Info)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_the_level_that_it_names() {
+        for (line, expected) in [
+            ("[2026-11-24T18:00:00Z ERROR scf_websocket] no", Level::Error),
+            ("ERROR: no", Level::Error),
+            ("2026-11-24 18:00:00,123 - ERROR - no", Level::Error),
+            ("[WARN] careful", Level::Warn),
+            ("WARNING:root:careful", Level::Warn),
+            ("[2026-11-24T18:00:00Z INFO  bootstrap] ERROR is quoted", Level::Info),
+            ("an error", Level::Info),
+            ("", Level::Info),
+        ] {
+            assert_eq!(level(line), expected, "{line}");
+        }
     }
 }

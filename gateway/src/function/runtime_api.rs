@@ -17,7 +17,10 @@ use axum::{
     Router,
     body::Body,
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, StatusCode,
+        header::{ALLOW, CONTENT_TYPE},
+    },
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -30,7 +33,7 @@ use tokio::{
 
 use crate::{
     contract::MAX_EVENT_BYTES,
-    http::{BodyError, HeaderCase, Server, read_body},
+    http::{BodyError, HeaderCase, PROGRESS_TIMEOUT, Server, read_body},
     locked,
 };
 
@@ -220,7 +223,8 @@ struct Current {
 fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/runtime/init/ready", post(ready))
-        .route("/runtime/invocation/next", get(next))
+        // Without a handler of its own, HEAD would be answered like GET and take an event.
+        .route("/runtime/invocation/next", get(next).head(only_get))
         .route("/runtime/invocation/response", post(response))
         .route("/runtime/invocation/error", post(error))
         .with_state(shared)
@@ -228,14 +232,10 @@ fn router(shared: Arc<Shared>) -> Router {
 
 async fn ready(State(shared): State<Arc<Shared>>, body: Body) -> Response {
     match read_body(body, MAX_EVENT_BYTES).await {
-        Ok(body) if body.is_empty() => refuse(
-            &shared,
-            StatusCode::BAD_REQUEST,
-            "the body of `ready` must not be empty: send a single space",
-        ),
         Ok(_) => {
             shared.ready.send_replace(true);
-            StatusCode::OK.into_response()
+            // At least one runtime in use fails on an empty answer.
+            "OK".into_response()
         }
         Err(error) => refuse_body(&shared, "ready", &error),
     }
@@ -252,6 +252,10 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
         }
         offered.await;
     }
+}
+
+async fn only_get() -> Response {
+    (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET")]).into_response()
 }
 
 async fn response(State(shared): State<Arc<Shared>>, body: Body) -> Response {
@@ -336,6 +340,11 @@ fn refuse_body(shared: &Shared, call: &str, error: &BodyError) -> Response {
         }
         BodyError::Cut(error) => {
             refuse(shared, StatusCode::BAD_REQUEST, &format!("the body of `{call}` was cut: {error}"))
+        }
+        BodyError::Stalled => {
+            let sentence =
+                format!("the body of `{call}` did not arrive: nothing came for {PROGRESS_TIMEOUT:?}");
+            refuse(shared, StatusCode::REQUEST_TIMEOUT, &sentence)
         }
     }
 }

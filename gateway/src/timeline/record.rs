@@ -2,13 +2,13 @@
 
 use serde::{Serialize, Serializer};
 
-/// Events and answers are shown up to this many bytes.
-const PAYLOAD_SHOWN_BYTES: usize = 16 * 1024;
-/// Pushed data is shown up to this many bytes, and all pushes of one invocation together up to ten times as many.
-const PUSH_SHOWN_BYTES: usize = 4 * 1024;
+use super::payload::{PUSH_SHOWN_BYTES, Payload, cut};
+
+/// All pushes of one invocation together show this much data.
 const PUSHES_SHOWN_BYTES: usize = 10 * PUSH_SHOWN_BYTES;
 const PUSHES_SHOWN: usize = 200;
-const LINES_SHOWN: usize = 200;
+/// So many lines are kept from the beginning of an output, and as many from its end.
+const LINES_SHOWN_EACH: usize = 100;
 const LINE_SHOWN_BYTES: usize = 1024;
 
 #[derive(Debug, Serialize)]
@@ -24,6 +24,8 @@ pub(super) enum What {
     Invocation(Box<Invocation>),
     Instance(InstanceChange),
     Connection(ConnectionChange),
+    /// A reverse push that no instance made.
+    Push(ForeignPush),
 }
 
 /// What an invocation came to.
@@ -35,6 +37,8 @@ pub(crate) enum Verdict {
     Error,
     Timeout,
     Crashed,
+    /// The caller no longer waits.
+    Abandoned,
 }
 
 impl Verdict {
@@ -47,7 +51,12 @@ impl Verdict {
             Self::Error => "error",
             Self::Timeout => "timeout",
             Self::Crashed => "crashed",
+            Self::Abandoned => "abandoned",
         }
+    }
+
+    pub(super) fn is_error(self) -> bool {
+        matches!(self, Self::Error | Self::Timeout | Self::Crashed)
     }
 }
 
@@ -62,6 +71,7 @@ pub(super) struct Invocation {
     pub(super) role: &'static str,
     pub(super) instance: Option<String>,
     pub(super) cold: bool,
+    pub(super) replay: bool,
     pub(super) connection: String,
     pub(super) started_ms: u64,
     pub(super) queued_ms: f64,
@@ -71,37 +81,57 @@ pub(super) struct Invocation {
     pub(super) gateway_ms: Option<f64>,
     pub(super) outcome: Verdict,
     pub(super) message: Option<String>,
-    pub(super) event: String,
+    pub(super) event: Payload,
     pub(super) event_bytes: usize,
     pub(super) answer: Option<String>,
     pub(super) answer_bytes: Option<usize>,
-    pub(super) pushes: Vec<Pushed>,
+    #[serde(flatten)]
+    pub(super) pushes: Pushes,
     pub(super) log: Lines,
+    #[serde(skip)]
+    pub(super) counted_as_error: bool,
 }
 
-impl Invocation {
+/// The pushes of an invocation: all are counted, the first ones are shown.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Pushes {
+    #[serde(rename = "pushes_total")]
+    total: usize,
+    #[serde(rename = "pushes_failed")]
+    failed: usize,
+    /// Those whose body was no push at all.
+    #[serde(rename = "pushes_malformed")]
+    malformed: usize,
+    #[serde(rename = "pushes")]
+    shown: Vec<Pushed>,
+}
+
+impl Pushes {
     /// Keeps a push as far as there is room for it. Without room its data is left out, then the push itself: a room of
     /// thousands must not fill the memory.
-    pub(super) fn add_push(&mut self, mut push: Pushed) {
-        if self.pushes.len() >= PUSHES_SHOWN {
+    pub(super) fn add(&mut self, mut push: Pushed) {
+        self.total += 1;
+        self.failed += usize::from(push.err_no != 0);
+        self.malformed += usize::from(push.is_malformed());
+        if self.shown.len() >= PUSHES_SHOWN {
             return;
         }
-        let shown: usize = self.pushes.iter().filter_map(|push| push.data.as_ref().map(String::len)).sum();
+        let shown: usize = self.shown.iter().filter_map(|push| push.data.as_ref().map(String::len)).sum();
         push.data = push.data.filter(|data| shown + data.len() <= PUSHES_SHOWN_BYTES);
-        self.pushes.push(push);
+        self.shown.push(push);
     }
 }
 
 /// A reverse push, and what it was answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Pushed {
-    /// `data send` or `closing`.
-    pub action: &'static str,
-    /// The connection that it named.
-    pub connection: String,
+    /// `data send` or `closing`; `None` if the body is no reverse push.
+    pub action: Option<&'static str>,
+    /// The connection that it named; `None` if the body is no reverse push.
+    pub connection: Option<String>,
     /// `text` or `binary`; `None` for `closing`.
     pub data_type: Option<&'static str>,
-    /// The data's beginning, Base64 if binary.
+    /// The data's beginning, Base64 if binary; the body's beginning if it is no reverse push.
     pub data: Option<String>,
     /// 0 = done.
     pub err_no: u32,
@@ -109,6 +139,21 @@ pub struct Pushed {
     pub err_msg: String,
     /// When it was answered, in milliseconds since 1970.
     pub at_ms: u64,
+}
+
+impl Pushed {
+    /// Whether the body was no reverse push.
+    #[must_use]
+    pub fn is_malformed(&self) -> bool {
+        self.action.is_none()
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ForeignPush {
+    pub(super) started_ms: u64,
+    #[serde(flatten)]
+    pub(super) push: Pushed,
 }
 
 #[derive(Debug, Serialize)]
@@ -132,42 +177,35 @@ pub(super) struct ConnectionChange {
     pub(super) message: Option<String>,
 }
 
-/// Lines of output, the first ones kept.
-#[derive(Debug, Default, Serialize)]
-#[serde(transparent)]
-pub(super) struct Lines(Vec<String>);
+/// Lines of output: the first and the last ones are kept, because the reason of a crash stands at the end. In JSON a
+/// list of strings, with a line that counts what is left out.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    first: Vec<String>,
+    last: std::collections::VecDeque<String>,
+    left_out: usize,
+}
 
 impl Lines {
-    /// Whether the line was kept.
-    pub(super) fn add(&mut self, line: &str) -> bool {
-        let room = self.0.len() < LINES_SHOWN;
-        if room {
-            self.0.push(cut(line.as_bytes(), LINE_SHOWN_BYTES));
+    pub(super) fn add(&mut self, line: &str) {
+        let line = cut(line.as_bytes(), LINE_SHOWN_BYTES);
+        if self.first.len() < LINES_SHOWN_EACH {
+            self.first.push(line);
+            return;
         }
-        room
+        if self.last.len() == LINES_SHOWN_EACH {
+            self.last.pop_front();
+            self.left_out += 1;
+        }
+        self.last.push_back(line);
     }
 }
 
-/// An event or an answer as far as it is shown.
-pub(super) fn shown_payload(payload: &[u8]) -> String {
-    cut(payload, PAYLOAD_SHOWN_BYTES)
-}
-
-/// Pushed data as far as it is shown.
-pub(crate) fn shown_push(data: &[u8]) -> String {
-    cut(data, PUSH_SHOWN_BYTES)
-}
-
-/// The beginning of a text, never ending within a character.
-fn cut(text: &[u8], limit_bytes: usize) -> String {
-    if text.len() <= limit_bytes {
-        return String::from_utf8_lossy(text).into_owned();
+impl Serialize for Lines {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let gap = (self.left_out > 0).then(|| format!("… {} lines left out …", self.left_out));
+        serializer.collect_seq(self.first.iter().chain(&gap).chain(&self.last))
     }
-    let mut end = limit_bytes;
-    while end > 0 && text[end] & 0xc0 == 0x80 {
-        end -= 1;
-    }
-    String::from_utf8_lossy(&text[..end]).into_owned()
 }
 
 #[cfg(test)]
@@ -175,17 +213,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cut_never_falls_within_a_character() {
-        assert_eq!(cut("aé".as_bytes(), 2), "a");
-        assert_eq!(cut("aé".as_bytes(), 3), "aé");
-        assert_eq!(cut(&[0xff; 4], 4), "\u{fffd}".repeat(4));
-        assert_eq!(cut(&[0x80; 4], 2), "");
+    fn the_first_and_the_last_lines_are_kept() {
+        let mut lines = Lines::default();
+        (0..300).for_each(|number| lines.add(&number.to_string()));
+        let shown: Vec<String> =
+            serde_json::from_value(serde_json::to_value(&lines).expect("JSON")).expect("strings");
+        assert_eq!(shown.len(), 2 * LINES_SHOWN_EACH + 1);
+        assert_eq!((shown[99].as_str(), shown[100].as_str()), ("99", "… 100 lines left out …"));
+        assert_eq!((shown[101].as_str(), shown[200].as_str()), ("200", "299"));
     }
 
     #[test]
-    fn only_the_first_lines_are_kept() {
-        let mut lines = Lines::default();
-        let kept = (0..300).filter(|number| lines.add(&number.to_string())).count();
-        assert_eq!(kept, LINES_SHOWN);
+    fn pushes_beyond_those_shown_are_counted() {
+        let push = |action| Pushed {
+            action,
+            connection: None,
+            data_type: None,
+            data: Some("x".repeat(PUSH_SHOWN_BYTES)),
+            err_no: u32::from(action.is_none()),
+            err_msg: String::new(),
+            at_ms: 0,
+        };
+        let mut pushes = Pushes::default();
+        (0..PUSHES_SHOWN).for_each(|_| pushes.add(push(Some("data send"))));
+        pushes.add(push(None));
+        assert_eq!((pushes.total, pushes.failed, pushes.malformed), (PUSHES_SHOWN + 1, 1, 1));
+        assert_eq!(pushes.shown.len(), PUSHES_SHOWN);
+        assert_eq!(pushes.shown.iter().filter(|push| push.data.is_some()).count(), 10);
     }
 }

@@ -1,57 +1,122 @@
-//! The time line as Server-Sent Events: first every record that is kept, then each one again when it changes.
+//! The time line as Server-Sent Events: first the living `instances` and every record that is kept, then each record
+//! again when it changes. Between them, at most five times a second and only when they have changed, `figures` and
+//! `connections`.
 
-use std::{collections::VecDeque, convert::Infallible};
+use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::{Stream, stream};
-use tokio::sync::broadcast::{Receiver, error::RecvError};
+use serde::Serialize;
+use tokio::{
+    sync::broadcast::{Receiver, error::RecvError},
+    time::{Instant, sleep_until},
+};
 
-use super::Timeline;
+use super::Recorder;
 use crate::locked;
 
+const SUMMARY_INTERVAL: Duration = Duration::from_millis(200);
+
 struct Reader {
-    timeline: Timeline,
+    recorder: Arc<Recorder>,
     changes: Receiver<u64>,
     /// Ids to be sent before the next change is waited for.
     backlog: VecDeque<u64>,
+    /// Whether the instances were sent. From then on the records tell of them.
+    began: bool,
+    /// The versions that were sent last.
+    figures: Option<u64>,
+    connections: Option<u64>,
+    /// Not before then are figures or connections sent again.
+    summary_due: Instant,
 }
 
-impl Timeline {
+impl Recorder {
     /// What `GET /timeline` answers.
-    pub(crate) fn stream(&self) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<>> {
+    pub(crate) fn stream(self: &Arc<Self>) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<>> {
         // Subscribed before the ids are read, so that no change falls in between; one sent twice does no harm.
-        let changes = self.shared.changes.subscribe();
-        let reader = Reader { timeline: self.clone(), changes, backlog: self.ids() };
+        let changes = self.changes.subscribe();
+        let reader = Reader {
+            recorder: Arc::clone(self),
+            changes,
+            backlog: locked(&self.ring).ids(),
+            began: false,
+            figures: None,
+            connections: None,
+            summary_due: Instant::now(),
+        };
         let events = stream::unfold(reader, |mut reader| async move {
-            let json = reader.next().await?;
-            Some((Ok(Event::default().data(json)), reader))
+            let event = reader.next().await?;
+            Some((Ok(event), reader))
         });
         Sse::new(events).keep_alive(KeepAlive::default())
     }
 
-    fn ids(&self) -> VecDeque<u64> {
-        locked(&self.shared.ring).records.iter().map(|record| record.id).collect()
-    }
-
     /// The record's present state; `None` if it is no longer kept.
-    fn json(&self, id: u64) -> Option<String> {
-        serde_json::to_string(locked(&self.shared.ring).get(id)?).ok()
+    fn record(&self, id: u64) -> Option<Event> {
+        let ring = locked(&self.ring);
+        Some(Event::default().data(json(ring.get(id)?)?))
     }
 }
 
 impl Reader {
-    async fn next(&mut self) -> Option<String> {
+    async fn next(&mut self) -> Option<Event> {
+        if !self.began {
+            self.began = true;
+            return named("instances", &locked(&self.recorder.ring).living());
+        }
         loop {
-            while let Some(id) = self.backlog.pop_front() {
-                if let Some(json) = self.timeline.json(id) {
-                    return Some(json);
-                }
+            if let Some(event) = self.summary() {
+                return Some(event);
             }
-            self.backlog = match self.changes.recv().await {
-                Ok(id) => VecDeque::from([id]),
-                Err(RecvError::Lagged(_)) => self.timeline.ids(),
-                Err(RecvError::Closed) => return None,
+            if let Some(id) = self.backlog.pop_front() {
+                if let Some(event) = self.recorder.record(id) {
+                    return Some(event);
+                }
+                continue;
+            }
+            let due = self.is_outdated();
+            self.backlog = tokio::select! {
+                change = self.changes.recv() => match change {
+                    Ok(id) => VecDeque::from([id]),
+                    Err(RecvError::Lagged(_)) => locked(&self.recorder.ring).ids(),
+                    Err(RecvError::Closed) => return None,
+                },
+                () = sleep_until(self.summary_due), if due => VecDeque::new(),
             };
         }
     }
+
+    fn is_outdated(&self) -> bool {
+        let ring = locked(&self.recorder.ring);
+        self.figures != Some(ring.figures.version()) || self.connections != Some(ring.open.version())
+    }
+
+    /// What has changed and is due: figures first, then connections.
+    fn summary(&mut self) -> Option<Event> {
+        let now = Instant::now();
+        if now < self.summary_due {
+            return None;
+        }
+        let ring = locked(&self.recorder.ring);
+        if self.figures != Some(ring.figures.version()) {
+            self.figures = Some(ring.figures.version());
+            return named("figures", &ring.figures.get().summary());
+        }
+        if self.connections != Some(ring.open.version()) {
+            self.connections = Some(ring.open.version());
+            self.summary_due = now + SUMMARY_INTERVAL;
+            return named("connections", &ring.open.get().listed());
+        }
+        self.summary_due = now + SUMMARY_INTERVAL;
+        None
+    }
+}
+
+fn named(name: &str, state: &impl Serialize) -> Option<Event> {
+    Some(Event::default().event(name).data(json(state)?))
+}
+
+fn json(state: &impl Serialize) -> Option<String> {
+    serde_json::to_string(state).ok()
 }

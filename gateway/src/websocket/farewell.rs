@@ -14,8 +14,8 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
 
-use super::{Socket, end::End, halves::message};
-use crate::connections::{Deliveries, Outbound};
+use super::{CloseReason, Socket, close_reason::End, halves::message};
+use crate::connections::Deliveries;
 
 /// What the whole farewell may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -26,23 +26,23 @@ const THROWN_AWAY_BYTES: u64 = 64 << 20;
 pub(super) async fn farewell(
     sink: SplitSink<Socket, Message>,
     stream: SplitStream<Socket>,
-    deliveries: &mut Deliveries,
+    deliveries: &Deliveries,
     end: &End,
 ) {
     // Both halves are of one socket.
     let Ok(mut socket) = sink.reunite(stream) else { return };
     let parting = async {
-        match end.close_frame() {
-            Some((code, reason)) => {
+        match end.reason.code() {
+            Some(code) => {
                 send_what_waits(&mut socket, deliveries).await;
-                let sent =
-                    socket.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await;
+                let frame = CloseFrame { code: code.into(), reason: end.text.as_str().into() };
+                let sent = socket.send(Message::Close(Some(frame))).await;
                 if let Err(error) = sent {
                     return debug!("the close frame was not sent: {error}");
                 }
             }
-            None if matches!(end, End::Cut(_)) => return,
-            None => {}
+            None if end.reason == CloseReason::ClosedByClient => {}
+            None => return,
         }
         // Sends the reply to the client's close, or waits for the client's reply to ours.
         while let Some(Ok(_)) = socket.next().await {}
@@ -57,9 +57,8 @@ pub(super) async fn farewell(
     }
 }
 
-async fn send_what_waits(socket: &mut Socket, deliveries: &mut Deliveries) {
-    while let Some(delivery) = deliveries.next_waiting() {
-        let Outbound::Frame(frame) = delivery.item else { return };
+async fn send_what_waits(socket: &mut Socket, deliveries: &Deliveries) {
+    while let Some(frame) = deliveries.next_waiting() {
         if socket.feed(message(frame)).await.is_err() {
             return;
         }

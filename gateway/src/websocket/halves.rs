@@ -1,13 +1,14 @@
 //! The three that look after an open line: its reader, its writer, and the watch for silence.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    pin::pin,
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::{
-    SinkExt as _, StreamExt as _,
+    FutureExt as _, SinkExt as _, StreamExt as _,
     stream::{SplitSink, SplitStream},
 };
 use log::debug;
@@ -17,16 +18,20 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::{Socket, end::End};
+use super::{CloseReason, Socket, close_reason::End};
 use crate::{
     calls::Received,
-    connections::{Deliveries, Outbound},
+    connections::Deliveries,
     contract::{Frame, MAX_EVENT_BYTES, binary_event, text_event},
+    http::Activity,
     queue,
+    send_queue::QueueEnd,
 };
 
 /// A ping goes out at least this often.
 const LONGEST_PING_INTERVAL: Duration = Duration::from_secs(20);
+/// A client that sends all the time and answers none of so many pings in a row does not read.
+const MAX_UNANSWERED_PINGS: u32 = 6;
 
 /// When the line last carried something. Shared by the three, within one task.
 pub(super) struct Pulse {
@@ -36,6 +41,10 @@ pub(super) struct Pulse {
     heard_ms: AtomicU64,
     /// The reader waits for room: silence then says nothing about the client.
     not_reading: AtomicBool,
+    unanswered_pings: AtomicU32,
+    /// Too many events wait, of which one is this connection's: no more of its frames are read.
+    held: AtomicBool,
+    released: Notify,
 }
 
 impl Default for Pulse {
@@ -45,6 +54,9 @@ impl Default for Pulse {
             data_ms: AtomicU64::new(0),
             heard_ms: AtomicU64::new(0),
             not_reading: AtomicBool::new(false),
+            unanswered_pings: AtomicU32::new(0),
+            held: AtomicBool::new(false),
+            released: Notify::new(),
         }
     }
 }
@@ -73,10 +85,37 @@ impl Pulse {
         Duration::from_millis(self.now_ms().saturating_sub(heard_ms))
     }
 
+    /// The client has answered a ping, or had no chance to.
+    fn pong(&self) {
+        self.unanswered_pings.store(0, Ordering::Relaxed);
+    }
+
+    /// Keeps the reader from reading further frames as long as this takes.
+    pub(super) async fn hold<T>(&self, wait: impl Future<Output = T>) -> T {
+        self.held.store(true, Ordering::Relaxed);
+        let value = wait.await;
+        self.held.store(false, Ordering::Relaxed);
+        self.released.notify_one();
+        value
+    }
+
+    async fn released(&self) {
+        while self.held.load(Ordering::Relaxed) {
+            self.released.notified().await;
+        }
+    }
+
+    /// Waits for something other than the client. What the client sends meanwhile is not read, so that its silence and
+    /// unanswered pings say nothing.
     async fn while_not_reading<T>(&self, wait: impl Future<Output = T>) -> T {
+        let mut wait = pin!(wait);
+        if let Some(value) = wait.as_mut().now_or_never() {
+            return value;
+        }
         self.not_reading.store(true, Ordering::Relaxed);
         let value = wait.await;
         self.heard();
+        self.pong();
         self.not_reading.store(false, Ordering::Relaxed);
         value
     }
@@ -89,12 +128,23 @@ pub(super) async fn read(
     pulse: &Pulse,
     connection: &str,
 ) -> End {
-    while let Some(message) = stream.next().await {
+    let mut pong_overdue = false;
+    loop {
+        pulse.while_not_reading(pulse.released()).await;
+        let Some(message) = stream.next().await else { return End::connection_lost() };
         pulse.heard();
+        if matches!(message, Ok(Message::Pong(_))) {
+            pulse.pong();
+        }
+        // The first message after so long may have been on its way all the time, and the pong behind it.
+        let unanswered = pulse.unanswered_pings.load(Ordering::Relaxed);
+        if std::mem::replace(&mut pong_overdue, unanswered >= MAX_UNANSWERED_PINGS) && pong_overdue {
+            return End::pings_unanswered(unanswered);
+        }
         let event = match message {
             Ok(Message::Text(text)) => text_event(connection, text.as_str()),
             Ok(Message::Binary(bytes)) => binary_event(connection, &bytes),
-            Ok(Message::Close(frame)) => return End::ClosedByClient(frame.map(|frame| frame.code.into())),
+            Ok(Message::Close(frame)) => return End::closed_by_client(frame.map(|frame| frame.code.into())),
             // Pings are answered by the protocol's implementation.
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
             Err(error) => return error.into(),
@@ -103,8 +153,10 @@ pub(super) async fn read(
         pulse.data();
         let event = match event {
             Ok(event) if event.len() <= MAX_EVENT_BYTES => event,
-            Ok(_) => return End::TooBig,
-            Err(error) => return End::Protocol(format!("a frame cannot be written as an event: {error}")),
+            Ok(_) => return CloseReason::TooBig.into(),
+            Err(error) => {
+                return End::protocol_error(format_args!("a frame cannot be written as an event: {error}"));
+            }
         };
         debug!("{connection}: {}", String::from_utf8_lossy(&event));
         let bytes = event.len();
@@ -114,30 +166,33 @@ pub(super) async fn read(
             std::future::pending::<()>().await;
         }
     }
-    End::Cut("line cut".to_owned())
 }
 
-/// Sends pushes and pings, until a function closes the connection or the line breaks.
+/// Sends pushes and pings, until a function closes the connection, too much waits, or the line breaks.
 pub(super) async fn write(
     sink: &mut SplitSink<Socket, Message>,
-    deliveries: &mut Deliveries,
+    deliveries: &Deliveries,
     ping: &Notify,
     pulse: &Pulse,
 ) -> End {
     loop {
-        let sent = tokio::select! {
-            delivery = deliveries.next() => match delivery.item {
-                Outbound::Close => return End::ClosedByFunction,
-                Outbound::Frame(frame) => {
-                    let sent = sink.send(message(frame)).await;
-                    pulse.data();
-                    // Only now is there room for the next.
-                    drop(delivery.room);
-                    sent
-                }
+        let (message, is_data) = tokio::select! {
+            delivery = deliveries.next() => match delivery {
+                Ok(frame) => (message(frame), true),
+                Err(QueueEnd::Full) => return End::queue_full(deliveries.limit_bytes()),
+                Err(QueueEnd::ClosedByFunction) => return CloseReason::ClosedByFunction.into(),
+                // Ended by whoever served the connection, which is here.
+                Err(QueueEnd::Gone) => return End::connection_lost(),
             },
-            () = ping.notified() => sink.send(Message::Ping(Bytes::new())).await,
+            () = ping.notified() => (Message::Ping(Bytes::new()), false),
         };
+        let sent = tokio::select! {
+            sent = sink.send(message) => sent,
+            () = deliveries.full() => return End::queue_full(deliveries.limit_bytes()),
+        };
+        if is_data {
+            pulse.data();
+        }
         match sent {
             Ok(()) => {}
             // The client has closed or misbehaved: the reader finds out which.
@@ -159,21 +214,26 @@ pub(super) fn message(frame: Frame) -> Message {
 
 /// Finds a connection that carries no data, and a line on which the client gives no sign of life: pings go out, and
 /// two intervals without anything heard mean that it is cut, though nobody has said so.
-pub(super) async fn watch(pulse: &Pulse, idle: Duration, ping: &Notify) -> End {
+pub(super) async fn watch(pulse: &Pulse, activity: &Activity, idle: Duration, ping: &Notify) -> End {
     let interval = (idle / 2).min(LONGEST_PING_INTERVAL);
     let mut next_ping = Instant::now() + interval;
     loop {
         sleep_until(next_ping.min(pulse.last_data() + idle)).await;
         let now = Instant::now();
         if now >= pulse.last_data() + idle {
-            return End::Idle(idle);
+            return End::idle(idle);
         }
         if now < next_ping {
             continue;
         }
-        if pulse.silent_for() >= interval * 2 && !pulse.not_reading.load(Ordering::Relaxed) {
-            return End::Cut(format!("line cut: no sign of life for {} s", pulse.silent_for().as_secs_f64()));
+        // A large message is a sign of life before it is complete.
+        if activity.take_received() {
+            pulse.heard();
         }
+        if pulse.silent_for() >= interval * 2 && !pulse.not_reading.load(Ordering::Relaxed) {
+            return End::silent(pulse.silent_for());
+        }
+        pulse.unanswered_pings.fetch_add(1, Ordering::Relaxed);
         ping.notify_one();
         next_ping = now + interval;
     }

@@ -47,6 +47,11 @@ pub fn echo() -> Setup {
     Setup::new("echo.py")
 }
 
+/// Functions that are processes of this file among the tests' runtimes.
+pub fn runtime(file: &str) -> Setup {
+    Setup::new(file)
+}
+
 /// Functions that misbehave in this way, in this role only if one is named.
 pub fn misbehaving(way: &str, role: Option<&str>) -> Setup {
     let setup = Setup::new("misbehave.py").env("MISBEHAVE", way);
@@ -203,6 +208,11 @@ impl Gateway {
         self.push(json!({ "websocket": websocket }).to_string().as_bytes()).await
     }
 
+    /// Lets the functions that hold go on.
+    pub fn release(&self) {
+        fs::write(self.folder.join("record.released"), "").expect("a file in the test's folder");
+    }
+
     /// What the functions have recorded: one entry an event.
     pub fn record(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.folder.join("record")).unwrap_or_default();
@@ -253,30 +263,54 @@ impl Gateway {
 
     /// Waits until the time line contains a record of which this is true, and returns its newest state.
     pub async fn wait_for_record(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut found = None;
+        let read = self.read_timeline(|record| {
+            let is_wanted = wanted(&record);
+            found = is_wanted.then_some(record);
+            is_wanted
+        });
+        let in_time = timeout(SOON, read).await.is_ok();
+        found.filter(|_| in_time).unwrap_or_else(|| panic!("no record in the time line: {what}"))
+    }
+
+    /// Waits until this is true of the time line's records, each in its newest state, and returns them.
+    pub async fn records(&self, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        let mut records = std::collections::BTreeMap::new();
+        let mut all = Vec::new();
+        let read = self.read_timeline(|record| {
+            if let Some(id) = record["id"].as_u64() {
+                records.insert(id, record);
+            }
+            all = records.values().cloned().collect();
+            wanted(&all)
+        });
+        let in_time = timeout(SOON, read).await.is_ok();
+        assert!(in_time, "the time line has other records: {all:?}");
+        all
+    }
+
+    /// Reads the time line until the closure has seen enough.
+    async fn read_timeline(&self, mut enough: impl FnMut(Value) -> bool) {
         let mut line = TcpStream::connect(self.addr()).await.expect("the address answers");
         let head = format!("GET /timeline HTTP/1.1\r\nHost: {}\r\n\r\n", self.addr());
         line.write_all(head.as_bytes()).await.expect("a request");
-        let read = async {
-            let mut seen = Vec::new();
-            let mut buffer = vec![0; 64 * 1024];
-            loop {
-                let count = line.read(&mut buffer).await.expect("events");
-                assert_ne!(count, 0, "the time line ended");
-                seen.extend_from_slice(&buffer[..count]);
-                while let Some(end) = seen.iter().position(|byte| *byte == b'\n') {
-                    let rest = seen.split_off(end + 1);
-                    let data = std::mem::replace(&mut seen, rest);
-                    let record = data.strip_prefix(b"data: ").map(serde_json::from_slice::<Value>);
-                    if let Some(Ok(record)) = record
-                        && wanted(&record)
-                    {
-                        return record;
-                    }
+        let mut seen = Vec::new();
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            let count = line.read(&mut buffer).await.expect("events");
+            assert_ne!(count, 0, "the time line ended");
+            seen.extend_from_slice(&buffer[..count]);
+            while let Some(end) = seen.iter().position(|byte| *byte == b'\n') {
+                let rest = seen.split_off(end + 1);
+                let data = std::mem::replace(&mut seen, rest);
+                let record = data.strip_prefix(b"data: ").map(serde_json::from_slice::<Value>);
+                if let Some(Ok(record)) = record
+                    && enough(record)
+                {
+                    return;
                 }
             }
-        };
-        let found = timeout(SOON, read).await.ok();
-        found.unwrap_or_else(|| panic!("no record in the time line: {what}"))
+        }
     }
 
     /// The gateway's process.
@@ -396,6 +430,18 @@ impl Client {
         }
     }
 
+    /// Reads on to the close frame for a failed transfer, and returns its text without the request id, which the log
+    /// has too, on a line with the cause.
+    pub async fn failed(&mut self, gateway: &Gateway) -> String {
+        let (code, reason) = self.closed().await;
+        assert_eq!(code, CloseCode::INTERNAL_SERVER_ERROR, "{reason}");
+        let (text, request_id) = reason.split_once(" (request ").expect("a request id");
+        let request_id = request_id.strip_suffix(')').expect("a request id");
+        assert_eq!(request_id.len(), 36, "{reason}");
+        gateway.wait_for_log(&format!("{text} (request {request_id}, connection ")).await;
+        text.to_owned()
+    }
+
     /// Closes with 1000 and waits for the gateway's reply.
     pub async fn close(mut self) {
         self.send(Message::close(Some(CloseCode::NORMAL_CLOSURE), "")).await;
@@ -447,10 +493,10 @@ pub async fn request(addr: &str, method: &str, path: &str, headers: &[(&str, &st
     head += "\r\n";
     line.write_all(head.as_bytes()).await.expect("a request");
     line.write_all(body).await.expect("a body");
-    timeout(SOON, answer(&mut line)).await.expect("an answer in time")
+    timeout(SOON, answer(&mut line, method != "HEAD")).await.expect("an answer in time")
 }
 
-async fn answer(line: &mut TcpStream) -> Reply {
+async fn answer(line: &mut TcpStream, with_body: bool) -> Reply {
     let mut seen = Vec::new();
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -460,7 +506,7 @@ async fn answer(line: &mut TcpStream) -> Reply {
                 let (name, value) = line.split_once(": ")?;
                 name.eq_ignore_ascii_case("content-length").then(|| value.parse::<usize>().ok()).flatten()
             });
-            if body.len() >= length.unwrap_or(0) {
+            if !with_body || body.len() >= length.unwrap_or(0) {
                 let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
                 return Reply { status, head: head.to_owned(), body: body.to_owned() };
             }

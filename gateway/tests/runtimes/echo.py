@@ -2,8 +2,9 @@
 """Register, transfer and cleanup functions that do as they are told.
 
 A text frame is pushed back to its sender, and so is a binary one. The text frames `close me`, `fail`, `crash`,
-`status`, `linger` (leaves a process behind), `sleep MS` and `push CONNECTION TEXT` do what they say. A path that
-contains `refuse` is refused, and one that contains `protocol-NAME` is answered with that sub-protocol.
+`status`, `linger` (leaves a process behind), `sleep MS`, `push CONNECTION TEXT` and `say LINE` do what they say. `hold`
+waits until the test releases it, and `drop TEXT` does nothing. A path that contains `refuse` is refused, one that
+contains `protocol-NAME` is answered with that sub-protocol, and one that contains `hold` waits.
 
 RECORD names a file that gets a JSON line an event. WRAP=1 wraps the answers as integration responses, WRAP=base64 with
 their bodies in Base64. INIT_MS delays `ready`.
@@ -50,6 +51,8 @@ def register(event, push):
         greeted = push.send(event["websocket"]["secConnectionID"], "text", "welcome")
         if greeted["errNo"] != 0:
             raise Refusal(greeted["errMsg"])
+    if "hold" in path:
+        hold()
     if "refuse" in path:
         return {"errNo": 103, "errMsg": "not today"}
     answer = accepted(event)
@@ -85,12 +88,27 @@ def command(connection, text, push):
     elif word == "sleep":
         time.sleep(int(rest) / 1000)
         push.send(connection, "text", text)
+    elif text == "hold":
+        hold()
+    elif word == "drop":
+        pass
+    elif word == "say":
+        print(rest, flush=True)
     elif word == "push":
         other, _, data = rest.partition(" ")
         push.send(connection, "text", json.dumps(push.send(other, "text", data)))
     else:
         return False
     return True
+
+
+def hold():
+    released = os.environ["RECORD"] + ".released"
+    for _ in range(3000):
+        if os.path.exists(released):
+            return
+        time.sleep(0.01)
+    raise Refusal("never released")
 
 
 def cleanup(event, push):

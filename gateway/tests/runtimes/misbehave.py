@@ -10,7 +10,7 @@ import os
 import sys
 import time
 
-from scf import ROLE, Push, Runtime, accepted
+from scf import ROLE, Push, Runtime, answer
 
 WAY = os.environ["MISBEHAVE"] if ROLE == os.environ.get("MISBEHAVE_ROLE", ROLE) else "not at all"
 
@@ -19,10 +19,12 @@ def main():
     runtime, push = Runtime(), Push()
     if WAY == "never ready":
         time.sleep(600)
+    if WAY == "complains and exits":
+        # As long as a sentence that names a path and what to do may be.
+        print("cannot start: " + "a long explanation, " * 12 + "end of the reason", file=sys.stderr, flush=True)
+        sys.exit(4)
     if WAY == "exits before ready":
         sys.exit(4)
-    if WAY == "empty ready":
-        print("ready:", runtime.ready(b""), flush=True)
     if WAY == "outcome before next":
         print("outcome:", runtime.response("{}"), flush=True)
     runtime.ready()
@@ -38,6 +40,9 @@ def main():
 
 
 def carry_out(runtime, push, event):
+    if WAY == "complains in the middle":
+        print("out of paper", file=sys.stderr, flush=True)
+        sys.exit(6)
     if WAY == "exits in the middle":
         sys.exit(6)
     if WAY == "answers late":
@@ -45,6 +50,8 @@ def carry_out(runtime, push, event):
     if WAY == "calls next twice":
         again, _ = runtime.next()
         print("the same event:", json.loads(again) == event, flush=True)
+    if WAY == "pushes rubbish":
+        print("pushed:", push.post_bytes(b'{"websocket": rubbish'), flush=True)
     if WAY == "error":
         return runtime.error("it did not work out")
     if WAY == "rubbish":
@@ -62,14 +69,6 @@ def carry_out(runtime, push, event):
     if WAY == "answers twice":
         print("outcomes:", status, runtime.error("never mind"), flush=True)
     return status
-
-
-def answer(event, push):
-    if ROLE == "register":
-        return accepted(event)
-    if ROLE == "transfer":
-        push.send(event["websocket"]["secConnectionID"], "text", event["websocket"]["data"])
-    return event
 
 
 main()

@@ -42,8 +42,11 @@ class Push:
         self._line = http.client.HTTPConnection(self._url.netloc)
 
     def post(self, websocket):
+        return self.post_bytes(json.dumps({"websocket": websocket}).encode())
+
+    def post_bytes(self, body):
         target = self._url.path + ("?" + self._url.query if self._url.query else "")
-        self._line.request("POST", target, json.dumps({"websocket": websocket}).encode())
+        self._line.request("POST", target, body)
         return json.loads(self._line.getresponse().read())
 
     def send(self, connection, data_type, data):
@@ -62,6 +65,15 @@ def accepted(event):
     if "secWebSocketExtensions" in event["websocket"]:
         websocket["secWebSocketExtensions"] = ""
     return {"errNo": 0, "errMsg": "ok", "websocket": websocket}
+
+
+def answer(event, push):
+    """What a function of this role answers; the transfer function pushes a text back to its sender."""
+    if ROLE == "register":
+        return accepted(event)
+    if ROLE == "transfer":
+        push.send(event["websocket"]["secConnectionID"], "text", event["websocket"]["data"])
+    return event
 
 
 def encoded(answer):

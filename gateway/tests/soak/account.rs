@@ -218,7 +218,7 @@ fn read_log(log: &str) -> HashMap<String, Logged> {
             }
         } else if let Some((id, how)) = line.split_once(' ')
             && let Some(told) = paths.get(id).and_then(|path| logged.get_mut(*path))
-            && (how.starts_with("closed") || how.starts_with("line cut") || how.starts_with("idle"))
+            && (how.starts_with("closed") || how.starts_with("connection lost") || how.starts_with("idle"))
         {
             told.closed = Some(how.to_owned());
         }

@@ -1,0 +1,315 @@
+//! A peer's stream with time limits: for the head of a request, for waiting between requests, and for writing.
+//!
+//! [`LimitedStream`] sits between the socket and whoever speaks HTTP or the WebSocket protocol on it. It is our own
+//! because hyper's `header_read_timeout` also counts the time that a kept connection rests between two requests, and
+//! because a timer here exists only while something is overdue: an idle WebSocket costs none.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep},
+};
+
+/// What a request's head may take from its first byte, and what a write may take without progress.
+pub(crate) const PROGRESS_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a kept connection may rest between two requests.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// Who is expected to connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peers {
+    /// The gateway's own functions: a connection may rest for as long as it likes.
+    Functions,
+    /// Anyone: a connection must send a request within [`PROGRESS_TIMEOUT`], and may rest for 75 s after each.
+    Clients,
+}
+
+/// What a connection is doing, shared by its stream and by those that answer its requests.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    phase: AtomicU8,
+    may_rest: AtomicBool,
+    received: AtomicBool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Phase {
+    /// Nothing was received yet.
+    New,
+    /// The last request has been answered.
+    Resting,
+    /// A request's head has begun.
+    Head,
+    /// A request is being answered, or the connection has become a WebSocket.
+    Serving,
+}
+
+impl Activity {
+    pub(crate) fn new(peers: Peers) -> Arc<Self> {
+        Arc::new(Self {
+            phase: AtomicU8::new(Phase::New as u8),
+            may_rest: AtomicBool::new(peers == Peers::Functions),
+            received: AtomicBool::new(false),
+        })
+    }
+
+    /// A request's head is complete.
+    pub(crate) fn serving(&self) {
+        self.set(Phase::Serving);
+    }
+
+    /// The response has been handed over; the next head may come.
+    pub(crate) fn answered(&self) {
+        self.set(Phase::Resting);
+    }
+
+    /// The peer has proved to be a function: its connection may rest for as long as it likes.
+    pub(crate) fn may_rest(&self) {
+        self.may_rest.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether bytes were received since the last call.
+    pub(crate) fn take_received(&self) -> bool {
+        self.received.swap(false, Ordering::Relaxed)
+    }
+
+    fn set(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Relaxed) {
+            0 => Phase::New,
+            1 => Phase::Resting,
+            2 => Phase::Head,
+            _ => Phase::Serving,
+        }
+    }
+
+    /// How long the stream may wait for bytes in this phase.
+    fn patience(&self, phase: Phase) -> Option<Duration> {
+        let may_rest = self.may_rest.load(Ordering::Relaxed);
+        match phase {
+            Phase::Head => Some(PROGRESS_TIMEOUT),
+            Phase::New if !may_rest => Some(PROGRESS_TIMEOUT),
+            Phase::Resting if !may_rest => Some(KEEP_ALIVE_TIMEOUT),
+            Phase::New | Phase::Resting | Phase::Serving => None,
+        }
+    }
+}
+
+/// See the module. A read that is overdue ends the stream; a write that is overdue is an error of the kind `TimedOut`
+/// without an error number, which those of the operating system have.
+#[derive(Debug)]
+pub(crate) struct LimitedStream<S> {
+    stream: S,
+    activity: Arc<Activity>,
+    read_timer: Option<(Phase, Pin<Box<Sleep>>)>,
+    write_timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> LimitedStream<S> {
+    pub(crate) fn new(stream: S, activity: Arc<Activity>) -> Self {
+        Self { stream, activity, read_timer: None, write_timer: None }
+    }
+
+    pub(crate) fn activity(&self) -> Arc<Activity> {
+        Arc::clone(&self.activity)
+    }
+
+    fn poll_overdue(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let phase = self.activity.phase();
+        let Some(patience) = self.activity.patience(phase) else {
+            self.read_timer = None;
+            return Poll::Pending;
+        };
+        if self.read_timer.as_ref().is_none_or(|(timed, _)| *timed != phase) {
+            self.read_timer = Some((phase, Box::pin(sleep(patience))));
+        }
+        match &mut self.read_timer {
+            Some((_, timer)) => timer.as_mut().poll(context),
+            None => Poll::Pending,
+        }
+    }
+
+    fn note_received(&mut self) {
+        self.activity.received.store(true, Ordering::Relaxed);
+        if matches!(self.activity.phase(), Phase::New | Phase::Resting) {
+            self.activity.set(Phase::Head);
+        }
+    }
+
+    /// A response may be long, and its connection does not rest meanwhile.
+    fn note_sent(&mut self) {
+        self.write_timer = None;
+        if let Some((Phase::Resting, timer)) = &mut self.read_timer {
+            timer.as_mut().reset(Instant::now() + KEEP_ALIVE_TIMEOUT);
+        }
+    }
+
+    fn limit_write(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.note_sent();
+            return written;
+        }
+        let timer = self.write_timer.get_or_insert_with(|| Box::pin(sleep(PROGRESS_TIMEOUT)));
+        ready!(timer.as_mut().poll(context));
+        self.write_timer = None;
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for LimitedStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        match Pin::new(&mut self.stream).poll_read(context, buffer) {
+            Poll::Pending => self.poll_overdue(context).map(Ok),
+            read @ Poll::Ready(_) => {
+                if buffer.filled().len() > before {
+                    self.note_received();
+                }
+                read
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for LimitedStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.limit_write(written, context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.limit_write(written, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
+        time::timeout,
+    };
+
+    use super::*;
+
+    fn stream(peers: Peers) -> (LimitedStream<DuplexStream>, DuplexStream) {
+        let (ours, theirs) = duplex(16);
+        (LimitedStream::new(ours, Activity::new(peers)), theirs)
+    }
+
+    async fn read(stream: &mut LimitedStream<DuplexStream>) -> usize {
+        stream.read(&mut [0; 16]).await.expect("no error of the stream")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_must_send_something_and_finish_what_it_began() {
+        let (mut limited, mut peer) = stream(Peers::Clients);
+        let begun = Instant::now();
+        assert_eq!(read(&mut limited).await, 0, "nothing was sent");
+        assert_eq!(begun.elapsed(), PROGRESS_TIMEOUT);
+        let (mut limited, mut trickling) = stream(Peers::Clients);
+        peer = std::mem::replace(&mut trickling, peer);
+        let begun = Instant::now();
+        let trickle = async {
+            loop {
+                peer.write_all(b"x").await.expect("sent");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        let read_all = async { while read(&mut limited).await > 0 {} };
+        tokio::select! {
+            () = read_all => {}
+            () = trickle => {}
+        }
+        assert_eq!(begun.elapsed(), PROGRESS_TIMEOUT, "bytes do not extend a head's limit");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn between_requests_a_connection_may_rest_and_a_functions_for_ever() {
+        for peers in [Peers::Clients, Peers::Functions] {
+            let (mut limited, mut peer) = stream(peers);
+            peer.write_all(b"head").await.expect("sent");
+            assert_eq!(read(&mut limited).await, 4);
+            let activity = limited.activity();
+            activity.serving();
+            let a_day = Duration::from_hours(24);
+            assert!(timeout(a_day, read(&mut limited)).await.is_err(), "an answer may take its time");
+            activity.answered();
+            let begun = Instant::now();
+            let rested = timeout(a_day, read(&mut limited)).await;
+            assert_eq!(rested.is_err(), peers == Peers::Functions);
+            if peers == Peers::Clients {
+                assert_eq!(begun.elapsed(), KEEP_ALIVE_TIMEOUT);
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_function_that_has_begun_a_request_must_finish_it() {
+        let (mut limited, mut peer) = stream(Peers::Functions);
+        peer.write_all(b"GET").await.expect("sent");
+        assert_eq!(read(&mut limited).await, 3);
+        let begun = Instant::now();
+        assert_eq!(read(&mut limited).await, 0);
+        assert_eq!(begun.elapsed(), PROGRESS_TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_may_take_long_as_long_as_it_gets_on() {
+        let (mut limited, mut peer) = stream(Peers::Clients);
+        let slowly = async {
+            for _ in 0..4 {
+                tokio::time::sleep(Duration::from_secs(9)).await;
+                peer.read_exact(&mut [0; 16]).await.expect("read");
+            }
+        };
+        let (written, ()) = tokio::join!(limited.write_all(&[0; 80]), slowly);
+        written.expect("it got on all the time");
+        let begun = Instant::now();
+        let error = limited.write_all(&[0; 80]).await.expect_err("nothing is read any more");
+        assert_eq!((error.kind(), error.raw_os_error()), (io::ErrorKind::TimedOut, None));
+        assert_eq!(begun.elapsed(), PROGRESS_TIMEOUT);
+    }
+}

@@ -1,0 +1,68 @@
+//! Which rows are shown: check boxes, search, errors only.
+
+use crate::{
+    common::misbehaving,
+    harness::{Browser, raw, row},
+};
+
+#[tokio::test]
+async fn rows_that_are_all_hidden_are_counted_and_can_be_shown_again() {
+    let gateway = raw().start();
+    let browser = Browser::start().await;
+    browser.open(&gateway).await;
+    browser.connect().await;
+    browser.see(&row("register", "ok")).await;
+    browser.holds("document.querySelectorAll('#timeline > .row').length === 3").await;
+    for value in ["register", "connection"] {
+        browser.click(&format!("#filters input[value={value}]")).await;
+    }
+    browser.read("#all-hidden", "The filters hide all 3 rows.").await;
+    browser.click("#show-all").await;
+    browser.holds("document.getElementById('all-hidden').hidden").await;
+    browser.holds("[...document.querySelectorAll('#timeline > .row')].every((row) => !row.hidden)").await;
+    browser.end().await;
+}
+
+#[tokio::test]
+async fn search_finds_what_stands_in_folded_rows() {
+    let gateway = raw().start();
+    let browser = Browser::start().await;
+    browser.open(&gateway).await;
+    browser.connect().await;
+    for text in ["needle", "hay", "more hay"] {
+        browser.echo(text).await;
+    }
+    browser
+        .holds("document.querySelectorAll('.row[data-role=transfer][data-outcome=ok]').length === 3")
+        .await;
+    let shown = "[...document.querySelectorAll('#timeline > .row')].filter((row) => !row.hidden)";
+    browser.type_in("#search", "NEEDLE").await;
+    browser.holds(&format!("{shown}.length === 1 && {shown}[0].dataset.role === 'transfer'")).await;
+    browser.read("#shown", "1 of ").await;
+    // A line of the log, which is seen only when the row is unfolded.
+    browser
+        .client
+        .execute("document.getElementById('search').value = ''", Vec::new())
+        .await
+        .expect("a script");
+    browser.type_in("#search", "invocation request_id").await;
+    browser.holds(&format!("{shown}.length === 4")).await;
+    browser.type_in("#search", " nowhere").await;
+    browser.read("#all-hidden", "The filters hide all").await;
+    browser.end().await;
+}
+
+#[tokio::test]
+async fn only_errors_are_shown_when_asked_for() {
+    let gateway = misbehaving("error", Some("transfer")).start();
+    let browser = Browser::start().await;
+    browser.open(&gateway).await;
+    browser.connect().await;
+    browser.send("x").await;
+    browser.read(&row("transfer", "error"), "it did not work out").await;
+    browser.click("#only-errors").await;
+    let shown = "[...document.querySelectorAll('#timeline > .row')].filter((row) => !row.hidden)";
+    browser.holds(&format!("{shown}.length === 1 && {shown}[0].dataset.outcome === 'error'")).await;
+    browser.read("#sum-errors", "1").await;
+    browser.end().await;
+}

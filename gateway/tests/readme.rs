@@ -1,0 +1,33 @@
+//! The README's table of the gateway's flags is what the gateway's `-h` says.
+
+use std::{fs, path::Path, process::Command};
+
+/// A row for each flag, from a line such as `--listen <ADDR:PORT>  Where clients connect [default: 127.0.0.1:9000]`.
+fn row(line: &str) -> Option<String> {
+    let (flag, rest) = line.trim().split_once("  ")?;
+    if !flag.starts_with("--") {
+        return None;
+    }
+    let flag = flag.replace(['<', '>'], "");
+    let rest = rest.trim();
+    let (meaning, default) = match rest.strip_suffix(']').and_then(|rest| rest.split_once(" [default: ")) {
+        // A value is written as code, a description is not.
+        Some((meaning, default)) if default.contains(' ') => (meaning, default.to_owned()),
+        Some((meaning, default)) => (meaning, format!("`{default}`")),
+        None if flag.contains(' ') => (rest, "none".to_owned()),
+        None => (rest, "off".to_owned()),
+    };
+    Some(format!("| `{flag}` | {meaning} | {default} |\n"))
+}
+
+#[test]
+fn the_table_of_flags_is_the_gateway_s() {
+    let help = Command::new(env!("CARGO_BIN_EXE_gateway")).arg("-h").output().expect("the gateway runs");
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    let rows: Vec<String> = help.lines().filter_map(row).collect();
+    assert!(rows.len() > 10, "{help}");
+    let table = format!("| flag | meaning | default |\n| --- | --- | --- |\n{}\n", rows.concat());
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = fs::read_to_string(readme).expect("the README");
+    assert!(readme.contains(&table), "README.md must contain:\n{table}");
+}

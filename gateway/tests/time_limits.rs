@@ -1,0 +1,113 @@
+//! Time limits for what a peer sends: 10 s for a request's head, 10 s without progress for its body.
+
+mod common;
+
+use std::time::Duration;
+
+use common::echo;
+use futures_util::future::join_all;
+use scf_websocket_gateway::function::runtime_api::{Limits, RuntimeApi};
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::{sleep, timeout},
+};
+
+/// Longer than any limit, on a busy machine.
+const AT_LAST: Duration = Duration::from_secs(40);
+const LONGER_THAN_THE_LIMIT: Duration = Duration::from_secs(11);
+
+/// Everything that is answered until the peer ends the connection.
+async fn answered(mut connection: TcpStream) -> String {
+    let mut answer = Vec::new();
+    let read = timeout(AT_LAST, connection.read_to_end(&mut answer)).await;
+    // A connection that is reset has ended too.
+    let _ = read.expect("the connection ends");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+async fn begun(addr: &str, beginning: &str) -> TcpStream {
+    let mut connection = TcpStream::connect(addr).await.expect("the address answers");
+    connection.write_all(beginning.as_bytes()).await.expect("sent");
+    connection
+}
+
+async fn kept_request(connection: &mut TcpStream, text: &str) -> String {
+    connection.write_all(text.as_bytes()).await.expect("sent");
+    let mut buffer = vec![0; 64 * 1024];
+    let count = timeout(AT_LAST, connection.read(&mut buffer)).await.expect("in time").expect("an answer");
+    String::from_utf8_lossy(&buffer[..count]).into_owned()
+}
+
+#[tokio::test]
+async fn heads_that_are_never_finished_are_cut_and_harm_nobody() {
+    let gateway = echo().start();
+    let beginnings =
+        ["", "G", "GET / HTTP/1.1\r\nHost: x\r\n", "GET / HTTP/1.1\r\nUpgrade: websocket\r\nX: "];
+    let half_sent = join_all((0..48).map(|number| begun(gateway.addr(), beginnings[number % 4]))).await;
+    let mut trickling = begun(gateway.addr(), "GET / HTTP/1.1\r\nX: ").await;
+    let trickle = async {
+        while trickling.write_all(b"x").await.is_ok() {
+            sleep(Duration::from_millis(500)).await;
+        }
+    };
+    let mut client = gateway.connect("/").await;
+    client.send_text("works").await;
+    assert_eq!(client.next_text().await, "works");
+    let all_cut = join_all(half_sent.into_iter().map(answered));
+    let (_, trickled) = tokio::join!(all_cut, timeout(AT_LAST, trickle));
+    trickled.expect("a head of a byte now and then is cut too");
+    client.send_text("still works").await;
+    assert_eq!(client.next_text().await, "still works");
+}
+
+#[tokio::test]
+async fn a_push_that_stalls_is_408() {
+    let gateway = echo().start();
+    let head = "POST /api-local HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{\"websocket\":";
+    let answer = answered(begun(gateway.addr(), head).await).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("nothing came for 10s"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_runtime_that_stalls_is_cut() {
+    let api = RuntimeApi::start(Limits::default()).await.expect("a port");
+    let addr = api.addr().to_string();
+    let half_a_body = "POST /runtime/init/ready HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{";
+    let half_a_head = "GET /runtime/invocation/next HTTP/1.1\r\nHost";
+    let (body, head) = (begun(&addr, half_a_body).await, begun(&addr, half_a_head).await);
+    let (body, head) = tokio::join!(answered(body), answered(head));
+    assert!(body.starts_with("HTTP/1.1 408 "), "{body}");
+    assert_eq!(head, "");
+}
+
+#[tokio::test]
+async fn functions_may_keep_their_connections() {
+    let gateway = echo().start();
+    let api = RuntimeApi::start(Limits::default()).await.expect("a port");
+    let push = json!({"websocket": {"action": "closing", "secConnectionID": "x"}}).to_string();
+    let push = format!("POST /api-local HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{push}", push.len());
+    let ready = "POST /runtime/init/ready HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+    let mut pushing = begun(gateway.addr(), "").await;
+    let mut runtime = begun(&api.addr().to_string(), "").await;
+    // One that has not asked for anything yet.
+    let mut idle = begun(&api.addr().to_string(), "").await;
+    assert!(kept_request(&mut pushing, &push).await.contains("\"errNo\":404"));
+    assert!(kept_request(&mut runtime, ready).await.contains("OK"));
+    // An answer may take longer, too.
+    let mut waiting = begun(&api.addr().to_string(), "").await;
+    let late = async {
+        sleep(LONGER_THAN_THE_LIMIT).await;
+        api.offer("id", "late").await
+    };
+    let next = "GET /runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n";
+    // The offer lives until the request is answered.
+    let (next, _offer) = tokio::join!(kept_request(&mut waiting, next), late);
+    assert!(next.ends_with("late"), "{next}");
+    assert!(kept_request(&mut pushing, &push).await.contains("\"errNo\":404"));
+    for connection in [&mut runtime, &mut idle] {
+        assert!(kept_request(connection, ready).await.contains("OK"));
+    }
+}
