@@ -10,7 +10,7 @@ from .package import Package
 from .settings import Function, Settings
 
 SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL|PRIVATE|(^|_)KEY($|_)", re.IGNORECASE)
-URL_PASSWORD = re.compile(r"(?<=://)[^/@\s]*@")
+URL_PASSWORD = re.compile(r"(?<=://)\S+@")  # a password may hold / and @
 PUSH_TOKEN = re.compile(r"(?<=/api-)[^/?\s]+")
 HIDDEN = "***"
 
