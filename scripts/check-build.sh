@@ -96,6 +96,12 @@ touch "$machine.added"
 END
     [ "$(target)" = "$musl" ] || fail "the target that rustup added is not used"
     grep -q "^Added Rust's target $musl" "$room/err" || fail "does not say that it added a target"
+
+    # The C code of the feature tls needs no compiler of musl's own.
+    machine no-musl-gcc musl-gcc "$arch-linux-musl-gcc"
+    PATH=$machine make --no-print-directory -s build FEATURES=tls PACKAGED="$room/tls" 2>"$room/err" ||
+        fail "the feature tls cannot be built with musl"
+    "$room/tls" --version >/dev/null || fail "the build with musl and the feature tls does not start"
 fi
 
 machine no-rustup rustup

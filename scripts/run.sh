@@ -13,8 +13,11 @@ fi
 if [ -z "${WS_STORE+set}" ]; then
     WS_STORE=dir:$(mktemp -d)
     export WS_STORE
-    export WS_PUSH_TO="${WS_PUSH_TO-all}"
-    export WS_PUSH_ENCODING="${WS_PUSH_ENCODING-raw}"
+    # A program of the user's own does not have these variables.
+    if [ -n "${CHECK-}" ]; then
+        export WS_PUSH_TO="${WS_PUSH_TO-all}"
+        export WS_PUSH_ENCODING="${WS_PUSH_ENCODING-raw}"
+    fi
     trap 'rm -rf "${WS_STORE#dir:}"' EXIT
 fi
 

@@ -1,47 +1,71 @@
 //! Register, transfer and cleanup functions of a WebSocket API on Tencent Cloud SCF.
 //!
-//! The crate's product is the binary `bootstrap`: one static file that SCF runs as a custom runtime. It polls
-//! the runtime API, serves each event with the handler of its role, and answers with the agreed JSON.
-//! An event walks one way: `runtime` polls → [`event`] gives it a type → [`handler`] decides → [`push`] acts →
-//! `runtime` answers.
-//!
-//! Somebody with business of their own implements [`Handler`] and calls [`run`]:
+//! Implement [`Functions`] and call [`main`]: that is a whole custom runtime for SCF, in one static binary.
 //!
 //! ```no_run
-//! use scf_websocket::{Answer, Config, Context, Event, Failure, Handler, run};
+//! use scf_websocket::{Connecting, Context, Decision, Frame, Functions, Result};
 //!
-//! struct Greeter;
+//! /// Sends each text frame back in capitals.
+//! struct Shout;
 //!
-//! impl Handler for Greeter {
-//!     fn role(&self, _: &Event<'_>) -> &'static str {
-//!         "greeter"
+//! impl Functions for Shout {
+//!     fn register(&mut self, client: &Connecting<'_>, _: &mut Context<'_>) -> Result<Decision> {
+//!         match client.query("token") {
+//!             Some("secret") => Ok(Decision::accept()),
+//!             _ => Ok(Decision::refuse(401, "a token, please")),
+//!         }
 //!     }
 //!
-//!     fn handle<'e>(&mut self, event: &Event<'e>, _: &Context<'_>) -> Result<Answer<'e>, Failure> {
-//!         Ok(Answer::event(event))
+//!     fn transfer(&mut self, frame: &Frame<'_>, context: &mut Context<'_>) -> Result<()> {
+//!         if let Some(text) = frame.text() {
+//!             context.push(frame.connection()).text(&text.to_uppercase())?;
+//!         }
+//!         Ok(())
 //!     }
 //! }
 //!
-//! let config = Config::from_env().expect("the environment that SCF sets");
-//! let failure = run(&config, &mut Greeter).expect_err("only a failure returns");
-//! eprintln!("{failure}");
+//! fn main() -> std::process::ExitCode {
+//!     scf_websocket::main(|_| Shout)
+//! }
 //! ```
 //!
-//! Every variable that the binary reads stands in [`config::VARIABLES`].
+//! - [`Context`] pushes to connections and rooms, and stores texts that all instances share.
+//! - [`Config`] gives typed access to environment variables; [`Program`] declares variables of your own.
+//! - [`testing`] runs functions in process, without a gateway.
+//! - [`bootstrap`] holds the functions of the file `bootstrap`, which environment variables configure.
+//!
+//! An event takes this path: `runtime` polls → `event` parses → `dispatch` selects the function → `context`, `push` and
+//! `store` act → `answer` is delivered by `runtime`.
 
-pub mod config;
-mod connect;
-pub mod event;
-mod excerpt;
+mod answer;
+pub mod bootstrap;
+mod config;
+mod connecting;
+mod context;
+mod dispatch;
+mod error;
+mod event;
+mod frame;
+mod functions;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-pub mod handler;
-pub mod push;
+mod http;
+mod log_text;
+mod net;
+mod program;
+mod push;
+mod role;
 mod runtime;
-mod socket;
-pub mod store;
+mod store;
+pub mod testing;
 
-pub use config::Config;
-pub use event::Event;
-pub use handler::{Answer, Context, Failure, Handler};
-pub use runtime::{RunError, run};
+pub use config::{Config, ConfigError, Variable};
+pub use connecting::Connecting;
+pub use context::{Context, Push, Room, StoredList, StoredText};
+pub use error::{Error, Result};
+pub use frame::{Closing, Frame, FrameError};
+pub use functions::{Decision, Functions};
+pub use program::{IntoFunctions, Program, main};
+pub use push::{PushError, PushReport};
+pub use role::Role;
+pub use store::StoreError;

@@ -1,8 +1,8 @@
-//! What the program says of itself, and to somebody who starts it by hand.
+//! The command line: `--help`, `--version`, `--check`, and a start by hand.
 
 use std::time::Duration;
 
-use scf_websocket::config::VARIABLES;
+use scf_websocket::bootstrap::VARIABLES;
 
 use crate::common::Process;
 

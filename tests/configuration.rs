@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use crate::common::{Function, Process, Wire};
 
-/// Runs with a runtime API that must hear nothing, and gives the one line.
+/// Runs with a runtime API that must receive no call, and returns the one line of output.
 fn refused(env: &[(&str, &str)]) -> String {
-    let api =
-        Wire::start(|request| panic!("nothing may be said before the configuration is right: {request:?}"));
+    let api = Wire::start(|request| {
+        panic!("no call may be made before the configuration is accepted: {request:?}")
+    });
     let (status, output) = Process::for_api(api.port, env).wait(Duration::from_secs(5));
     assert_eq!(status.code(), Some(2), "{output}");
     assert_eq!(output.lines().count(), 1, "{output}");

@@ -1,4 +1,4 @@
-//! The store's disk is full or read-only: a sentence, nobody is let in whom nobody could reach, and recovery
+//! The store's disk is full or read-only: a clear error, no client is accepted that could not be reached, and recovery
 //! without a restart.
 
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::common::{CLOSING, CONNECTING, Function, error, response};
 struct Disk(tempfile::TempDir);
 
 impl Disk {
-    /// Room for the disk's own folder and so many files more.
+    /// Space for the disk's own folder and this many files.
     fn with_room_for(files: usize) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         mount(&["-t", "tmpfs", "-o", &format!("nr_inodes={}", files + 1), "tmpfs"], folder.path());

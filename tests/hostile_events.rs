@@ -1,4 +1,4 @@
-//! Whatever comes as an event: one outcome, which says what was wrong, and the process lives on.
+//! Any bytes as an event: one outcome, which says what is wrong, and the process continues.
 
 use std::sync::LazyLock;
 
@@ -157,7 +157,7 @@ fn json() -> impl Strategy<Value = String> {
     })
 }
 
-/// One process for all cases: what one event leaves behind, the next one meets.
+/// One process for all cases, so that an event that corrupts its state fails a later one.
 static SURVIVOR: LazyLock<Function> = LazyLock::new(|| {
     Function::with_limits(
         Limits::default(),

@@ -1,10 +1,10 @@
-//! A hundred thousand hostile events, made of real ones: one outcome each, no exit, and the memory stays flat.
+//! A hundred thousand hostile events, derived from real ones: one outcome each, no exit, constant memory.
 
 use crate::common::{CLOSING, CONNECTING, DATA_RECV, Function, Outcome};
 
 const EVENTS: usize = 100_000;
 
-/// What a parser may trip over, put in anywhere.
+/// Fragments that parsers often mishandle, inserted anywhere.
 const TOKENS: &[&str] = &[
     "null",
     "{}",
@@ -31,7 +31,7 @@ const TOKENS: &[&str] = &[
     "\r\nX: y\r\n",
 ];
 
-/// The same events in each run: a failure can be looked at again.
+/// The same events in each run, so that a failure can be reproduced.
 struct Dice(u64);
 
 impl Dice {

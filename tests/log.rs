@@ -1,4 +1,4 @@
-//! The log: one line an invocation on standard output, payloads at `debug` only, credentials never.
+//! The log: one line per invocation on standard output, payloads at `debug` only, credentials never.
 
 use crate::common::{CONNECTING, DATA_RECV, Function, PushAddress};
 
@@ -57,7 +57,7 @@ fn payloads_appear_at_debug_only() {
     assert!(after(&[("RUST_LOG", "debug")], &[&event]).contains("payload-canary"));
 }
 
-/// Not in the sentence that says what was wrong with an event either.
+/// Nor in the message about an invalid event.
 #[test]
 fn payloads_appear_in_no_error() {
     let events = [

@@ -1,5 +1,5 @@
-//! A model of SCF that fails at random, call by call: whatever the sequence, each event is carried out once, its
-//! outcome is sent until it is accepted, and half an event is none.
+//! A model of SCF that fails at random, call by call: for any sequence, each event is handled once, its outcome is sent
+//! until it is accepted, and an incomplete event is not handled.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -22,7 +22,7 @@ enum NextFault {
     Nonsense,
 }
 
-/// How an offer is put on the wire.
+/// How an offer is sent.
 #[derive(Debug, Clone, Copy)]
 enum Framing {
     Plain,
@@ -32,7 +32,7 @@ enum Framing {
     ThenClosed,
 }
 
-/// What becomes of an outcome instead of being accepted.
+/// What happens to an outcome instead of being accepted.
 #[derive(Debug, Clone, Copy)]
 enum OutcomeFault {
     Cut,
@@ -85,12 +85,12 @@ fn offer() -> impl Strategy<Value = Offer> {
         })
 }
 
-/// SCF's side of a case, as far as it has gone.
+/// The progress of SCF's side of a case.
 struct Scf {
-    /// What `next` is still to do.
+    /// What `next` does from here on.
     polls: VecDeque<Poll>,
     current: Option<Poll>,
-    /// The outcomes accepted, by number of the event.
+    /// The accepted outcomes, by the number of the event.
     accepted: Vec<(usize, String)>,
 }
 

@@ -1,16 +1,20 @@
-//! Tests through the binary and the real protocols: a file a behaviour, over one harness, in one program.
+//! Tests through the binary and the real protocols: one file per behaviour, one shared harness, one program.
 
 mod common;
 
+mod chat;
 mod command_line;
 mod configuration;
+mod freeze;
 mod full_disk;
 mod hostile_events;
 mod hundred_thousand_events;
 mod log;
 mod loop_model;
 mod name_resolution;
+mod own_functions;
 mod panics;
+mod public_api;
 mod push_faults;
 mod readme;
 mod roles;
@@ -18,4 +22,4 @@ mod rooms;
 mod runtime_faults;
 mod stopping;
 mod stuck;
-mod thaw;
+mod testing;

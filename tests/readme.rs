@@ -1,10 +1,11 @@
-//! The README says what the program does: its table of variables is the program's, its commands are run, and the tests
-//! that it names are there; so are those of SECURITY.md.
+//! The README matches the program: its table of variables is that of `--help`, CI runs its commands, and the tests that it
+//! and SECURITY.md name exist.
 
 use std::fs;
 use std::path::Path;
 
-use scf_websocket::config::{VARIABLES, Variable};
+use scf_websocket::Variable;
+use scf_websocket::bootstrap::VARIABLES;
 
 fn file(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect(name)
@@ -53,7 +54,7 @@ fn every_test_that_is_named_is_there() {
     assert!(names > 20, "{names} are named");
 }
 
-/// A path, or a module of these tests, alone or with the beginning of a test's name.
+/// A path, or a module of these tests, alone or with the start of a test's name.
 fn is_there(name: &str) -> bool {
     if name.contains('/') {
         return Path::new(env!("CARGO_MANIFEST_DIR")).join(name).is_file();

@@ -31,13 +31,13 @@ fn register_says_which_key_is_absent() {
         ("{}", r#"{"errNo":101,"errMsg":"not found request context"}"#),
         (DATA_RECV, r#"{"errNo":101,"errMsg":"not found request context"}"#),
         (r#"{"websocket":5}"#, r#"{"errNo":101,"errMsg":"not found request context"}"#),
-        // What JSON allows and no value can hold.
+        // Valid JSON that no value of `serde_json` can hold.
         (r#"{"websocket":1e999}"#, r#"{"errNo":101,"errMsg":"not found request context"}"#),
         (r#"{"websocket":"\ud800"}"#, r#"{"errNo":101,"errMsg":"not found request context"}"#),
         (r#"{"websocket":{"\ud800":1}}"#, r#"{"errNo":101,"errMsg":"not found request context"}"#),
         (r#"{"requestContext":{}}"#, r#"{"errNo":102,"errMsg":"not found websocket"}"#),
         (r#"{"requestContext":null}"#, r#"{"errNo":102,"errMsg":"not found websocket"}"#),
-        // A key is a key however it is spelled.
+        // An escaped key is the same key.
         (r#"{"request\u0043ontext":0}"#, r#"{"errNo":102,"errMsg":"not found websocket"}"#),
     ];
     for (event, expected) in cases {
@@ -208,7 +208,7 @@ fn integration_response_wraps_every_answer() {
     assert_eq!(error(&auto.invoke("[]")).split(':').next(), Some("the event is not a JSON object"));
 }
 
-/// Not in the request's line, not in its headers, not beside its place in the body.
+/// It appears neither in the request line nor in the headers, and only in its place in the body.
 #[test]
 fn an_id_stays_in_the_body() {
     let gateway = PushAddress::start();

@@ -1,18 +1,20 @@
-//! The runtime API fails in its own ways; no event is carried out twice, none by half, and no outcome is lost.
+//! The runtime API fails in many ways; no event is handled twice or in part, and no outcome is lost.
 
 use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common::{
-    Act, CLOSING, DATA_RECV, Function, HeaderCase, Limits, Process, Wire, free_port, response,
+    Act, CLOSING, DATA_RECV, Function, HeaderCase, Limits, Process, Wire, response, unused_port,
 };
 
 const CLEANUP: &[(&str, &str)] = &[("WS_ROLE", "cleanup")];
 const HEADERS: &str = "Request_Id: r1\r\ntime_limit_in_ms: 3000\r\nmemory_limit_in_mb: 128\r\n";
 
+const NEXT: &str = "GET /runtime/invocation/next";
+
 fn is_next(line: &str) -> bool {
-    line == "GET /runtime/invocation/next"
+    line == NEXT
 }
 
 fn is_outcome(line: &str) -> bool {
@@ -23,7 +25,7 @@ fn ok() -> Act {
     Act::answer(200, "", "{}")
 }
 
-/// Nothing more happens on this connection.
+/// Leaves the connection open without an answer.
 fn silence() -> Vec<Act> {
     vec![Act::Wait(Duration::from_mins(1))]
 }
@@ -32,7 +34,7 @@ fn event(headers: &str) -> Act {
     Act::answer(200, headers, CLOSING)
 }
 
-/// The outcomes that were posted, once there are so many.
+/// The outcomes that were posted, once this many have arrived.
 fn outcomes(api: &Wire, process: &Process, count: usize) -> Vec<String> {
     let since = Instant::now();
     loop {
@@ -53,9 +55,7 @@ fn outcomes(api: &Wire, process: &Process, count: usize) -> Vec<String> {
 fn ready_is_one_space_and_comes_once() {
     let api = Wire::start(|request| if is_next(&request.line) { silence() } else { vec![ok()] });
     let process = Process::for_api(api.port, CLEANUP);
-    while api.requests().len() < 2 {
-        thread::sleep(Duration::from_millis(2));
-    }
+    api.await_requests(NEXT, 1);
     let requests = api.requests();
     assert_eq!(
         (requests[0].line.as_str(), requests[0].body.as_slice()),
@@ -116,11 +116,11 @@ fn absurd_limit_headers_are_tolerated_too() {
 
 #[test]
 fn a_runtime_api_that_comes_late_is_waited_for() {
-    let port = free_port();
+    let port = unused_port();
     let process = Process::for_api(port, CLEANUP);
     process.await_output("ready failed");
-    thread::sleep(Duration::from_secs(2));
-    let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port is still free");
+    process.await_output("ready failed, trying again in 640ms");
+    let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port is still unused");
     let api = Wire::on(listener, |request| match request.line.as_str() {
         line if is_next(line) => vec![event(HEADERS)],
         _ => vec![ok()],
@@ -131,15 +131,13 @@ fn a_runtime_api_that_comes_late_is_waited_for() {
 #[test]
 fn a_runtime_api_that_is_gone_ends_the_process_after_thirty_seconds() {
     let since = Instant::now();
-    let process = Process::for_api(free_port(), CLEANUP);
+    let process = Process::for_api(unused_port(), CLEANUP);
     let (status, output) = process.wait(Duration::from_secs(40));
     assert_eq!(status.code(), Some(1), "{output}");
     assert!(since.elapsed() >= Duration::from_secs(30), "{:?}", since.elapsed());
     let last = output.lines().last().expect("a line");
     assert!(
-        last.starts_with(
-            "ERROR giving up: the runtime API's ready has failed for 30 s, the last time with: "
-        )
+        last.starts_with("ERROR giving up: the runtime API's ready has failed for 30 s; the last failure: ")
     );
     assert!(last.ends_with("Connection refused (os error 111)"), "{last}");
     assert!(output.lines().count() < 50, "back-off, not a flood:\n{output}");
@@ -165,7 +163,7 @@ fn an_outcome_whose_answer_is_cut_is_sent_again_and_the_event_not_carried_out_ag
     let process = Process::for_api(api.port, &env);
     let posted = outcomes(&api, &process, 6);
     assert!(posted.iter().all(|outcome| outcome == DATA_RECV));
-    thread::sleep(Duration::from_millis(100));
+    api.await_requests(NEXT, 2);
     assert_eq!(gateway.requests().len(), 1, "one push");
     process.await_output("WARN outcome request_id=r1 not accepted, sending it again in 10ms");
 }
@@ -183,7 +181,7 @@ fn an_event_offered_again_is_answered_with_its_kept_outcome() {
                 _ => silence(),
             }
         }
-        // The first offer's outcome never gets through.
+        // The outcome of the first offer is never accepted.
         line if is_outcome(line) && offers == 1 => vec![Act::answer(503, "", "busy")],
         _ => vec![ok()],
     });
@@ -210,7 +208,7 @@ fn an_outcome_that_is_refused_is_not_sent_again() {
     let process = Process::for_api(api.port, CLEANUP);
     let line = "ERROR outcome request_id=r1 refused by the runtime API: status 403: \"already decided\"";
     process.await_output(line);
-    thread::sleep(Duration::from_millis(100));
+    api.await_requests(NEXT, 2);
     assert_eq!(outcomes(&api, &process, 1).len(), 1);
 }
 
@@ -230,7 +228,7 @@ fn a_refusal_s_text_is_shown_as_far_as_it_comes_soon_and_fits() {
                     .into(),
             )],
             3 => vec![Act::Send(format!("HTTP/1.1 503 No\r\n\r\n{long}").into()), Act::Close],
-            // Its end never comes.
+            // It never ends.
             4 => vec![Act::Send(b"HTTP/1.1 504 No\r\n\r\nwait".to_vec()), Act::Wait(Duration::from_mins(1))],
             5 => vec![event(HEADERS)],
             _ => silence(),
@@ -311,9 +309,9 @@ fn an_answer_that_is_not_http_is_polled_again_and_the_log_says_why() {
     let cases = [
         ("Content-Length: +2\r\n\r\n{}".to_owned(), "content-length \"+2\""),
         ("Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}".to_owned(), "content-length 2 and 3"),
-        (chunked("two\r\n{}\r\n0\r\n\r\n"), "the size of a chunk is no number"),
+        (chunked("two\r\n{}\r\n0\r\n\r\n"), "the size of a chunk is not a number"),
         (chunked("1\r\n{}\r\n0\r\n\r\n"), "a chunk is longer than its size"),
-        (chunked("2\r\n{}\r\n\r\n\r\n"), "the size of a chunk is no number"),
+        (chunked("2\r\n{}\r\n\r\n\r\n"), "the size of a chunk is not a number"),
         (
             "Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n".to_owned(),
             "transfer-encoding \"gzip, chunked\"",
@@ -324,7 +322,7 @@ fn an_answer_that_is_not_http_is_polled_again_and_the_log_says_why() {
     ];
     let answers = cases.clone().map(|(rest, _)| Act::Send(format!("HTTP/1.1 200 OK\r\n{rest}").into()));
     let (mut answers, mut bad) = (answers.into_iter(), false);
-    // Each bad answer is followed by an event, which must be served.
+    // Each malformed answer is followed by an event, which must be handled.
     let api = Wire::start(move |request| {
         if !is_next(&request.line) {
             return vec![ok()];
@@ -373,7 +371,7 @@ fn any_framing_that_http_allows_makes_no_difference() {
         vec![Act::Send(until_closed(6, "1.1").into()), Act::Close],
         vec![Act::Send(interim(7).into())],
         vec![Act::Trickle(interim(8).into(), pause)],
-        // What nobody asked for, in one piece with an answer, costs the connection and is no answer to the next call.
+        // Unsolicited bytes behind an answer close the connection and are not taken for the next answer.
         vec![Act::Send((with_length(9, "") + "HTTP/1.1 403 Forbidden\r\n\r\n").into())],
         vec![Act::Send(chunked(10, "Checksum: 12\r\n").into())],
     ];
@@ -396,7 +394,7 @@ fn any_framing_that_http_allows_makes_no_difference() {
     }
 }
 
-/// The status line and the first headers of an event that has an id of its own.
+/// The status line and first headers of an event with its own id.
 fn head(way: usize, version: &str) -> String {
     format!("HTTP/{version} 200 OK\r\nRequest_Id: way-{way}\r\ntime_limit_in_ms: 3000\r\n")
 }

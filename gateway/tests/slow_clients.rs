@@ -63,7 +63,8 @@ async fn a_push_waits_for_no_client() {
     assert_eq!((code, reason.as_str()), (CloseCode::POLICY_VIOLATION, "too slow"));
     assert!(received < pushed, "what waited is discarded: {received} of {pushed}");
     cleaned_up(&gateway, &slow_id).await;
-    closed_for(&gateway, &slow_id, "closed by the gateway (1008): too slow, more than 1048576 bytes wait").await;
+    closed_for(&gateway, &slow_id, "closed by the gateway (1008): too slow, more than 1048576 bytes wait")
+        .await;
     quick.close().await;
 }
 

@@ -1,4 +1,4 @@
-//! The keys of an event that decide, found without building anything of the rest.
+//! Finds the keys of an event that matter, without building the rest.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,23 +6,24 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{EventError, JsonText, no_object};
+use super::error::EventError;
+use super::json_text::{JsonText, not_object};
 
-/// In one pass where `websocket` is an object, as it nearly always is. What is wrong inside it must not hide the
-/// other key, so whatever fails is read again with its text left alone.
+/// Reads the keys in one pass if `websocket` is an object, as it nearly always is. An error inside it must not hide the
+/// other key, so on failure the event is read again with `websocket` left unparsed.
 pub(super) fn read(text: &str) -> Result<TopLevel<Result<Fields<'_>, EventError>>, EventError> {
     if let Ok(keys) = serde_json::from_str::<TopLevel<Fields<'_>>>(text) {
         return Ok(keys.map(Ok));
     }
     let keys = serde_json::from_str::<TopLevel<&RawValue>>(text);
-    let keys = keys.map_err(|e| EventError::NotJsonObject(no_object(text, &e)))?;
+    let keys = keys.map_err(|e| EventError::NotJsonObject(not_object(text, &e)))?;
     Ok(keys.map(|raw| {
         let fields = serde_json::from_str(raw.get());
-        fields.map_err(|e| EventError::WebSocketNotObject(no_object(raw.get(), &e)))
+        fields.map_err(|e| EventError::WebSocketNotObject(not_object(raw.get(), &e)))
     }))
 }
 
-/// The keys of an event that decide; of repeated keys the last one counts, as in the usual parsers.
+/// The top-level keys. Of repeated keys the last one counts, as in most parsers.
 pub(super) struct TopLevel<W> {
     pub(super) has_request_context: bool,
     pub(super) websocket: Option<W>,
@@ -41,7 +42,7 @@ impl<W> TopLevel<W> {
 }
 
 impl<'e, E> TopLevel<Result<Fields<'e>, E>> {
-    /// The frame's JSON, if it is a string as it should be.
+    /// The JSON of the frame, if it is a string.
     pub(super) fn frame(&self) -> Option<&'e str> {
         let data = self.websocket.as_ref()?.as_ref().ok()?.data?;
         data.is_string().then_some(data.raw)
@@ -59,7 +60,7 @@ enum TopLevelKey {
     Other,
 }
 
-/// The fields of `websocket`, as they stand there.
+/// The fields of `websocket`, undecoded.
 #[derive(Default)]
 pub(super) struct Fields<'e> {
     pub(super) action: Option<JsonText<'e>>,
@@ -89,7 +90,7 @@ enum FieldKey {
     Other,
 }
 
-/// An object whose keys are taken one by one.
+/// An object that is read key by key.
 trait Keyed<'e>: Default {
     type Key: Deserialize<'e>;
 

@@ -1,7 +1,7 @@
-//! Many pushes at a time: workers that are started at the first need and kept, their connections with them.
+//! Many pushes at once, by worker threads that are started when first needed and kept with their connections.
 //!
-//! A [`Job`] is a list that all workers, and the thread that asks, take the next connection from until it is
-//! exhausted or the deadline has passed. What nobody took is counted as not tried.
+//! A [`Job`] is a list from which all workers and the calling thread take the next connection, until it is exhausted or
+//! the deadline has passed. The connections left over are counted as untried.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -12,14 +12,16 @@ use std::time::Instant;
 
 use log::warn;
 
-use super::call::Caller;
-use super::{Message, PushUrl, Tally};
+use super::caller::Caller;
+use super::message::Message;
+use super::report::PushReport;
+use super::settings::PushUrl;
 use crate::event::ConnectionId;
 
-/// A worker formats a request and reads a small answer; the default function has 128 MB for all of them.
+/// Enough to format a request and read a short answer; a default function has 128 MB for up to 256 workers.
 const STACK_BYTES: usize = 128 * 1024;
 
-/// One message on its way to many connections.
+/// One message to many connections.
 pub(super) struct Job {
     connections: Arc<[ConnectionId<'static>]>,
     message: Message,
@@ -37,15 +39,15 @@ impl Job {
     }
 
     /// Takes connections until none is left.
-    fn work(&self, caller: &Caller) -> Tally {
-        let mut tally = Tally::default();
+    fn work(&self, caller: &Caller) -> PushReport {
+        let mut report = PushReport::default();
         while Instant::now() < self.deadline {
             let Some(connection) = self.connections.get(self.next.fetch_add(1, Ordering::Relaxed)) else {
                 break;
             };
-            tally.count(connection.as_str(), caller.push(connection, &self.message, self.deadline));
+            report.count(connection.as_str(), caller.push(connection, &self.message, self.deadline));
         }
-        tally
+        report
     }
 }
 
@@ -58,7 +60,7 @@ pub(super) struct Workers {
 
 struct Worker {
     jobs: Sender<Arc<Job>>,
-    tallies: Receiver<Tally>,
+    reports: Receiver<PushReport>,
 }
 
 impl Workers {
@@ -66,23 +68,23 @@ impl Workers {
         Self { url, concurrency, running: Vec::new() }
     }
 
-    /// Carries the job out; the caller's thread is one of those that work at it.
-    pub(super) fn carry_out(&mut self, job: &Arc<Job>, caller: &Caller) -> Tally {
+    /// Completes the job. The calling thread is one of the workers.
+    pub(super) fn carry_out(&mut self, job: &Arc<Job>, caller: &Caller) -> PushReport {
         let helpers = self.concurrency.get().min(job.connections.len()).saturating_sub(1);
         self.start(helpers);
         let mut busy = Vec::with_capacity(helpers);
         for worker in self.running.iter().take(helpers) {
-            // A worker that is gone leaves its share to the others.
+            // If a worker has died, the others take its share.
             if worker.jobs.send(Arc::clone(job)).is_ok() {
                 busy.push(worker);
             }
         }
-        let mut total = Tally::of(job.connections.len());
+        let mut total = PushReport::of(job.connections.len());
         total.add(job.work(caller));
         for worker in busy {
-            match worker.tallies.recv() {
-                Ok(tally) => total.add(tally),
-                Err(_) => warn!("a push worker died; its pushes count as not tried"),
+            match worker.reports.recv() {
+                Ok(report) => total.add(report),
+                Err(_) => warn!("a push worker died; its pushes are counted as untried"),
             }
         }
         total
@@ -105,7 +107,7 @@ impl Worker {
     /// The thread ends when its `Worker` is dropped.
     fn start(url: Arc<PushUrl>) -> std::io::Result<Self> {
         let (jobs, todo) = mpsc::channel::<Arc<Job>>();
-        let (done, tallies) = mpsc::channel();
+        let (done, reports) = mpsc::channel();
         thread::Builder::new().name("push".into()).stack_size(STACK_BYTES).spawn(move || {
             let caller = Caller::new(url);
             while let Ok(job) = todo.recv() {
@@ -114,6 +116,6 @@ impl Worker {
                 }
             }
         })?;
-        Ok(Self { jobs, tallies })
+        Ok(Self { jobs, reports })
     }
 }

@@ -7,25 +7,24 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use log::warn;
-use ureq::http::Uri;
 
-use super::http::{BodyError, Client, Header, Reply};
-use super::invocation::{Decided, Offered, Outcome};
-use super::stop::Gate;
+use super::invocation::{Completed, Offered, Outcome};
+use crate::config::RuntimeApiAddress;
 use crate::event::MAX_BYTES;
-use crate::excerpt::excerpt;
+use crate::http::lean::{BodyError, Header, LeanClient, LeanReply, WaitObserver};
+use crate::log_text::excerpt;
 
-/// `ready` is answered at once by whoever is there.
-const READY_PATIENCE: Duration = Duration::from_secs(5);
+/// A running runtime API answers `ready` at once.
+const READY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What holds where SCF does not tell the limit: its default for a new function.
+/// Applies where SCF sends no limit: its default for a new function.
 const DEFAULT_TIME_LIMIT: Duration = Duration::from_secs(3);
 
-/// No function may run longer; a header that says so is not to be reckoned with.
-const LONGEST_TIME_LIMIT: Duration = Duration::from_hours(24);
+/// SCF allows no longer limit; larger values are clamped.
+const MAX_TIME_LIMIT: Duration = Duration::from_hours(24);
 
-/// The last word of a process that ends has this long to be taken.
-const LAST_WORD: Duration = Duration::from_millis(500);
+/// The time for the error report of a process that is about to end.
+const FINAL_REPORT_TIMEOUT: Duration = Duration::from_millis(500);
 
 const READY: &str = "/runtime/init/ready";
 const NEXT: &str = "/runtime/invocation/next";
@@ -34,26 +33,26 @@ const ERROR: &str = "/runtime/invocation/error";
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// No answer to `ready` or an outcome needs more, and no refusal.
+/// Answers to `ready` and to an outcome, and refusals, are short; more is not read.
 const MAX_ANSWER_BYTES: usize = 16 * 1024;
 
-/// An outcome is taken or refused by the status of the answer; what it says besides must come soon.
-const BODY_PATIENCE: Duration = Duration::from_secs(1);
+/// The status alone accepts or refuses an outcome, so the body is only waited for this long.
+const ANSWER_BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The four calls of the runtime API, over one kept connection.
 pub(super) struct RuntimeApi {
-    client: Client,
+    client: LeanClient,
 }
 
-/// Why a call has failed.
+/// Why a call failed.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(crate) enum CallError {
     NoAnswer(io::Error),
     Body(io::Error),
     Status { status: u16, body: String },
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoAnswer(e) => e.fmt(f),
@@ -63,60 +62,63 @@ impl fmt::Display for Fault {
     }
 }
 
-impl Fault {
-    /// Whether the same call may succeed later; what the runtime API understood and refused will not.
-    pub(super) fn may_pass(&self) -> bool {
+impl CallError {
+    /// Whether the same call may succeed later. A request that was understood and refused will not.
+    pub(super) fn is_transient(&self) -> bool {
         !matches!(self, Self::Status { status: 400..=499, .. })
             || matches!(self, Self::Status { status: 408 | 425 | 429, .. })
     }
 }
 
-impl From<io::Error> for Fault {
+impl std::error::Error for CallError {}
+
+impl From<io::Error> for CallError {
     fn from(e: io::Error) -> Self {
         Self::NoAnswer(e)
     }
 }
 
 impl RuntimeApi {
-    /// `base` is `http://host:port/`.
-    pub(super) fn new(base: &Uri, gate: Arc<Gate>) -> Self {
-        Self { client: client(base, Some(gate)) }
+    pub(super) fn new(address: &RuntimeApiAddress, observer: Arc<dyn WaitObserver>) -> Self {
+        Self { client: client(address, Some(observer)) }
     }
 
-    /// Ends the initialisation. The body is one space, since an empty one is refused.
-    pub(super) fn ready(&mut self) -> Result<(), Fault> {
-        let deadline = Instant::now() + READY_PATIENCE;
+    /// Ends the initialisation. The body is one space, since SCF has refused an empty one.
+    pub(super) fn ready(&mut self) -> Result<(), CallError> {
+        let deadline = Instant::now() + READY_TIMEOUT;
         accepted(self.client.post(READY, "text/plain", b" ", deadline)?, deadline)
     }
 
-    /// Waits for the next event, for as long as it takes.
-    pub(super) fn next(&mut self) -> Result<Offered, Fault> {
+    /// Waits for the next event, without a time limit.
+    pub(super) fn next(&mut self) -> Result<Offered, CallError> {
         let reply = self.client.get(NEXT)?;
         if reply.status() != 200 {
-            return Err(refusal(reply, soon()));
+            return Err(refusal(reply, body_deadline()));
         }
         let received = Instant::now();
         let request_id = reply.header(Header::RequestId).map(str::to_owned);
         if request_id.is_none() {
-            warn!("the runtime API sent no request_id: a repeated event cannot be told from a new one");
+            warn!(
+                "the runtime API sent no request_id: a repeated event cannot be distinguished from a new one"
+            );
         }
         let time_limit =
             number(&reply, Header::TimeLimitInMs).map_or(DEFAULT_TIME_LIMIT, Duration::from_millis);
-        let time_limit = time_limit.min(LONGEST_TIME_LIMIT);
+        let time_limit = time_limit.min(MAX_TIME_LIMIT);
         let memory_limit_mb = number(&reply, Header::MemoryLimitInMb);
         let mut body = Vec::new();
         let body = match reply.read_into(&mut body, MAX_BYTES) {
             Ok(()) => Some(body),
             Err(BodyError::TooLong) => None,
-            Err(BodyError::Cut(why)) => return Err(Fault::Body(why)),
+            Err(BodyError::Incomplete(why)) => return Err(CallError::Body(why)),
         };
         Ok(Offered::new(request_id, body, received, time_limit, memory_limit_mb))
     }
 
     /// Delivers an outcome.
-    pub(super) fn outcome(&mut self, decided: &Decided) -> Result<(), Fault> {
-        let latest = decided.latest();
-        let reply = match decided.outcome() {
+    pub(super) fn outcome(&mut self, completed: &Completed) -> Result<(), CallError> {
+        let latest = completed.latest();
+        let reply = match completed.outcome() {
             Outcome::Response(body) => self.client.post(RESPONSE, "application/json", body, latest)?,
             Outcome::Error(message) => self.client.post(ERROR, TEXT, message.as_bytes(), latest)?,
         };
@@ -124,18 +126,19 @@ impl RuntimeApi {
     }
 }
 
-/// Reports the running invocation's failure over a connection of its own, once: for when the loop cannot.
-pub(super) fn fail_in_passing(base: &Uri, message: &str) -> Result<(), Fault> {
-    let deadline = Instant::now() + LAST_WORD;
-    accepted(client(base, None).post(ERROR, TEXT, message.as_bytes(), deadline)?, deadline)
+/// Reports the failure of the running invocation once, over a separate connection: for the watchdog, while the loop is
+/// blocked.
+pub(super) fn report_error(address: &RuntimeApiAddress, message: &str) -> Result<(), CallError> {
+    let deadline = Instant::now() + FINAL_REPORT_TIMEOUT;
+    accepted(client(address, None).post(ERROR, TEXT, message.as_bytes(), deadline)?, deadline)
 }
 
-fn client(base: &Uri, gate: Option<Arc<Gate>>) -> Client {
-    Client::new(base.host().unwrap_or_default(), base.port_u16().unwrap_or(80), gate)
+fn client(address: &RuntimeApiAddress, observer: Option<Arc<dyn WaitObserver>>) -> LeanClient {
+    LeanClient::new(&address.host, address.port, observer)
 }
 
-fn accepted(reply: Reply<'_>, latest: Instant) -> Result<(), Fault> {
-    let deadline = soon().min(latest);
+fn accepted(reply: LeanReply<'_>, latest: Instant) -> Result<(), CallError> {
+    let deadline = body_deadline().min(latest);
     if !(200..300).contains(&reply.status()) {
         return Err(refusal(reply, deadline));
     }
@@ -143,17 +146,17 @@ fn accepted(reply: Reply<'_>, latest: Instant) -> Result<(), Fault> {
     Ok(())
 }
 
-fn refusal(reply: Reply<'_>, deadline: Instant) -> Fault {
+fn refusal(reply: LeanReply<'_>, deadline: Instant) -> CallError {
     let status = reply.status();
     let body = reply.into_text(MAX_ANSWER_BYTES, deadline);
-    Fault::Status { status, body: excerpt(&body).to_owned() }
+    CallError::Status { status, body: excerpt(&body).to_owned() }
 }
 
-fn soon() -> Instant {
-    Instant::now() + BODY_PATIENCE
+fn body_deadline() -> Instant {
+    Instant::now() + ANSWER_BODY_TIMEOUT
 }
 
-fn number(reply: &Reply<'_>, header: Header) -> Option<u64> {
+fn number(reply: &LeanReply<'_>, header: Header) -> Option<u64> {
     let value = reply.header(header);
     let number = value.and_then(|value| value.trim().parse::<NonZeroU64>().ok());
     if number.is_none() {

@@ -1,8 +1,8 @@
-//! One invocation, from its offer to its delivery: the states are types, and each is consumed by the next.
+//! One invocation, from its offer to its delivered outcome. Each state is a type and is consumed by the next.
 //!
-//! [`Offered`] → [`Running`] → [`Decided`] → [`Delivered`]. Nothing leads back, so an event cannot be carried
-//! out twice; and a delivered outcome is sent again by no other way than [`Delivered::offered_again`], which
-//! asks for the new offer of the same event.
+//! [`Offered`] → [`Running`] → [`Completed`] → [`Delivered`]. No transition leads back, so an event cannot be handled
+//! twice. A delivered outcome is only sent again through [`Delivered::offered_again`], which takes a new offer of the
+//! same event.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,46 +11,49 @@ use std::time::{Duration, Instant};
 use log::{Level, debug, log};
 
 use super::watchdog::{Watchdog, Watched};
-use crate::event::{self, Event, EventError, MAX_BYTES};
-use crate::excerpt::OnOneLine;
-use crate::handler::{Answer, Context, Failure, Handler};
+use crate::answer::Answer;
+use crate::context;
+use crate::dispatch::Dispatcher;
+use crate::error::{Error, Result};
+use crate::event::{Event, EventError, MAX_BYTES};
+use crate::log_text::SingleLine;
 
-/// An event that SCF has handed out and nobody has carried out.
+/// An event that SCF has handed out and that has not been handled yet.
 pub(super) struct Offered {
     request_id: Option<String>,
-    /// `None`: longer than the limit, and not kept.
+    /// `None` for a body above the limit, which is not kept.
     body: Option<Vec<u8>>,
     received: Instant,
     time_limit: Duration,
     memory_limit_mb: Option<u64>,
 }
 
-/// An event that is being carried out, under the watch of the watchdog.
+/// An event that is being handled, watched by the watchdog.
 pub(super) struct Running<'w> {
     offered: Offered,
     watched: Watched<'w>,
 }
 
-/// An event that was carried out, its outcome to be delivered.
-pub(super) struct Decided {
+/// An event that has been handled and whose outcome has to be delivered.
+pub(super) struct Completed {
     request_id: Option<String>,
     event: Option<Vec<u8>>,
-    verdict: Verdict,
+    content: Content,
     latest: Instant,
 }
 
-/// An event whose outcome SCF has, or has refused, or was too late for. The outcome is kept: should none have
-/// reached SCF, it offers the event again.
-pub(super) struct Delivered(Decided);
+/// An event whose outcome SCF has accepted or refused, or that was too late. The outcome is kept, because SCF offers the
+/// event again if no outcome has reached it.
+pub(super) struct Delivered(Completed);
 
-enum Verdict {
-    /// The event itself goes back.
+enum Content {
+    /// The event itself, unchanged.
     Event,
     Answer(String),
     Error(String),
 }
 
-/// What the runtime API is told.
+/// What is reported to the runtime API.
 pub(super) enum Outcome<'d> {
     Response(&'d [u8]),
     Error(&'d str),
@@ -90,62 +93,62 @@ impl Offered {
         Running { offered: self, watched }
     }
 
-    fn carry_out(self, handler: &mut dyn Handler, integration_response: bool) -> Decided {
-        let context = Context {
+    fn handle(self, dispatcher: &mut Dispatcher) -> Completed {
+        let invocation = context::Invocation {
             request_id: self.request_id(),
             deadline: self.deadline(),
             memory_limit_mb: self.memory_limit_mb,
         };
         let parsed = self.body.as_deref().ok_or(EventError::TooLong).and_then(Event::parse);
         let (role, connection) = match &parsed {
-            Ok(event) => (handler.role(event), event.connection_for_log()),
+            Ok(event) => (dispatcher.role().name(), event.connection_for_log()),
             Err(_) => ("-", "-"),
         };
         debug!(
             "event request_id={} {:?}",
-            context.request_id,
+            invocation.request_id,
             self.body.as_deref().map(String::from_utf8_lossy)
         );
         let result = parsed
             .as_ref()
-            .map_err(|e| Failure::new(e.to_string()))
-            .and_then(|event| caught(|| handler.handle(event, &context)))
-            .and_then(|answer| limited(wrapped(answer, integration_response)));
+            .map_err(|e| e.clone().into())
+            .and_then(|event| caught(|| dispatcher.handle(event, invocation)))
+            .and_then(limited);
         let spent_ms = self.received.elapsed().as_secs_f64() * 1e3;
         let (level, outcome) = match &result {
             Ok(answer) if answer.err_no() == 0 => (Level::Info, "ok".to_owned()),
             Ok(answer) => (Level::Info, format!("refused errNo={}", answer.err_no())),
-            Err(failure) => (Level::Error, format!("error message={:?}", failure.to_string())),
+            Err(e) => (Level::Error, format!("error message={:?}", e.to_string())),
         };
         log!(
             level,
             "invocation request_id={} role={role} connection={} ms={spent_ms:.3} outcome={outcome}",
-            OnOneLine(context.request_id),
-            OnOneLine(connection)
+            SingleLine(invocation.request_id),
+            SingleLine(connection)
         );
-        let verdict = match result {
-            Ok(answer) => answer.into_json().map_or(Verdict::Event, Verdict::Answer),
-            Err(failure) => Verdict::Error(failure.to_string()),
+        let content = match result {
+            Ok(answer) => answer.into_json().map_or(Content::Event, Content::Answer),
+            Err(e) => Content::Error(e.to_string()),
         };
-        if let Verdict::Answer(json) = &verdict {
-            debug!("answer request_id={} {json}", context.request_id);
+        if let Content::Answer(json) = &content {
+            debug!("answer request_id={} {json}", invocation.request_id);
         }
         let latest = self.latest();
-        Decided { request_id: self.request_id, event: self.body, verdict, latest }
+        Completed { request_id: self.request_id, event: self.body, content, latest }
     }
 }
 
 impl Running<'_> {
-    /// Carries the event out. Whatever goes wrong is the outcome: nothing is thrown.
-    pub(super) fn decide(self, handler: &mut dyn Handler, integration_response: bool) -> Decided {
-        let decided = self.offered.carry_out(handler, integration_response);
+    /// Handles the event. Errors and panics of the function become the outcome.
+    pub(super) fn complete(self, dispatcher: &mut Dispatcher) -> Completed {
+        let completed = self.offered.handle(dispatcher);
         drop(self.watched);
-        decided
+        completed
     }
 }
 
-impl Decided {
-    /// Nothing more is sent of it.
+impl Completed {
+    /// The outcome is not sent again unless SCF offers the event again.
     pub(super) fn delivered(self) -> Delivered {
         Delivered(self)
     }
@@ -160,35 +163,34 @@ impl Decided {
     }
 
     pub(super) fn outcome(&self) -> Outcome<'_> {
-        match &self.verdict {
-            Verdict::Event => Outcome::Response(self.event.as_deref().unwrap_or_default()),
-            Verdict::Answer(json) => Outcome::Response(json.as_bytes()),
-            Verdict::Error(message) => Outcome::Error(message),
+        match &self.content {
+            Content::Event => Outcome::Response(self.event.as_deref().unwrap_or_default()),
+            Content::Answer(json) => Outcome::Response(json.as_bytes()),
+            Content::Error(message) => Outcome::Error(message),
         }
     }
 }
 
 impl Delivered {
-    /// The same outcome, to be delivered within the time that the new offer gives it; or the offer, where it
-    /// is of another event.
-    pub(super) fn offered_again(self, offered: Offered) -> Result<Decided, Offered> {
+    /// The same outcome, to be delivered within the time limit of the new offer; or the offer, if it is a different event.
+    pub(super) fn offered_again(self, offered: Offered) -> Result<Completed, Offered> {
         if self.0.request_id.is_some() && self.0.request_id == offered.request_id {
-            Ok(Decided { latest: offered.latest(), ..self.0 })
+            Ok(Completed { latest: offered.latest(), ..self.0 })
         } else {
             Err(offered)
         }
     }
 }
 
-/// The time kept back for delivering the outcome.
+/// The part of the time limit that is reserved for delivering the outcome.
 fn margin(time_limit: Duration) -> Duration {
     (time_limit / 10).clamp(Duration::from_millis(20), Duration::from_millis(500)).min(time_limit / 2)
 }
 
-/// A panic is the handler's failure, not the process's end.
-fn caught<T>(handle: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+/// Turns a panic of the function into an error.
+fn caught<T>(handle: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(handle)).unwrap_or_else(|panic| {
-        Err(Failure::new(format!("the handler panicked: {}", panic_message(panic.as_ref()))))
+        Err(Error::from(format!("the handler panicked: {}", panic_message(panic.as_ref()))))
     })
 }
 
@@ -200,14 +202,10 @@ fn panic_message(panic: &(dyn Any + Send)) -> &str {
         .unwrap_or("no message")
 }
 
-fn wrapped(answer: Answer<'_>, integration_response: bool) -> Answer<'_> {
-    if integration_response { answer.map(event::integration_response) } else { answer }
-}
-
-fn limited(answer: Answer<'_>) -> Result<Answer<'_>, Failure> {
+fn limited(answer: Answer<'_>) -> Result<Answer<'_>> {
     let bytes = answer.json().len();
     if bytes <= MAX_BYTES {
         return Ok(answer);
     }
-    Err(Failure::new(format!("the answer has {bytes} bytes; SCF takes at most {MAX_BYTES}")))
+    Err(Error::from(format!("the answer has {bytes} bytes; SCF takes at most {MAX_BYTES}")))
 }

@@ -1,9 +1,10 @@
-//! The watch over a handler that may be stuck: an error reaches SCF before its limit, then the process ends.
+//! Detects a stuck handler: reports an error to SCF before the time limit, then ends the process.
 //!
-//! SCF would kill the instance at the limit and tell the caller no more than that. A thread of its own can
-//! say what happened even when the handler never returns. It is woken once a time limit, not once an
-//! invocation: it sleeps to the alarm that it knows of, and looks only then whether that one still matters.
+//! At the limit SCF would kill the instance without a reason. A separate thread can report one even if the handler
+//! never returns. To keep it cheap, the thread sleeps until the alarm that it knows of and only then checks whether
+//! that alarm still applies, so it wakes once in a time limit rather than once in an invocation.
 
+use std::fmt::Display;
 use std::process;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -11,14 +12,12 @@ use std::time::{Duration, Instant};
 
 use log::error;
 
-use super::api::Fault;
-
 const STUCK: &str = "the handler was still at work when its time limit was near; this instance ends";
 
-/// A log that nobody reads blocks whoever writes to it; the process ends all the same.
-const MAX_LOGGING: Duration = Duration::from_millis(100);
+/// A blocked standard output must not keep the process from ending.
+const LOG_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Keeps the watch.
+/// A thread that watches the running invocation.
 pub(super) struct Watchdog(Arc<Shared>);
 
 #[derive(Default)]
@@ -29,45 +28,45 @@ struct Shared {
 
 #[derive(Default)]
 struct Watch {
-    /// When the running invocation counts as stuck; `None`: none is running.
+    /// When the running invocation counts as stuck; `None` while none is running.
     alarm: Option<Instant>,
-    /// The running invocation's.
+    /// The id of the running invocation.
     request_id: String,
-    /// When the thread looks next by itself; `None`: when it is told to.
-    looks: Option<Instant>,
+    /// When the thread wakes next; `None` while it waits to be notified.
+    wakes: Option<Instant>,
     fired: bool,
 }
 
-/// An invocation is watched for as long as this lives.
+/// Watches an invocation until it is dropped.
 pub(super) struct Watched<'w>(&'w Watchdog);
 
 impl Watchdog {
-    /// Starts the thread. `report` tells SCF that the invocation has failed, and why; it must return soon.
-    pub(super) fn start(
-        report: impl Fn(&str) -> Result<(), Fault> + Send + 'static,
+    /// Starts the thread. `report` reports the failure of the invocation to SCF; it must return soon.
+    pub(super) fn start<E: Display>(
+        report: impl Fn(&str) -> Result<(), E> + Send + 'static,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let watched = Arc::clone(&shared);
         thread::Builder::new().name("watchdog".into()).stack_size(256 * 1024).spawn(move || {
             let request_id = watched.wait_for_alarm();
-            let told = report(STUCK)
-                .map_or_else(|e| format!("SCF could not be told: {e}"), |()| "SCF was told".into());
+            let reported = report(STUCK)
+                .map_or_else(|e| format!("reporting it to SCF failed: {e}"), |()| "reported to SCF".into());
             log_within(
-                MAX_LOGGING,
-                format!("invocation request_id={request_id} outcome=error message={STUCK:?}; {told}"),
+                LOG_TIMEOUT,
+                format!("invocation request_id={request_id} outcome=error message={STUCK:?}; {reported}"),
             );
             process::exit(1);
         })?;
         Ok(Self(shared))
     }
 
-    /// From now on the invocation is running; at the alarm it counts as stuck.
+    /// Starts watching an invocation, which counts as stuck from `alarm` on.
     pub(super) fn watch(&self, request_id: &str, alarm: Instant) -> Watched<'_> {
         let mut watch = self.0.lock();
         watch.alarm = Some(alarm);
         watch.request_id.clear();
         watch.request_id.push_str(request_id);
-        if watch.looks.is_none_or(|looks| alarm < looks) {
+        if watch.wakes.is_none_or(|wakes| alarm < wakes) {
             self.0.changed.notify_all();
         }
         Watched(self)
@@ -78,8 +77,7 @@ impl Drop for Watched<'_> {
     fn drop(&mut self) {
         let mut watch = self.0.0.lock();
         watch.alarm = None;
-        // SCF is told that it failed: whatever came of it after all must not be told as well. The process
-        // is about to end.
+        // The failure has been reported and the process is about to end: no other outcome may be sent.
         while watch.fired {
             watch = self.0.0.changed.wait(watch).unwrap_or_else(PoisonError::into_inner);
         }
@@ -95,7 +93,7 @@ impl Shared {
         let mut watch = self.lock();
         loop {
             let now = Instant::now();
-            watch.looks = watch.alarm;
+            watch.wakes = watch.alarm;
             watch = match watch.alarm {
                 Some(alarm) if alarm <= now => {
                     watch.fired = true;

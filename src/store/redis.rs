@@ -1,10 +1,10 @@
-//! Rooms in Redis: a sorted set a room, shared with whoever else reads it.
+//! Rooms in Redis: one sorted set a room, which other programs may read and write.
 //!
-//! Key `ws:connections:<room>`, member the connection id, score the time it was last seen, in milliseconds
-//! since the epoch. One connection is kept and made again when it broke; every command may be sent twice,
-//! since doing it twice is doing it once. The commands are those of Redis 2.6 and later.
+//! Key `ws:connections:<room>`, member the connection id, score the time it was last seen in milliseconds since the
+//! epoch. One connection is kept and replaced after a failure; commands may be sent again, since all but `RPUSH` are idempotent.
+//! All commands exist in Redis 2.6 and later.
 
-mod line;
+mod connection;
 mod resp;
 mod url;
 
@@ -13,111 +13,141 @@ use std::time::{Duration, Instant, SystemTime};
 
 use log::{debug, warn};
 
-use self::line::{Commands, Line, NoLine};
+use self::connection::{Commands, OpenError, RedisConnection};
 use self::resp::Reply;
 #[cfg(fuzzing)]
 pub(crate) use self::resp::read_all as read_replies;
-pub use self::url::RedisUrl;
-use super::{ConnectionStore, Listing, StoreError};
+pub(crate) use self::url::RedisUrl;
+use super::error::StoreError;
+use super::interface::{Listing, Store};
+use super::room_name::RoomName;
 
-/// Members named in one `ZREM`.
-const REMOVED_AT_ONCE: usize = 1000;
+/// The number of members in one `ZREM`.
+const MEMBERS_PER_ZREM: usize = 1000;
 
 pub(super) struct RedisStore {
     url: RedisUrl,
-    key: String,
     time_to_live: Option<Duration>,
-    kept: Option<Line>,
+    kept: Option<RedisConnection>,
 }
 
 impl RedisStore {
-    pub(super) fn new(url: RedisUrl, room: &str, time_to_live: Option<Duration>) -> Self {
-        Self { url, key: format!("ws:connections:{room}"), time_to_live, kept: None }
+    pub(super) fn new(url: RedisUrl, time_to_live: Option<Duration>) -> Self {
+        Self { url, time_to_live, kept: None }
     }
 
-    /// Sends the commands on the kept connection, or on a new one if there is none or it is dead: an instance
-    /// thaws with dead sockets, and a server restarts.
+    /// The time to live in milliseconds, as Redis takes it; `None`: nothing expires.
+    fn ttl_ms(&self) -> Option<u64> {
+        self.time_to_live.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Sends the commands on the kept connection, or on a new one if there is none or it is stale, as after a freeze of
+    /// the instance or a restart of the server.
     fn exchange(&mut self, commands: &Commands, deadline: Instant) -> Result<Vec<Reply>, StoreError> {
         if let Some(mut kept) = self.kept.take() {
             match kept.exchange(commands, deadline) {
                 Ok(replies) => return Ok(self.keep(kept, replies)),
                 Err(e) if matches!(e.kind(), ErrorKind::TimedOut | ErrorKind::InvalidData) => {
-                    return Err(self.failed(&e));
+                    return Err(self.failed(e));
                 }
-                Err(e) => debug!("the kept connection to {} was dead ({e}); making a new one", self.url),
+                Err(e) => debug!("the kept connection to {} was stale ({e}); connecting again", self.url),
             }
         }
-        let mut line = Line::open(&self.url, deadline).map_err(|e| self.closed_to_us(&e))?;
-        let replies = line.exchange(commands, deadline).map_err(|e| self.failed(&e))?;
-        Ok(self.keep(line, replies))
+        let mut connection = RedisConnection::open(&self.url, deadline).map_err(|e| self.not_opened(e))?;
+        let replies = connection.exchange(commands, deadline).map_err(|e| self.failed(e))?;
+        Ok(self.keep(connection, replies))
     }
 
-    /// A connection on which something was refused is not used again: the next one may lead to another
-    /// server, after a fail-over.
-    fn keep(&mut self, line: Line, replies: Vec<Reply>) -> Vec<Reply> {
+    /// Drops the connection if a command was refused: after a fail-over, a new connection may lead to another server.
+    fn keep(&mut self, connection: RedisConnection, replies: Vec<Reply>) -> Vec<Reply> {
         let refused = replies.iter().any(|reply| matches!(reply, Reply::Refusal(_)));
-        self.kept = (!refused).then_some(line);
+        self.kept = (!refused).then_some(connection);
         replies
     }
 
-    fn change(&mut self, commands: &Commands, deadline: Instant) -> Result<(), StoreError> {
+    fn change(&mut self, key: &str, commands: &Commands, deadline: Instant) -> Result<(), StoreError> {
         let replies = self.exchange(commands, deadline)?;
-        self.first_refusal(&replies).map_or(Ok(()), Err)
+        self.first_refusal(key, &replies).map_or(Ok(()), Err)
     }
 
-    fn first_refusal(&self, replies: &[Reply]) -> Option<StoreError> {
+    /// The reply to the last of the commands, which reads the key, and the replies to those before it.
+    fn read(
+        &mut self,
+        key: &str,
+        commands: &Commands,
+        deadline: Instant,
+    ) -> Result<(Reply, Vec<Reply>), StoreError> {
+        let mut replies = self.exchange(commands, deadline)?;
+        match replies.pop() {
+            Some(Reply::Refusal(said)) => Err(self.refused(key, &said)),
+            Some(reply) => Ok((reply, replies)),
+            None => Err(self.unexpected("nothing")),
+        }
+    }
+
+    fn first_refusal(&self, key: &str, replies: &[Reply]) -> Option<StoreError> {
         replies.iter().find_map(|reply| match reply {
-            Reply::Refusal(sentence) => Some(self.refused(sentence)),
+            Reply::Refusal(said) => Some(self.refused(key, said)),
             _ => None,
         })
     }
 
-    fn closed_to_us(&self, why: &NoLine) -> StoreError {
-        let url = &self.url;
-        match why {
-            NoLine::Io(e) => self.failed(e),
-            NoLine::Credentials(said) => {
-                StoreError(format!("the store {url} refuses the user or password of WS_STORE: {said}"))
-            }
-            NoLine::Database(said) if said.starts_with("NOAUTH") => self.refused(said),
-            NoLine::Database(said) => {
-                StoreError(format!("the store {url} refuses the database of WS_STORE: {said}"))
-            }
+    fn not_opened(&self, why: OpenError) -> StoreError {
+        let reason = match why {
+            OpenError::Io(e) => return self.failed(e),
+            OpenError::Credentials(said) => format!("refuses the user or password of WS_STORE: {said}"),
+            OpenError::Database(said) if said.starts_with("NOAUTH") => return self.refused("", &said),
+            OpenError::Database(said) => format!("refuses the database of WS_STORE: {said}"),
+        };
+        StoreError::Refused { store: self.url.to_string(), reason }
+    }
+
+    fn failed(&self, source: Error) -> StoreError {
+        let store = self.url.to_string();
+        match source.kind() {
+            ErrorKind::TimedOut => StoreError::TimedOut { store },
+            ErrorKind::InvalidData => StoreError::Protocol { store, source },
+            _ => StoreError::Unreachable { store, source },
         }
     }
 
-    fn failed(&self, e: &Error) -> StoreError {
-        let url = &self.url;
-        StoreError(match e.kind() {
-            ErrorKind::TimedOut => format!("the store {url} did not answer in time"),
-            ErrorKind::InvalidData => format!("the store {url} does not speak as Redis does: {e}"),
-            _ => format!("the store {url} cannot be reached: {e}"),
-        })
+    fn unexpected(&self, reply: &str) -> StoreError {
+        StoreError::Refused { store: self.url.to_string(), reason: format!("answered a query with {reply}") }
     }
 
-    fn refused(&self, said: &str) -> StoreError {
-        let url = &self.url;
-        let (code, sentence) = said.split_once(' ').unwrap_or((said, "no more is said"));
-        let meaning = match code {
-            "NOAUTH" => "asks for a password: put user:password@ before its host in WS_STORE".into(),
+    fn refused(&self, key: &str, said: &str) -> StoreError {
+        let (code, sentence) = said.split_once(' ').unwrap_or((said, "without further detail"));
+        let reason = match code {
+            "NOAUTH" => "requires a password: put user:password@ before the host in WS_STORE".into(),
             "NOPERM" => format!("refuses the user of WS_STORE: {sentence}"),
-            "WRONGTYPE" => format!(
-                "holds something else than a sorted set at {}: choose another WS_ROOM or delete that key",
-                self.key
-            ),
-            "READONLY" => format!("is a read-only replica, after a fail-over perhaps: {sentence}"),
+            "WRONGTYPE" => {
+                format!("holds another type of value at {key}: choose another WS_ROOM or delete that key")
+            }
+            "READONLY" => format!("is a read-only replica, perhaps after a fail-over: {sentence}"),
             "OOM" => format!("is out of memory: {sentence}"),
-            "MISCONF" => format!("takes no writes, since it cannot save them: {sentence}"),
+            "MISCONF" => format!("refuses writes, because it cannot save them: {sentence}"),
             "LOADING" => "is still loading its data".into(),
             _ => format!("refuses: {said}"),
         };
-        StoreError(format!("the store {url} {meaning}"))
+        StoreError::Refused { store: self.url.to_string(), reason }
     }
+}
 
-    fn push_renewing(&self, connection: &str, commands: &mut Commands) {
-        let now_ms = now_ms().to_string();
-        commands.push([&b"ZADD"[..], self.key.as_bytes(), now_ms.as_bytes(), connection.as_bytes()]);
-    }
+fn room_key(room: &RoomName) -> String {
+    format!("ws:connections:{}", room.as_str())
+}
+
+fn text_key(key: &str) -> String {
+    format!("ws:texts:{key}")
+}
+
+fn list_key(key: &str) -> String {
+    format!("ws:lists:{key}")
+}
+
+fn push_zadd(key: &str, connection: &str, commands: &mut Commands) {
+    let now_ms = now_ms().to_string();
+    commands.push([&b"ZADD"[..], key.as_bytes(), now_ms.as_bytes(), connection.as_bytes()]);
 }
 
 fn now_ms() -> u64 {
@@ -125,52 +155,106 @@ fn now_ms() -> u64 {
     u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }
 
-impl ConnectionStore for RedisStore {
-    fn renew(&mut self, connection: &str, deadline: Instant) -> Result<(), StoreError> {
+impl Store for RedisStore {
+    fn renew(&mut self, room: &RoomName, connection: &str, deadline: Instant) -> Result<(), StoreError> {
+        let key = room_key(room);
         let mut commands = Commands::default();
-        self.push_renewing(connection, &mut commands);
-        self.change(&commands, deadline)
+        push_zadd(&key, connection, &mut commands);
+        self.change(&key, &commands, deadline)
     }
 
-    fn remove(&mut self, connections: &[&str], deadline: Instant) -> Result<(), StoreError> {
+    fn remove(&mut self, room: &RoomName, connections: &[&str], deadline: Instant) -> Result<(), StoreError> {
+        let key = room_key(room);
         let mut commands = Commands::default();
-        for some in connections.chunks(REMOVED_AT_ONCE) {
-            let mut parts = vec![&b"ZREM"[..], self.key.as_bytes()];
+        for some in connections.chunks(MEMBERS_PER_ZREM) {
+            let mut parts = vec![&b"ZREM"[..], key.as_bytes()];
             parts.extend(some.iter().map(|connection| connection.as_bytes()));
             commands.push(parts);
         }
-        self.change(&commands, deadline)
+        self.change(&key, &commands, deadline)
     }
 
-    /// One round trip, whatever the room's size.
-    fn renew_and_list(&mut self, connection: &str, deadline: Instant) -> Result<Listing, StoreError> {
+    /// Takes one round trip, whatever the size of the room.
+    fn list(
+        &mut self,
+        room: &RoomName,
+        seen: Option<&str>,
+        deadline: Instant,
+    ) -> Result<Listing, StoreError> {
+        let key = room_key(room);
         let mut commands = Commands::default();
-        let key = self.key.as_bytes();
-        self.push_renewing(connection, &mut commands);
-        if let Some(time_to_live) = self.time_to_live {
-            let ttl_ms = u64::try_from(time_to_live.as_millis()).unwrap_or(u64::MAX);
-            let oldest = format!("({}", now_ms().saturating_sub(ttl_ms));
-            commands.push([&b"ZREMRANGEBYSCORE"[..], key, b"-inf", oldest.as_bytes()]);
+        if let Some(connection) = seen {
+            push_zadd(&key, connection, &mut commands);
         }
-        commands.push([&b"ZRANGE"[..], key, b"0", b"-1"]);
-        let mut replies = self.exchange(&commands, deadline)?;
-        let members = match replies.pop() {
-            Some(Reply::List(members)) => members,
-            Some(Reply::Refusal(sentence)) => return Err(self.refused(&sentence)),
-            other => return Err(StoreError(format!("the store {} lists nothing but {other:?}", self.url))),
-        };
-        // A replica lists and does not write.
-        let not_renewed = self.first_refusal(&replies);
-        Ok(Listing { connections: ids(members), not_renewed })
+        if let Some(ttl_ms) = self.ttl_ms() {
+            let oldest = format!("({}", now_ms().saturating_sub(ttl_ms));
+            commands.push([&b"ZREMRANGEBYSCORE"[..], key.as_bytes(), b"-inf", oldest.as_bytes()]);
+        }
+        commands.push([&b"ZRANGE"[..], key.as_bytes(), b"0", b"-1"]);
+        match self.read(&key, &commands, deadline)? {
+            (Reply::List(members), replies) => {
+                // A read-only replica lists the room but refuses to write.
+                let not_renewed = self.first_refusal(&key, &replies);
+                Ok(Listing { connections: texts(members), not_renewed })
+            }
+            (other, _) => Err(self.unexpected(other.kind())),
+        }
+    }
+
+    fn text(&mut self, key: &str, deadline: Instant) -> Result<Option<String>, StoreError> {
+        let key = text_key(key);
+        let mut commands = Commands::default();
+        commands.push([&b"GET"[..], key.as_bytes()]);
+        match self.read(&key, &commands, deadline)?.0 {
+            Reply::Bulk(text) => Ok(text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())),
+            other => Err(self.unexpected(other.kind())),
+        }
+    }
+
+    fn set_text(&mut self, key: &str, text: Option<&str>, deadline: Instant) -> Result<(), StoreError> {
+        let key = text_key(key);
+        let ttl_ms = self.ttl_ms().map(|ms| ms.to_string());
+        let mut commands = Commands::default();
+        match (text, &ttl_ms) {
+            (None, _) => commands.push([&b"DEL"[..], key.as_bytes()]),
+            (Some(text), None) => commands.push([&b"SET"[..], key.as_bytes(), text.as_bytes()]),
+            (Some(text), Some(ms)) => {
+                commands.push([&b"PSETEX"[..], key.as_bytes(), ms.as_bytes(), text.as_bytes()]);
+            }
+        }
+        self.change(&key, &commands, deadline)
+    }
+
+    fn append(&mut self, key: &str, item: &str, keep: usize, deadline: Instant) -> Result<(), StoreError> {
+        let key = list_key(key);
+        let mut commands = Commands::default();
+        commands.push([&b"RPUSH"[..], key.as_bytes(), item.as_bytes()]);
+        let first = if keep == 0 { "1".into() } else { format!("-{keep}") };
+        let last = if keep == 0 { &b"0"[..] } else { b"-1" };
+        commands.push([&b"LTRIM"[..], key.as_bytes(), first.as_bytes(), last]);
+        if let Some(ttl_ms) = self.ttl_ms() {
+            commands.push([&b"PEXPIRE"[..], key.as_bytes(), ttl_ms.to_string().as_bytes()]);
+        }
+        self.change(&key, &commands, deadline)
+    }
+
+    fn items(&mut self, key: &str, deadline: Instant) -> Result<Vec<String>, StoreError> {
+        let key = list_key(key);
+        let mut commands = Commands::default();
+        commands.push([&b"LRANGE"[..], key.as_bytes(), b"0", b"-1"]);
+        match self.read(&key, &commands, deadline)?.0 {
+            Reply::List(items) => Ok(texts(items)),
+            other => Err(self.unexpected(other.kind())),
+        }
     }
 }
 
-/// Other programs may write to the room; what is no text is no connection id.
-fn ids(members: Vec<Vec<u8>>) -> Vec<String> {
-    let all = members.len();
-    let ids: Vec<String> = members.into_iter().filter_map(|member| String::from_utf8(member).ok()).collect();
-    if ids.len() < all {
-        warn!("{} members of the room are ignored: their names are not UTF-8", all - ids.len());
+/// Another program may have added values that are not text, and so neither connection ids nor items.
+fn texts(values: Vec<Vec<u8>>) -> Vec<String> {
+    let all = values.len();
+    let texts: Vec<String> = values.into_iter().filter_map(|value| String::from_utf8(value).ok()).collect();
+    if texts.len() < all {
+        warn!("{} members of the room are ignored: their names are not UTF-8", all - texts.len());
     }
-    ids
+    texts
 }

@@ -1,10 +1,10 @@
-//! The bootstrap as SCF runs it: a process, and a runtime API of its own.
+//! A program as SCF runs it: a process with its own runtime API.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,20 +13,28 @@ use scf_websocket_gateway::function::runtime_api::{Limits, Outcome, RuntimeApi};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-/// Nothing that is tested here takes longer when it works.
-const PATIENCE: Duration = Duration::from_secs(20);
+use super::programs::example;
 
-/// The program under test: `BOOTSTRAP` names another one, the packaged file for instance.
+/// Turns a hang into a failure.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The program under test; `BOOTSTRAP` names another one, such as the packaged file.
 pub fn bootstrap() -> PathBuf {
     std::env::var_os("BOOTSTRAP").map_or_else(|| env!("CARGO_BIN_EXE_bootstrap").into(), PathBuf::from)
 }
 
-/// A port that nobody listens on.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+/// A port without a listener. It is below the range that port 0 is chosen from, so that no server of another test gets
+/// it.
+pub fn unused_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const FIRST: u16 = 20_000;
+    const COUNT: u16 = 10_000;
+    let start = u16::try_from(std::process::id() % u32::from(COUNT)).expect("below COUNT");
+    let mut tried = (0..COUNT).map(|_| FIRST + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT);
+    tried.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("an unused port")
 }
 
-/// A running bootstrap, its output collected.
+/// A running program, its output collected.
 pub struct Process {
     child: Child,
     output: Arc<Mutex<String>>,
@@ -34,9 +42,14 @@ pub struct Process {
 }
 
 impl Process {
-    /// With this environment and no other.
+    /// Starts the bootstrap with only these variables.
     pub fn start(env: &[(&str, &str)], args: &[&str]) -> Self {
-        let mut child = Command::new(bootstrap())
+        Self::of(&bootstrap(), env, args)
+    }
+
+    /// Starts another program.
+    pub fn of(program: &Path, env: &[(&str, &str)], args: &[&str]) -> Self {
+        let mut child = Command::new(program)
             .args(args)
             .env_clear()
             .envs(env.iter().copied())
@@ -47,29 +60,33 @@ impl Process {
             .expect("the bootstrap starts");
         let output = Arc::new(Mutex::new(String::new()));
         let stdout = collect(child.stdout.take().expect("piped"), Arc::clone(&output), "");
-        // What goes to standard error is lost on SCF, so no test may find its line there.
+        // SCF discards standard error, so no test may find its line there.
         let stderr = collect(child.stderr.take().expect("piped"), Arc::clone(&output), "STDERR ");
         Self { child, output, readers: vec![stdout, stderr] }
     }
 
-    /// For the runtime API on this port.
+    /// Starts the bootstrap for the runtime API on this port.
     pub fn for_api(port: u16, env: &[(&str, &str)]) -> Self {
+        Self::of_for_api(&bootstrap(), port, env)
+    }
+
+    fn of_for_api(program: &Path, port: u16, env: &[(&str, &str)]) -> Self {
         let port = port.to_string();
         let mut all = vec![("SCF_RUNTIME_API", "127.0.0.1"), ("SCF_RUNTIME_API_PORT", port.as_str())];
         all.extend_from_slice(env);
-        Self::start(&all, &[])
+        Self::of(program, &all, &[])
     }
 
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// All that it has printed so far.
+    /// The output so far.
     pub fn output(&self) -> String {
         self.output.lock().expect("not poisoned").clone()
     }
 
-    /// Waits for a line with this in it.
+    /// Waits until the output contains this text.
     pub fn await_output(&self, part: &str) -> String {
         let since = Instant::now();
         loop {
@@ -77,7 +94,7 @@ impl Process {
             if output.contains(part) {
                 return output;
             }
-            assert!(since.elapsed() < PATIENCE, "no {part:?} in:\n{output}");
+            assert!(since.elapsed() < TIMEOUT, "no {part:?} in:\n{output}");
             thread::sleep(Duration::from_millis(2));
         }
     }
@@ -87,14 +104,14 @@ impl Process {
         assert!(sent.expect("kill").success());
     }
 
-    /// Waits for its end; gives its status and all its output.
-    pub fn wait(mut self, patience: Duration) -> (ExitStatus, String) {
+    /// Waits for the process to end, and returns its status and output.
+    pub fn wait(mut self, limit: Duration) -> (ExitStatus, String) {
         let since = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("wait") {
                 break status;
             }
-            assert!(since.elapsed() < patience, "still running after {patience:?}:\n{}", self.output());
+            assert!(since.elapsed() < limit, "still running after {limit:?}:\n{}", self.output());
             thread::sleep(Duration::from_millis(2));
         };
         for reader in self.readers.drain(..) {
@@ -141,25 +158,28 @@ impl Function {
     }
 
     pub fn with_limits(limits: Limits, env: &[(&str, &str)]) -> Self {
+        Self::of(&bootstrap(), limits, env)
+    }
+
+    /// Starts a program of `examples/` or `tests/programs/`.
+    pub fn of_example(name: &str, env: &[(&str, &str)]) -> Self {
+        Self::of(&example(name), Limits::default(), env)
+    }
+
+    fn of(program: &Path, limits: Limits, env: &[(&str, &str)]) -> Self {
         let tokio = Runtime::new().expect("a tokio runtime");
         let api = tokio.block_on(RuntimeApi::start(limits)).expect("a runtime API");
-        let process = Process::for_api(api.addr().port(), env);
-        let ready = tokio.block_on(async { timeout(PATIENCE, api.ready()).await });
+        let process = Process::of_for_api(program, api.addr().port(), env);
+        let ready = tokio.block_on(async { timeout(TIMEOUT, api.ready()).await });
         assert!(ready.is_ok(), "not ready:\n{}", process.output());
         Self { process, api, tokio, invocations: AtomicUsize::new(0) }
     }
 
-    /// Has the event carried out, under a request id of its own.
+    /// Offers the event with its own request id, and waits for the outcome.
     pub fn invoke(&self, event: impl Into<Vec<u8>>) -> Outcome {
         let id = format!("request-{}", self.invocations.fetch_add(1, Ordering::Relaxed) + 1);
         let outcome =
-            self.tokio.block_on(async { timeout(PATIENCE, self.api.invoke(&id, event.into())).await });
+            self.tokio.block_on(async { timeout(TIMEOUT, self.api.invoke(&id, event.into())).await });
         outcome.unwrap_or_else(|_| panic!("no outcome:\n{}", self.process.output()))
-    }
-
-    /// Has the event carried out and measures from here.
-    pub fn timed(&self, event: impl Into<Vec<u8>>) -> (Outcome, Duration) {
-        let since = Instant::now();
-        (self.invoke(event), since.elapsed())
     }
 }

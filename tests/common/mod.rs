@@ -1,21 +1,25 @@
-//! What the tests share: a function's process with SCF's side of it, a push address that remembers, and a
-//! server that misbehaves byte by byte.
+//! The harness: a function's process with its runtime API, a push address that records, the gateway with its clients, a
+//! Redis server, and a server that misbehaves byte by byte.
 //!
-//! SCF and the push address are the gateway's own; nothing here speaks the protocol a second time.
+//! The runtime API and the push address are those of the gateway, so that no protocol is implemented twice.
 
 mod function;
+mod gateway;
+mod programs;
 mod push_address;
 mod redis;
 pub mod wire;
 
-pub use function::{Function, Process, free_port};
+pub use function::{Function, Process, unused_port};
+pub use gateway::Gateway;
+pub use programs::example;
 pub use push_address::PushAddress;
 pub use redis::Redis;
 pub use scf_websocket_gateway::function::runtime_api::{Limits, Outcome};
 pub use scf_websocket_gateway::http::HeaderCase;
 pub use wire::{Act, Wire};
 
-/// A connecting event with everything that a client can send along.
+/// A connecting event with every field of the contract.
 pub const CONNECTING: &str = r#"{"requestContext":{"serviceName":"testsvc","path":"/test/{testvar}","httpMethod":"GET","requestId":"c6af9ac6-7b61-11e6-9a41-93e8deadbeef","identity":{"secretId":"abdcdxxxxxxxsdfs"},"sourceIp":"10.0.2.14","stage":"prod","websocketEnable":true},"websocket":{"action":"connecting","secConnectionID":"xawexasdfewezdfsdfeasdfffa==","secWebSocketProtocol":"chat,binary","secWebSocketExtensions":"extension1,extension2"}}"#;
 
 /// A text frame.
@@ -25,7 +29,15 @@ pub const DATA_RECV: &str = r#"{"websocket":{"action":"data recv","secConnection
 pub const CLOSING: &str =
     r#"{"websocket":{"action":"closing","secConnectionID":"xawexasdfewezdfsdfeasdfffa=="}}"#;
 
-/// The body of a response, or a panic that says what came instead.
+/// A text frame with this text from this connection.
+pub fn frame(connection: &str, text: &str) -> String {
+    let (connection, text) = (serde_json::Value::from(connection), serde_json::Value::from(text));
+    format!(
+        r#"{{"websocket":{{"action":"data recv","secConnectionID":{connection},"dataType":"text","data":{text}}}}}"#
+    )
+}
+
+/// The body of a response; panics with the outcome if it is an error.
 pub fn response(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Response(body) => String::from_utf8(body.to_vec()).expect("a response in UTF-8"),
@@ -33,7 +45,7 @@ pub fn response(outcome: &Outcome) -> String {
     }
 }
 
-/// The message of an error, or a panic that says what came instead.
+/// The message of an error; panics with the outcome if it is a response.
 pub fn error(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Error(message) => String::from_utf8(message.to_vec()).expect("a message in UTF-8"),

@@ -1,4 +1,4 @@
-//! A real redis-server on a port of its own.
+//! A real redis-server.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -6,9 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::free_port;
+use super::unused_port;
 
-/// A running server, its data in a folder that goes with it.
+/// A running server. Its data is removed with it.
 pub struct Redis {
     pub port: u16,
     options: Vec<String>,
@@ -19,7 +19,7 @@ pub struct Redis {
 impl Redis {
     pub fn start(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let port = free_port();
+        let port = unused_port();
         let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
         let child = spawn(port, folder.path(), &options);
         let redis = Self { port, options, folder, child };
@@ -31,12 +31,12 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Pauses the server, as on a machine that hangs: connections are accepted, and nothing is answered.
+    /// Suspends the server: connections are accepted but not answered, as by a machine that hangs.
     pub fn pause(&self) {
         self.signal("STOP");
     }
 
-    /// Lets it go on.
+    /// Resumes the server.
     pub fn go_on(&self) {
         self.signal("CONT");
     }
@@ -46,7 +46,7 @@ impl Redis {
         assert!(sent.expect("kill").success());
     }
 
-    /// Ends the server. What was written is kept, since every write is on the disk.
+    /// Stops the server. Its data is kept, since every write is synced to disk.
     pub fn stop(&mut self) {
         self.child.kill().expect("killed");
         self.child.wait().expect("ended");
@@ -58,7 +58,7 @@ impl Redis {
         self.await_answer();
     }
 
-    /// Sends one command in its inline form and gives the raw answer, as far as it comes in one piece.
+    /// Sends an inline command and returns the first packet of the answer.
     pub fn command(&self, line: &str) -> String {
         self.try_command(line).expect("an answer")
     }

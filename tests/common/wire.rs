@@ -1,12 +1,15 @@
-//! A server that does with each request, byte by byte, what its script says: for what no proper server does.
+//! A scripted server that answers each request byte by byte, for behaviour that a correct server does not show.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// A request as it came.
+/// Turns a hang into a failure.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A received request.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// `POST /runtime/init/ready`
@@ -16,21 +19,21 @@ pub struct Request {
     pub connection: usize,
 }
 
-/// What is done about a request, one after the other.
+/// One step of an answer.
 #[derive(Debug, Clone)]
 pub enum Act {
     Send(Vec<u8>),
-    /// Byte by byte, with this pause before each.
+    /// Sends byte by byte, with this pause before each.
     Trickle(Vec<u8>, Duration),
     Wait(Duration),
-    /// The connection ends.
+    /// Closes the connection.
     Close,
-    /// The connection ends as soon as something more arrives, which is not read: the peer sees a reset.
+    /// Closes the connection as soon as more arrives, without reading it: the peer sees a reset.
     CloseAtInput,
 }
 
 impl Act {
-    /// A whole answer with its length.
+    /// A complete answer with `Content-Length`.
     pub fn answer(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Self {
         let body = body.as_ref();
         let head = format!("HTTP/1.1 {status} Whatever\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
@@ -38,7 +41,7 @@ impl Act {
     }
 }
 
-/// A running server; its threads end with the test's process.
+/// A running server. Its threads end with the test process.
 pub struct Wire {
     pub port: u16,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -81,6 +84,15 @@ impl Wire {
     pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().expect("not poisoned").clone()
     }
+
+    /// Waits until this many requests with this line have arrived.
+    pub fn await_requests(&self, line: &str, count: usize) {
+        let since = Instant::now();
+        while self.requests().iter().filter(|request| request.line == line).count() < count {
+            assert!(since.elapsed() < TIMEOUT, "not {count} times {line} in {:?}", self.requests());
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
 }
 
 fn read_request(stream: &mut TcpStream, connection: usize) -> Option<Request> {
@@ -103,7 +115,7 @@ fn read_request(stream: &mut TcpStream, connection: usize) -> Option<Request> {
     Some(Request { line, body, connection })
 }
 
-/// Whether the connection goes on.
+/// Performs the steps; false if the connection is closed.
 fn perform(stream: &mut TcpStream, acts: Vec<Act>) -> bool {
     for act in acts {
         let done = match act {

@@ -1,24 +1,36 @@
-//! RESP, the protocol of Redis in its version 2: commands out, replies in.
+//! RESP 2, the protocol of Redis: writes commands and reads replies.
 
 use std::io::{BufRead, Error, ErrorKind, Read};
 
-/// A line holds a number, a status or an error's sentence.
+/// A line holds a number, a status or an error message.
 const MAX_LINE_BYTES: u64 = 4096;
 
-/// No member of a room and no status is longer.
+/// The longest string that is read.
 const MAX_BULK_BYTES: u64 = 16 * 1024 * 1024;
 
 /// One reply of the server.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reply {
-    /// A status or a number: the server has done what it was asked.
+    /// A status or a number: the command succeeded.
     Done,
     /// A string of bytes; `None` is Redis's nil.
     Bulk(Option<Vec<u8>>),
     /// A list of strings.
     List(Vec<Vec<u8>>),
-    /// The server's refusal: a code in capitals, a space, a sentence.
+    /// An error: a code in capitals, a space, a message.
     Refusal(String),
+}
+
+impl Reply {
+    /// What kind of reply this is, for an error message.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Done => "a status",
+            Self::Bulk(_) => "a string",
+            Self::List(_) => "a list",
+            Self::Refusal(_) => "an error",
+        }
+    }
 }
 
 /// Appends one command, its name first.
@@ -37,8 +49,8 @@ fn append_length(out: &mut Vec<u8>, kind: u8, length: usize) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Reads one reply. What is no RESP, or none that the commands of this crate are answered with, is an error
-/// of kind `InvalidData`.
+/// Reads one reply. Bytes that are not RESP, and replies that no command of this crate expects, are an error of kind
+/// `InvalidData`.
 pub(super) fn read_reply(input: &mut impl BufRead) -> Result<Reply, Error> {
     let line = read_line(input)?;
     match line.split_at_checked(1) {
@@ -46,7 +58,7 @@ pub(super) fn read_reply(input: &mut impl BufRead) -> Result<Reply, Error> {
         Some(("-", sentence)) => Ok(Reply::Refusal(sentence.to_owned())),
         Some(("$", length)) => read_bulk(input, length).map(Reply::Bulk),
         Some(("*", count)) => read_list(input, count).map(Reply::List),
-        _ => Err(no_resp(&line)),
+        _ => Err(not_resp(&line)),
     }
 }
 
@@ -56,13 +68,13 @@ pub(crate) fn read_all(mut bytes: &[u8]) {
 }
 
 fn read_list(input: &mut impl BufRead, count: &str) -> Result<Vec<Vec<u8>>, Error> {
-    let count: u32 = count.parse().map_err(|_| no_resp(count))?;
-    // Grows with what comes, not with what is announced.
+    let count: u32 = count.parse().map_err(|_| not_resp(count))?;
+    // Grows with what arrives, since the announced count may be false.
     let mut list = Vec::new();
     for _ in 0..count {
         let line = read_line(input)?;
-        let length = line.strip_prefix('$').ok_or_else(|| no_resp(&line))?;
-        list.push(read_bulk(input, length)?.ok_or_else(|| no_resp(&line))?);
+        let length = line.strip_prefix('$').ok_or_else(|| not_resp(&line))?;
+        list.push(read_bulk(input, length)?.ok_or_else(|| not_resp(&line))?);
     }
     Ok(list)
 }
@@ -71,7 +83,7 @@ fn read_bulk(input: &mut impl BufRead, length: &str) -> Result<Option<Vec<u8>>, 
     if length == "-1" {
         return Ok(None);
     }
-    let bytes: u64 = length.parse().map_err(|_| no_resp(length))?;
+    let bytes: u64 = length.parse().map_err(|_| not_resp(length))?;
     if bytes > MAX_BULK_BYTES {
         return Err(Error::new(ErrorKind::InvalidData, format!("a string of {bytes} bytes is not read")));
     }
@@ -79,7 +91,7 @@ fn read_bulk(input: &mut impl BufRead, length: &str) -> Result<Option<Vec<u8>>, 
     input.take(bytes).read_to_end(&mut bulk)?;
     let mut end = [0; 2];
     input.read_exact(&mut end)?;
-    if &end == b"\r\n" { Ok(Some(bulk)) } else { Err(no_resp(length)) }
+    if &end == b"\r\n" { Ok(Some(bulk)) } else { Err(not_resp(length)) }
 }
 
 fn read_line(input: &mut impl BufRead) -> Result<String, Error> {
@@ -89,12 +101,12 @@ fn read_line(input: &mut impl BufRead) -> Result<String, Error> {
         return Err(ErrorKind::UnexpectedEof.into());
     }
     let text = String::from_utf8_lossy(&line);
-    text.strip_suffix("\r\n").map(str::to_owned).ok_or_else(|| no_resp(&text))
+    text.strip_suffix("\r\n").map(str::to_owned).ok_or_else(|| not_resp(&text))
 }
 
-fn no_resp(line: &str) -> Error {
+fn not_resp(line: &str) -> Error {
     let start: String = line.chars().take(80).collect();
-    Error::new(ErrorKind::InvalidData, format!("{start:?} is no answer of Redis"))
+    Error::new(ErrorKind::InvalidData, format!("{start:?} is not a reply of Redis"))
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
-//! `redis://[user:password@]host[:port][/db]`: a server of Redis and how to enter it.
+//! `redis://[user:password@]host[:port][/db]`: a Redis server, a database and credentials.
 
 use std::borrow::Cow;
 use std::fmt;
 
 const DEFAULT_PORT: u16 = 6379;
 
-/// A Redis server, a database in it, and the credentials it asks for. Shown without the latter.
+/// A Redis server, a database and credentials. The credentials are never displayed.
 #[derive(Clone, PartialEq, Eq)]
-pub struct RedisUrl {
+pub(crate) struct RedisUrl {
     pub(super) tls: bool,
     pub(super) host: String,
     pub(super) port: u16,
@@ -23,7 +23,7 @@ pub(super) struct Credentials {
 }
 
 impl RedisUrl {
-    /// Reads the URL: `None` where the text is none of this scheme, an error that says what is wrong with it.
+    /// Parses the URL; `None` where the scheme is another one. The error says what is wrong.
     pub(crate) fn parse(text: &str) -> Option<Result<Self, String>> {
         let (scheme, rest) = text.split_once("://")?;
         let tls = match scheme {
@@ -60,7 +60,7 @@ impl Credentials {
 }
 
 fn host_and_port(authority: &str) -> Result<(String, u16), String> {
-    // The colons of a literal IPv6 address stand in brackets.
+    // An IPv6 address contains colons, inside brackets.
     let after_host = authority.rfind(']').map_or(0, |bracket| bracket + 1);
     let (host, port) = match authority[after_host..].rfind(':') {
         Some(colon) => {
@@ -76,7 +76,7 @@ fn host_and_port(authority: &str) -> Result<(String, u16), String> {
     Ok((host.to_owned(), port))
 }
 
-/// A `%` that begins no escape stands for itself.
+/// A `%` that does not begin an escape is kept.
 fn percent_decoded(text: &str) -> Result<String, String> {
     let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
     decoded.map(Cow::into_owned).map_err(|_| "user and password must be UTF-8, percent-encoded or not".into())

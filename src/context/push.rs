@@ -1,0 +1,151 @@
+//! A push that has been addressed and still needs its message.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use log::{info, warn};
+use serde::Serialize;
+
+use super::pruning::prune;
+use super::resources::Resources;
+use crate::error::Chain;
+use crate::event::ConnectionId;
+use crate::log_text::excerpt;
+use crate::push::{Message, PushError, PushReport};
+use crate::store::{RoomName, StoreError};
+
+/// A push to one connection, to several, or to a room: call one of its methods to send a message.
+///
+/// A connection that no longer exists, or one that the gateway cannot serve now, is not an error: the [`PushReport`]
+/// counts it. A push fails only if no connection's push reached the gateway before the
+/// [deadline](super::Context::deadline), if the room cannot be listed, or if `WS_PUSH_URL` is not set.
+#[must_use = "a push is sent by one of its methods"]
+pub struct Push<'p> {
+    resources: &'p mut Resources,
+    deadline: Instant,
+    to: Recipients<'p>,
+}
+
+enum Recipients<'p> {
+    One(ConnectionId<'p>),
+    Many(Arc<[ConnectionId<'static>]>),
+    Room {
+        name: Result<RoomName, StoreError>,
+        /// A member that is recorded as seen now.
+        seen: Option<&'p str>,
+        except: Option<&'p str>,
+    },
+}
+
+impl<'p> Push<'p> {
+    pub(super) fn to_one(resources: &'p mut Resources, id: ConnectionId<'p>, deadline: Instant) -> Self {
+        Self { resources, deadline, to: Recipients::One(id) }
+    }
+
+    pub(super) fn to_many(
+        resources: &'p mut Resources,
+        ids: Arc<[ConnectionId<'static>]>,
+        deadline: Instant,
+    ) -> Self {
+        Self { resources, deadline, to: Recipients::Many(ids) }
+    }
+
+    pub(super) fn to_room(
+        resources: &'p mut Resources,
+        name: Result<RoomName, StoreError>,
+        seen: Option<&'p str>,
+        except: Option<&'p str>,
+        deadline: Instant,
+    ) -> Self {
+        Self { resources, deadline, to: Recipients::Room { name, seen, except } }
+    }
+
+    /// Sends this text as a text frame.
+    ///
+    /// # Errors
+    /// See [`Push`]; the same holds for the other methods.
+    pub fn text(self, text: &str) -> Result<PushReport, PushError> {
+        self.send(Message::text(text))
+    }
+
+    /// Sends these bytes as a binary frame.
+    ///
+    /// # Errors
+    /// See [`Push`].
+    pub fn binary(self, bytes: &[u8]) -> Result<PushReport, PushError> {
+        self.send(Message::binary(&STANDARD.encode(bytes)))
+    }
+
+    /// Sends the value as a text frame that holds JSON.
+    ///
+    /// # Errors
+    /// [`PushError::Json`] if the value cannot be serialised; otherwise see [`Push`].
+    ///
+    /// ```
+    /// # use scf_websocket::{Context, Result};
+    /// #[derive(serde::Serialize)]
+    /// struct Score<'s> {
+    ///     player: &'s str,
+    ///     points: u32,
+    /// }
+    ///
+    /// fn announce(player: &str, points: u32, context: &mut Context<'_>) -> Result<()> {
+    ///     context.room("players").push().json(&Score { player, points })?;
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn json<T: Serialize + ?Sized>(self, value: &T) -> Result<PushReport, PushError> {
+        let json = serde_json::to_string(value).map_err(|e| PushError::Json { source: e.into() })?;
+        self.send(Message::text(&json))
+    }
+
+    /// Closes the connection or connections. The gateway sends no cleanup event for them.
+    ///
+    /// # Errors
+    /// See [`Push`].
+    pub fn close(self) -> Result<PushReport, PushError> {
+        self.send(Message::closing())
+    }
+
+    pub(crate) fn send(self, message: Message) -> Result<PushReport, PushError> {
+        let Self { resources, deadline, to } = self;
+        match to {
+            Recipients::One(id) => {
+                let sender = resources.sender()?;
+                sender.to_one(&id, &message, deadline).into_result(sender.address())
+            }
+            Recipients::Many(ids) => {
+                let sender = resources.sender()?;
+                sender.to_many(ids, message, deadline).into_result(sender.address())
+            }
+            Recipients::Room { name, seen, except } => {
+                let name = name.map_err(PushError::Room)?;
+                // Without a push address, no store needs to be asked.
+                resources.sender()?;
+                let members = members(resources, &name, seen, except, deadline).map_err(PushError::Room)?;
+                let sender = resources.sender()?;
+                let report = sender.to_many(members, message, deadline);
+                info!("{report}");
+                prune(resources, &name, report.gone(), deadline);
+                report.into_result(resources.sender()?.address())
+            }
+        }
+    }
+}
+
+fn members(
+    resources: &mut Resources,
+    room: &RoomName,
+    seen: Option<&str>,
+    except: Option<&str>,
+    deadline: Instant,
+) -> Result<Arc<[ConnectionId<'static>]>, StoreError> {
+    let listing = resources.store()?.list(room, seen, deadline)?;
+    if let (Some(e), Some(connection)) = (listing.not_renewed, seen) {
+        warn!("connection {:?} was not renewed: {}", excerpt(connection), Chain(&e));
+    }
+    let recipients = listing.connections.iter().filter(|id| except != Some(id.as_str()));
+    Ok(recipients.map(|id| ConnectionId::from(id.as_str())).collect())
+}

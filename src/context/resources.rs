@@ -1,0 +1,44 @@
+//! The push sender and the store of a process, created when first used and kept between invocations.
+
+use std::sync::Arc;
+
+use crate::push::{PushError, PushSender, PushSettings, SendPushes};
+use crate::store::{self, Store, StoreError, StoreSettings};
+
+/// What the invocations of one process share.
+pub(crate) struct Resources {
+    push: Option<PushSettings>,
+    sender: Option<Box<dyn SendPushes>>,
+    settings: Option<Arc<StoreSettings>>,
+    store: Option<Box<dyn Store>>,
+}
+
+impl Resources {
+    pub(crate) fn new(push: Option<PushSettings>, store: Option<StoreSettings>) -> Self {
+        Self { push, sender: None, settings: store.map(Arc::new), store: None }
+    }
+
+    /// For tests: with these in place of those that settings would create.
+    pub(crate) fn of(sender: Box<dyn SendPushes>, store: Box<dyn Store>) -> Self {
+        let settings = Some(Arc::new(StoreSettings::for_tests()));
+        Self { push: None, sender: Some(sender), settings, store: Some(store) }
+    }
+
+    pub(super) fn sender(&mut self) -> Result<&dyn SendPushes, PushError> {
+        if self.sender.is_none() {
+            let settings = self.push.as_ref().ok_or(PushError::NotConfigured)?;
+            self.sender = Some(Box::new(PushSender::new(settings)));
+        }
+        self.sender.as_deref().ok_or(PushError::NotConfigured)
+    }
+
+    /// The settings of the store, if there is one.
+    pub(super) fn store_settings(&self) -> Option<&Arc<StoreSettings>> {
+        self.settings.as_ref()
+    }
+
+    pub(super) fn store(&mut self) -> Result<&mut dyn Store, StoreError> {
+        let settings = self.settings.as_ref().ok_or(StoreError::NotConfigured)?;
+        Ok(self.store.get_or_insert_with(|| store::open(settings)).as_mut())
+    }
+}

@@ -1,0 +1,141 @@
+//! The events of a connected client: a [`Frame`] that it has sent, and its [`Closing`].
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::error::Error as StdError;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::DeserializeOwned;
+
+use crate::event::{ConnectionId, Data, EventError, WebSocket};
+
+/// A frame that a client has sent.
+///
+/// Text and bytes are decoded when they are first asked for. If that fails, [`Frame::text`] or [`Frame::binary`] is
+/// `None`, and the invocation fails after the function has returned.
+#[derive(Debug)]
+pub struct Frame<'e> {
+    connection: &'e ConnectionId<'e>,
+    data: Data<'e>,
+    text: OnceCell<Result<Cow<'e, str>, EventError>>,
+    bytes: OnceCell<Result<Vec<u8>, EventError>>,
+}
+
+/// Why a frame is not the expected JSON.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// It is a binary frame, or its text cannot be decoded.
+    NotText,
+    /// Its text does not parse as the expected type.
+    Json {
+        /// What the parser reports.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+}
+
+impl fmt::Display for FrameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotText => "the frame is not a text frame",
+            Self::Json { .. } => "the frame is not the expected JSON",
+        })
+    }
+}
+
+impl StdError for FrameError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::NotText => None,
+            Self::Json { source } => Some(source.as_ref()),
+        }
+    }
+}
+
+impl<'e> Frame<'e> {
+    pub(crate) fn of(websocket: &'e WebSocket<'e>) -> Result<Self, EventError> {
+        let data = websocket.data()?;
+        Ok(Self { connection: &websocket.connection, data, text: OnceCell::new(), bytes: OnceCell::new() })
+    }
+
+    /// The id of the connection that sent the frame.
+    #[must_use]
+    pub fn connection(&self) -> &str {
+        self.connection.as_str()
+    }
+
+    /// The text of a text frame; `None` for a binary frame.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        let Data::Text(json) = &self.data else { return None };
+        let text = self.text.get_or_init(|| json.text());
+        text.as_ref().ok().map(|text| &**text)
+    }
+
+    /// The bytes of a binary frame, decoded from Base64; `None` for a text frame.
+    #[must_use]
+    pub fn binary(&self) -> Option<&[u8]> {
+        let Data::Binary(json) = &self.data else { return None };
+        let bytes = self.bytes.get_or_init(|| {
+            let base64 = json.text()?;
+            STANDARD.decode(&*base64).map_err(|e| EventError::NotBase64(e.to_string()))
+        });
+        bytes.as_ref().ok().map(Vec::as_slice)
+    }
+
+    /// Parses the text of a text frame as JSON.
+    ///
+    /// # Errors
+    /// [`FrameError::NotText`] for a binary frame, [`FrameError::Json`] if the text is not JSON of the type `T`.
+    ///
+    /// ```
+    /// # use scf_websocket::{Context, Frame, Functions, Result};
+    /// #[derive(serde::Deserialize)]
+    /// struct Move {
+    ///     x: i32,
+    ///     y: i32,
+    /// }
+    ///
+    /// fn sum(frame: &Frame<'_>) -> Result<i32> {
+    ///     let step: Move = frame.json()?;
+    ///     Ok(step.x + step.y)
+    /// }
+    /// ```
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, FrameError> {
+        let text = self.text().ok_or(FrameError::NotText)?;
+        serde_json::from_str(text).map_err(|e| FrameError::Json { source: e.into() })
+    }
+
+    pub(crate) fn connection_id(&self) -> &ConnectionId<'e> {
+        self.connection
+    }
+
+    /// The data as it stands in the event.
+    pub(crate) fn data(&self) -> &Data<'e> {
+        &self.data
+    }
+
+    /// Why the data could not be decoded, if that was tried and failed.
+    pub(crate) fn decoding_error(&self) -> Option<&EventError> {
+        let text = self.text.get().and_then(|text| text.as_ref().err());
+        text.or_else(|| self.bytes.get().and_then(|bytes| bytes.as_ref().err()))
+    }
+}
+
+/// A connection that has ended.
+#[derive(Debug)]
+pub struct Closing<'e>(&'e ConnectionId<'e>);
+
+impl<'e> Closing<'e> {
+    pub(crate) fn of(websocket: &'e WebSocket<'e>) -> Self {
+        Self(&websocket.connection)
+    }
+
+    /// The id of the connection.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.0.as_str()
+    }
+}

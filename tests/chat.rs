@@ -1,0 +1,51 @@
+//! The example chat, driven by clients of the real gateway, over each store.
+
+use crate::common::{Gateway, Redis};
+
+#[tokio::test]
+async fn the_chat_works_over_a_directory() {
+    let folder = tempfile::tempdir().expect("a folder");
+    talk(&format!("dir:{}", folder.path().display())).await;
+}
+
+#[tokio::test]
+async fn the_chat_works_over_redis() {
+    let redis = Redis::start(&[]);
+    talk(&redis.url()).await;
+}
+
+async fn talk(store: &str) {
+    let gateway = Gateway::with_example("chat", &[("WS_STORE", store)]);
+    let mut ann = gateway.connect("/").await;
+    assert_eq!(ann.ask("/who").await, "* please send a name without spaces first");
+    assert_eq!(ann.ask("ann").await, "* welcome to lobby, ann");
+    for number in 1..=22 {
+        assert_eq!(ann.ask(&format!("line {number}")).await, format!("ann: line {number}"));
+    }
+
+    let mut ben = gateway.connect("/").await;
+    assert_eq!(ben.ask("ann").await, "* ann is taken");
+    let welcome = ben.ask("ben").await;
+    let lines: Vec<&str> = welcome.lines().collect();
+    assert_eq!(lines.len(), 21, "{welcome}");
+    assert_eq!((lines[0], lines[19], lines[20]), ("ann: line 3", "ann: line 22", "* welcome to lobby, ben"));
+    assert_eq!(ann.next().await, "* ben joined");
+    assert_eq!(ann.ask("/who").await, "* in lobby: ann, ben");
+
+    assert_eq!(ben.ask("hello, \"ann\" \\ 你好").await, "ben: hello, \"ann\" \\ 你好");
+    assert_eq!(ann.next().await, "ben: hello, \"ann\" \\ 你好");
+    ann.send("/msg ben psst").await;
+    assert_eq!(ben.next().await, "ann (only to you): psst");
+    assert_eq!(ann.ask("/msg carl psst").await, "* carl is not here");
+    assert_eq!(ann.ask("/dance").await, "* /join ROOM, /msg NAME TEXT, /who");
+
+    assert!(ben.ask("/join ../etc").await.starts_with("* the room name \"../etc\" is not allowed"));
+    assert_eq!(ben.ask("/join garden").await, "* welcome to garden, ben");
+    assert_eq!(ann.next().await, "* ben left");
+    assert_eq!(ben.ask("anyone?").await, "ben: anyone?");
+    assert_eq!(ann.ask("/join garden").await, "ben: anyone?\n* welcome to garden, ann");
+    assert_eq!(ben.next().await, "* ann joined");
+    ben.close().await;
+    assert_eq!(ann.next().await, "* ben left");
+    assert_eq!(ann.ask("/who").await, "* in garden: ann");
+}
