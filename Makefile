@@ -87,19 +87,20 @@ clean: ## remove everything that was built
 	cargo clean
 	rm -f bootstrap.zip
 
-# The functions in SCF; see docs/deploy.md. The bootstrap that is built here is asked whether it likes its variables.
+# The functions in SCF; see docs/deploy.md. A program that is built here is asked whether it would start with its variables.
+EXAMPLE_PROGRAM = target/$(TARGET)/packaged/examples/$(EXAMPLE)
 DEPLOYED := $(if $(EXAMPLE)$(BOOTSTRAP),target/deploy/bootstrap.zip,bootstrap.zip)
 DEPLOY   := python3 deploy/deploy.py
-SETTINGS ?= deploy/deploy.toml
+SETTINGS ?= $(or $(wildcard deploy/$(EXAMPLE).toml),deploy/deploy.toml)
 OPTIONS   = --settings $(SETTINGS) --zip $(DEPLOYED) $(if $(DRY),--dry)
 
 .PHONY: deploy destroy deploy-status test-deploy package-own
 
 deploy: $(if $(EXAMPLE)$(BOOTSTRAP),package-own,package) ## create or update the functions in SCF (DRY=1, ONE=1, EXAMPLE=chat, BOOTSTRAP=path, SETTINGS=path, ADOPT=1)
 	scripts/need.sh python3
-	$(DEPLOY) deploy $(OPTIONS) $(if $(ONE),--one) $(if $(ADOPT),--adopt) $(if $(EXAMPLE)$(BOOTSTRAP),,--check $(PACKAGED))
+	$(DEPLOY) deploy $(OPTIONS) $(if $(ONE),--one) $(if $(ADOPT),--adopt) $(if $(BOOTSTRAP),,--check $(if $(EXAMPLE),$(EXAMPLE_PROGRAM),$(PACKAGED)))
 
-destroy: ## delete the functions that `make deploy` created (DRY=1)
+destroy: ## delete the functions that `make deploy` created (DRY=1, EXAMPLE=chat, SETTINGS=path)
 	$(DEPLOY) destroy $(OPTIONS)
 
 deploy-status: ## how the functions in SCF are
@@ -114,4 +115,4 @@ test-deploy: ## deploy with the real tccli against a stand-in for SCF
 package-own: $(if $(EXAMPLE),| toolchain)
 	$(if $(EXAMPLE),scripts/build-static.sh $(TARGET) --example $(EXAMPLE) --features "$(FEATURES)")
 	mkdir -p $(dir $(DEPLOYED))
-	scripts/package.sh $(or $(BOOTSTRAP),target/$(TARGET)/packaged/examples/$(EXAMPLE)) $(DEPLOYED)
+	scripts/package.sh $(or $(BOOTSTRAP),$(EXAMPLE_PROGRAM)) $(DEPLOYED)

@@ -27,6 +27,18 @@ class SettingsFile(DeployTest):
         self.assertEqual("vpc-xxxxxxxx", read.vpc["id"])
         self.assertEqual("cfs-xxxxxxxx", read.cfs["mount_point"])
 
+    def test_every_example_has_settings_of_its_own(self) -> None:
+        ours = settings.read(ROOT / "deploy/deploy.toml", {})
+        names = {function.name for function in (*ours.three, ours.one)}
+        examples = [file.stem for file in (ROOT / "examples").glob("*.rs")]
+        self.assertIn("chat", examples)
+        for example in examples:
+            read = settings.read(ROOT / f"deploy/{example}.toml", {})
+            own = {function.name for function in (*read.three, read.one)}
+            self.assertEqual(f"/{example}", read.path)
+            self.assertEqual(4, len(own - names), "it replaces no function of another program")
+            names |= own
+
     def refused(self, sentence: str, **sections: str) -> None:
         self.settings(**sections)
         self.assertIn(sentence, self.fails("deploy", "--dry", status=2))
