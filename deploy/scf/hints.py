@@ -16,10 +16,10 @@ REMEDIES = (
     ("ResourceNotFound.Role", "check cam_role in deploy.toml; the role has to trust scf.qcloud.com"),
     ("ResourceNotFound", "check the ids in deploy.toml: what they name has to be in the same region"),
     ("ResourceUnavailable.InsufficientBalance", "top up the account; SCF does nothing while it is in arrears"),
-    ("ResourceInUse", "somebody else is changing it: wait a minute and run it again"),
+    ("ResourceInUse", "another change is under way: wait a minute and run it again"),
     ("LimitExceeded", "the account's quota is used up: delete functions or ask the vendor for a larger quota"),
     ("RequestLimitExceeded", "too many calls at once: wait a minute and run it again"),
-    ("FailedOperation.FunctionStatusError", "it is being changed by somebody else: wait until `make deploy-status` says"
+    ("FailedOperation.FunctionStatusError", "another change is under way: wait until `make deploy-status` says"
      " Active and run it again"),
     ("InvalidParameter", "correct the value that the message names in deploy.toml"),
     ("UnsupportedOperation", "the region or the function does not offer this: try another region in deploy.toml"),

@@ -133,7 +133,7 @@ class Steps:
     def _wait_active(self, function: Function) -> Parameters:
         current = self._settled(function)
         if current is None:
-            raise StepFailed(f"{function.name} is gone: somebody deleted it meanwhile.\n  what to do  run it again")
+            raise StepFailed(f"{function.name} was deleted meanwhile.\n  what to do  run it again")
         if current["Status"] != "Active":
             raise StepFailed(
                 f"{function.name} is {current['Status']}{_reasons(current)}.\n  what to do  correct what the reason names"

@@ -85,7 +85,7 @@ class StandIn:
             request_id = f"request-{len(self.received)}"
             try:
                 self._check(action, parameters)
-                self._refuse_if_told(action, parameters)
+                self._refuse_if_planned(action, parameters)
                 answer = {**getattr(self, f"_{action}")(parameters), "RequestId": request_id}
                 self.violations += self.schema.check_answer(action, answer)
                 return answer
@@ -98,7 +98,7 @@ class StandIn:
         if wrong:
             raise Refused("InvalidParameter", "; ".join(wrong))
 
-    def _refuse_if_told(self, action: str, parameters: dict[str, Any]) -> None:
+    def _refuse_if_planned(self, action: str, parameters: dict[str, Any]) -> None:
         for fault in self.faults:
             if fault.action == action and fault.times and parameters["FunctionName"].endswith(fault.name):
                 fault.times -= 1

@@ -22,10 +22,10 @@ class Destroy(DeployTest):
 
     def test_it_leaves_what_it_did_not_make(self) -> None:
         self.succeed("deploy")
-        self.held("t-cleanup").shown["Description"] = "somebody else's"
+        self.held("t-cleanup").shown["Description"] = "foreign"
         self.held("t-transfer").shown["Description"] = ""
         self.succeed("deploy", "--adopt")
-        self.held("t-cleanup").shown["Description"] = "somebody else's again"
+        self.held("t-cleanup").shown["Description"] = "foreign again"
         printed = self.succeed("destroy")
         self.assertIn("t-cleanup: left: `make deploy` did not make it", printed)
         self.assertIn("t-transfer: left: it was there before", printed)

@@ -88,7 +88,7 @@ class Failures(DeployTest):
         self.succeed("deploy")
         self.assertEqual(["UpdateFunctionCode", "UpdateFunctionConfiguration"] * 3, self.scf.names())
 
-    def test_a_function_of_somebody_else_is_not_touched_unless_it_may_be_taken_over(self) -> None:
+    def test_a_foreign_function_is_not_touched_unless_it_may_be_taken_over(self) -> None:
         self.succeed("deploy")
         self.held("t-transfer").shown["Description"] = "the chat of the shop, do not touch"
         self.code("second")
