@@ -13,7 +13,7 @@ EXAMPLE  ?=
 PROGRAM  := $(or $(EXAMPLE),bootstrap)
 EXAMPLES := $(sort $(basename $(notdir $(wildcard examples/*.rs))))
 $(if $(filter-out $(EXAMPLES),$(EXAMPLE)),$(error EXAMPLE=$(EXAMPLE) is not an example; there are: $(EXAMPLES)))
-$(if $(EXAMPLE),$(if $(filter-out build package run,$(MAKECMDGOALS)),$(error EXAMPLE is for make build, make package and make run)))
+$(if $(EXAMPLE),$(if $(filter-out build package run deploy destroy deploy-status,$(MAKECMDGOALS)),$(error EXAMPLE is for make build, package, run, deploy, destroy and deploy-status)))
 $(if $(and $(EXAMPLE),$(BOOTSTRAP)),$(error Set EXAMPLE or BOOTSTRAP, not both))
 
 PACKAGED := target/package/$(PROGRAM)
@@ -98,3 +98,31 @@ lint: ## format, clippy and documentation, warnings being errors
 clean: ## remove everything that was built
 	cargo clean
 	rm -f bootstrap.zip $(EXAMPLES:=.zip)
+
+# The functions in SCF; see docs/deploy.md. A program that is built here is first checked with its variables.
+DEPLOYED := $(if $(BOOTSTRAP),target/deploy/bootstrap.zip,$(PROGRAM).zip)
+DEPLOY   := python3 deploy/deploy.py
+SETTINGS ?= $(or $(wildcard deploy/$(EXAMPLE).toml),deploy/deploy.toml)
+OPTIONS   = --settings $(SETTINGS) --zip $(DEPLOYED) $(if $(DRY),--dry)
+
+.PHONY: deploy destroy deploy-status test-deploy package-own
+
+deploy: $(if $(BOOTSTRAP),package-own,package) ## create or update the functions in SCF (DRY=1, ONE=1, EXAMPLE=chat, BOOTSTRAP=path, SETTINGS=path, ADOPT=1)
+	scripts/need.sh python3
+	$(DEPLOY) deploy $(OPTIONS) $(if $(ONE),--one) $(if $(ADOPT),--adopt) $(if $(BOOTSTRAP),,--check $(PACKAGED))
+
+destroy: ## delete the functions that `make deploy` created (DRY=1, EXAMPLE=chat, SETTINGS=path)
+	$(DEPLOY) destroy $(OPTIONS)
+
+deploy-status: ## how the functions in SCF are
+	$(DEPLOY) status $(OPTIONS)
+
+test-deploy: ## deploy with the real tccli against a stand-in for SCF
+	scripts/need.sh python3 zip unzip
+	scripts/tccli.sh --pinned >/dev/null
+	python3 -m unittest discover -t . -s deploy/tests
+
+# Another program in place of the bootstrap, zipped.
+package-own:
+	mkdir -p $(dir $(DEPLOYED))
+	scripts/package.sh $(BOOTSTRAP) $(DEPLOYED)
