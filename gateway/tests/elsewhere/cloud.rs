@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{
     certificates::Authority,
-    function::Function,
+    function::{Ended, Function},
     sdk::{Claim, Signer, python},
     server::{Reply, Request, Server},
 };
@@ -130,8 +130,8 @@ impl Cloud {
     }
 
     /// Creates a function that runs this program.
-    pub async fn function(&self, namespace: &str, name: &str, program: &Path, variables: &[(&str, &str)]) {
-        let function = Arc::new(Function::start(program, variables).await);
+    pub fn function(&self, namespace: &str, name: &str, program: &Path, variables: &[(&str, &str)]) {
+        let function = Arc::new(Function::new(program, variables));
         let name = (namespace.to_owned(), name.to_owned());
         self.shared.functions.lock().expect("no panic").insert(name, function);
     }
@@ -260,11 +260,13 @@ impl Shared {
             return self.refused("InvalidParameter.Payload", "the event is no text");
         };
         let result = match function.invoke("a-function-request-id", event).await {
-            Outcome::Response(answer) => json!({
+            Ok(Outcome::Response(answer)) => json!({
                 "RetMsg": String::from_utf8_lossy(&answer), "ErrMsg": "", "InvokeResult": 0, "Duration": 1.25,
                 "BillDuration": 2, "MemUsage": 1_048_576, "Log": "", "FunctionRequestId": "a-function-request-id",
             }),
-            Outcome::Error(message) => reported(430, &String::from_utf8_lossy(&message)),
+            Ok(Outcome::Error(message)) => reported(430, &String::from_utf8_lossy(&message)),
+            Err(Ended::TimedOut) => reported(433, "Invoking task timed out after 10 seconds"),
+            Err(Ended::Exited) => reported(439, "Process exited before completing request"),
         };
         self.api(&json!({"Result": result}))
     }
