@@ -353,7 +353,7 @@ async fn a_slow_answer_is_waited_for_and_none_is_not() {
 #[tokio::test]
 async fn a_cloud_that_fails_for_a_while_is_not_called_for_a_while() {
     let Some(cloud) = stand_in().await else { return };
-    let open = Duration::from_secs(60);
+    let open = Duration::from_mins(1);
     let circuit = CircuitSettings { failures: 3, lasting: Duration::ZERO, open, longest: open };
     let settings = RemoteSettings { circuit, ..RemoteSettings::new(LONG) };
     let function = function(&cloud, "scf:chat", Setup { settings, ..Setup::default() });

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt::Write as _,
     net::SocketAddr,
     sync::{
         Arc, Mutex,
@@ -219,7 +220,7 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, connection: usiz
 fn whole(status: u16, headers: &[(&str, String)], body: &[u8]) -> Vec<u8> {
     let mut head = format!("HTTP/1.1 {status} As Told\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in headers {
-        head += &format!("{name}: {value}\r\n");
+        write!(head, "{name}: {value}\r\n").expect("a string");
     }
     let mut bytes = (head + "\r\n").into_bytes();
     bytes.extend_from_slice(body);

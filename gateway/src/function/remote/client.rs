@@ -1,7 +1,7 @@
 //! The HTTP client towards functions elsewhere: keeps its connections, speaks TLS, and knows of each failure whether
 //! the request may have arrived.
 
-use std::{error::Error as _, fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{error::Error as _, fmt, io, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -114,7 +114,7 @@ impl HttpClient {
 }
 
 fn no_answer(error: &ClientError) -> NoAnswer {
-    let message = causes(error);
+    let message = reason(error);
     if causes_of(error).any(|cause| {
         matches!(cause.downcast_ref::<rustls::Error>(), Some(rustls::Error::InvalidCertificate(_)))
     }) {
@@ -134,14 +134,21 @@ fn causes_of(error: &ClientError) -> impl Iterator<Item = &(dyn std::error::Erro
 fn cause_of<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> Option<&'a (dyn std::error::Error + 'static)> {
-    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(wrapped) => Some(wrapped),
         None => error.source(),
     }
 }
 
 /// The innermost cause says what happened; the ones around it say where, which the caller knows.
-fn causes(error: &ClientError) -> String {
+fn reason(error: &ClientError) -> String {
+    // In the words of TLS libraries this is a manual's page.
+    let is_end = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof)
+    };
+    if causes_of(error).any(is_end) {
+        return "the connection ended".to_owned();
+    }
     causes_of(error).last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -15,7 +16,7 @@ use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
 
 use super::{
-    answer::{self, Response},
+    answer::{self, ApiError, Response},
     credentials::{CredentialSource, Credentials},
     endpoint::Endpoint,
     refusal::{self, Refusal},
@@ -26,7 +27,7 @@ use crate::{
     function::remote::{
         attempt::{Repeat, Setback},
         backend::Failure,
-        client::{HttpAnswer, HttpClient},
+        client::HttpClient,
         http::{excerpt, no_answer},
     },
 };
@@ -107,25 +108,40 @@ impl Cloud {
         })?;
         let answer = self.client.send(request, MAX_RESPONSE_BYTES).await;
         let answer = answer.map_err(|error| no_answer(&format!("{name} (at {})", self.endpoint), error))?;
+        let shown =
+            || credentials.redact(&String::from_utf8_lossy(&answer.body[..answer.body.len().min(4096)]));
         if answer.status != StatusCode::OK {
-            return Err(not_ok(name, &answer).into());
+            return Err(not_ok(name, answer.status, &excerpt(shown().as_bytes())).into());
         }
         match answer::read(&answer.body) {
             Ok(Response::Answer(answer)) => Ok(answer),
-            Ok(Response::Refused(error)) => {
-                if refusal::is_of_token(&error.code) {
-                    self.credentials.discard(&credentials);
-                }
-                let region = self.region.to_str().unwrap_or_default();
-                let hint = self.credentials.hint();
-                let date = server_date(&answer.headers);
-                let message = credentials.redact(&error.message);
-                let refusal =
-                    Refusal { name, region, hint: &hint, date, code: &error.code, message: &message };
-                Err(CallError { setback: refusal.setback(), code: Some(error.code) })
+            Ok(Response::Refused(error)) => Err(self.refused(name, &credentials, error, &answer.headers)),
+            Err(why) => {
+                let why = credentials.redact(&why);
+                Err(unreadable(name, &why, &excerpt(shown().as_bytes())).into())
             }
-            Err(why) => Err(unreadable(name, &why, &answer.body).into()),
         }
+    }
+
+    fn refused(
+        &self,
+        name: &str,
+        credentials: &Arc<Credentials>,
+        error: ApiError,
+        headers: &HeaderMap,
+    ) -> CallError {
+        if refusal::is_of_token(&error.code) {
+            self.credentials.discard(credentials);
+        }
+        let refusal = Refusal {
+            name,
+            region: self.region.to_str().unwrap_or_default(),
+            hint: &self.credentials.hint(),
+            date: server_date(headers),
+            code: &error.code,
+            message: &credentials.redact(&error.message),
+        };
+        CallError { setback: refusal.setback(), code: Some(error.code) }
     }
 
     fn request(
@@ -177,13 +193,11 @@ fn server_date(headers: &HeaderMap) -> Option<SystemTime> {
 }
 
 /// The API answers 200 to everything that it has understood; other statuses come from something before it.
-fn not_ok(name: &str, answer: &HttpAnswer) -> Setback {
-    let status = answer.status;
-    if let Some(setback) = status::setback(name, status.as_u16(), &excerpt(&answer.body)) {
+fn not_ok(name: &str, status: StatusCode, shown: &str) -> Setback {
+    if let Some(setback) = status::of_http(status).and_then(|code| status::setback(name, code, shown)) {
         return setback;
     }
-    let message =
-        format!("the cloud API answered the call of {name} with {status}: {}", excerpt(&answer.body));
+    let message = format!("the cloud API answered the call of {name} with {status}: {shown}");
     if status.is_server_error() {
         Setback::down(message, Repeat::UnlessFrame)
     } else {
@@ -191,8 +205,7 @@ fn not_ok(name: &str, answer: &HttpAnswer) -> Setback {
     }
 }
 
-fn unreadable(name: &str, why: &str, body: &[u8]) -> Setback {
-    let message =
-        format!("the cloud API's answer to the call of {name} is unreadable ({why}): {}", excerpt(body));
+fn unreadable(name: &str, why: &str, shown: &str) -> Setback {
+    let message = format!("the cloud API's answer to the call of {name} is unreadable ({why}): {shown}");
     Setback { failure: Failure::Error(message), repeat: Repeat::UnlessFrame, down: true, retry_after: None }
 }

@@ -1,6 +1,8 @@
 //! What the status of a function means, as the vendor's page of function status codes has it. It comes in the result of
 //! an invocation, and the page leaves open whether it also comes as an error of the API or as an HTTP status.
 
+use hyper::StatusCode;
+
 use super::answer;
 use crate::function::remote::{
     attempt::{Repeat, Setback},
@@ -56,8 +58,17 @@ pub(super) fn of_refusal(code: &str, message: &str) -> Option<u16> {
     })
 }
 
+/// The status of the function that an HTTP status stands for; most are what they are anywhere.
+pub(super) fn of_http(status: StatusCode) -> Option<u16> {
+    of_function(status.as_u16())
+}
+
 fn number(text: &str) -> Option<u16> {
-    text.parse().ok().filter(|status| (429..=434).contains(status))
+    of_function(text.parse().ok()?)
+}
+
+fn of_function(status: u16) -> Option<u16> {
+    (429..=434).contains(&status).then_some(status)
 }
 
 #[cfg(test)]
