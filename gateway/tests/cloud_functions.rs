@@ -17,7 +17,7 @@ use scf_websocket_gateway::function::{
         backend::{Call, Failure, FunctionBackend as _, Invoked},
         circuit::{CircuitSettings, CircuitState},
         client::{HttpClient, Trust},
-        scf::{Cloud, ScfFunction, authorization, credentials::CredentialSource},
+        scf::{Cloud, IDLE, ScfFunction, authorization, credentials::CredentialSource},
     },
 };
 use serde_json::{Value, json};
@@ -65,7 +65,7 @@ impl Default for Setup {
 
 fn function(cloud: &StandIn, target: &str, setup: Setup) -> Remote<ScfFunction> {
     let trust = Trust::File(cloud.authority.file.clone());
-    let client = HttpClient::new(&trust, Duration::from_secs(30)).expect("a client");
+    let client = HttpClient::new(&trust, IDLE).expect("a client");
     let endpoint = cloud.endpoint().parse().expect("an endpoint");
     let cloud = Cloud::new(client, endpoint, setup.region, setup.credentials).expect("a region");
     Remote::new(ScfFunction::new(Arc::new(cloud), target.parse().expect("a target")), setup.settings)

@@ -22,7 +22,7 @@ use scf_websocket_gateway::function::{
         backend::{Call, Failure, FunctionBackend as _, Invoked},
         circuit::{CircuitSettings, CircuitState},
         client::{HttpClient, Trust},
-        http::HttpFunction,
+        http::{HttpFunction, IDLE},
         limit::LimitSettings,
     },
 };
@@ -36,7 +36,7 @@ const A_WHILE: Duration = Duration::from_millis(300);
 const LIMIT_BYTES: usize = 6 * 1024 * 1024;
 
 fn client(trust: &Trust) -> HttpClient {
-    HttpClient::new(trust, Duration::from_secs(4)).expect("a client")
+    HttpClient::new(trust, IDLE).expect("a client")
 }
 
 fn remote_at(url: &str, trust: &Trust, settings: RemoteSettings) -> Arc<Remote<HttpFunction>> {
@@ -188,7 +188,7 @@ fn touchy(open: Duration) -> RemoteSettings {
 #[tokio::test]
 async fn a_backend_that_is_down_fails_at_once_until_it_is_back() {
     let (socket, url) = refusing();
-    let remote = remote_at(&url, &Trust::System, touchy(Duration::from_secs(2)));
+    let remote = remote_at(&url, &Trust::System, touchy(Duration::from_mins(1)));
     let failure = result(&remote, Role::Transfer).await.expect_err("down");
     assert!(matches!(&failure, Failure::Unavailable(why) if why.contains("refused")), "{failure:?}");
     assert_eq!(remote.circuit(), CircuitState::Open);
@@ -196,6 +196,9 @@ async fn a_backend_that_is_down_fails_at_once_until_it_is_back() {
     let failure = again.result.expect_err("down");
     assert!(failure.to_string().contains("down and not called"), "{failure}");
 
+    let remote = remote_at(&url, &Trust::System, touchy(Duration::from_secs(1)));
+    assert!(result(&remote, Role::Transfer).await.is_err());
+    assert_ne!(remote.circuit(), CircuitState::Closed);
     let server = Server::on(socket.listen(16).expect("listening"), script([]), None);
     let back = async {
         while result(&remote, Role::Register).await.is_err() {
@@ -230,7 +233,7 @@ async fn failures_of_the_function_itself_do_not_open_the_circuit() {
 
 #[tokio::test]
 async fn the_time_out_covers_everything() {
-    let time = Duration::from_millis(400);
+    let time = Duration::from_secs(1);
     let server = Server::start(script(vec![Reply::Hang; 4]), None).await;
     let limit = LimitSettings { running: 1, waiting: 5, retry_after: Duration::from_secs(7) };
     let remote = remote(&server, RemoteSettings { limit, ..RemoteSettings::new(time) });
@@ -238,7 +241,7 @@ async fn the_time_out_covers_everything() {
     let outcomes = join_all((0..3).map(|_| invoke(&remote, Role::Transfer, "{}"))).await;
     assert!(began.elapsed() >= time);
     let Err(Failure::TimedOut(sentence)) = &outcomes[0].result else { panic!("{:?}", outcomes[0]) };
-    assert!(sentence.contains("400 ms: see function_timeout_seconds"), "{sentence}");
+    assert!(sentence.contains("1000 ms: see function_timeout_seconds"), "{sentence}");
     for outcome in &outcomes[1..] {
         let overloaded = Err(Failure::Overloaded { retry_after: Duration::from_secs(7) });
         // It may have had its turn in its last moment.

@@ -25,7 +25,7 @@ use scf_websocket_gateway::function::{
         backend::{Call, Failure, FunctionBackend as _},
         client::{HttpClient, Trust},
         scf::{
-            Cloud, ScfFunction,
+            Cloud, IDLE, ScfFunction,
             credentials::{CredentialSource, RoleCredentials},
         },
     },
@@ -69,7 +69,7 @@ fn numbered(seconds: u64) -> Handler {
 
 fn function(cloud: &StandIn, metadata: &Server, timeout: Duration) -> Remote<ScfFunction> {
     let trust = Trust::File(cloud.authority.file.clone());
-    let client = HttpClient::new(&trust, Duration::from_secs(30)).expect("a client");
+    let client = HttpClient::new(&trust, IDLE).expect("a client");
     let role = RoleCredentials::new("gateway-role", &format!("http://{}", metadata.addr)).expect("a role");
     let endpoint = cloud.endpoint().parse().expect("an endpoint");
     let cloud = Cloud::new(client, endpoint, REGION, CredentialSource::Role(role)).expect("a region");

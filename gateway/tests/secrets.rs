@@ -22,7 +22,7 @@ use scf_websocket_gateway::function::{
         backend::{Call, FunctionBackend as _},
         client::{HttpClient, Trust},
         scf::{
-            Cloud, ScfFunction,
+            Cloud, IDLE, ScfFunction,
             credentials::{CredentialSource, RoleCredentials},
         },
     },
@@ -104,7 +104,7 @@ async fn no_output_shows_credentials() {
     let mut seen = String::new();
     let fixed = CredentialSource::from_environment(variable).expect("credentials");
     for (credentials, indiscreet) in [fixed, CredentialSource::Role(role)].into_iter().zip(INDISCREET) {
-        let client = HttpClient::new(&Trust::File(cloud.authority.file.clone()), Duration::from_secs(30));
+        let client = HttpClient::new(&Trust::File(cloud.authority.file.clone()), IDLE);
         let endpoint = cloud.endpoint().parse().expect("an endpoint");
         let account = Cloud::new(client.expect("a client"), endpoint, REGION, credentials).expect("a region");
         let function = ScfFunction::new(Arc::new(account), "scf:chat".parse().expect("a target"));

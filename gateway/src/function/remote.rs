@@ -26,7 +26,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use log::debug;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::{
+    sync::SemaphorePermit,
+    time::{Instant, sleep, timeout_at},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
@@ -66,6 +69,13 @@ pub struct Remote<A> {
     circuit: Circuit,
     stopping: CancellationToken,
     calls: TaskTracker,
+}
+
+/// What became of an attempt without an answer.
+enum Tried {
+    Failed(Setback),
+    /// The call's time was up, but the attempt had less than half of it: that says little about the backend.
+    TooLate,
 }
 
 impl<A: Attempt> Remote<A> {
@@ -112,23 +122,16 @@ impl<A: Attempt> Remote<A> {
 
     async fn carry_out(&self, call: &Call<'_>, timings: &mut Timings) -> Result<Bytes, Failure> {
         let deadline = Instant::now() + self.timeout;
-        // Not to be waited for in a queue, if it is to be heard anyway.
+        // Before the call waits in a queue for nothing.
         self.circuit.admits().map_err(|open| open.into_failure(self.function.name()))?;
-        let arrived = Instant::now();
-        let place = timeout_at(deadline, self.limit.enter()).await;
-        timings.queued = arrived.elapsed();
-        let _place = match place {
-            Ok(Ok(place)) => place,
-            Ok(Err(NoPlace::Stopping)) => return Err(Failure::Stopping),
-            Ok(Err(NoPlace::Full)) | Err(_) => {
-                return Err(Failure::Overloaded { retry_after: self.limit.retry_after() });
-            }
-        };
+        let _place = self.place(deadline, timings).await?;
         let mut retry = Retry::new(call.role, deadline);
+        let mut earlier = None;
         loop {
             let setback = match self.attempt(call, deadline, timings).await {
                 Ok(answer) => return Ok(answer),
-                Err(setback) => setback,
+                Err(Tried::Failed(setback)) => setback,
+                Err(Tried::TooLate) => return Err(earlier.unwrap_or_else(|| self.no_answer())),
             };
             let Some(pause) = retry.pause(&setback) else { return Err(setback.failure) };
             debug!(
@@ -138,7 +141,22 @@ impl<A: Attempt> Remote<A> {
                 setback.failure,
                 pause.as_millis()
             );
+            earlier = Some(setback.failure);
             sleep(pause).await;
+        }
+    }
+
+    /// Waits for the call's turn.
+    async fn place(&self, deadline: Instant, timings: &mut Timings) -> Result<SemaphorePermit<'_>, Failure> {
+        let arrived = Instant::now();
+        let place = timeout_at(deadline, self.limit.enter()).await;
+        timings.queued = arrived.elapsed();
+        match place {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(NoPlace::Stopping)) => Err(Failure::Stopping),
+            Ok(Err(NoPlace::Full)) | Err(_) => {
+                Err(Failure::Overloaded { retry_after: self.limit.retry_after() })
+            }
         }
     }
 
@@ -147,9 +165,11 @@ impl<A: Attempt> Remote<A> {
         call: &Call<'_>,
         deadline: Instant,
         timings: &mut Timings,
-    ) -> Result<Bytes, Setback> {
-        let passage =
-            self.circuit.enter().map_err(|open| Setback::last(open.into_failure(self.function.name())))?;
+    ) -> Result<Bytes, Tried> {
+        let passage = self
+            .circuit
+            .enter()
+            .map_err(|open| Tried::Failed(Setback::last(open.into_failure(self.function.name()))))?;
         let begun = Instant::now();
         let result = timeout_at(deadline, self.function.attempt(call)).await;
         timings.ran = Some(begun.elapsed());
@@ -167,15 +187,13 @@ impl<A: Attempt> Remote<A> {
                 } else {
                     passage.up();
                 }
-                Err(setback)
+                Err(Tried::Failed(setback))
             }
+            Err(_) if begun.elapsed() * 2 < self.timeout => Err(Tried::TooLate),
             Err(_) => {
                 let failure = self.no_answer();
-                // An attempt that began late says little about the backend.
-                if begun.elapsed() * 2 >= self.timeout {
-                    passage.down(&failure);
-                }
-                Err(Setback::last(failure))
+                passage.down(&failure);
+                Err(Tried::Failed(Setback::last(failure)))
             }
         }
     }

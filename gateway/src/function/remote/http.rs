@@ -8,6 +8,8 @@ mod address;
 mod retry_after;
 mod traceparent;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
@@ -24,6 +26,10 @@ use super::{
     client::{HttpAnswer, HttpClient, NoAnswer},
 };
 use crate::{BoxFuture, contract::MAX_EVENT_BYTES};
+
+/// How long a kept connection may be idle: less than servers wait by default (Node.js and uvicorn 5 s), so that they do
+/// not close one that is just being used.
+pub const IDLE: Duration = Duration::from_secs(4);
 
 /// How much of an answer that is no answer a message shows.
 const SHOWN_CHARS: usize = 200;

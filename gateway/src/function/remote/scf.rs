@@ -13,7 +13,7 @@ mod sign;
 mod status;
 mod target;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use log::debug;
@@ -31,6 +31,10 @@ use super::{
     backend::{Call, Failure},
 };
 use crate::{BoxFuture, contract::MAX_EVENT_BYTES};
+
+/// How long a kept connection may be idle. Servers of that kind wait for a minute; a new TLS connection takes two round
+/// trips.
+pub const IDLE: Duration = Duration::from_secs(30);
 
 /// One function in the cloud.
 #[derive(Debug)]
