@@ -4,6 +4,8 @@
 mod elsewhere;
 
 use std::{
+    env,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -348,6 +350,46 @@ async fn https_with_a_certificate_that_is_trusted_and_no_other() {
         assert!(sentence.contains("certificate") && sentence.contains("SSL_CERT_FILE"), "{sentence}");
     }
     assert_eq!(elsewhere.connections(), 1, "not tried again");
+}
+
+/// The variable is the whole process's, so that each value takes a process of its own.
+async fn with_ssl_cert_file(file: &Path, url: &str) -> String {
+    let run = tokio::process::Command::new(env::current_exe().expect("this program"))
+        .args(["--exact", "calls_with_the_certificates_of_the_system", "--ignored", "--nocapture"])
+        .env("SSL_CERT_FILE", file)
+        .env_remove("SSL_CERT_DIR")
+        .env("FUNCTION_URL", url)
+        .output();
+    let output = soon("the other process", run).await.expect("it starts");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[tokio::test]
+#[ignore = "a part of ssl_cert_file_names_whom_to_trust"]
+async fn calls_with_the_certificates_of_the_system() {
+    let url = env::var("FUNCTION_URL").expect("set by the test that this is a part of");
+    match HttpClient::new(&Trust::System, IDLE) {
+        Ok(_) => println!(
+            "said: {:?}",
+            result(&remote_at(&url, &Trust::System, RemoteSettings::new(LONG)), Role::Register).await
+        ),
+        Err(error) => println!("said: {error}"),
+    }
+}
+
+#[tokio::test]
+async fn ssl_cert_file_names_whom_to_trust() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let server = Server::start(script([]), Some(authority.acceptor())).await;
+    let url = format!("https://localhost:{}/", server.addr.port());
+    for (file, said) in [
+        (authority.file.as_path(), "said: Ok("),
+        (&other.file, "is not accepted"),
+        (Path::new("/nonexistent.pem"), "said: SSL_CERT_FILE names no certificate"),
+    ] {
+        let output = with_ssl_cert_file(file, &url).await;
+        assert!(output.contains(said), "{}: {output}", file.display());
+    }
 }
 
 #[tokio::test]

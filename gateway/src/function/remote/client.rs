@@ -1,7 +1,7 @@
 //! The HTTP client towards functions elsewhere: keeps its connections, speaks TLS, and knows of each failure whether
 //! the request may have arrived.
 
-use std::{error::Error as _, fmt, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{env, error::Error as _, fmt, io, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -17,6 +17,9 @@ use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::CertificateDe
 /// An address that does not answer is given up early enough for another attempt within the usual time-out.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const TCP_KEEPALIVE: Duration = Duration::from_mins(1);
+
+/// Which name other certificates than the system's.
+const VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
 /// Which certificates are trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,7 +166,7 @@ fn tls(roots: RootCertStore) -> Result<ClientConfig, TlsError> {
 
 fn roots(trust: &Trust) -> Result<RootCertStore, TlsError> {
     match trust {
-        Trust::System => Ok(system_roots()),
+        Trust::System => system_roots(),
         Trust::File(file) => {
             let loaded = rustls_native_certs::load_certs_from_paths(Some(file), None);
             if let Some(error) = loaded.errors.first() {
@@ -181,20 +184,24 @@ fn roots(trust: &Trust) -> Result<RootCertStore, TlsError> {
     }
 }
 
-fn system_roots() -> RootCertStore {
+fn system_roots() -> Result<RootCertStore, TlsError> {
     let loaded = rustls_native_certs::load_native_certs();
+    for error in &loaded.errors {
+        warn!("certificates of this system: {error}");
+    }
     let (mut roots, _) = store(loaded.certs);
     if !roots.is_empty() {
-        return roots;
+        return Ok(roots);
     }
-    for error in loaded.errors {
-        warn!("certificates of this system: {error}");
+    if let Some(variable) = VARIABLES.into_iter().find(|variable| env::var_os(variable).is_some()) {
+        let why = loaded.errors.first().map(|error| format!(": {error}")).unwrap_or_default();
+        return Err(TlsError(format!("{variable} names no certificate that can be used{why}")));
     }
     info!(
         "this system has no certificates to trust: those that came with the gateway are used; see SSL_CERT_FILE"
     );
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    roots
+    Ok(roots)
 }
 
 /// Systems hold some that no library accepts; they are left out, and counted.
