@@ -364,7 +364,7 @@ async fn a_cloud_that_fails_for_a_while_is_not_called_for_a_while() {
     assert_eq!(function.circuit(), CircuitState::Open);
     let failure = result(&function, Role::Transfer).await;
     assert!(
-        matches!(&failure, Err(Failure::Unavailable(why)) if why.contains("InternalError")),
+        matches!(&failure, Err(Failure::CircuitOpen { why, .. }) if why.contains("InternalError")),
         "{failure:?}"
     );
     assert_eq!(cloud.accepted().len(), 3, "the fourth was not sent");

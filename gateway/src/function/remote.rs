@@ -35,7 +35,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::{
     attempt::{Answer, Attempt, Setback},
     backend::{Call, Failure, FunctionBackend, Invoked, Timings},
-    circuit::{Circuit, CircuitSettings, CircuitState},
+    circuit::{Circuit, CircuitSettings, CircuitState, OpenCircuit},
     limit::{Limit, LimitSettings, NoPlace},
     retry::Retry,
 };
@@ -74,6 +74,8 @@ pub struct Remote<A> {
 /// What became of an attempt without an answer.
 enum Tried {
     Failed(Setback),
+    /// It was not made.
+    CircuitOpen(OpenCircuit),
     /// The call's time was up, but the attempt had less than half of it: that says little about the backend.
     TooLate,
 }
@@ -123,7 +125,7 @@ impl<A: Attempt> Remote<A> {
     async fn carry_out(&self, call: &Call<'_>, timings: &mut Timings) -> Result<Bytes, Failure> {
         let deadline = Instant::now() + self.timeout;
         // Before the call waits in a queue for nothing.
-        self.circuit.admits().map_err(|open| open.into_failure(self.function.name()))?;
+        self.circuit.admits()?;
         let _place = self.place(deadline, timings).await?;
         let mut retry = Retry::new(call.role, deadline);
         let mut earlier = None;
@@ -131,6 +133,7 @@ impl<A: Attempt> Remote<A> {
             let setback = match self.attempt(call, deadline, timings).await {
                 Ok(answer) => return Ok(answer),
                 Err(Tried::Failed(setback)) => setback,
+                Err(Tried::CircuitOpen(open)) => return Err(earlier.unwrap_or_else(|| open.into())),
                 Err(Tried::TooLate) => return Err(earlier.unwrap_or_else(|| self.no_answer())),
             };
             let Some(pause) = retry.pause(&setback) else { return Err(setback.failure) };
@@ -166,10 +169,7 @@ impl<A: Attempt> Remote<A> {
         deadline: Instant,
         timings: &mut Timings,
     ) -> Result<Bytes, Tried> {
-        let passage = self
-            .circuit
-            .enter()
-            .map_err(|open| Tried::Failed(Setback::last(open.into_failure(self.function.name()))))?;
+        let passage = self.circuit.enter().map_err(Tried::CircuitOpen)?;
         let begun = Instant::now();
         let result = timeout_at(deadline, self.function.attempt(call)).await;
         timings.ran = Some(begun.elapsed());

@@ -68,6 +68,13 @@ pub enum Failure {
     },
     /// It cannot be reached, or accepts no calls at present.
     Unavailable(String),
+    /// It has failed for a while and is not called for now.
+    CircuitOpen {
+        /// Why: a sentence.
+        why: String,
+        /// When it is called again.
+        retry_after: Duration,
+    },
     /// The gateway is shutting down.
     Stopping,
 }
@@ -85,6 +92,9 @@ impl fmt::Display for Failure {
                 "too many calls are running and waiting; try again in {} s",
                 retry_after.as_secs().max(1)
             ),
+            Self::CircuitOpen { why, .. } => {
+                write!(formatter, "not called for now, because it is down: {why}")
+            }
             Self::Stopping => formatter.write_str("the gateway is shutting down"),
         }
     }

@@ -88,11 +88,9 @@ pub struct OpenCircuit {
     pub retry_after: Duration,
 }
 
-impl OpenCircuit {
-    /// What a caller receives.
-    #[must_use]
-    pub fn into_failure(self, name: &str) -> Failure {
-        Failure::Unavailable(format!("{name} is down and not called for now: {}", self.why))
+impl From<OpenCircuit> for Failure {
+    fn from(open: OpenCircuit) -> Self {
+        Self::CircuitOpen { why: open.why, retry_after: open.retry_after }
     }
 }
 
