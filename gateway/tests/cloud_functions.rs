@@ -1,5 +1,5 @@
 //! Functions in the cloud: a stand-in for the cloud API on loopback, over TLS, checks each signature with the vendor's
-//! own SDK and runs the called function. It refuses, throttles, answers rubbish and hangs up when it is told to.
+//! own SDK and runs the called function. It refuses, throttles, answers rubbish and hangs up on demand.
 
 mod elsewhere;
 
@@ -17,7 +17,7 @@ use scf_websocket_gateway::function::{
         backend::{Call, Failure, FunctionBackend as _, Invoked},
         circuit::{CircuitSettings, CircuitState},
         client::{HttpClient, Trust},
-        scf::{Cloud, IDLE, ScfFunction, authorization, credentials::CredentialSource},
+        scf::{IDLE, ScfClient, ScfFunction, authorization, credentials::CredentialSource},
     },
 };
 use serde_json::{Value, json};
@@ -67,7 +67,7 @@ fn function(cloud: &StandIn, target: &str, setup: Setup) -> Remote<ScfFunction> 
     let trust = Trust::File(cloud.authority.file.clone());
     let client = HttpClient::new(&trust, IDLE).expect("a client");
     let endpoint = cloud.endpoint().parse().expect("an endpoint");
-    let cloud = Cloud::new(client, endpoint, setup.region, setup.credentials).expect("a region");
+    let cloud = ScfClient::new(client, endpoint, setup.region, setup.credentials).expect("a region");
     Remote::new(ScfFunction::new(Arc::new(cloud), target.parse().expect("a target")), setup.settings)
 }
 
@@ -368,6 +368,24 @@ async fn a_cloud_that_fails_for_a_while_is_not_called_for_a_while() {
         "{failure:?}"
     );
     assert_eq!(cloud.accepted().len(), 3, "the fourth was not sent");
+}
+
+#[tokio::test]
+async fn an_event_that_is_not_sent_says_nothing_about_the_cloud() {
+    let Some(cloud) = stand_in().await else { return };
+    let open = Duration::from_millis(1);
+    let circuit = CircuitSettings { failures: 1, lasting: Duration::ZERO, open, longest: open };
+    let settings = RemoteSettings { circuit, ..RemoteSettings::new(LONG) };
+    let function = function(&cloud, "scf:chat", Setup { settings, ..Setup::default() });
+    cloud.misbehave([Fault::Refused("InternalError")]);
+    assert!(result(&function, Role::Transfer).await.is_err());
+    tokio::time::sleep(2 * open).await;
+    assert_eq!(function.circuit(), CircuitState::HalfOpen);
+    let too_large = vec![b'1'; 6 * 1024 * 1024 + 1];
+    assert!(call(&function, Role::Transfer, too_large.into()).await.result.is_err());
+    assert_eq!(function.circuit(), CircuitState::HalfOpen);
+    assert!(result(&function, Role::Transfer).await.is_ok());
+    assert_eq!(function.circuit(), CircuitState::Closed);
 }
 
 #[tokio::test]

@@ -366,7 +366,7 @@ async fn with_ssl_cert_file(file: &Path, url: &str) -> String {
 }
 
 #[tokio::test]
-#[ignore = "a part of ssl_cert_file_names_whom_to_trust"]
+#[ignore = "a part of ssl_cert_file_names_the_trusted_certificates"]
 async fn calls_with_the_certificates_of_the_system() {
     let url = env::var("FUNCTION_URL").expect("set by the test that this is a part of");
     match HttpClient::new(&Trust::System, IDLE) {
@@ -379,7 +379,7 @@ async fn calls_with_the_certificates_of_the_system() {
 }
 
 #[tokio::test]
-async fn ssl_cert_file_names_whom_to_trust() {
+async fn ssl_cert_file_names_the_trusted_certificates() {
     let (authority, other) = (Authority::new(), Authority::new());
     let server = Server::start(script([]), Some(authority.acceptor())).await;
     let url = format!("https://localhost:{}/", server.addr.port());

@@ -25,7 +25,7 @@ use scf_websocket_gateway::function::{
         backend::{Call, Failure, FunctionBackend as _},
         client::{HttpClient, Trust},
         scf::{
-            Cloud, IDLE, ScfFunction,
+            IDLE, ScfClient, ScfFunction,
             credentials::{CredentialSource, RoleCredentials},
         },
     },
@@ -72,7 +72,7 @@ fn function(cloud: &StandIn, metadata: &Server, timeout: Duration) -> Remote<Scf
     let client = HttpClient::new(&trust, IDLE).expect("a client");
     let role = RoleCredentials::new("gateway-role", &format!("http://{}", metadata.addr)).expect("a role");
     let endpoint = cloud.endpoint().parse().expect("an endpoint");
-    let cloud = Cloud::new(client, endpoint, REGION, CredentialSource::Role(role)).expect("a region");
+    let cloud = ScfClient::new(client, endpoint, REGION, CredentialSource::Role(role)).expect("a region");
     let function = ScfFunction::new(Arc::new(cloud), "scf:chat".parse().expect("a target"));
     Remote::new(function, RemoteSettings::new(timeout))
 }

@@ -22,7 +22,7 @@ use scf_websocket_gateway::function::{
         backend::{Call, FunctionBackend as _},
         client::{HttpClient, Trust},
         scf::{
-            Cloud, IDLE, ScfFunction,
+            IDLE, ScfClient, ScfFunction,
             credentials::{CredentialSource, RoleCredentials},
         },
     },
@@ -106,7 +106,8 @@ async fn no_output_shows_credentials() {
     for (credentials, indiscreet) in [fixed, CredentialSource::Role(role)].into_iter().zip(INDISCREET) {
         let client = HttpClient::new(&Trust::File(cloud.authority.file.clone()), IDLE);
         let endpoint = cloud.endpoint().parse().expect("an endpoint");
-        let account = Cloud::new(client.expect("a client"), endpoint, REGION, credentials).expect("a region");
+        let account =
+            ScfClient::new(client.expect("a client"), endpoint, REGION, credentials).expect("a region");
         let function = ScfFunction::new(Arc::new(account), "scf:chat".parse().expect("a target"));
         let function = Remote::new(function, RemoteSettings::new(Duration::from_secs(15)));
         cloud.misbehave([

@@ -11,7 +11,27 @@
 //! - [`http::HttpFunction`]: POST of the event.
 //! - [`scf::ScfFunction`]: `InvokeFunction` of the cloud API.
 //!
-//! The time-out of a call covers everything: waiting, connecting, each attempt and the pauses between them.
+//! The time-out of a call covers everything: waiting, connecting, each attempt and the pauses between them. Register and
+//! cleanup events are idempotent and are sent again if that can help; a frame only if the function did not run:
+//!
+//! | outcome of an attempt | register, cleanup | frame | counts as down |
+//! | --- | --- | --- | --- |
+//! | no connection: refused, no such name, no TLS | again | again | yes |
+//! | the certificate is not accepted | fails | fails | yes |
+//! | the connection or the answer was cut, the answer is no HTTP | again | fails | yes |
+//! | no answer within the time-out | fails | fails | yes |
+//! | HTTP 429 | again | again | |
+//! | HTTP 503 with `Retry-After` | again | again | yes |
+//! | HTTP 502, 503, 504 | again | fails | yes |
+//! | HTTP 500 and other 5xx but 501 and 505 | again | fails | |
+//! | any other HTTP status | fails | fails | |
+//! | cloud: throttled, being updated; function status 429, 432 | again | again | |
+//! | cloud: `InternalError`, `ServiceUnavailable`, 5xx, unreadable | again | fails | yes |
+//! | cloud: any other refusal; function status 430, 433, 434 and others | fails | fails | |
+//!
+//! "Again" ends with the time-out: an attempt whose pause would reach it is not made, and the call fails with the reason
+//! of the last one. Several failures that count as down, over some time and without a success between them, open the
+//! circuit (see [`circuit`]).
 
 pub mod attempt;
 pub mod backend;
@@ -33,10 +53,10 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
-    attempt::{Answer, Attempt, Setback},
+    attempt::{Answer, Attempt, AttemptError, Backend},
     backend::{Call, Failure, FunctionBackend, Invoked, Timings},
     circuit::{Circuit, CircuitSettings, CircuitState, OpenCircuit},
-    limit::{Limit, LimitSettings, NoPlace},
+    limit::{Limit, LimitError, LimitSettings},
     retry::Retry,
 };
 use crate::BoxFuture;
@@ -72,8 +92,8 @@ pub struct Remote<A> {
 }
 
 /// What became of an attempt without an answer.
-enum Tried {
-    Failed(Setback),
+enum NotAnswered {
+    Failed(AttemptError),
     /// It was not made.
     CircuitOpen(OpenCircuit),
     /// The call's time was up, but the attempt had less than half of it: that says little about the backend.
@@ -125,39 +145,43 @@ impl<A: Attempt> Remote<A> {
     async fn carry_out(&self, call: &Call<'_>, timings: &mut Timings) -> Result<Bytes, Failure> {
         let deadline = Instant::now() + self.timeout;
         // Before the call waits in a queue for nothing.
-        self.circuit.admits()?;
-        let _place = self.place(deadline, timings).await?;
+        self.circuit.check()?;
+        let _permit = self.acquire(deadline, timings).await?;
         let mut retry = Retry::new(call.role, deadline);
         let mut earlier = None;
         loop {
-            let setback = match self.attempt(call, deadline, timings).await {
+            let error = match self.attempt(call, deadline, timings).await {
                 Ok(answer) => return Ok(answer),
-                Err(Tried::Failed(setback)) => setback,
-                Err(Tried::CircuitOpen(open)) => return Err(earlier.unwrap_or_else(|| open.into())),
-                Err(Tried::TooLate) => return Err(earlier.unwrap_or_else(|| self.no_answer())),
+                Err(NotAnswered::Failed(error)) => error,
+                Err(NotAnswered::CircuitOpen(open)) => return Err(earlier.unwrap_or_else(|| open.into())),
+                Err(NotAnswered::TooLate) => return Err(earlier.unwrap_or_else(|| self.no_answer())),
             };
-            let Some(pause) = retry.pause(&setback) else { return Err(setback.failure) };
+            let Some(pause) = retry.pause(&error) else { return Err(error.failure) };
             debug!(
                 "{}, request {}: {}; trying again in {} ms",
                 self.function.name(),
                 call.request_id,
-                setback.failure,
+                error.failure,
                 pause.as_millis()
             );
-            earlier = Some(setback.failure);
+            earlier = Some(error.failure);
             sleep(pause).await;
         }
     }
 
     /// Waits for the call's turn.
-    async fn place(&self, deadline: Instant, timings: &mut Timings) -> Result<SemaphorePermit<'_>, Failure> {
+    async fn acquire(
+        &self,
+        deadline: Instant,
+        timings: &mut Timings,
+    ) -> Result<SemaphorePermit<'_>, Failure> {
         let arrived = Instant::now();
-        let place = timeout_at(deadline, self.limit.enter()).await;
+        let permit = timeout_at(deadline, self.limit.acquire()).await;
         timings.queued = arrived.elapsed();
-        match place {
-            Ok(Ok(place)) => Ok(place),
-            Ok(Err(NoPlace::Stopping)) => Err(Failure::Stopping),
-            Ok(Err(NoPlace::Full)) | Err(_) => {
+        match permit {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(LimitError::Closed)) => Err(Failure::Stopping),
+            Ok(Err(LimitError::Full)) | Err(_) => {
                 Err(Failure::Overloaded { retry_after: self.limit.retry_after() })
             }
         }
@@ -168,32 +192,32 @@ impl<A: Attempt> Remote<A> {
         call: &Call<'_>,
         deadline: Instant,
         timings: &mut Timings,
-    ) -> Result<Bytes, Tried> {
-        let passage = self.circuit.enter().map_err(Tried::CircuitOpen)?;
+    ) -> Result<Bytes, NotAnswered> {
+        let permit = self.circuit.try_acquire().map_err(NotAnswered::CircuitOpen)?;
         let begun = Instant::now();
         let result = timeout_at(deadline, self.function.attempt(call)).await;
         timings.ran = Some(begun.elapsed());
         match result {
             Ok(Ok(Answer { body, ran })) => {
-                passage.up();
+                permit.succeeded();
                 if ran.is_some() {
                     timings.ran = ran;
                 }
                 Ok(body)
             }
-            Ok(Err(setback)) => {
-                if setback.down {
-                    passage.down(&setback.failure);
-                } else {
-                    passage.up();
+            Ok(Err(error)) => {
+                match error.backend {
+                    Backend::Up => permit.succeeded(),
+                    Backend::Down => permit.failed(&error.failure),
+                    Backend::Unknown => {}
                 }
-                Err(Tried::Failed(setback))
+                Err(NotAnswered::Failed(error))
             }
-            Err(_) if begun.elapsed() * 2 < self.timeout => Err(Tried::TooLate),
+            Err(_) if begun.elapsed() * 2 < self.timeout => Err(NotAnswered::TooLate),
             Err(_) => {
                 let failure = self.no_answer();
-                passage.down(&failure);
-                Err(Tried::Failed(Setback::last(failure)))
+                permit.failed(&failure);
+                Err(NotAnswered::Failed(AttemptError::permanent(failure)))
             }
         }
     }

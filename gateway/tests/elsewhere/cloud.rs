@@ -1,5 +1,5 @@
 //! A stand-in for the cloud API, over TLS: it checks each signature with the vendor's SDK, runs the called function
-//! behind the project's own stand-in for SCF, and misbehaves when it is told to.
+//! behind the project's own stand-in for SCF, and misbehaves on demand.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -166,12 +166,12 @@ impl Shared {
         self.accepted.lock().expect("no panic").push(accepted.clone());
         let fault = self.faults.lock().expect("no panic").pop_front();
         match fault {
-            Some(Fault::Refused(code)) => return self.refused(code, "told to"),
+            Some(Fault::Refused(code)) => return self.refused(code, "on demand"),
             Some(Fault::Reported(status)) => {
-                return self.api(&json!({"Result": reported(status, "told to")}));
+                return self.api(&json!({"Result": reported(status, "on demand")}));
             }
             Some(Fault::Garbage(body)) => return Reply::ok(body),
-            Some(Fault::Status(status)) => return Reply::status(status, "told to"),
+            Some(Fault::Status(status)) => return Reply::status(status, "on demand"),
             Some(Fault::Slow(time)) => tokio::time::sleep(time).await,
             Some(Fault::Hang) => return Reply::Hang,
             Some(Fault::Cut | Fault::Half) | None => {}

@@ -1,4 +1,4 @@
-//! Functions elsewhere, as a gateway finds them: an HTTP server that does as it is told, and a stand-in for the cloud
+//! Functions elsewhere, as a gateway finds them: an HTTP server that answers on demand, and a stand-in for the cloud
 //! API, over TLS with a certificate of the test's own authority.
 
 // Each test file uses its part of it.

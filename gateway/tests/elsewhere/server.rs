@@ -1,4 +1,4 @@
-//! An HTTP server that answers each request as it is told, also in ways that no server should.
+//! An HTTP server that answers each request on demand, also in ways that no server should.
 
 use std::{
     collections::VecDeque,
@@ -218,7 +218,7 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, connection: usiz
 }
 
 fn whole(status: u16, headers: &[(&str, String)], body: &[u8]) -> Vec<u8> {
-    let mut head = format!("HTTP/1.1 {status} As Told\r\nContent-Length: {}\r\n", body.len());
+    let mut head = format!("HTTP/1.1 {status} On Demand\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in headers {
         write!(head, "{name}: {value}\r\n").expect("a string");
     }

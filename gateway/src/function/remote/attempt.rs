@@ -13,7 +13,7 @@ pub trait Attempt: Send + Sync + fmt::Debug {
     fn name(&self) -> &str;
 
     /// Carries the event out, once. The caller sets the limit on its time.
-    fn attempt<'a>(&'a self, call: &'a Call<'_>) -> BoxFuture<'a, Result<Answer, Setback>>;
+    fn attempt<'a>(&'a self, call: &'a Call<'_>) -> BoxFuture<'a, Result<Answer, AttemptError>>;
 
     /// Finds out whether the function could be called, without calling it. Either is a sentence.
     fn check(&self) -> BoxFuture<'_, Result<String, String>>;
@@ -30,62 +30,84 @@ pub struct Answer {
 
 /// An attempt that failed.
 #[derive(Debug)]
-pub struct Setback {
+pub struct AttemptError {
     /// What the caller receives if it is not tried again.
     pub failure: Failure,
     /// Whether another attempt can help and does no harm.
-    pub repeat: Repeat,
-    /// Whether it says that the backend is down.
-    pub down: bool,
+    pub retryable: Retryable,
+    /// What it says about the backend.
+    pub backend: Backend,
     /// The earliest time for another attempt, if the backend named one.
     pub retry_after: Option<Duration>,
 }
 
+/// What an attempt says about the backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// It answered, whatever that was.
+    Up,
+    /// It cannot be reached, or failed as a whole.
+    Down,
+    /// Nothing, because it was not asked.
+    Unknown,
+}
+
 /// Whether another attempt can help and does no harm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Repeat {
+pub enum Retryable {
     /// It would fail again.
     Never,
     /// The function may have run. To register a client twice, or to clean up after it twice, does no harm; a frame
     /// would be delivered twice.
-    UnlessFrame,
+    IfIdempotent,
     /// The function did not run.
     Always,
 }
 
-impl Repeat {
+impl Retryable {
     /// Whether another attempt is allowed for an event of this role.
     #[must_use]
     pub fn allows(self, role: Role) -> bool {
         match self {
             Self::Never => false,
-            Self::UnlessFrame => role != Role::Transfer,
+            Self::IfIdempotent => role != Role::Transfer,
             Self::Always => true,
         }
     }
 }
 
-impl Setback {
+impl AttemptError {
     /// A failure that another attempt cannot help, of a backend that is up.
     #[must_use]
-    pub fn last(failure: Failure) -> Self {
-        Self { failure, repeat: Repeat::Never, down: false, retry_after: None }
+    pub fn permanent(failure: Failure) -> Self {
+        Self { failure, retryable: Retryable::Never, backend: Backend::Up, retry_after: None }
+    }
+
+    /// A failure before the backend was asked, that another attempt cannot help.
+    #[must_use]
+    pub fn not_sent(message: String) -> Self {
+        Self {
+            failure: Failure::Error(message),
+            retryable: Retryable::Never,
+            backend: Backend::Unknown,
+            retry_after: None,
+        }
     }
 
     /// A backend that is up and did not let the function run.
     #[must_use]
-    pub fn not_now(message: String) -> Self {
+    pub fn not_run(message: String) -> Self {
         Self {
             failure: Failure::Unavailable(message),
-            repeat: Repeat::Always,
-            down: false,
+            retryable: Retryable::Always,
+            backend: Backend::Up,
             retry_after: None,
         }
     }
 
     /// A backend that is down.
     #[must_use]
-    pub fn down(message: String, repeat: Repeat) -> Self {
-        Self { failure: Failure::Unavailable(message), repeat, down: true, retry_after: None }
+    pub fn down(message: String, retryable: Retryable) -> Self {
+        Self { failure: Failure::Unavailable(message), retryable, backend: Backend::Down, retry_after: None }
     }
 }

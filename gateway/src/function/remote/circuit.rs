@@ -96,7 +96,7 @@ impl From<OpenCircuit> for Failure {
 
 /// A call that was let through. Dropped without a verdict, it says nothing about the backend.
 #[derive(Debug)]
-pub struct Passage<'a> {
+pub struct Permit<'a> {
     circuit: &'a Circuit,
     probe: bool,
     decided: bool,
@@ -120,28 +120,28 @@ impl Circuit {
     }
 
     /// Whether a call would be let through now. Takes no probe's place.
-    pub fn admits(&self) -> Result<(), OpenCircuit> {
+    pub fn check(&self) -> Result<(), OpenCircuit> {
         match &*locked(&self.inner) {
-            Inner::Open(outage) => outage.admits(),
+            Inner::Open(outage) => outage.check(),
             Inner::Closed { .. } => Ok(()),
         }
     }
 
     /// Lets a call through, or not.
-    pub fn enter(&self) -> Result<Passage<'_>, OpenCircuit> {
+    pub fn try_acquire(&self) -> Result<Permit<'_>, OpenCircuit> {
         let mut inner = locked(&self.inner);
         let probe = match &mut *inner {
             Inner::Closed { .. } => false,
             Inner::Open(outage) => {
-                outage.admits()?;
+                outage.check()?;
                 outage.probing = true;
                 true
             }
         };
-        Ok(Passage { circuit: self, probe, decided: false })
+        Ok(Permit { circuit: self, probe, decided: false })
     }
 
-    fn up(&self, probe: bool) {
+    fn succeeded(&self, probe: bool) {
         let mut inner = locked(&self.inner);
         // A late success of a call from before the outage says nothing.
         if probe || matches!(*inner, Inner::Closed { .. }) {
@@ -153,7 +153,7 @@ impl Circuit {
         }
     }
 
-    fn down(&self, probe: bool, failure: &Failure) {
+    fn failed(&self, probe: bool, failure: &Failure) {
         let now = Instant::now();
         let mut inner = locked(&self.inner);
         let open = match &mut *inner {
@@ -181,7 +181,7 @@ impl Circuit {
 }
 
 impl Outage {
-    fn admits(&self) -> Result<(), OpenCircuit> {
+    fn check(&self) -> Result<(), OpenCircuit> {
         let left = self.until.saturating_duration_since(Instant::now());
         if !self.probing && left.is_zero() {
             return Ok(());
@@ -190,21 +190,21 @@ impl Outage {
     }
 }
 
-impl Passage<'_> {
+impl Permit<'_> {
     /// The backend is up, whatever it answered.
-    pub fn up(mut self) {
+    pub fn succeeded(mut self) {
         self.decided = true;
-        self.circuit.up(self.probe);
+        self.circuit.succeeded(self.probe);
     }
 
     /// The backend is down.
-    pub fn down(mut self, failure: &Failure) {
+    pub fn failed(mut self, failure: &Failure) {
         self.decided = true;
-        self.circuit.down(self.probe, failure);
+        self.circuit.failed(self.probe, failure);
     }
 }
 
-impl Drop for Passage<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if self.probe && !self.decided {
             self.circuit.undecided();
@@ -238,7 +238,7 @@ mod tests {
 
     fn fail(circuit: &Circuit) {
         let refused = Failure::Unavailable("connection refused".to_owned());
-        circuit.enter().expect("a call is let through").down(&refused);
+        circuit.try_acquire().expect("a call is let through").failed(&refused);
     }
 
     async fn open(circuit: &Circuit) {
@@ -258,9 +258,9 @@ mod tests {
         advance(2 * SECOND).await;
         fail(&circuit);
         assert_eq!(circuit.state(), CircuitState::Open);
-        let refused = circuit.enter().expect_err("it is open");
+        let refused = circuit.try_acquire().expect_err("it is open");
         assert_eq!((refused.why.as_str(), refused.retry_after), ("connection refused", SECOND));
-        assert!(circuit.admits().is_err());
+        assert!(circuit.check().is_err());
     }
 
     #[tokio::test(start_paused = true)]
@@ -271,7 +271,7 @@ mod tests {
             advance(SECOND).await;
             fail(&circuit);
             advance(SECOND).await;
-            circuit.enter().expect("closed").up();
+            circuit.try_acquire().expect("closed").succeeded();
         }
         assert_eq!(circuit.state(), CircuitState::Closed);
     }
@@ -281,9 +281,9 @@ mod tests {
         let circuit = circuit();
         open(&circuit).await;
         assert_eq!(circuit.state(), CircuitState::HalfOpen, "a second has passed");
-        let probe = circuit.enter().expect("one is let through");
-        assert!(circuit.enter().is_err(), "and no other while it is under way");
-        probe.up();
+        let probe = circuit.try_acquire().expect("one is let through");
+        assert!(circuit.try_acquire().is_err(), "and no other while it is under way");
+        probe.succeeded();
         assert_eq!(circuit.state(), CircuitState::Closed);
         fail(&circuit);
         assert_eq!(circuit.state(), CircuitState::Closed, "the count begins anew");
@@ -295,7 +295,7 @@ mod tests {
         open(&circuit).await;
         for expected in [2, 3, 3] {
             fail(&circuit);
-            let refused = circuit.enter().expect_err("open again");
+            let refused = circuit.try_acquire().expect_err("open again");
             assert_eq!(refused.retry_after, expected * SECOND);
             advance(expected * SECOND).await;
         }
@@ -305,21 +305,21 @@ mod tests {
     async fn a_probe_that_was_given_up_leaves_its_place_to_the_next() {
         let circuit = circuit();
         open(&circuit).await;
-        drop(circuit.enter().expect("a probe"));
+        drop(circuit.try_acquire().expect("a probe"));
         assert_eq!(circuit.state(), CircuitState::HalfOpen);
-        circuit.enter().expect("the next probe").up();
+        circuit.try_acquire().expect("the next probe").succeeded();
         assert_eq!(circuit.state(), CircuitState::Closed);
     }
 
     #[tokio::test(start_paused = true)]
     async fn calls_from_before_the_outage_do_not_decide() {
         let circuit = circuit();
-        let early = circuit.enter().expect("closed");
-        let late = circuit.enter().expect("closed");
+        let early = circuit.try_acquire().expect("closed");
+        let late = circuit.try_acquire().expect("closed");
         open(&circuit).await;
-        early.up();
+        early.succeeded();
         assert_eq!(circuit.state(), CircuitState::HalfOpen);
-        late.down(&Failure::Unavailable("cut".to_owned()));
+        late.failed(&Failure::Unavailable("cut".to_owned()));
         assert_eq!(circuit.state(), CircuitState::HalfOpen);
     }
 }

@@ -59,7 +59,7 @@ pub(crate) struct HttpAnswer {
 
 /// Why a request has no complete answer. The messages are parts of a sentence.
 #[derive(Debug)]
-pub(crate) enum NoAnswer {
+pub(crate) enum SendError {
     /// The server's certificate is not accepted; another attempt would fare no better.
     NotTrusted(String),
     /// No connection, so the request was not sent.
@@ -70,7 +70,7 @@ pub(crate) enum NoAnswer {
     TooLarge,
 }
 
-impl fmt::Display for NoAnswer {
+impl fmt::Display for SendError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotTrusted(why) | Self::NotSent(why) | Self::Cut(why) => formatter.write_str(why),
@@ -106,27 +106,31 @@ impl HttpClient {
         &self,
         request: Request<Full<Bytes>>,
         limit_bytes: usize,
-    ) -> Result<HttpAnswer, NoAnswer> {
+    ) -> Result<HttpAnswer, SendError> {
         let response = self.client.request(request).await.map_err(|error| no_answer(&error))?;
         let (head, body) = response.into_parts();
         let body = Limited::new(body, limit_bytes).collect().await.map_err(|error| {
-            if error.is::<LengthLimitError>() { NoAnswer::TooLarge } else { NoAnswer::Cut(error.to_string()) }
+            if error.is::<LengthLimitError>() {
+                SendError::TooLarge
+            } else {
+                SendError::Cut(error.to_string())
+            }
         })?;
         Ok(HttpAnswer { status: head.status, headers: head.headers, body: body.to_bytes() })
     }
 }
 
-fn no_answer(error: &ClientError) -> NoAnswer {
+fn no_answer(error: &ClientError) -> SendError {
     let message = reason(error);
     if causes_of(error).any(|cause| {
         matches!(cause.downcast_ref::<rustls::Error>(), Some(rustls::Error::InvalidCertificate(_)))
     }) {
-        return NoAnswer::NotTrusted(message);
+        return SendError::NotTrusted(message);
     }
     // hyper cancels a request that it had not begun to write when the connection ended.
     let canceled = causes_of(error)
         .any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled));
-    if error.is_connect() || canceled { NoAnswer::NotSent(message) } else { NoAnswer::Cut(message) }
+    if error.is_connect() || canceled { SendError::NotSent(message) } else { SendError::Cut(message) }
 }
 
 /// The causes of an error, outermost first; an I/O error that wraps another error counts as both.

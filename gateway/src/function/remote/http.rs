@@ -21,9 +21,9 @@ use hyper::{
 pub use self::address::{Address, AddressError};
 use self::{retry_after::retry_after, traceparent::traceparent};
 use super::{
-    attempt::{Answer, Attempt, Repeat, Setback},
+    attempt::{Answer, Attempt, AttemptError, Backend, Retryable},
     backend::{Call, Failure},
-    client::{HttpAnswer, HttpClient, NoAnswer},
+    client::{HttpAnswer, HttpClient, SendError},
 };
 use crate::{BoxFuture, contract::MAX_EVENT_BYTES};
 
@@ -48,7 +48,7 @@ impl HttpFunction {
         Self { client, address }
     }
 
-    async fn post(&self, call: &Call<'_>) -> Result<Answer, Setback> {
+    async fn post(&self, call: &Call<'_>) -> Result<Answer, AttemptError> {
         let mut request = self
             .request(Method::POST)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
@@ -68,41 +68,42 @@ impl HttpFunction {
         Request::builder().method(method).uri(self.address.uri().clone())
     }
 
-    async fn send(&self, request: request::Builder, body: Bytes) -> Result<HttpAnswer, Setback> {
+    async fn send(&self, request: request::Builder, body: Bytes) -> Result<HttpAnswer, AttemptError> {
         let request = request.body(Full::new(body)).map_err(|error| {
-            Setback::last(Failure::Error(format!("the request to {} cannot be made: {error}", self.name())))
+            AttemptError::not_sent(format!("the request to {} cannot be made: {error}", self.name()))
         })?;
         let answer = self.client.send(request, MAX_EVENT_BYTES).await;
         answer.map_err(|error| no_answer(self.name(), error))
     }
 
-    fn refused(&self, answer: &HttpAnswer) -> Setback {
+    fn refused(&self, answer: &HttpAnswer) -> AttemptError {
         let status = answer.status;
         let message = format!("{} answered {status}{}", self.name(), shown(answer));
         let retry_after = retry_after(&answer.headers);
         match status {
-            StatusCode::TOO_MANY_REQUESTS => Setback { retry_after, ..Setback::not_now(message) },
+            StatusCode::TOO_MANY_REQUESTS => AttemptError { retry_after, ..AttemptError::not_run(message) },
             StatusCode::SERVICE_UNAVAILABLE if retry_after.is_some() => {
-                Setback { retry_after, ..Setback::down(message, Repeat::Always) }
+                AttemptError { retry_after, ..AttemptError::down(message, Retryable::Always) }
             }
             StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
-                Setback::down(message, Repeat::UnlessFrame)
+                AttemptError::down(message, Retryable::IfIdempotent)
             }
             StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED => {
-                Setback::last(Failure::Error(message))
+                AttemptError::permanent(Failure::Error(message))
             }
             // Fails on some events, for all that is known, and not on others: it is not down.
-            _ if status.is_server_error() => {
-                Setback { repeat: Repeat::UnlessFrame, ..Setback::last(Failure::Error(message)) }
-            }
-            _ => Setback::last(Failure::Error(message)),
+            _ if status.is_server_error() => AttemptError {
+                retryable: Retryable::IfIdempotent,
+                ..AttemptError::permanent(Failure::Error(message))
+            },
+            _ => AttemptError::permanent(Failure::Error(message)),
         }
     }
 
     /// Any answer shows that a server speaks HTTP there; a HEAD request does not call the function.
     async fn head(&self) -> Result<String, String> {
         let answer = self.send(self.request(Method::HEAD), Bytes::new()).await;
-        let answer = answer.map_err(|setback| setback.failure.to_string())?;
+        let answer = answer.map_err(|error| error.failure.to_string())?;
         let status = answer.status;
         if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
             return Err(format!("{} answered a HEAD request with {status}", self.name()));
@@ -116,7 +117,7 @@ impl Attempt for HttpFunction {
         self.address.shown()
     }
 
-    fn attempt<'a>(&'a self, call: &'a Call<'_>) -> BoxFuture<'a, Result<Answer, Setback>> {
+    fn attempt<'a>(&'a self, call: &'a Call<'_>) -> BoxFuture<'a, Result<Answer, AttemptError>> {
         Box::pin(self.post(call))
     }
 
@@ -126,19 +127,26 @@ impl Attempt for HttpFunction {
 }
 
 /// What a request without an answer means; the name is the function's.
-pub(super) fn no_answer(name: &str, error: NoAnswer) -> Setback {
+pub(super) fn no_answer(name: &str, error: SendError) -> AttemptError {
     match error {
-        NoAnswer::NotTrusted(why) => {
+        SendError::NotTrusted(why) => {
             let message = format!("the certificate of {name} is not accepted ({why}); see SSL_CERT_FILE");
-            Setback::down(message, Repeat::Never)
+            AttemptError::down(message, Retryable::Never)
         }
-        NoAnswer::NotSent(why) => Setback::down(format!("{name} cannot be reached: {why}"), Repeat::Always),
-        NoAnswer::Cut(why) => {
+        SendError::NotSent(why) => {
+            AttemptError::down(format!("{name} cannot be reached: {why}"), Retryable::Always)
+        }
+        SendError::Cut(why) => {
             let failure = Failure::Crashed(format!("the answer of {name} was cut: {why}"));
-            Setback { failure, repeat: Repeat::UnlessFrame, down: true, retry_after: None }
+            AttemptError {
+                failure,
+                retryable: Retryable::IfIdempotent,
+                backend: Backend::Down,
+                retry_after: None,
+            }
         }
-        NoAnswer::TooLarge => {
-            Setback::last(Failure::Error(format!("the answer of {name} is larger than 6 MB")))
+        SendError::TooLarge => {
+            AttemptError::permanent(Failure::Error(format!("the answer of {name} is larger than 6 MB")))
         }
     }
 }

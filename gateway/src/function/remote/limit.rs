@@ -29,20 +29,20 @@ impl Default for LimitSettings {
 #[derive(Debug)]
 pub struct Limit {
     settings: LimitSettings,
-    places: Semaphore,
+    permits: Semaphore,
     waiting: AtomicUsize,
 }
 
 /// Why a call is not carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoPlace {
+pub enum LimitError {
     /// As many as allowed are running and waiting.
     Full,
     /// The limit was closed.
-    Stopping,
+    Closed,
 }
 
-/// Counts a waiting call until it has a place or is given up.
+/// Counts a waiting call until it has a permit or is given up.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl Drop for Waiting<'_> {
@@ -55,29 +55,29 @@ impl Limit {
     /// A limit of at least one call.
     #[must_use]
     pub fn new(settings: LimitSettings) -> Self {
-        let places = Semaphore::new(settings.running.clamp(1, Semaphore::MAX_PERMITS));
-        Self { settings, places, waiting: AtomicUsize::new(0) }
+        let permits = Semaphore::new(settings.running.clamp(1, Semaphore::MAX_PERMITS));
+        Self { settings, permits, waiting: AtomicUsize::new(0) }
     }
 
-    /// Waits for a place, which is free again when the permit is dropped. Dropping the future gives up waiting.
-    pub async fn enter(&self) -> Result<SemaphorePermit<'_>, NoPlace> {
-        if let Ok(place) = self.places.try_acquire() {
-            return Ok(place);
+    /// Waits for a permit, which is free again when the permit is dropped. Dropping the future gives up waiting.
+    pub async fn acquire(&self) -> Result<SemaphorePermit<'_>, LimitError> {
+        if let Ok(permit) = self.permits.try_acquire() {
+            return Ok(permit);
         }
-        if self.places.is_closed() {
-            return Err(NoPlace::Stopping);
+        if self.permits.is_closed() {
+            return Err(LimitError::Closed);
         }
         let waiting = self.waiting.fetch_add(1, Ordering::AcqRel);
         let _waiting = Waiting(&self.waiting);
         if waiting >= self.settings.waiting {
-            return Err(NoPlace::Full);
+            return Err(LimitError::Full);
         }
-        self.places.acquire().await.map_err(|_| NoPlace::Stopping)
+        self.permits.acquire().await.map_err(|_| LimitError::Closed)
     }
 
     /// Refuses every further call, and those that wait.
     pub fn close(&self) {
-        self.places.close();
+        self.permits.close();
     }
 
     /// When a refused caller may come again.
@@ -86,10 +86,10 @@ impl Limit {
         self.settings.retry_after
     }
 
-    /// The calls that have a place.
+    /// The calls that hold a permit.
     #[must_use]
     pub fn running(&self) -> usize {
-        self.settings.running.max(1).saturating_sub(self.places.available_permits())
+        self.settings.running.max(1).saturating_sub(self.permits.available_permits())
     }
 
     /// The calls that wait for one.
@@ -111,11 +111,11 @@ mod tests {
     #[tokio::test]
     async fn some_run_some_wait_the_rest_is_refused() {
         let limit = limit(1, 1);
-        let first = limit.enter().await.expect("a place");
-        let mut second = Box::pin(limit.enter());
+        let first = limit.acquire().await.expect("a permit");
+        let mut second = Box::pin(limit.acquire());
         assert!((&mut second).now_or_never().is_none(), "it waits");
         assert_eq!((limit.running(), limit.waiting()), (1, 1));
-        assert_eq!(limit.enter().await.err(), Some(NoPlace::Full));
+        assert_eq!(limit.acquire().await.err(), Some(LimitError::Full));
         assert_eq!(limit.waiting(), 1, "a refused call does not count");
         drop(first);
         let second = second.await.expect("its turn");
@@ -127,21 +127,21 @@ mod tests {
     #[tokio::test]
     async fn a_call_that_was_given_up_makes_room() {
         let limit = limit(1, 1);
-        let _first = limit.enter().await.expect("a place");
-        let mut second = Box::pin(limit.enter());
+        let _first = limit.acquire().await.expect("a permit");
+        let mut second = Box::pin(limit.acquire());
         assert!((&mut second).now_or_never().is_none());
         drop(second);
-        let mut third = Box::pin(limit.enter());
+        let mut third = Box::pin(limit.acquire());
         assert!((&mut third).now_or_never().is_none(), "it may wait");
     }
 
     #[tokio::test]
     async fn closing_ends_the_waiting() {
         let limit = limit(1, 5);
-        let first = limit.enter().await.expect("a place");
-        let (second, ()) = join(limit.enter(), async { limit.close() }).await;
-        assert_eq!(second.err(), Some(NoPlace::Stopping));
+        let first = limit.acquire().await.expect("a permit");
+        let (second, ()) = join(limit.acquire(), async { limit.close() }).await;
+        assert_eq!(second.err(), Some(LimitError::Closed));
         drop(first);
-        assert_eq!(limit.enter().await.err(), Some(NoPlace::Stopping));
+        assert_eq!(limit.acquire().await.err(), Some(LimitError::Closed));
     }
 }

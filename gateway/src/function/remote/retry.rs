@@ -5,7 +5,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use tokio::time::Instant;
 
-use super::attempt::Setback;
+use super::attempt::AttemptError;
 use crate::function::Role;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -31,11 +31,11 @@ impl Retry {
     }
 
     /// How long to pause before the next attempt. `None`: the call has failed, now rather than when its time is up.
-    pub(super) fn pause(&mut self, setback: &Setback) -> Option<Duration> {
-        if !setback.repeat.allows(self.role) {
+    pub(super) fn pause(&mut self, error: &AttemptError) -> Option<Duration> {
+        if !error.retryable.allows(self.role) {
             return None;
         }
-        let pause = self.pauses.next()?.max(setback.retry_after.unwrap_or_default());
+        let pause = self.pauses.next()?.max(error.retry_after.unwrap_or_default());
         let left = self.deadline.saturating_duration_since(Instant::now());
         (pause < left).then_some(pause)
     }
@@ -44,19 +44,19 @@ impl Retry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::function::remote::attempt::Repeat;
+    use crate::function::remote::attempt::Retryable;
 
     fn retry(role: Role, time: Duration) -> Retry {
         Retry::new(role, Instant::now() + time)
     }
 
-    fn setback(repeat: Repeat, retry_after: Option<Duration>) -> Setback {
-        Setback { retry_after, ..Setback::down("it is away".to_owned(), repeat) }
+    fn error(retryable: Retryable, retry_after: Option<Duration>) -> AttemptError {
+        AttemptError { retry_after, ..AttemptError::down("it is away".to_owned(), retryable) }
     }
 
     #[tokio::test(start_paused = true)]
     async fn pauses_grow_and_differ_from_call_to_call() {
-        let always = setback(Repeat::Always, None);
+        let always = error(Retryable::Always, None);
         let pauses = |_| -> Vec<Duration> {
             let mut retry = retry(Role::Transfer, Duration::from_mins(10));
             (0..12).filter_map(|_| retry.pause(&always)).collect()
@@ -73,24 +73,24 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_pause_never_reaches_the_end_of_the_call() {
         let mut retry = retry(Role::Register, Duration::from_secs(3));
-        let long = setback(Repeat::Always, Some(Duration::from_secs(3)));
+        let long = error(Retryable::Always, Some(Duration::from_secs(3)));
         assert_eq!(retry.pause(&long), None, "the backend asks for more time than the call has");
-        let short = setback(Repeat::Always, Some(Duration::from_secs(2)));
+        let short = error(Retryable::Always, Some(Duration::from_secs(2)));
         assert_eq!(retry.pause(&short), Some(Duration::from_secs(2)));
         tokio::time::advance(Duration::from_millis(2990)).await;
-        assert_eq!(retry.pause(&setback(Repeat::Always, None)), None);
+        assert_eq!(retry.pause(&error(Retryable::Always, None)), None);
     }
 
     #[test]
     fn a_frame_is_not_sent_again_if_the_function_may_have_run() {
-        for (repeat, register, transfer, cleanup) in [
-            (Repeat::Never, false, false, false),
-            (Repeat::UnlessFrame, true, false, true),
-            (Repeat::Always, true, true, true),
+        for (retryable, register, transfer, cleanup) in [
+            (Retryable::Never, false, false, false),
+            (Retryable::IfIdempotent, true, false, true),
+            (Retryable::Always, true, true, true),
         ] {
-            assert_eq!(repeat.allows(Role::Register), register);
-            assert_eq!(repeat.allows(Role::Transfer), transfer);
-            assert_eq!(repeat.allows(Role::Cleanup), cleanup);
+            assert_eq!(retryable.allows(Role::Register), register);
+            assert_eq!(retryable.allows(Role::Transfer), transfer);
+            assert_eq!(retryable.allows(Role::Cleanup), cleanup);
         }
     }
 }

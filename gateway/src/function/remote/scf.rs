@@ -1,11 +1,11 @@
 //! A function in the cloud: `InvokeFunction` of the cloud API, which answers when the function has.
 //!
-//! [`Cloud`] is the account's side of it (endpoint, region, credentials), shared by all functions; a [`ScfFunction`] is
+//! [`ScfClient`] is the account's side of it (endpoint, region, credentials), shared by all functions; a [`ScfFunction`] is
 //! one function of it, named by a [`Target`].
 
 mod answer;
 mod check;
-mod cloud;
+mod client;
 pub mod credentials;
 mod endpoint;
 mod refusal;
@@ -21,14 +21,14 @@ use serde::Serialize;
 
 use self::answer::Invocation;
 pub use self::{
-    cloud::{Cloud, RegionError},
+    client::{RegionError, ScfClient},
     endpoint::{Endpoint, EndpointError},
     sign::authorization,
     target::{Target, TargetError},
 };
 use super::{
-    attempt::{Answer, Attempt, Setback},
-    backend::{Call, Failure},
+    attempt::{Answer, Attempt, AttemptError},
+    backend::Call,
 };
 use crate::{BoxFuture, contract::MAX_EVENT_BYTES};
 
@@ -39,7 +39,7 @@ pub const IDLE: Duration = Duration::from_secs(30);
 /// One function in the cloud.
 #[derive(Debug)]
 pub struct ScfFunction {
-    cloud: Arc<Cloud>,
+    client: Arc<ScfClient>,
     target: Target,
     name: String,
 }
@@ -58,17 +58,17 @@ struct Parameters<'a> {
 impl ScfFunction {
     /// The function of this name.
     #[must_use]
-    pub fn new(cloud: Arc<Cloud>, target: Target) -> Self {
+    pub fn new(client: Arc<ScfClient>, target: Target) -> Self {
         let name = target.to_string();
-        Self { cloud, target, name }
+        Self { client, target, name }
     }
 
-    async fn call(&self, call: &Call<'_>) -> Result<Answer, Setback> {
+    async fn call(&self, call: &Call<'_>) -> Result<Answer, AttemptError> {
         let parameters = self.parameters(&call.event).map_err(|why| {
-            Setback::last(Failure::Error(format!("the event cannot be sent to {}: {why}", self.name)))
+            AttemptError::not_sent(format!("the event cannot be sent to {}: {why}", self.name))
         })?;
         let invocation: Invocation =
-            self.cloud.call(&self.name, "InvokeFunction", call.request_id, parameters).await?;
+            self.client.call(&self.name, "InvokeFunction", call.request_id, parameters).await?;
         debug!(
             "{}, request {}: the function's request id is {}",
             self.name,
@@ -99,11 +99,11 @@ impl Attempt for ScfFunction {
         &self.name
     }
 
-    fn attempt<'a>(&'a self, call: &'a Call<'_>) -> BoxFuture<'a, Result<Answer, Setback>> {
+    fn attempt<'a>(&'a self, call: &'a Call<'_>) -> BoxFuture<'a, Result<Answer, AttemptError>> {
         Box::pin(self.call(call))
     }
 
     fn check(&self) -> BoxFuture<'_, Result<String, String>> {
-        Box::pin(check::check(&self.cloud, &self.target, &self.name))
+        Box::pin(check::check(&self.client, &self.target, &self.name))
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::status;
 use crate::function::remote::{
-    attempt::{Answer, Setback},
+    attempt::{Answer, AttemptError},
     backend::Failure,
 };
 
@@ -84,7 +84,7 @@ impl Invocation {
     }
 
     /// The function's answer, or how it failed.
-    pub(super) fn outcome(self, name: &str) -> Result<Answer, Setback> {
+    pub(super) fn outcome(self, name: &str) -> Result<Answer, AttemptError> {
         let result = self.result;
         let ret_msg = result.ret_msg.unwrap_or_default();
         let err_msg = result.err_msg.unwrap_or_default();
@@ -97,10 +97,10 @@ impl Invocation {
         }
         let message = reported.error_message.filter(|message| !message.is_empty());
         let message = message.unwrap_or(if err_msg.is_empty() { ret_msg } else { err_msg });
-        let by_status = reported.status_code.and_then(|code| status::setback(name, code, &message));
+        let by_status = reported.status_code.and_then(|code| status::error(name, code, &message));
         Err(by_status.unwrap_or_else(|| {
             let status = reported.status_code.map(|code| format!(" with status {code}")).unwrap_or_default();
-            Setback::last(Failure::Error(format!("{name} failed{status}: {message}")))
+            AttemptError::permanent(Failure::Error(format!("{name} failed{status}: {message}")))
         }))
     }
 }
@@ -126,9 +126,9 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::function::remote::attempt::Repeat;
+    use crate::function::remote::attempt::{Backend, Retryable};
 
-    fn invocation(result: &str) -> Result<Answer, Setback> {
+    fn invocation(result: &str) -> Result<Answer, AttemptError> {
         let body = format!(r#"{{"Response":{{"Result":{result},"RequestId":"r"}}}}"#);
         match read::<Invocation>(body.as_bytes()).expect("an answer") {
             Response::Answer(invocation) => invocation.outcome("scf:chat"),
@@ -161,15 +161,15 @@ mod tests {
             (r#"{"RetMsg":"","ErrMsg":"it did not work"}"#.to_owned(), "Error"),
             (r#"{"RetMsg":"it did not work","ErrMsg":"","InvokeResult":-1}"#.to_owned(), "Error"),
         ] {
-            let setback = invocation(&result).expect_err(&result);
-            assert!(format!("{:?}", setback.failure).starts_with(kind), "{result}: {setback:?}");
-            assert!(setback.failure.to_string().contains("it did not work"), "{setback:?}");
-            assert_eq!((setback.repeat, setback.down), (Repeat::Never, false), "{result}");
+            let error = invocation(&result).expect_err(&result);
+            assert!(format!("{:?}", error.failure).starts_with(kind), "{result}: {error:?}");
+            assert!(error.failure.to_string().contains("it did not work"), "{error:?}");
+            assert_eq!((error.retryable, error.backend), (Retryable::Never, Backend::Up), "{result}");
         }
         for status in [429, 432] {
-            let setback = invocation(&format!(r#"{{"RetMsg":{},"InvokeResult":-1}}"#, report(status)));
-            let setback = setback.expect_err("throttled");
-            assert_eq!((setback.repeat, setback.down), (Repeat::Always, false), "it did not run");
+            let error = invocation(&format!(r#"{{"RetMsg":{},"InvokeResult":-1}}"#, report(status)));
+            let error = error.expect_err("throttled");
+            assert_eq!((error.retryable, error.backend), (Retryable::Always, Backend::Up), "it did not run");
         }
     }
 

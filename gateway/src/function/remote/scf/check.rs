@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    cloud::{CallError, Cloud},
+    client::{CallError, ScfClient},
     target::Target,
 };
 use crate::ids;
@@ -38,14 +38,14 @@ struct Function {
 struct Alias {}
 
 /// Either is a sentence; the function of this name.
-pub(super) async fn check(cloud: &Cloud, target: &Target, name: &str) -> Result<String, String> {
+pub(super) async fn check(client: &ScfClient, target: &Target, name: &str) -> Result<String, String> {
     let function = GetFunction {
         function_name: target.function(),
         namespace: target.namespace(),
         qualifier: target.is_version().then(|| target.qualifier()),
         show_code: "FALSE",
     };
-    let function: Function = match get(cloud, name, "GetFunction", &function).await {
+    let function: Function = match get(client, name, "GetFunction", &function).await {
         Ok(function) => function,
         Err(error) => return unknown(name, &error),
     };
@@ -55,7 +55,7 @@ pub(super) async fn check(cloud: &Cloud, target: &Target, name: &str) -> Result<
             name: target.qualifier(),
             namespace: target.namespace(),
         };
-        if let Err(error) = get::<Alias>(cloud, name, "GetAlias", &alias).await {
+        if let Err(error) = get::<Alias>(client, name, "GetAlias", &alias).await {
             return unknown(name, &error);
         }
     }
@@ -70,14 +70,14 @@ pub(super) async fn check(cloud: &Cloud, target: &Target, name: &str) -> Result<
 }
 
 async fn get<T: serde::de::DeserializeOwned>(
-    cloud: &Cloud,
+    client: &ScfClient,
     name: &str,
     action: &'static str,
     parameters: &impl Serialize,
 ) -> Result<T, CallError> {
     let parameters: Bytes = serde_json::to_vec(parameters).unwrap_or_default().into();
     let request_id = ids::request_id().unwrap_or_default();
-    cloud.call(name, action, &request_id, parameters).await
+    client.call(name, action, &request_id, parameters).await
 }
 
 /// Credentials that may call the function need not be allowed to look at it: their signature was accepted all the same.
@@ -88,5 +88,5 @@ fn unknown(name: &str, error: &CallError) -> Result<String, String> {
              scf:GetFunction and scf:GetAlias"
         ));
     }
-    Err(error.setback.failure.to_string())
+    Err(error.cause.failure.to_string())
 }

@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc};
 use secrecy::{ExposeSecret as _, SecretString};
 
 pub use self::role::{METADATA, RoleCredentials, RoleError};
-use crate::function::remote::{attempt::Setback, client::HttpClient};
+use crate::function::remote::{attempt::AttemptError, client::HttpClient};
 
 /// The variables that are read, in this order: those of the vendor's SDKs and command line, and those that SCF sets.
 const VARIABLES: [[&str; 3]; 2] = [
@@ -119,7 +119,7 @@ impl CredentialSource {
     }
 
     /// The credentials of now.
-    pub(super) async fn get(&self, client: &HttpClient) -> Result<Arc<Credentials>, Setback> {
+    pub(super) async fn get(&self, client: &HttpClient) -> Result<Arc<Credentials>, AttemptError> {
         match self {
             Self::Fixed(credentials) => Ok(Arc::clone(credentials)),
             Self::Role(role) => role.get(client).await,

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use super::status;
 use crate::function::remote::{
-    attempt::{Repeat, Setback},
+    attempt::{AttemptError, Retryable},
     backend::Failure,
 };
 
@@ -36,19 +36,19 @@ fn within(code: &str, family: &str) -> bool {
 }
 
 impl Refusal<'_> {
-    pub(super) fn setback(&self) -> Setback {
+    pub(super) fn error(&self) -> AttemptError {
         let status = status::of_refusal(self.code, self.message);
         status
-            .and_then(|status| status::setback(self.name, status, self.message))
+            .and_then(|status| status::error(self.name, status, self.message))
             .or_else(|| self.passing())
-            .unwrap_or_else(|| Setback::last(Failure::Error(self.lasting())))
+            .unwrap_or_else(|| AttemptError::permanent(Failure::Error(self.lasting())))
     }
 
-    fn passing(&self) -> Option<Setback> {
+    fn passing(&self) -> Option<AttemptError> {
         let code = self.code;
         let said = self.said();
         if within(code, "RequestLimitExceeded") || within(code, "LimitExceeded") {
-            return Some(Setback::not_now(format!(
+            return Some(AttemptError::not_run(format!(
                 "{} is being called too often at present: {said}",
                 self.name
             )));
@@ -59,11 +59,11 @@ impl Refusal<'_> {
             "FailedOperation.FunctionVersionStatusNotActive",
         ];
         if updating.contains(&code) {
-            return Some(Setback::not_now(format!("{} is being updated: {said}", self.name)));
+            return Some(AttemptError::not_run(format!("{} is being updated: {said}", self.name)));
         }
         if within(code, "InternalError") || within(code, "ServiceUnavailable") {
             let message = format!("the cloud failed at the call of {}: {said}", self.name);
-            return Some(Setback::down(message, Repeat::UnlessFrame));
+            return Some(AttemptError::down(message, Retryable::IfIdempotent));
         }
         None
     }
@@ -134,33 +134,34 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::function::remote::attempt::Backend;
 
-    fn setback(code: &str, date: Option<SystemTime>) -> Setback {
+    fn error(code: &str, date: Option<SystemTime>) -> AttemptError {
         let hint = "TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY";
-        Refusal { name: "scf:chat", region: "ap-guangzhou", hint, date, code, message: "Said so." }.setback()
+        Refusal { name: "scf:chat", region: "ap-guangzhou", hint, date, code, message: "Said so." }.error()
     }
 
     #[test]
     fn which_may_pass() {
-        for (code, repeat, down) in [
-            ("RequestLimitExceeded", Repeat::Always, false),
-            ("RequestLimitExceeded.UinLimitExceeded", Repeat::Always, false),
-            ("LimitExceeded.Quota", Repeat::Always, false),
-            ("FailedOperation.FunctionStatusError", Repeat::Always, false),
-            ("InternalError", Repeat::UnlessFrame, true),
-            ("InternalError.System", Repeat::UnlessFrame, true),
-            ("ServiceUnavailable", Repeat::UnlessFrame, true),
-            ("AuthFailure.SignatureFailure", Repeat::Never, false),
-            ("UnauthorizedOperation.CAM", Repeat::Never, false),
-            ("ResourceNotFound.Function", Repeat::Never, false),
-            ("InvalidParameter.Payload", Repeat::Never, false),
-            ("ResourceUnavailable.InsufficientBalance", Repeat::Never, false),
-            ("InternalErrors", Repeat::Never, false),
-            ("AnythingNew", Repeat::Never, false),
+        for (code, retryable, backend) in [
+            ("RequestLimitExceeded", Retryable::Always, Backend::Up),
+            ("RequestLimitExceeded.UinLimitExceeded", Retryable::Always, Backend::Up),
+            ("LimitExceeded.Quota", Retryable::Always, Backend::Up),
+            ("FailedOperation.FunctionStatusError", Retryable::Always, Backend::Up),
+            ("InternalError", Retryable::IfIdempotent, Backend::Down),
+            ("InternalError.System", Retryable::IfIdempotent, Backend::Down),
+            ("ServiceUnavailable", Retryable::IfIdempotent, Backend::Down),
+            ("AuthFailure.SignatureFailure", Retryable::Never, Backend::Up),
+            ("UnauthorizedOperation.CAM", Retryable::Never, Backend::Up),
+            ("ResourceNotFound.Function", Retryable::Never, Backend::Up),
+            ("InvalidParameter.Payload", Retryable::Never, Backend::Up),
+            ("ResourceUnavailable.InsufficientBalance", Retryable::Never, Backend::Up),
+            ("InternalErrors", Retryable::Never, Backend::Up),
+            ("AnythingNew", Retryable::Never, Backend::Up),
         ] {
-            let setback = setback(code, None);
-            assert_eq!((setback.repeat, setback.down), (repeat, down), "{code}");
-            let sentence = setback.failure.to_string();
+            let error = error(code, None);
+            assert_eq!((error.retryable, error.backend), (retryable, backend), "{code}");
+            let sentence = error.failure.to_string();
             assert!(sentence.contains(code) && sentence.contains("Said so") && sentence.contains("scf:chat"));
         }
     }
@@ -177,7 +178,7 @@ mod tests {
             ("UnauthorizedOperation.Region", "region in [scf]"),
             ("ResourceUnavailable.InsufficientBalance", "top it up"),
         ] {
-            let sentence = setback(code, None).failure.to_string();
+            let sentence = error(code, None).failure.to_string();
             assert!(sentence.contains(named) && !sentence.contains('\n'), "{code}: {sentence}");
         }
     }
@@ -186,13 +187,13 @@ mod tests {
     fn a_wrong_clock_is_called_one() {
         let code = "AuthFailure.SignatureExpire";
         let cloud = SystemTime::now() - Duration::from_hours(1);
-        let sentence = setback(code, Some(cloud)).failure.to_string();
+        let sentence = error(code, Some(cloud)).failure.to_string();
         assert!(
             sentence.contains("clock is 36") && sentence.contains(" s ahead of the cloud's"),
             "{sentence}"
         );
         let cloud = SystemTime::now() + Duration::from_hours(1);
-        assert!(setback(code, Some(cloud)).failure.to_string().contains("behind the cloud's"));
-        assert!(setback(code, None).failure.to_string().contains("set the clock"));
+        assert!(error(code, Some(cloud)).failure.to_string().contains("behind the cloud's"));
+        assert!(error(code, None).failure.to_string().contains("set the clock"));
     }
 }

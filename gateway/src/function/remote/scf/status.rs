@@ -5,7 +5,7 @@ use hyper::StatusCode;
 
 use super::answer;
 use crate::function::remote::{
-    attempt::{Repeat, Setback},
+    attempt::{AttemptError, Retryable},
     backend::Failure,
 };
 
@@ -18,32 +18,32 @@ const NAMES: [(&str, u16); 4] = [
 ];
 
 /// What a status means for the call of the function; `None` if nothing is known of it.
-pub(super) fn setback(name: &str, status: u16, message: &str) -> Option<Setback> {
-    let setback = match status {
-        429 => {
-            Setback::not_now(format!("{name} is being started too often at present (status 429): {message}"))
-        }
-        432 => Setback::not_now(format!(
+pub(super) fn error(name: &str, status: u16, message: &str) -> Option<AttemptError> {
+    let error = match status {
+        429 => AttemptError::not_run(format!(
+            "{name} is being started too often at present (status 429): {message}"
+        )),
+        432 => AttemptError::not_run(format!(
             "{name} already runs as often at once as it may (status 432): {message}; raise its concurrency quota"
         )),
-        430 => Setback::last(Failure::Error(format!(
+        430 => AttemptError::permanent(Failure::Error(format!(
             "{name} failed with an error in its code (status 430): {message}"
         ))),
-        433 => Setback::last(Failure::TimedOut(format!(
+        433 => AttemptError::permanent(Failure::TimedOut(format!(
             "{name} ran into its own time-out in the cloud (status 433): {message}; raise it there"
         ))),
-        434 => Setback::last(Failure::Crashed(format!(
+        434 => AttemptError::permanent(Failure::Crashed(format!(
             "{name} ran out of memory (status 434): {message}; raise its memory size"
         ))),
-        500 => Setback {
-            repeat: Repeat::UnlessFrame,
-            ..Setback::last(Failure::Error(format!(
+        500 => AttemptError {
+            retryable: Retryable::IfIdempotent,
+            ..AttemptError::permanent(Failure::Error(format!(
                 "the cloud failed while {name} ran (status 500): {message}"
             )))
         },
         _ => return None,
     };
-    Some(setback)
+    Some(error)
 }
 
 /// The status of the function that a refusal stands for, if it stands for one.

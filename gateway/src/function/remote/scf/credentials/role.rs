@@ -22,8 +22,7 @@ use tokio::{
 use super::Credentials;
 use crate::{
     function::remote::{
-        attempt::{Repeat, Setback},
-        backend::Failure,
+        attempt::{AttemptError, Retryable},
         client::HttpClient,
     },
     locked,
@@ -34,11 +33,11 @@ pub const METADATA: &str = "http://metadata.tencentyun.com";
 const PATH: &str = "/latest/meta-data/cam/security-credentials/";
 
 /// Renewed so long before they expire, as the vendor's SDKs do.
-const EARLY: Duration = Duration::from_mins(5);
+const RENEW_BEFORE_EXPIRY: Duration = Duration::from_mins(5);
 /// What asking for them may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(2);
 /// From one renewal to the next, at least.
-const PAUSE: Duration = Duration::from_secs(1);
+const RENEWAL_INTERVAL: Duration = Duration::from_secs(1);
 /// The answer is about a kilobyte.
 const MAX_BYTES: usize = 64 * 1024;
 
@@ -108,7 +107,7 @@ impl RoleCredentials {
         &self.shared.name
     }
 
-    pub(super) async fn get(&self, client: &HttpClient) -> Result<Arc<Credentials>, Setback> {
+    pub(super) async fn get(&self, client: &HttpClient) -> Result<Arc<Credentials>, AttemptError> {
         if let Some(held) = self.shared.valid() {
             self.renew_if_due(&held, client);
             return Ok(held.credentials);
@@ -136,8 +135,8 @@ impl RoleCredentials {
             let _turn = turn;
             match shared.fetch(&client).await {
                 Ok(_) => info!("the credentials of the role {} were renewed", shared.name),
-                Err(setback) => {
-                    warn!("{}; the old ones are used until they expire", setback.failure);
+                Err(error) => {
+                    warn!("{}; the old ones are used until they expire", error.failure);
                     shared.postpone();
                 }
             }
@@ -152,11 +151,11 @@ impl Shared {
 
     fn postpone(&self) {
         if let Some(held) = &mut *locked(&self.held) {
-            held.renew = Instant::now() + 10 * PAUSE;
+            held.renew = Instant::now() + 10 * RENEWAL_INTERVAL;
         }
     }
 
-    async fn fetch(&self, client: &HttpClient) -> Result<Arc<Credentials>, Setback> {
+    async fn fetch(&self, client: &HttpClient) -> Result<Arc<Credentials>, AttemptError> {
         let metadata = self.ask(client).await?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let left = Duration::from_secs(metadata.expired_time).saturating_sub(now);
@@ -169,20 +168,22 @@ impl Shared {
         let now = Instant::now();
         *locked(&self.held) = Some(Held {
             credentials: Arc::clone(&credentials),
-            renew: now + left.saturating_sub(EARLY).max(PAUSE),
+            renew: now + left.saturating_sub(RENEW_BEFORE_EXPIRY).max(RENEWAL_INTERVAL),
             expire: now + left,
         });
         Ok(credentials)
     }
 
-    async fn ask(&self, client: &HttpClient) -> Result<Metadata, Setback> {
+    async fn ask(&self, client: &HttpClient) -> Result<Metadata, AttemptError> {
         let request = Request::get(self.uri.clone())
             .body(Full::new(Bytes::new()))
             .map_err(|error| self.unusable(&error.to_string()))?;
-        let answer = match timeout(PATIENCE, client.send(request, MAX_BYTES)).await {
+        let answer = match timeout(FETCH_TIMEOUT, client.send(request, MAX_BYTES)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => return Err(self.unreachable(&error.to_string())),
-            Err(_) => return Err(self.unreachable(&format!("no answer within {} ms", PATIENCE.as_millis()))),
+            Err(_) => {
+                return Err(self.unreachable(&format!("no answer within {} ms", FETCH_TIMEOUT.as_millis())));
+            }
         };
         if answer.status == StatusCode::NOT_FOUND {
             return Err(self.unusable("the machine has no such role"));
@@ -200,20 +201,20 @@ impl Shared {
         }
     }
 
-    fn unreachable(&self, why: &str) -> Setback {
+    fn unreachable(&self, why: &str) -> AttemptError {
         let host = self.uri.authority().map_or("", |authority| authority.as_str());
         let message = format!(
             "the credentials of the role {} cannot be had from {host}: {why}; only a virtual machine of the cloud reaches \
              it, elsewhere leave role in [scf] out",
             self.name
         );
-        Setback::down(message, Repeat::Always)
+        AttemptError::down(message, Retryable::Always)
     }
 
-    fn unusable(&self, why: &str) -> Setback {
-        Setback::last(Failure::Error(format!(
+    fn unusable(&self, why: &str) -> AttemptError {
+        AttemptError::not_sent(format!(
             "the credentials of the role {} cannot be used: {why}; see role in [scf], and bind it to this machine",
             self.name
-        )))
+        ))
     }
 }

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     contract::MAX_EVENT_BYTES,
     function::remote::{
-        attempt::{Repeat, Setback},
+        attempt::{AttemptError, Backend, Retryable},
         backend::Failure,
         client::HttpClient,
         http::{excerpt, no_answer},
@@ -38,7 +38,7 @@ const MAX_RESPONSE_BYTES: usize = 6 * MAX_EVENT_BYTES + 64 * 1024;
 
 /// The cloud API of one account in one region.
 #[derive(Debug)]
-pub struct Cloud {
+pub struct ScfClient {
     client: HttpClient,
     endpoint: Endpoint,
     region: HeaderValue,
@@ -60,24 +60,24 @@ impl std::error::Error for RegionError {}
 /// A call without an answer.
 #[derive(Debug)]
 pub(super) struct CallError {
-    pub(super) setback: Setback,
+    pub(super) cause: AttemptError,
     /// If the API refused it.
     pub(super) code: Option<String>,
 }
 
-impl From<Setback> for CallError {
-    fn from(setback: Setback) -> Self {
-        Self { setback, code: None }
+impl From<AttemptError> for CallError {
+    fn from(error: AttemptError) -> Self {
+        Self { cause: error, code: None }
     }
 }
 
-impl From<CallError> for Setback {
+impl From<CallError> for AttemptError {
     fn from(error: CallError) -> Self {
-        error.setback
+        error.cause
     }
 }
 
-impl Cloud {
+impl ScfClient {
     /// Calls the API at the endpoint for functions in the region, with these credentials.
     pub fn new(
         client: HttpClient,
@@ -104,7 +104,7 @@ impl Cloud {
     ) -> Result<T, CallError> {
         let credentials = self.credentials.get(&self.client).await?;
         let request = self.request(&credentials, action, request_id, parameters).map_err(|error| {
-            Setback::last(Failure::Error(format!("the call of {name} cannot be signed: {error}")))
+            AttemptError::not_sent(format!("the call of {name} cannot be signed: {error}"))
         })?;
         let answer = self.client.send(request, MAX_RESPONSE_BYTES).await;
         let answer = answer.map_err(|error| no_answer(&format!("{name} (at {})", self.endpoint), error))?;
@@ -141,7 +141,7 @@ impl Cloud {
             code: &error.code,
             message: &credentials.redact(&error.message),
         };
-        CallError { setback: refusal.setback(), code: Some(error.code) }
+        CallError { cause: refusal.error(), code: Some(error.code) }
     }
 
     fn request(
@@ -193,19 +193,24 @@ fn server_date(headers: &HeaderMap) -> Option<SystemTime> {
 }
 
 /// The API answers 200 to everything that it has understood; other statuses come from something before it.
-fn not_ok(name: &str, status: StatusCode, shown: &str) -> Setback {
-    if let Some(setback) = status::of_http(status).and_then(|code| status::setback(name, code, shown)) {
-        return setback;
+fn not_ok(name: &str, status: StatusCode, shown: &str) -> AttemptError {
+    if let Some(error) = status::of_http(status).and_then(|code| status::error(name, code, shown)) {
+        return error;
     }
     let message = format!("the cloud API answered the call of {name} with {status}: {shown}");
     if status.is_server_error() {
-        Setback::down(message, Repeat::UnlessFrame)
+        AttemptError::down(message, Retryable::IfIdempotent)
     } else {
-        Setback::last(Failure::Error(message))
+        AttemptError::permanent(Failure::Error(message))
     }
 }
 
-fn unreadable(name: &str, why: &str, shown: &str) -> Setback {
+fn unreadable(name: &str, why: &str, shown: &str) -> AttemptError {
     let message = format!("the cloud API's answer to the call of {name} is unreadable ({why}): {shown}");
-    Setback { failure: Failure::Error(message), repeat: Repeat::UnlessFrame, down: true, retry_after: None }
+    AttemptError {
+        failure: Failure::Error(message),
+        retryable: Retryable::IfIdempotent,
+        backend: Backend::Down,
+        retry_after: None,
+    }
 }
