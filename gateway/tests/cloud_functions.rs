@@ -8,7 +8,9 @@ use std::{path::PathBuf, process::Stdio, sync::Arc, time::Duration};
 use bytes::Bytes;
 use elsewhere::{
     cloud::{Cloud as StandIn, Fault, REGION},
-    sdk, soon,
+    sdk,
+    server::{Reply, Server, script},
+    soon,
 };
 use scf_websocket_gateway::function::{
     Role,
@@ -27,15 +29,19 @@ const SECRET_KEY: &str = "example-of-a-secret-key";
 const REQUEST_ID: &str = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef";
 const LONG: Duration = Duration::from_secs(15);
 
+/// Functions that do as the event says, see the file.
+fn program() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/runtimes/echo.py")
+}
+
 /// A stand-in with one account, the function `chat`, which registers clients, and `talk`, which receives frames.
 async fn stand_in() -> Option<StandIn> {
     let cloud = StandIn::start().await?;
     cloud.account(SECRET_ID, SECRET_KEY, None);
-    let program = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/runtimes/echo.py");
     for (name, role) in [("chat", "register"), ("talk", "transfer")] {
         // None of the tests makes it push.
         let variables = [("WS_ROLE", role), ("WS_PUSH_URL", "http://127.0.0.1:9/")];
-        cloud.function("default", name, &program, &variables);
+        cloud.function("default", name, &program(), &variables);
     }
     Some(cloud)
 }
@@ -335,6 +341,25 @@ async fn a_functions_own_error_and_its_end_are_failures() {
         assert!(failure.contains(named) && failure.contains("scf:talk"), "{failure}");
     }
     assert_eq!(cloud.accepted().len(), 3, "each was sent once");
+}
+
+#[tokio::test]
+async fn a_function_in_the_cloud_pushes_back() {
+    let Some(cloud) = stand_in().await else { return };
+    let push = Server::start(script([Reply::ok(r#"{"errNo":0,"errMsg":"ok"}"#)]), None).await;
+    let url = format!("http://{}/api-token", push.addr);
+    let variables = [("WS_ROLE", "transfer"), ("WS_PUSH_URL", url.as_str())];
+    cloud.function("prod", "echo", &program(), &variables);
+    let function = function(&cloud, "scf:prod/echo", Setup::default());
+    let frame = json!({"websocket": {
+        "action": "data recv", "secConnectionID": "an-id", "dataType": "text", "data": "你好",
+    }});
+    assert!(call(&function, Role::Transfer, frame.to_string().into()).await.result.is_ok());
+    let seen = push.seen();
+    assert_eq!((seen.len(), seen[0].target()), (1, "POST /api-token"));
+    let pushed: Value = serde_json::from_slice(&seen[0].body).expect("JSON");
+    assert_eq!(pushed["websocket"]["action"], "data send");
+    assert_eq!(pushed["websocket"]["data"], "你好");
 }
 
 #[tokio::test]
