@@ -181,6 +181,17 @@ async fn without_them_a_call_fails_with_a_sentence() {
 }
 
 #[tokio::test]
+async fn an_expiry_in_the_far_future_is_no_harm() {
+    let Some(cloud) = stand_in().await else { return };
+    let body = json!({
+        "TmpSecretId": "AKID1", "TmpSecretKey": "key-1", "Token": "token-1", "ExpiredTime": u64::MAX,
+        "Code": "Success",
+    });
+    let metadata = Server::start(script([Reply::ok(body.to_string())]), None).await;
+    assert!(call(&function(&cloud, &metadata, LONG)).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_metadata_address_that_fails_for_a_moment_costs_no_call() {
     let Some(cloud) = stand_in().await else { return };
     let replies = [Reply::Cut, Reply::status(500, ""), credentials(1, 3_600)];

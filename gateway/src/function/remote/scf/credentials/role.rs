@@ -38,6 +38,8 @@ const RENEW_BEFORE_EXPIRY: Duration = Duration::from_mins(5);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(2);
 /// From one renewal to the next, at least.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(1);
+/// Larger remaining times are clamped.
+const LONGEST_USE: Duration = Duration::from_hours(24);
 /// The answer is about a kilobyte.
 const MAX_BYTES: usize = 64 * 1024;
 
@@ -158,7 +160,7 @@ impl Shared {
     async fn fetch(&self, client: &HttpClient) -> Result<Arc<Credentials>, AttemptError> {
         let metadata = self.ask(client).await?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let left = Duration::from_secs(metadata.expired_time).saturating_sub(now);
+        let left = Duration::from_secs(metadata.expired_time).saturating_sub(now).min(LONGEST_USE);
         let credentials = Credentials::new(metadata.tmp_secret_id, metadata.tmp_secret_key, metadata.token)
             .map_err(|error| self.unusable(&error.to_string()))?;
         if left.is_zero() {
