@@ -7,6 +7,7 @@
 pub(crate) mod instance;
 pub(crate) mod pool;
 pub(crate) mod process;
+pub mod remote;
 pub mod runtime_api;
 
 use std::fmt;
