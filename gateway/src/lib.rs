@@ -27,6 +27,7 @@
 
 mod app;
 mod calls;
+pub mod client_address;
 pub mod connections;
 pub mod contract;
 pub mod function;
@@ -35,8 +36,11 @@ mod handshake;
 pub mod http;
 mod ids;
 mod integration;
+pub mod limits;
 mod options;
+pub mod origin;
 mod page;
+pub mod proxy_protocol;
 pub mod push;
 mod queue;
 mod tally;
