@@ -45,6 +45,7 @@ pub mod push;
 mod queue;
 mod tally;
 mod timeline;
+pub mod tls;
 mod websocket;
 
 use std::{

@@ -1,0 +1,214 @@
+use std::{fs, io, path::Path};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use rustls::{
+    ClientConfig, HandshakeKind, ProtocolVersion, RootCertStore, SupportedProtocolVersion,
+    pki_types::{CertificateDer, ServerName},
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use super::*;
+
+const NAME: &str = "gateway.test";
+
+/// A certification authority, and a folder with the gateway's files.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    root: CertificateDer<'static>,
+    folder: tempfile::TempDir,
+}
+
+/// A certificate and a key in PEM.
+struct Pair {
+    certificate: String,
+    key: String,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        let root = params.self_signed(&key).expect("a certificate").der().clone();
+        Self { issuer: Issuer::new(params, key), root, folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    /// A certificate that is valid in these years.
+    fn issue(&self, from: i32, to: i32) -> Pair {
+        let mut params = CertificateParams::new(vec![NAME.to_owned()]).expect("parameters");
+        params.not_before = date_time_ymd(from, 1, 1);
+        params.not_after = date_time_ymd(to, 1, 1);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate").pem();
+        Pair { certificate, key: key.serialize_pem() }
+    }
+
+    fn files(&self) -> CertificateFiles {
+        let [certificate, key] = ["cert.pem", "key.pem"].map(|name| self.folder.path().join(name));
+        CertificateFiles { certificate, key }
+    }
+
+    fn install(&self, pair: &Pair) {
+        let CertificateFiles { certificate, key } = self.files();
+        fs::write(certificate, &pair.certificate).expect("a file");
+        fs::write(key, &pair.key).expect("a file");
+    }
+
+    fn client(&self, versions: &[&'static SupportedProtocolVersion]) -> TlsConnector {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.root.clone()).expect("a root");
+        let config = ClientConfig::builder_with_provider(Arc::new(certificate::provider()))
+            .with_protocol_versions(versions)
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        TlsConnector::from(Arc::new(config))
+    }
+}
+
+/// A connection to a server that sends back each byte.
+async fn connect(tls: &Tls, client: &TlsConnector) -> io::Result<TlsStream<DuplexStream>> {
+    let (near, far) = duplex(64 * 1024);
+    let accepting = tls.acceptor().accept(far);
+    tokio::spawn(async move {
+        let (mut reader, mut writer) = tokio::io::split(accepting.await?);
+        tokio::io::copy(&mut reader, &mut writer).await
+    });
+    let mut stream = client.connect(ServerName::try_from(NAME).expect("a name"), near).await?;
+    echo(&mut stream).await?;
+    Ok(stream)
+}
+
+/// Also takes the session tickets off the connection, which come with the first bytes.
+async fn echo(stream: &mut TlsStream<DuplexStream>) -> io::Result<()> {
+    stream.write_all(b"x").await?;
+    stream.flush().await?;
+    stream.read_u8().await.map(|byte| assert_eq!(byte, b'x'))
+}
+
+fn certificate_of(stream: &TlsStream<DuplexStream>) -> CertificateDer<'static> {
+    let chain = stream.get_ref().1.peer_certificates().expect("a chain");
+    chain[0].clone().into_owned()
+}
+
+fn der(pair: &Pair) -> CertificateDer<'static> {
+    use rustls::pki_types::pem::PemObject as _;
+    CertificateDer::from_pem_slice(pair.certificate.as_bytes()).expect("a certificate")
+}
+
+#[tokio::test]
+async fn clients_of_both_versions_connect_and_resume_their_sessions() {
+    let authority = Authority::new();
+    authority.install(&authority.issue(2000, 3000));
+    let tls = Tls::load(authority.files()).expect("a certificate");
+    for (version, expected) in [(&TLS12, ProtocolVersion::TLSv1_2), (&TLS13, ProtocolVersion::TLSv1_3)] {
+        let client = authority.client(&[version]);
+        let first = connect(&tls, &client).await.expect("a connection");
+        let (_, session) = first.get_ref();
+        assert_eq!(session.protocol_version(), Some(expected));
+        assert_eq!(session.handshake_kind(), Some(HandshakeKind::Full));
+        let second = connect(&tls, &client).await.expect("a connection");
+        assert_eq!(second.get_ref().1.handshake_kind(), Some(HandshakeKind::Resumed), "{expected:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_for_new_connections_and_open_ones_go_on() {
+    let authority = Authority::new();
+    let (old, new) = (authority.issue(2000, 3000), authority.issue(2000, 3001));
+    authority.install(&old);
+    let tls = Tls::load(authority.files()).expect("a certificate");
+    let mut open = connect(&tls, &authority.client(&[&TLS13])).await.expect("a connection");
+    assert_eq!(certificate_of(&open), der(&old));
+    assert_eq!(tls.reload().expect("the same certificate"), Reloaded::Unchanged);
+
+    let expired_before = tls.expires();
+    authority.install(&new);
+    assert_eq!(tls.reload().expect("a new certificate"), Reloaded::Replaced);
+    assert!(tls.expires() > expired_before);
+    let fresh = connect(&tls, &authority.client(&[&TLS13])).await.expect("a connection");
+    assert_eq!(certificate_of(&fresh), der(&new));
+    echo(&mut open).await.expect("the open connection goes on");
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_used_change_nothing() {
+    let authority = Authority::new();
+    let (old, new) = (authority.issue(2000, 3000), authority.issue(2000, 3000));
+    authority.install(&old);
+    let tls = Tls::load(authority.files()).expect("a certificate");
+    let half = |text: &str| text[..text.len() / 2].to_owned();
+    let bad = [
+        ("a half-written certificate", Pair { certificate: half(&new.certificate), key: new.key.clone() }),
+        ("a half-written key", Pair { certificate: new.certificate.clone(), key: half(&new.key) }),
+        ("an empty certificate", Pair { certificate: String::new(), key: new.key.clone() }),
+        ("an empty key", Pair { certificate: new.certificate.clone(), key: String::new() }),
+        (
+            "a new certificate, whose key is not there yet",
+            Pair { certificate: new.certificate.clone(), key: old.key.clone() },
+        ),
+        ("an expired certificate", authority.issue(2000, 2001)),
+        ("a certificate of the future", authority.issue(2999, 3000)),
+    ];
+    for (what, pair) in bad {
+        authority.install(&pair);
+        let error = tls.reload().expect_err(what).to_string();
+        assert!(error.contains(".pem"), "{what}: {error}");
+        let stream = connect(&tls, &authority.client(&[&TLS13])).await.expect(what);
+        assert_eq!(certificate_of(&stream), der(&old), "{what}");
+    }
+    fs::remove_file(authority.files().key).expect("a file");
+    assert!(matches!(tls.reload(), Err(CertificateError::ReadKey(..))));
+
+    authority.install(&new);
+    assert_eq!(tls.reload().expect("a pair at last"), Reloaded::Replaced);
+    let stream = connect(&tls, &authority.client(&[&TLS13])).await.expect("a connection");
+    assert_eq!(certificate_of(&stream), der(&new));
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_files_are_noticed_without_being_asked() {
+    let authority = Authority::new();
+    let (old, new) = (authority.issue(2000, 3000), authority.issue(2000, 3000));
+    authority.install(&old);
+    let tls = Arc::new(Tls::load(authority.files()).expect("a certificate"));
+    let watching = Arc::clone(&tls);
+    let watch = tokio::spawn(async move { watching.watch().await });
+    authority.install(&Pair { certificate: new.certificate.clone(), key: old.key.clone() });
+    tokio::time::sleep(WATCH_INTERVAL * 2).await;
+    assert_eq!(served(&tls), der(&old));
+    authority.install(&new);
+    tokio::time::sleep(WATCH_INTERVAL * 2).await;
+    assert_eq!(served(&tls), der(&new));
+    watch.abort();
+}
+
+fn served(tls: &Tls) -> CertificateDer<'static> {
+    tls.served.0.load().key.cert[0].clone()
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_said_with_its_name() {
+    let authority = Authority::new();
+    let pair = authority.issue(2000, 3000);
+    authority.install(&pair);
+    let CertificateFiles { certificate, key } = authority.files();
+    let message = |certificate: &Path, key: &Path| {
+        let files = CertificateFiles { certificate: certificate.to_owned(), key: key.to_owned() };
+        files
+            .load()
+            .expect_err("a mistake")
+            .to_string()
+            .replace(&format!("{}/", authority.folder.path().display()), "")
+    };
+    let swapped = message(&key, &certificate);
+    assert!(swapped.starts_with("no complete PEM certificate in key.pem"), "{swapped}");
+    let twice = message(&certificate, &certificate);
+    assert!(twice.starts_with("no usable PEM private key in cert.pem"), "{twice}");
+    let missing = message(&authority.folder.path().join("no.pem"), &key);
+    assert!(missing.starts_with("cannot read the certificate no.pem: No such file"), "{missing}");
+    authority.install(&authority.issue(2000, 2001));
+    let expired = message(&certificate, &key);
+    assert!(expired.starts_with("the certificate cert.pem expired at Jan  1 00:00:00 2001"), "{expired}");
+}
