@@ -28,8 +28,10 @@
 mod app;
 mod calls;
 pub mod client_address;
+pub mod config;
 pub mod connections;
 pub mod contract;
+mod executable;
 pub mod function;
 pub mod guard;
 mod handshake;
@@ -43,6 +45,7 @@ mod page;
 pub mod proxy_protocol;
 pub mod push;
 mod queue;
+pub mod secret;
 mod tally;
 mod timeline;
 pub mod tls;
