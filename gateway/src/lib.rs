@@ -45,6 +45,7 @@ mod page;
 pub mod proxy_protocol;
 pub mod push;
 mod queue;
+pub mod request_details;
 pub mod secret;
 mod tally;
 mod timeline;

@@ -66,6 +66,10 @@ pub enum Limit {
     FramesPerSecond(NonZeroU32),
 }
 
+/// The keys of all limits that are a [`Limit`].
+pub const KEYS: [&str; 4] =
+    ["connections", "connections_per_ip", "handshakes_per_second_per_ip", "frames_per_second"];
+
 /// What a client receives when it meets a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -131,6 +135,7 @@ mod tests {
             Limit::HandshakesPerSecondPerIp(NonZeroU32::MAX),
             Limit::FramesPerSecond(NonZeroU32::MAX),
         ];
+        assert_eq!(limits.map(Limit::key), KEYS);
         for limit in limits {
             assert!(limit.to_string().len() <= 123, "{limit}");
             match limit.answer() {
