@@ -25,6 +25,7 @@
 //! and [`push`] for the reverse push address. Two seams are meant for other implementations:
 //! [`function::Function`], where a function runs, and [`connections::Connections`], who holds a connection.
 
+pub mod admin;
 mod app;
 mod calls;
 pub mod client_address;
@@ -39,6 +40,7 @@ pub mod http;
 mod ids;
 mod integration;
 pub mod limits;
+pub mod metrics;
 mod options;
 pub mod origin;
 mod page;
