@@ -73,11 +73,16 @@ pub enum Reloaded {
 
 /// The server's side of TLS.
 pub struct Tls {
-    files: CertificateFiles,
+    watched: Mutex<Watched>,
     served: Arc<Served>,
-    /// The files' content when they were last looked at, usable or not, so that a bad pair is logged once.
-    seen: Mutex<u64>,
     config: Arc<ServerConfig>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    files: CertificateFiles,
+    /// Their content when they were last looked at, usable or not, so that a bad pair is logged once.
+    seen: u64,
 }
 
 impl Tls {
@@ -87,8 +92,8 @@ impl Tls {
         let certificate = files.parse(&pem).map_err(TlsError::Certificate)?;
         let served = Arc::new(Served(ArcSwap::from_pointee(certificate)));
         let config = server_config(Arc::clone(&served)).map_err(TlsError::Library)?;
-        let seen = Mutex::new(fingerprint(&pem));
-        Ok(Self { files, served, seen, config: Arc::new(config) })
+        let watched = Mutex::new(Watched { files, seen: fingerprint(&pem) });
+        Ok(Self { watched, served, config: Arc::new(config) })
     }
 
     /// Accepts connections with the certificate that is served at the time of each handshake.
@@ -105,7 +110,14 @@ impl Tls {
 
     /// Reads the files again and serves what is in them, unless it cannot be used. The log says which.
     pub fn reload(&self) -> Result<Reloaded, CertificateError> {
-        self.look(true)
+        self.look(&mut locked(&self.watched), true)
+    }
+
+    /// Like [`Tls::reload`], from other files. They are watched from now on, even if they cannot be used yet.
+    pub fn reload_from(&self, files: CertificateFiles) -> Result<Reloaded, CertificateError> {
+        let mut watched = locked(&self.watched);
+        watched.files = files;
+        self.look(&mut watched, true)
     }
 
     /// Reads the files every [`WATCH_INTERVAL`] for as long as it is polled, and serves what is in them after a change.
@@ -115,34 +127,30 @@ impl Tls {
         loop {
             ticks.tick().await;
             // Logged in there.
-            let _ = self.look(false);
+            let _ = self.look(&mut locked(&self.watched), false);
         }
     }
 
-    fn look(&self, asked: bool) -> Result<Reloaded, CertificateError> {
-        let mut seen = locked(&self.seen);
-        let read = self.files.read();
+    fn look(&self, watched: &mut Watched, asked: bool) -> Result<Reloaded, CertificateError> {
+        let read = watched.files.read();
         let now = match &read {
             Ok(pem) => fingerprint(pem),
             Err(error) => fingerprint(&error.to_string()),
         };
-        let changed = std::mem::replace(&mut *seen, now) != now;
+        let changed = std::mem::replace(&mut watched.seen, now) != now;
         if !changed && !asked {
             return Ok(Reloaded::Unchanged);
         }
-        match read.and_then(|pem| self.files.parse(&pem)) {
+        match read.and_then(|pem| watched.files.parse(&pem)) {
             Ok(certificate) if self.served.is(&certificate) => Ok(Reloaded::Unchanged),
             Ok(certificate) => {
-                info!(
-                    "new certificate {}, valid for {}",
-                    self.files.certificate.display(),
-                    remaining(certificate.expires)
-                );
+                let valid = remaining(certificate.expires);
+                info!("new certificate {}, valid for {valid}", watched.files.certificate.display());
                 self.served.0.store(Arc::new(certificate));
                 Ok(Reloaded::Replaced)
             }
             Err(error) => {
-                warn!("the certificate in use stays, valid for {}: {error}", remaining(self.expires()));
+                warn!("{error}; the certificate in use stays, valid for {}", remaining(self.expires()));
                 Err(error)
             }
         }
@@ -151,7 +159,7 @@ impl Tls {
 
 impl std::fmt::Debug for Tls {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Tls").field("files", &self.files).finish_non_exhaustive()
+        formatter.debug_struct("Tls").field("watched", &self.watched).finish_non_exhaustive()
     }
 }
 
@@ -194,7 +202,7 @@ fn fingerprint(content: &impl std::hash::Hash) -> u64 {
 fn remaining(expires: SystemTime) -> String {
     let seconds = expires.duration_since(SystemTime::now()).unwrap_or_default().as_secs();
     match seconds {
-        0 => "no longer".to_owned(),
+        0 => "0 h: it has expired".to_owned(),
         1..172_800 => format!("{} h", seconds / 3600),
         _ => format!("{} days", seconds / 86_400),
     }

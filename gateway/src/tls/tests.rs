@@ -167,6 +167,22 @@ async fn files_that_cannot_be_used_change_nothing() {
     assert_eq!(certificate_of(&stream), der(&new));
 }
 
+#[tokio::test]
+async fn other_files_take_the_place_of_the_first_once_they_can_be_used() {
+    let authority = Authority::new();
+    let (old, new) = (authority.issue(2000, 3000), authority.issue(2000, 3000));
+    authority.install(&old);
+    let tls = Tls::load(authority.files()).expect("a certificate");
+    let [certificate, key] = ["cert2.pem", "key2.pem"].map(|name| authority.folder.path().join(name));
+    let others = CertificateFiles { certificate: certificate.clone(), key: key.clone() };
+    assert!(matches!(tls.reload_from(others), Err(CertificateError::ReadCertificate(..))));
+    assert_eq!(served(&tls), der(&old));
+    fs::write(certificate, &new.certificate).expect("a file");
+    fs::write(key, &new.key).expect("a file");
+    assert_eq!(tls.reload().expect("the other files"), Reloaded::Replaced);
+    assert_eq!(served(&tls), der(&new));
+}
+
 #[tokio::test(start_paused = true)]
 async fn new_files_are_noticed_without_being_asked() {
     let authority = Authority::new();
