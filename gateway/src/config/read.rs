@@ -25,6 +25,10 @@ use crate::{
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9000);
 
+/// Functions cannot verify a certificate for an address that was made of `listen`.
+const PUSHES_NEED_A_NAME: &str = "with [tls] functions push over TLS too: set push_url to https:// and a name that the \
+    certificate has, or push_listen to an address of their own, which is without TLS";
+
 /// Reads the text of a file that is at `file`.
 pub(super) fn read(file: &Path, text: &str, environment: &Environment) -> Result<Config, Report> {
     let problems = Problems::new(text);
@@ -49,7 +53,12 @@ fn assemble(mut top: Section<'_, '_>, folder: &Path, environment: &Environment) 
     let admin_listen = top.parsed("admin_listen", values::address);
     let cluster = top.secret("cluster", values::cluster);
     let drain = top.seconds("drain_seconds", 30, 0..=86_400);
-    let tls = top.section("tls", "tls.").map(|table| tls(table, folder));
+    let tls = top.section("tls", "tls.").map(|table| {
+        if push_listen.is_none() && push_url.is_none() {
+            table.problems.add_missing(&table.span, PUSHES_NEED_A_NAME);
+        }
+        tls(table, folder)
+    });
     let proxy = top.section("proxy", "proxy.").map(proxy).unwrap_or_default();
     let limits = limits(&mut top);
     let timeouts = timeouts(&mut top);

@@ -231,6 +231,34 @@ fn the_push_address_is_not_an_api() {
 }
 
 #[test]
+fn with_tls_functions_are_given_an_address_that_they_can_verify() {
+    let tls = format!("{API}[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n");
+    assert!(
+        report(&tls).starts_with("gateway.toml:7:1: with [tls] functions push over TLS too: set push_url")
+    );
+    assert!(load(&format!("push_listen = \"127.0.0.1:9001\"\n{tls}")).is_ok());
+    assert!(load(&format!("push_url = \"https://gateway.test:9000\"\n{tls}")).is_ok());
+}
+
+/// A file that is being written, or was cut by a full disk.
+#[test]
+fn no_part_of_a_file_is_too_odd_for_a_report() {
+    let text = include_str!("../../../examples/gateway.toml");
+    let read = |text: &str| read::read(Path::new("gateway.toml"), text, &Environment::default());
+    for (cut, _) in text.char_indices() {
+        let report = read(&text[..cut]).expect_err("no program and no certificate are there");
+        assert!(!report.problems.is_empty());
+    }
+    for (index, _) in text.lines().enumerate() {
+        let without: Vec<_> =
+            text.lines().enumerate().filter(|(at, _)| *at != index).map(|(_, line)| line).collect();
+        let report = read(&without.join("\n")).expect_err("no program and no certificate are there");
+        let lines = without.len() + 1;
+        assert!(report.problems.iter().all(|problem| problem.line <= lines), "{report}");
+    }
+}
+
+#[test]
 fn an_empty_list_of_origins_is_a_mistake() {
     let text = format!("{API}origins = []\n");
     assert!(
