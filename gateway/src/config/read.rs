@@ -206,11 +206,7 @@ fn scf(top: &mut Section<'_, '_>) -> (Scf, Option<Range<usize>>) {
 }
 
 fn apis(top: &mut Section<'_, '_>, folder: &Path) -> Vec<api::Read> {
-    let tables = top.sections("api", "api.");
-    if tables.is_empty() {
-        top.problems
-            .add_missing(&(0..0), "there is no [[api]]: write one with path, register, transfer and cleanup");
-    }
+    let tables = top.sections("api", "write one with path, register, transfer and cleanup", "api.");
     tables.into_iter().map(|table| api::read(table, folder)).collect()
 }
 

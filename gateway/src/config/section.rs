@@ -15,6 +15,10 @@ use toml::{
 
 use super::problems::Problems;
 
+/// Keys that stand above the first table. Below one they would be its own, which TOML does not show.
+pub(super) const TOP_LEVEL: [&str; 7] =
+    ["listen", "push_listen", "push_url", "push_token", "admin_listen", "cluster", "drain_seconds"];
+
 /// A table that is being read.
 pub(super) struct Section<'p, 'i> {
     /// What stands before each of its keys in a message: `limits.`, nothing at the top.
@@ -195,9 +199,17 @@ impl<'p, 'i> Section<'p, 'i> {
         self.open(key, value, prefix, &format!("a table: write [{key}]"))
     }
 
-    /// The tables of a list, in the order of the file.
-    pub(super) fn sections(&mut self, key: &'static str, prefix: &'static str) -> Vec<Section<'p, 'i>> {
-        let Some(value) = self.take(key) else { return Vec::new() };
+    /// The tables of a list, in the order of the file. That there is none is a problem.
+    pub(super) fn sections(
+        &mut self,
+        key: &'static str,
+        what: &str,
+        prefix: &'static str,
+    ) -> Vec<Section<'p, 'i>> {
+        let Some(value) = self.take(key) else {
+            self.problems.add_missing(&self.span, format!("there is no [[{key}]]: {what}"));
+            return Vec::new();
+        };
         let wanted = format!("a list of tables: write [[{key}]]");
         let span = value.span();
         match value.into_inner() {
@@ -245,8 +257,10 @@ impl<'p, 'i> Section<'p, 'i> {
     pub(super) fn finish(self) {
         let known = self.asked.join(", ");
         for name in self.table.keys() {
+            let misplaced = !self.prefix.is_empty() && TOP_LEVEL.contains(&name.get_ref().as_ref());
+            let hint = if misplaced { "; the key of this name belongs above the first [table]" } else { "" };
             let message =
-                format!("{}{} is not a known key; known here: {known}", self.prefix, name.get_ref());
+                format!("{}{} is not a known key; known here: {known}{hint}", self.prefix, name.get_ref());
             self.problems.add(&name.span(), message);
         }
     }

@@ -194,6 +194,26 @@ fn an_empty_file_lacks_an_api() {
 }
 
 #[test]
+fn a_single_table_is_no_list_of_apis() {
+    let report = report(&API.replace("[[api]]", "[api]"));
+    assert_eq!(report, "gateway.toml:2:1: api must be a list of tables: write [[api]], not a table");
+}
+
+#[test]
+fn a_key_that_slipped_below_a_table_is_sent_back_to_the_top() {
+    for key in section::TOP_LEVEL {
+        let report = report(&format!("{API}[limits]\n{key} = 1\n"));
+        assert!(
+            report.starts_with(&format!("gateway.toml:8:1: limits.{key} is not a known key")),
+            "{report}"
+        );
+        assert!(report.ends_with("belongs above the first [table]"), "{report}");
+    }
+    let known = report(&format!("x = 1\n{API}"));
+    assert!(known.contains(&section::TOP_LEVEL.join(", ")), "{known}");
+}
+
+#[test]
 fn secrets_from_the_environment_are_checked_and_come_first() {
     let text = format!("push_token = \"of-the-file\"\n{API}");
     let environment = Environment { push_token: Some("of-the-machine".into()), admin_password: None };
