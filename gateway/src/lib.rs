@@ -52,6 +52,7 @@ pub mod secret;
 mod tally;
 mod timeline;
 pub mod tls;
+pub mod transport;
 mod websocket;
 
 use std::{

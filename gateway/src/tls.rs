@@ -6,6 +6,8 @@
 //! nothing: the log says why, and connections keep the certificate they had. Connections that are open notice nothing
 //! in either case.
 
+#[cfg(test)]
+pub(crate) mod authority;
 mod certificate;
 #[cfg(test)]
 mod tests;

@@ -1,71 +1,16 @@
 use std::{fs, io, path::Path};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::{
-    ClientConfig, HandshakeKind, ProtocolVersion, RootCertStore, SupportedProtocolVersion,
+    HandshakeKind, ProtocolVersion,
     pki_types::{CertificateDer, ServerName},
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::*;
-
-const NAME: &str = "gateway.test";
-
-/// A certification authority, and a folder with the gateway's files.
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    root: CertificateDer<'static>,
-    folder: tempfile::TempDir,
-}
-
-/// A certificate and a key in PEM.
-struct Pair {
-    certificate: String,
-    key: String,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().expect("a key");
-        let root = params.self_signed(&key).expect("a certificate").der().clone();
-        Self { issuer: Issuer::new(params, key), root, folder: tempfile::tempdir().expect("a folder") }
-    }
-
-    /// A certificate that is valid in these years.
-    fn issue(&self, from: i32, to: i32) -> Pair {
-        let mut params = CertificateParams::new(vec![NAME.to_owned()]).expect("parameters");
-        params.not_before = date_time_ymd(from, 1, 1);
-        params.not_after = date_time_ymd(to, 1, 1);
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate").pem();
-        Pair { certificate, key: key.serialize_pem() }
-    }
-
-    fn files(&self) -> CertificateFiles {
-        let [certificate, key] = ["cert.pem", "key.pem"].map(|name| self.folder.path().join(name));
-        CertificateFiles { certificate, key }
-    }
-
-    fn install(&self, pair: &Pair) {
-        let CertificateFiles { certificate, key } = self.files();
-        fs::write(certificate, &pair.certificate).expect("a file");
-        fs::write(key, &pair.key).expect("a file");
-    }
-
-    fn client(&self, versions: &[&'static SupportedProtocolVersion]) -> TlsConnector {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.root.clone()).expect("a root");
-        let config = ClientConfig::builder_with_provider(Arc::new(certificate::provider()))
-            .with_protocol_versions(versions)
-            .expect("versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        TlsConnector::from(Arc::new(config))
-    }
-}
+use super::{
+    authority::{Authority, NAME, Pair},
+    *,
+};
 
 /// A connection to a server that sends back each byte.
 async fn connect(tls: &Tls, client: &TlsConnector) -> io::Result<TlsStream<DuplexStream>> {
