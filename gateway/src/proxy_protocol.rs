@@ -88,22 +88,32 @@ fn client(header: &Header<'_>) -> Option<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
-    use ppp::v2::{Builder, Protocol, Type, Version};
+    use std::net::Ipv6Addr;
+
+    use tokio::io::AsyncWriteExt as _;
 
     use super::*;
 
     const CLIENT: &str = "198.51.100.2:4711";
 
-    fn header(command: Command, source: &str) -> Builder {
-        let addresses: (SocketAddr, SocketAddr) =
-            (source.parse().expect("an address"), "10.0.0.1:443".parse().expect("an address"));
-        match addresses {
-            (SocketAddr::V6(_), _) => {
-                let addresses = (addresses.0, "[fd00::1]:443".parse::<SocketAddr>().expect("an address"));
-                Builder::with_addresses(Version::Two | command, Protocol::Stream, addresses)
-            }
-            _ => Builder::with_addresses(Version::Two | command, Protocol::Stream, addresses),
-        }
+    /// Written by the protocol's specification, not by the library that reads it.
+    fn header(command: u8, family: u8, addresses: &[u8], extensions: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(addresses.len() + extensions.len()).expect("a short header");
+        let fixed = [b"\r\n\r\n\0\r\nQUIT\n".as_slice(), &[0x20 | command, family], &length.to_be_bytes()];
+        [fixed.concat().as_slice(), addresses, extensions].concat()
+    }
+
+    const PROXY: u8 = 1;
+    const LOCAL: u8 = 0;
+    const TCP_OVER_IPV4: u8 = 0x11;
+    const TCP_OVER_IPV6: u8 = 0x21;
+    /// Source and destination, then the ports of both.
+    const IPV4: [u8; 12] = [198, 51, 100, 2, 10, 0, 0, 1, 0x12, 0x67, 0x01, 0xbb];
+
+    fn ipv6() -> Vec<u8> {
+        let [source, destination] =
+            ["2001:db8::2", "fd00::1"].map(|text| text.parse::<Ipv6Addr>().expect("an address").octets());
+        [source.as_slice(), &destination, &[0x12, 0x67, 0x01, 0xbb]].concat()
     }
 
     async fn read(bytes: Vec<u8>) -> (Result<Option<SocketAddr>, ProxyProtocolError>, String) {
@@ -114,37 +124,40 @@ mod tests {
 
     #[tokio::test]
     async fn the_client_is_taken_from_the_header_and_its_bytes_are_left_alone() {
-        for source in [CLIENT, "[2001:db8::2]:4711"] {
-            let tlv = header(Command::Proxy, source).write_tlv(Type::Authority, b"example.com");
-            let mut bytes = tlv.expect("a TLV").build().expect("a header");
+        let authority = b"\x02\x00\x0bexample.com";
+        let headers = [
+            (header(PROXY, TCP_OVER_IPV4, &IPV4, b""), CLIENT),
+            (header(PROXY, TCP_OVER_IPV4, &IPV4, authority), CLIENT),
+            (header(PROXY, TCP_OVER_IPV6, &ipv6(), authority), "[2001:db8::2]:4711"),
+        ];
+        for (mut bytes, client) in headers {
             bytes.extend_from_slice(b"GET /chat HTTP/1.1\r\n");
             let (result, rest) = read(bytes).await;
-            assert_eq!(result.expect("a header"), Some(source.parse().expect("an address")));
+            assert_eq!(result.expect("a header"), client.parse().ok());
             assert_eq!(rest, "GET /chat HTTP/1.1\r\n");
         }
     }
 
     #[tokio::test]
     async fn a_header_that_arrives_byte_by_byte_is_read() {
-        let bytes = header(Command::Proxy, CLIENT).build().expect("a header");
-        let mut stream = tokio_test_reader(bytes);
-        assert_eq!(read_header(&mut stream).await.expect("a header"), CLIENT.parse().ok());
-    }
-
-    /// A stream that hands out a byte for each read.
-    fn tokio_test_reader(bytes: Vec<u8>) -> impl AsyncRead + Unpin {
-        let (mut writer, reader) = tokio::io::duplex(1);
-        tokio::spawn(async move {
-            use tokio::io::AsyncWriteExt as _;
-            writer.write_all(&bytes).await.expect("the reader is there");
-        });
-        reader
+        let (mut writer, mut reader) = tokio::io::duplex(1);
+        let bytes = header(PROXY, TCP_OVER_IPV4, &IPV4, b"");
+        let (written, read) = tokio::join!(writer.write_all(&bytes), read_header(&mut reader));
+        written.expect("a reader");
+        assert_eq!(read.expect("a header"), CLIENT.parse().ok());
     }
 
     #[tokio::test]
-    async fn a_proxy_that_speaks_for_itself_names_no_client() {
-        let (result, _) = read(header(Command::Local, CLIENT).build().expect("a header")).await;
-        assert_eq!(result.expect("a header"), None);
+    async fn a_proxy_that_speaks_for_itself_or_of_a_stranger_family_names_no_client() {
+        let unix = [0; 216];
+        for bytes in [
+            header(LOCAL, 0x00, b"", b""),
+            header(LOCAL, TCP_OVER_IPV4, &IPV4, b""),
+            header(PROXY, 0x00, b"", b""),
+            header(PROXY, 0x31, &unix, b""),
+        ] {
+            assert_eq!(read(bytes).await.0.expect("a header"), None);
+        }
     }
 
     #[tokio::test]
@@ -154,18 +167,20 @@ mod tests {
         let (result, _) = read(b"PROXY TCP4 198.51.100.2 10.0.0.1 4711 443\r\n".to_vec()).await;
         assert!(matches!(result, Err(ProxyProtocolError::Missing)), "{result:?}");
 
-        let whole = header(Command::Proxy, CLIENT).build().expect("a header");
-        let (result, _) = read(whole[..20].to_vec()).await;
-        assert!(matches!(result, Err(ProxyProtocolError::Read(_))), "{result:?}");
-
-        let mut long = whole.clone();
-        long[14] = 0xff;
-        let (result, _) = read(long).await;
-        assert!(matches!(result, Err(ProxyProtocolError::TooLong(_))), "{result:?}");
-
+        let whole = header(PROXY, TCP_OVER_IPV4, &IPV4, b"");
+        for length in 0..whole.len() {
+            let (result, _) = read(whole[..length].to_vec()).await;
+            assert!(matches!(result, Err(ProxyProtocolError::Read(_))), "{length} bytes: {result:?}");
+        }
+        let (result, _) = read(header(PROXY, TCP_OVER_IPV4, &IPV4, &[4; 5000])).await;
+        assert!(matches!(result, Err(ProxyProtocolError::TooLong(5012))), "{result:?}");
         let mut version_3 = whole;
         version_3[12] = 0x31;
-        let (result, _) = read(version_3).await;
-        assert!(matches!(result, Err(ProxyProtocolError::Malformed(_))), "{result:?}");
+        for bytes in
+            [version_3, header(PROXY, TCP_OVER_IPV4, &IPV4[..6], b""), header(7, TCP_OVER_IPV4, &IPV4, b"")]
+        {
+            let (result, _) = read(bytes).await;
+            assert!(matches!(result, Err(ProxyProtocolError::Malformed(_))), "{result:?}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-use std::{fs, io, path::Path};
+use std::{cell::RefCell, fs, io, path::Path};
 
 use rustls::{
     HandshakeKind, ProtocolVersion,
@@ -126,6 +126,63 @@ async fn other_files_take_the_place_of_the_first_once_they_can_be_used() {
     fs::write(key, &new.key).expect("a file");
     assert_eq!(tls.reload().expect("the other files"), Reloaded::Replaced);
     assert_eq!(served(&tls), der(&new));
+}
+
+/// Keeps what each thread logs, and so each test.
+struct Log;
+
+thread_local! {
+    static LOGGED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+impl log::Log for Log {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if record.level() <= log::Level::Info && record.target().starts_with("scf_websocket_gateway::tls") {
+            LOGGED.with_borrow_mut(|lines| lines.push(format!("{} {}", record.level(), record.args())));
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn logged() -> Vec<String> {
+    LOGGED.take()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_change_of_the_files_is_logged_once() {
+    // Another test may have set it already.
+    let _ = log::set_logger(&Log);
+    log::set_max_level(log::LevelFilter::Info);
+    let authority = Authority::new();
+    let (old, new) = (authority.issue(2000, 3000), authority.issue(2000, 3000));
+    authority.install(&old);
+    let tls = Arc::new(Tls::load(authority.files()).expect("a certificate"));
+    let watching = Arc::clone(&tls);
+    let watch = tokio::spawn(async move { watching.watch().await });
+    tokio::time::sleep(WATCH_INTERVAL * 3).await;
+    assert_eq!(logged(), Vec::<String>::new());
+
+    authority.install(&Pair { certificate: new.certificate.clone(), key: old.key.clone() });
+    tokio::time::sleep(WATCH_INTERVAL * 5).await;
+    let [warning] = logged().try_into().expect("one line");
+    assert!(
+        warning.starts_with("WARN the key ") && warning.contains("does not belong to the certificate"),
+        "{warning}"
+    );
+    assert!(warning.contains("; the certificate in use stays, valid for "), "{warning}");
+    assert!(tls.reload().is_err());
+    assert_eq!(logged().len(), 1, "a reload that was asked for says so again");
+
+    authority.install(&new);
+    tokio::time::sleep(WATCH_INTERVAL * 5).await;
+    let [line] = logged().try_into().expect("one line");
+    assert!(line.starts_with("INFO new certificate ") && line.contains(" days"), "{line}");
+    watch.abort();
 }
 
 #[tokio::test(start_paused = true)]
