@@ -61,6 +61,23 @@ impl Proxies {
     }
 }
 
+/// Whether a request seems to come through a proxy that is not trusted: one on this machine or in a private network
+/// that sends `X-Forwarded-For`. All of its clients count as one address then, and meet the limits of an address
+/// together, which is seldom meant. The error is the sentence for the log.
+pub fn check_for_unlisted_proxy(proxies: &Proxies, peer: IpAddr, headers: &HeaderMap) -> Result<(), String> {
+    let peer = peer.to_canonical();
+    let near = match peer {
+        IpAddr::V4(address) => address.is_loopback() || address.is_private(),
+        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local(),
+    };
+    if !near || proxies.trust(peer) || !headers.contains_key(X_FORWARDED_FOR) {
+        return Ok(());
+    }
+    Err(format!(
+        "{peer} sends X-Forwarded-For but is not in proxy.trusted: all clients behind it count as this one address"
+    ))
+}
+
 /// An address as proxies write it: alone, with a port, or in brackets.
 fn parse_hop(text: &str) -> Option<IpAddr> {
     let bare = || text.parse::<IpAddr>().ok();
@@ -131,6 +148,26 @@ mod tests {
     #[test]
     fn a_chain_of_trusted_hops_alone_begins_with_the_client() {
         assert_eq!(client(PROXIES, "10.0.0.1", &[b"10.1.1.1, 10.0.0.9"]), "10.1.1.1");
+    }
+
+    #[test]
+    fn a_proxy_that_was_left_out_of_the_configuration_is_noticed() {
+        let proxies =
+            Proxies { trusted: vec!["10.0.0.0/8".parse().expect("a network")], proxy_protocol: false };
+        let mut headers = HeaderMap::new();
+        let check = |peer: &str, headers: &HeaderMap| {
+            check_for_unlisted_proxy(&proxies, peer.parse().expect("an address"), headers)
+        };
+        assert_eq!(check("192.168.0.1", &headers), Ok(()));
+        headers.insert(X_FORWARDED_FOR, HeaderValue::from_static("198.51.100.2"));
+        for unlisted in ["192.168.0.1", "127.0.0.1", "::1", "fd00::1"] {
+            let noticed = check(unlisted, &headers).expect_err(unlisted);
+            assert!(noticed.starts_with(unlisted) && noticed.contains("proxy.trusted"), "{noticed}");
+        }
+        // A listed one, and a client of the internet, which may send what it likes.
+        for fine in ["10.0.0.1", "203.0.113.7", "2001:db8::1"] {
+            assert_eq!(check(fine, &headers), Ok(()), "{fine}");
+        }
     }
 
     #[test]
