@@ -1,5 +1,7 @@
 //! Every metric: its name, type, labels and meaning. The registry is filled from here, and a test compares what is
 //! exposed with it.
+//!
+#![doc = include_str!("catalogue.md")]
 
 /// The type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

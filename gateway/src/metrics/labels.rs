@@ -46,6 +46,8 @@ label! {
         Refused = "refused",
         /// The register function failed, or took too long.
         FunctionFailed = "function_failed",
+        /// The path belongs to no API; such handshakes have no API either.
+        UnknownPath = "unknown_path",
         /// The page's origin is not among the API's.
         Origin = "origin",
         /// A limit was met; which one is in `scf_gateway_limit_hits_total`.

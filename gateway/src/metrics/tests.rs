@@ -53,6 +53,44 @@ fn what_is_exposed_is_what_the_catalogue_lists() {
     assert!(exposed.ends_with("# EOF\n"));
 }
 
+/// The values of a metric's last label, in alphabetical order; none if they come from outside.
+fn values(exposed: &str, metric: &Description) -> Vec<String> {
+    let Some(label) = metric.labels.last().filter(|label| !["api", "version"].contains(label)) else {
+        return Vec::new();
+    };
+    let mut values = Vec::new();
+    let prefix = format!("{}{{", metric.name);
+    for sample in exposed.lines().filter_map(|line| line.strip_prefix(&prefix)) {
+        let (_, value) = sample.split_once(&format!("{label}=\"")).expect("the label");
+        let (value, _) = value.split_once('"').expect("a value");
+        if !values.iter().any(|seen| seen == value) {
+            values.push(value.to_owned());
+        }
+    }
+    values.sort();
+    values
+}
+
+#[test]
+fn the_table_lists_every_metric() {
+    let metrics = Metrics::new();
+    let _api = metrics.api("/chat");
+    let exposed = Exposed::of(&metrics).0;
+    let row = |metric: &Description| {
+        let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+        let values: Vec<_> = values(&exposed, metric).iter().map(|value| format!("`{value}`")).collect();
+        let values = if values.is_empty() { String::new() } else { format!(": {}", values.join(", ")) };
+        let (name, kind, labels) = (metric.name, metric.kind.name(), labels.join(", "));
+        format!("| `{name}` | {kind} | {labels}{values} | {} |\n", metric.help)
+    };
+    let rows: String = catalogue::ALL.iter().map(row).collect();
+    let table = format!("| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n{rows}");
+    assert!(
+        include_str!("catalogue.md") == table,
+        "gateway/src/metrics/catalogue.md must be this table:\n{table}"
+    );
+}
+
 #[test]
 fn a_connection_is_counted_from_its_handshake_to_its_end() {
     let metrics = Metrics::new();
