@@ -53,8 +53,9 @@ fn assemble(mut top: Section<'_, '_>, folder: &Path, environment: &Environment) 
     let admin_listen = top.parsed("admin_listen", values::address);
     let cluster = top.secret("cluster", values::cluster);
     let drain = top.seconds("drain_seconds", 30, 0..=86_400);
+    let (separate_pushes, named_pushes) = (top.was_given("push_listen"), top.was_given("push_url"));
     let tls = top.section("tls", "tls.").map(|table| {
-        if push_listen.is_none() && push_url.is_none() {
+        if !separate_pushes && !named_pushes {
             table.problems.add_missing(&table.span, PUSHES_NEED_A_NAME);
         }
         tls(table, folder)
@@ -62,16 +63,18 @@ fn assemble(mut top: Section<'_, '_>, folder: &Path, environment: &Environment) 
     let proxy = top.section("proxy", "proxy.").map(proxy).unwrap_or_default();
     let limits = limits(&mut top);
     let timeouts = timeouts(&mut top);
-    let (scf, scf_span) = scf(&mut top);
+    let (scf, missing_region) = scf(&mut top);
     let apis = apis(&mut top, folder);
     check_addresses(
         &top,
         [("listen", &listen), ("push_listen", &push_listen), ("admin_listen", &admin_listen)],
     );
     let admin = admin_listen.map(|listen| admin(&top, &listen, environment));
-    let push_path = push_listen.is_none().then(|| push::path(push_token.as_ref().map(Secret::expose)));
+    let push_path = (!separate_pushes).then(|| push::path(push_token.as_ref().map(Secret::expose)));
     check_paths(&top, &apis, push_path.as_deref());
-    check_region(&top, &scf, scf_span, &apis);
+    if let Some(missing) = missing_region {
+        check_region(&top, missing, &apis);
+    }
     top.finish();
     Config {
         listen: listen.map_or(DEFAULT_LISTEN, Spanned::into_inner),
@@ -147,16 +150,16 @@ fn tls(mut table: Section<'_, '_>, folder: &Path) -> Option<CertificateFiles> {
 }
 
 fn proxy(mut table: Section<'_, '_>) -> Proxies {
-    let trusted = table.list("trusted", values::network).map(Spanned::into_inner).unwrap_or_default();
+    let trusted = table.list("trusted", values::network);
     let protocol = table.flag("proxy_protocol");
-    if protocol && trusted.is_empty() {
+    if protocol && !table.was_given("trusted") {
         table.problems.add_missing(
             &table.span,
             "proxy.proxy_protocol = true has no effect without proxy.trusted: name the proxies that send its header",
         );
     }
     table.finish();
-    Proxies { trusted, proxy_protocol: protocol }
+    Proxies { trusted: trusted.map(Spanned::into_inner).unwrap_or_default(), proxy_protocol: protocol }
 }
 
 fn limits(top: &mut Section<'_, '_>) -> Limits {
@@ -191,18 +194,22 @@ fn timeouts(top: &mut Section<'_, '_>) -> Timeouts {
     timeouts
 }
 
-/// The settings of the cloud API, and where their table is.
-fn scf(top: &mut Section<'_, '_>) -> (Scf, Option<Range<usize>>) {
-    let Some(mut table) = top.section("scf", "scf.") else { return (Scf::default(), None) };
+/// Where the table of the cloud API is, if the region should be in it and is not.
+struct MissingRegion(Option<Range<usize>>);
+
+fn scf(top: &mut Section<'_, '_>) -> (Scf, Option<MissingRegion>) {
+    let Some(mut table) = top.section("scf", "scf.") else {
+        return (Scf::default(), Some(MissingRegion(None)));
+    };
     let default = Scf::default();
     let scf = Scf {
         region: table.parsed("region", values::region).map(Spanned::into_inner),
         endpoint: table.parsed("endpoint", values::endpoint).map_or(default.endpoint, Spanned::into_inner),
         role: table.parsed("role", values::role).map(Spanned::into_inner),
     };
-    let span = table.span.clone();
+    let missing = (!table.was_given("region")).then(|| MissingRegion(Some(table.span.clone())));
     table.finish();
-    (scf, Some(span))
+    (scf, missing)
 }
 
 fn apis(top: &mut Section<'_, '_>, folder: &Path) -> Vec<api::Read> {
@@ -251,10 +258,7 @@ fn check_paths(top: &Section<'_, '_>, apis: &[api::Read], push_path: Option<&str
     }
 }
 
-fn check_region(top: &Section<'_, '_>, scf: &Scf, table: Option<Range<usize>>, apis: &[api::Read]) {
-    if scf.region.is_some() {
-        return;
-    }
+fn check_region(top: &Section<'_, '_>, MissingRegion(table): MissingRegion, apis: &[api::Read]) {
     let mut targets = apis.iter().flat_map(|read| &read.targets).flatten();
     let Some(first) = targets.find(|target| matches!(target.get_ref(), Target::Scf(_))) else { return };
     let message = format!(

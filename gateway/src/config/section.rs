@@ -28,6 +28,7 @@ pub(super) struct Section<'p, 'i> {
     table: DeTable<'i>,
     pub(super) problems: &'p Problems<'i>,
     asked: Vec<&'static str>,
+    given: Vec<&'static str>,
 }
 
 impl<'p, 'i> Section<'p, 'i> {
@@ -37,12 +38,19 @@ impl<'p, 'i> Section<'p, 'i> {
         span: Range<usize>,
         problems: &'p Problems<'i>,
     ) -> Self {
-        Self { prefix, span, table, problems, asked: Vec::new() }
+        Self { prefix, span, table, problems, asked: Vec::new(), given: Vec::new() }
     }
 
     fn take(&mut self, key: &'static str) -> Option<Spanned<DeValue<'i>>> {
         self.asked.push(key);
-        self.table.remove(key)
+        let value = self.table.remove(key)?;
+        self.given.push(key);
+        Some(value)
+    }
+
+    /// Whether a key that was read is in the file, with a value that can be used or not.
+    pub(super) fn was_given(&self, key: &str) -> bool {
+        self.given.contains(&key)
     }
 
     /// Reports what is wrong with the value of a key.

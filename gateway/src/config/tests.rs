@@ -194,6 +194,18 @@ fn an_empty_file_lacks_an_api() {
 }
 
 #[test]
+fn a_value_that_cannot_be_used_is_not_reported_as_missing_too() {
+    let text = format!(
+        "push_listen = \"x\"\n[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n[scf]\nregion = \"?\"\n\
+         [proxy]\ntrusted = [\"?\"]\nproxy_protocol = true\n{}",
+        API.replacen("process:bootstrap", "scf:register", 1)
+    );
+    let report = report(&text);
+    let lines: Vec<_> = report.lines().map(|line| line.split(':').nth(1).expect("a line's number")).collect();
+    assert_eq!(lines, ["1", "6", "8"], "{report}");
+}
+
+#[test]
 fn a_single_table_is_no_list_of_apis() {
     let report = report(&API.replace("[[api]]", "[api]"));
     assert_eq!(report, "gateway.toml:2:1: api must be a list of tables: write [[api]], not a table");
