@@ -26,23 +26,35 @@
 //! [`function::Function`], where a function runs, and [`connections::Connections`], who holds a connection.
 
 mod admission;
+pub mod admin;
 mod app;
 mod calls;
+pub mod client_address;
+pub mod config;
 pub mod connections;
 pub mod contract;
+mod executable;
 pub mod function;
 pub mod guard;
 mod handshake;
 pub mod http;
 mod ids;
 mod integration;
+pub mod limits;
+pub mod metrics;
 mod options;
+pub mod origin;
 mod page;
+pub mod proxy_protocol;
 pub mod push;
 mod queue;
 mod send_queue;
+pub mod request_details;
+pub mod secret;
 mod tally;
 mod timeline;
+pub mod tls;
+pub mod transport;
 mod websocket;
 
 use std::{
