@@ -29,7 +29,7 @@ const BETWEEN_FRAMES: Duration = Duration::from_secs(20);
 const SETTLING: Duration = Duration::from_secs(10);
 
 /// A port that nobody listens on.
-fn free_port() -> u16 {
+fn unused_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
 
