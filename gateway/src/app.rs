@@ -1,53 +1,54 @@
 //! What the parts that serve clients have in common.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{calls::Functions, connections::Connections, push, tally::Tally, timeline::Timeline};
+use crate::{
+    invoke::Functions, page_access::PageAccess, push::PushAddress, registry::ConnectionRegistry,
+    report::Reports, timeline::Timeline,
+};
 
+/// The gateway's shared state.
 pub(crate) struct App {
-    pub(crate) functions: Functions,
-    pub(crate) connections: Arc<dyn Connections>,
-    pub(crate) timeline: Timeline,
-    /// What may wait to be sent to one client.
+    pub(crate) apis: Vec<Arc<RunningApi>>,
+    pub(crate) registry: Arc<dyn ConnectionRegistry>,
+    pub(crate) reports: Reports,
+    /// How many bytes may wait to be sent to one client.
     pub(crate) send_queue_bytes: usize,
     /// The page pushes through it too.
-    pub(crate) pushes: Arc<push::Address>,
-    /// After how long without a data frame in either direction a connection is closed.
-    pub(crate) idle_timeout: Duration,
-    /// Turns true when the gateway shuts down.
-    pub(crate) stopping: watch::Receiver<bool>,
-    /// The connections that still have something to do, their closing event included.
-    pub(crate) open: Tally,
-    /// Whether the page and the time line are served; they show payloads.
+    pub(crate) push_address: Arc<PushAddress>,
+    /// Cancelled when the gateway shuts down.
+    pub(crate) stopping: CancellationToken,
+    /// The connections and replays that still have something to do, their closing event included.
+    pub(crate) open: TaskTracker,
+    /// Whether the page and the time line are served.
     pub(crate) page: PageAccess,
+    /// `None` where no page is served.
+    pub(crate) timeline: Option<Arc<Timeline>>,
 }
 
-/// Who may see the page and the time line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PageAccess {
-    Nobody,
-    /// Whoever reaches the loopback address under a name that only this machine gives itself: a foreign page whose
-    /// own name was made to point here must not read along.
-    ThisMachine,
-    Everybody,
+/// A WebSocket API with its functions.
+pub(crate) struct RunningApi {
+    /// Requests for this path, and for paths below it, are this API's.
+    pub(crate) path: Arc<str>,
+    pub(crate) functions: Functions,
+    /// How long a connection may go without a data frame in either direction.
+    pub(crate) idle_timeout: Duration,
 }
 
-impl PageAccess {
-    /// Whether a request with this `Host` header may see them.
-    pub(crate) fn allows(self, host: Option<&str>) -> bool {
-        match self {
-            Self::Nobody => false,
-            Self::Everybody => true,
-            Self::ThisMachine => host.is_some_and(|host| {
-                // A colon within brackets is none before a port.
-                let name = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
-                let name = name.map_or(host, |(name, _port)| name);
-                name == "localhost" || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
-            }),
-        }
+impl App {
+    /// The API whose path is the longest beginning of the request's, by whole segments.
+    pub(crate) fn api(&self, path: &str) -> Option<&Arc<RunningApi>> {
+        let matching = self.apis.iter().filter(|api| contains(&api.path, path));
+        matching.max_by_key(|api| api.path.len())
     }
+}
+
+/// Whether a request's path is this one or below it.
+fn contains(api: &str, path: &str) -> bool {
+    let rest = path.strip_prefix(api.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -55,13 +56,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_foreign_name_for_this_machine_is_not_enough() {
-        for host in ["localhost:9000", "127.0.0.1:9000", "[::1]:9000", "127.0.0.1", "[::1]", "localhost"] {
-            assert!(PageAccess::ThisMachine.allows(Some(host)), "{host}");
+    fn an_api_answers_its_path_and_those_below_it() {
+        for (api, path) in
+            [("/", "/"), ("/", "/chat"), ("/chat", "/chat"), ("/chat", "/chat/room"), ("/chat/", "/chat")]
+        {
+            assert!(contains(api, path), "{api} {path}");
         }
-        assert!(!PageAccess::ThisMachine.allows(Some("rebound.example:9000")));
-        assert!(!PageAccess::ThisMachine.allows(None));
-        assert!(PageAccess::Everybody.allows(Some("gateway.example")));
-        assert!(!PageAccess::Nobody.allows(Some("localhost:9000")));
+        for (api, path) in [("/chat", "/"), ("/chat", "/chatter"), ("/chat/room", "/chat")] {
+            assert!(!contains(api, path), "{api} {path}");
+        }
     }
 }

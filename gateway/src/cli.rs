@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::{Parser, value_parser};
-use scf_websocket_gateway::Options;
+use scf_websocket_gateway::{Api, Builder, Gateway, function::local::Processes};
 
 /// Names that SCF keeps for itself.
 const RESERVED: [&str; 3] = ["SCF_", "QCLOUD_", "TENCENTCLOUD_"];
@@ -89,24 +89,31 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// With what the gateway is to be started, given the WS_* variables of its own environment.
-    pub fn into_options(self, inherited: impl Iterator<Item = (String, OsString)>) -> Options {
-        let mut options = Options::new(self.bootstrap);
-        options.listen = self.listen;
-        options.push_listen = self.push_listen;
-        options.push_token = self.push_token;
-        options.env = inherited.chain(self.env).collect();
-        options.max_instances = usize::from(self.max_instances);
-        options.max_waiting = usize::try_from(self.max_waiting).unwrap_or(usize::MAX);
-        options.init_timeout = Duration::from_millis(self.init_timeout);
-        options.timeout = Duration::from_millis(self.timeout);
-        options.memory_mb = self.memory;
-        options.idle_timeout = Duration::from_secs(self.idle_timeout);
-        options.send_queue_bytes = usize::try_from(self.send_queue).unwrap_or(usize::MAX);
-        options.integration_response = self.integration_response;
-        options.trace = self.trace;
-        options.page = self.page;
-        options
+    /// The gateway that is asked for, given the WS_* variables of its own environment.
+    pub fn into_builder(self, inherited: impl Iterator<Item = (String, OsString)>) -> Builder {
+        let mut processes = Processes::new(self.bootstrap);
+        processes.env = inherited.chain(self.env).collect();
+        processes.init_timeout = Duration::from_millis(self.init_timeout);
+        processes.timeout = Duration::from_millis(self.timeout);
+        processes.memory_mb = self.memory;
+        let mut api = Api::of("/", processes);
+        api.integration_response = self.integration_response;
+        api.idle_timeout = Duration::from_secs(self.idle_timeout);
+        api.max_running = usize::from(self.max_instances);
+        api.max_waiting = usize::try_from(self.max_waiting).unwrap_or(usize::MAX);
+        let mut builder = Gateway::builder()
+            .listen(self.listen)
+            .api(api)
+            .send_queue_bytes(usize::try_from(self.send_queue).unwrap_or(usize::MAX))
+            .trace(self.trace)
+            .page(self.page);
+        if let Some(addr) = self.push_listen {
+            builder = builder.push_listen(addr);
+        }
+        if let Some(token) = self.push_token {
+            builder = builder.push_token(token);
+        }
+        builder
     }
 }
 

@@ -7,33 +7,70 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 /// Frames, events and answers have at most this many bytes.
 pub const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
 
-/// A data frame of either direction.
+/// A data frame of either direction. Clones share the payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Frame {
-    /// A text frame.
-    Text(String),
-    /// A binary frame; in JSON its bytes stand in Base64.
+pub struct Frame(Payload);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Payload {
+    Text(Utf8Bytes),
     Binary(Bytes),
 }
 
 impl Frame {
+    /// A text frame.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self(Payload::Text(text.into().into()))
+    }
+
+    /// A binary frame; in JSON its bytes are in Base64.
+    #[must_use]
+    pub fn binary(bytes: impl Into<Bytes>) -> Self {
+        Self(Payload::Binary(bytes.into()))
+    }
+
+    /// The text; `None` of a binary frame.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match &self.0 {
+            Payload::Text(text) => Some(text.as_str()),
+            Payload::Binary(_) => None,
+        }
+    }
+
+    /// The payload's bytes.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        match &self.0 {
+            Payload::Text(text) => text.as_bytes(),
+            Payload::Binary(bytes) => bytes,
+        }
+    }
+
     /// The number of bytes of its payload.
     #[must_use]
     pub fn len(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Binary(bytes) => bytes.len(),
-        }
+        self.payload().len()
     }
 
     /// Whether its payload is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// As the WebSocket implementation takes it.
+    pub(crate) fn into_message(self) -> Message {
+        match self.0 {
+            Payload::Text(text) => Message::Text(text),
+            Payload::Binary(bytes) => Message::Binary(bytes),
+        }
     }
 }
 
@@ -268,9 +305,9 @@ impl Push {
 fn frame(data_type: Option<&str>, data: Option<String>) -> Result<Frame, String> {
     let data = data.ok_or("\"data send\" needs \"data\"")?;
     match data_type {
-        Some("text") => Ok(Frame::Text(data)),
+        Some("text") => Ok(Frame::text(data)),
         Some("binary") => match STANDARD.decode(&data) {
-            Ok(bytes) => Ok(Frame::Binary(bytes.into())),
+            Ok(bytes) => Ok(Frame::binary(bytes)),
             Err(error) => Err(format!("the binary \"data\" is no Base64: {error}")),
         },
         Some(other) => Err(format!("the dataType {other:?} is neither \"text\" nor \"binary\"")),
@@ -303,10 +340,10 @@ mod tests {
             Push::parse(format!(r#"{{"websocket":{{"secConnectionID":"c"{rest}}}}}"#).as_bytes())
         };
         let text = send(r#","action":"data send","dataType":"text","data":"x""#);
-        assert_eq!(text, Ok(Push::Send { connection: "c".into(), frame: Frame::Text("x".into()) }));
+        assert_eq!(text, Ok(Push::Send { connection: "c".into(), frame: Frame::text("x") }));
         let binary = send(r#","action":"data send","dataType":"binary","data":"AP8=""#);
         let bytes = Bytes::from_static(&[0, 255]);
-        assert_eq!(binary, Ok(Push::Send { connection: "c".into(), frame: Frame::Binary(bytes) }));
+        assert_eq!(binary, Ok(Push::Send { connection: "c".into(), frame: Frame::binary(bytes) }));
         assert_eq!(send(r#","action":"closing""#), Ok(Push::Close { connection: "c".into() }));
         for (rest, named) in [
             ("", "action"),

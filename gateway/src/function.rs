@@ -1,27 +1,23 @@
 //! Where a function runs: the seam between the gateway and the functions behind it.
 //!
-//! The gateway knows a function only as [`Function::invoke`]: an event goes in, an answer or a [`Failure`] comes out.
-//! Today the one implementation is the `pool`: local processes behind a runtime API each. A function at an HTTP
-//! address, or one called through SCF's invoke API, fits here as another.
+//! The gateway knows a function only as a [`FunctionBackend`]: an event goes in, an answer or a [`Failure`] comes out,
+//! with the times that it took. [`local`] runs processes on this machine.
 
-pub(crate) mod instance;
-pub(crate) mod pool;
-pub(crate) mod process;
+pub mod local;
 pub mod remote;
 pub mod runtime_api;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
-
-use crate::{BoxFuture, timeline::Ticket};
+use futures_util::future::BoxFuture;
 
 /// Which of a WebSocket API's three functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Decides whether a client may connect.
     Register,
-    /// Gets a client's frames.
+    /// Receives a client's frames.
     Transfer,
     /// Learns that a client has left.
     Cleanup,
@@ -48,20 +44,81 @@ impl fmt::Display for Role {
     }
 }
 
-/// Carries out events.
-pub trait Function: Send + Sync {
-    /// Has one event (JSON) carried out under this request id and returns the answer as the function gave it. The ticket
-    /// is told where the event was placed and how long it ran. Dropping the future gives the event up.
-    fn invoke<'a>(
-        &'a self,
-        request_id: &'a str,
-        event: Bytes,
-        ticket: &'a Ticket,
-    ) -> BoxFuture<'a, Result<Bytes, Failure>>;
+/// A function somewhere: a local process, an HTTP address, a function in the cloud.
+pub trait FunctionBackend: Send + Sync {
+    /// Carries out one event. Dropping the future gives the event up.
+    fn invoke<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Invoked>;
+
+    /// Ends what it has started and waits until it is gone.
+    fn stop(&self) -> BoxFuture<'_, ()>;
 }
 
-/// Why an event has no answer. The messages are sentences.
+/// One event for a function.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Call<'a> {
+    /// Which of the API's functions.
+    pub role: Role,
+    /// The id of the connection that the event is about.
+    pub connection: &'a str,
+    /// A UUID; the log names the invocation by it.
+    pub request_id: &'a str,
+    /// The event's JSON, 6 MB at most.
+    pub event: Bytes,
+}
+
+impl<'a> Call<'a> {
+    /// An event for a function.
+    #[must_use]
+    pub fn new(role: Role, connection: &'a str, request_id: &'a str, event: Bytes) -> Self {
+        Self { role, connection, request_id, event }
+    }
+}
+
+/// What a call came to, and how long it took.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Invoked {
+    /// The function's answer as it gave it.
+    pub result: Result<Bytes, Failure>,
+    /// The times, also of a call that failed.
+    pub timings: Timings,
+}
+
+impl Invoked {
+    /// The result of a call, with its times.
+    #[must_use]
+    pub fn new(result: Result<Bytes, Failure>, timings: Timings) -> Self {
+        Self { result, timings }
+    }
+}
+
+/// Where the time of a call went. What is not in here is counted as the gateway's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Timings {
+    /// How long the event waited in the backend before anything was done for it.
+    pub queued: Duration,
+    /// How long an instance took to start for this event; `None` if none was started.
+    pub started: Option<Duration>,
+    /// How long the function itself ran; `None` if it never began.
+    pub ran: Option<Duration>,
+    /// The name of the instance that ran it, if the backend knows.
+    pub instance: Option<String>,
+}
+
+impl Timings {
+    /// What remains of the total for the gateway itself.
+    pub(crate) fn remainder(&self, total: Duration) -> Duration {
+        let elsewhere = self.queued + self.started.unwrap_or_default() + self.ran.unwrap_or_default();
+        total.saturating_sub(elsewhere)
+    }
+}
+
+/// Why an event has no answer. The messages are sentences for the log; they may hold what only the function's owner
+/// should see.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Failure {
     /// The function said so itself, or its answer cannot be used.
     Error(String),
@@ -71,12 +128,19 @@ pub enum Failure {
     Crashed(String),
     /// It could not be started, or ended before it was initialised.
     NeverReady(String),
+    /// The backend has too much to do. The function did not run.
+    Overloaded {
+        /// When another attempt makes sense.
+        retry_after: Duration,
+    },
+    /// The backend is down, or calls to it are suspended because it was. The function did not run.
+    Unavailable(String),
     /// The gateway is shutting down.
     Stopping,
 }
 
 impl Failure {
-    /// What happened, in two words for a client; the message may hold what only the function's owner should see.
+    /// What happened, in a few words that a client may see.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -84,6 +148,8 @@ impl Failure {
             Self::TimedOut(_) => "timed out",
             Self::Crashed(_) => "crashed",
             Self::NeverReady(_) => "did not start",
+            Self::Overloaded { .. } => "is overloaded",
+            Self::Unavailable(_) => "is unavailable",
             Self::Stopping => "is shutting down",
         }
     }
@@ -95,7 +161,11 @@ impl fmt::Display for Failure {
             Self::Error(message)
             | Self::TimedOut(message)
             | Self::Crashed(message)
-            | Self::NeverReady(message) => formatter.write_str(message),
+            | Self::NeverReady(message)
+            | Self::Unavailable(message) => formatter.write_str(message),
+            Self::Overloaded { retry_after } => {
+                write!(formatter, "the backend is overloaded; retry after {} s", retry_after.as_secs_f64())
+            }
             Self::Stopping => formatter.write_str("the gateway is shutting down"),
         }
     }

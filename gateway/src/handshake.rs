@@ -1,8 +1,8 @@
 //! The handshake: a client's request to connect, answered as the register function decides.
 //!
-//! [`entry`] takes every request that is no reverse push. A sound upgrade request → the connecting event → the
-//! function's decision → 101 and a `websocket`, or a refusal. Once the function is called, what was begun is finished
-//! even if the client is gone meanwhile: a client that it has accepted is always followed by its closing event.
+//! [`entry`] takes every request that is no reverse push. A valid upgrade request → the connecting event → the
+//! function's decision → 101 and a `websocket`, or a refusal. Once the function is called, the handshake runs to its
+//! end even if the client disconnects: each client that the function accepts gets its closing event.
 
 use std::{
     net::SocketAddr,
@@ -15,8 +15,9 @@ use axum::{
     http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
         header::{
-            CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
-            SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE as UPGRADE_HEADER,
+            CONNECTION, CONTENT_TYPE, RETRY_AFTER as RETRY_AFTER_HEADER, SEC_WEBSOCKET_ACCEPT,
+            SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+            UPGRADE as UPGRADE_HEADER,
         },
     },
     response::{IntoResponse, Response},
@@ -29,26 +30,29 @@ use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::{
-    app::App,
-    calls::Decision,
-    connections::{Deliveries, outbox},
+    app::{App, RunningApi},
     contract::{Agreed, Connecting, ConnectingEvent, Identity, RequestContext, Status, encode},
     function::Failure,
     http::Peer,
-    ids, page,
+    ids,
+    invoke::Registration,
+    page,
     push::answer,
+    registry::{Deliveries, outbox},
+    report::Report,
     websocket::{self, Opened},
 };
 
-/// How long the line may take to become a WebSocket after the 101 was handed to the server.
-const BECOMING: Duration = Duration::from_secs(10);
+/// How long a connection may take to become a WebSocket after the 101 was passed to the server.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// When a client that was refused for want of capacity may try again.
-const RETRY_AFTER_SECONDS: &str = "1";
+/// When a client that was refused for lack of capacity may try again, unless the function's backend says when.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// A sound request to connect.
-struct Asked {
-    path: String,
+/// A valid request to connect.
+struct UpgradeRequest {
+    api: Arc<RunningApi>,
+    path: Arc<str>,
     peer: SocketAddr,
     received: Instant,
     accept_key: String,
@@ -64,17 +68,17 @@ pub(crate) async fn entry(State(app): State<Arc<App>>, request: Request) -> Resp
         Err(request) => request,
     };
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return refuse(
-            StatusCode::NOT_FOUND,
-            "there is nothing here to be called with another method than GET",
-        );
+        return refuse(StatusCode::NOT_FOUND, "only GET is answered here");
     }
-    // An upgrade is asked for with GET alone. The server leaves the body out of its answer to HEAD.
+    // Only GET can ask for an upgrade. The server leaves the body out of its answer to HEAD.
     if *request.method() == Method::HEAD || !names(request.headers(), UPGRADE_HEADER, "websocket") {
         return upgrade_required("this is a WebSocket address: ask for an upgrade to it");
     }
-    match Asked::read(request) {
-        Ok(_) if *app.stopping.borrow() => {
+    let Some(api) = app.api(request.uri().path()).cloned() else {
+        return refuse(StatusCode::NOT_FOUND, "no WebSocket API has this path");
+    };
+    match UpgradeRequest::read(request, api) {
+        Ok(_) if app.stopping.is_cancelled() => {
             refuse(StatusCode::SERVICE_UNAVAILABLE, "the gateway is shutting down")
         }
         Ok(asked) => connect(app, asked).await,
@@ -82,17 +86,15 @@ pub(crate) async fn entry(State(app): State<Arc<App>>, request: Request) -> Resp
     }
 }
 
-impl Asked {
-    fn read(mut request: Request) -> Result<Self, Box<Response>> {
+impl UpgradeRequest {
+    fn read(mut request: Request, api: Arc<RunningApi>) -> Result<Self, Box<Response>> {
         let bad = |sentence: &str| Box::new(refuse(StatusCode::BAD_REQUEST, sentence));
         let headers = request.headers();
         if !names(headers, CONNECTION, "upgrade") {
             return Err(bad("the header Connection does not name the upgrade"));
         }
         if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-            return Err(Box::new(upgrade_required(
-                "only version 13 of the WebSocket protocol is spoken here",
-            )));
+            return Err(Box::new(upgrade_required("only version 13 of the WebSocket protocol is supported")));
         }
         let key = headers.get(SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes);
         let Some(key) = key.filter(|key| STANDARD.decode(key).is_ok_and(|key| key.len() == 16)) else {
@@ -101,14 +103,14 @@ impl Asked {
         let accept_key = derive_accept_key(key);
         let protocols = list(headers, SEC_WEBSOCKET_PROTOCOL);
         let extensions = list(headers, SEC_WEBSOCKET_EXTENSIONS);
-        let path = request.uri().path().to_owned();
+        let path = request.uri().path().into();
         let Some(Peer(peer)) = request.extensions().get().copied() else {
-            return Err(bad("the server does not know where the request came from"));
+            return Err(bad("the client's address is unknown"));
         };
         let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
             return Err(bad("this request cannot be upgraded: it must be HTTP/1.1"));
         };
-        Ok(Self { path, peer, received: Instant::now(), accept_key, protocols, extensions, upgrade })
+        Ok(Self { api, path, peer, received: Instant::now(), accept_key, protocols, extensions, upgrade })
     }
 }
 
@@ -125,17 +127,16 @@ fn list(headers: &HeaderMap, header: HeaderName) -> Option<String> {
     (!values.is_empty()).then(|| values.join(","))
 }
 
-async fn connect(app: Arc<App>, asked: Asked) -> Response {
+async fn connect(app: Arc<App>, asked: UpgradeRequest) -> Response {
     let (answer_sender, answer) = oneshot::channel();
+    let open = app.open.clone();
     // A task of its own: the server drops this future when the client goes away, but the function's event goes on.
-    tokio::spawn(handshake(app, asked, answer_sender));
+    open.spawn(handshake(app, asked, answer_sender));
     answer.await.unwrap_or_else(|_| refuse(StatusCode::BAD_GATEWAY, "the handshake ended without an answer"))
 }
 
-async fn handshake(app: Arc<App>, asked: Asked, mut answer_to: oneshot::Sender<Response>) {
-    let _open = app.open.enter();
-    let decided = decide(&app, &asked, answer_to.closed()).await;
-    let response = match decided {
+async fn handshake(app: Arc<App>, asked: UpgradeRequest, mut answer_to: oneshot::Sender<Response>) {
+    let response = match decide(&app, &asked, answer_to.closed()).await {
         Err(refusal) => *refusal,
         Ok((connection, agreed, deliveries)) => {
             let sub_protocol = sub_protocol(asked.protocols.as_deref(), &agreed);
@@ -149,11 +150,11 @@ async fn handshake(app: Arc<App>, asked: Asked, mut answer_to: oneshot::Sender<R
 /// The register function's decision: the id of the accepted connection, what was agreed, and what was pushed to it
 /// meanwhile; or what the client is answered.
 ///
-/// The connection is known before the register function hears of it. That function records it before it answers, and
-/// another one may push to it in between: were it unknown then, it would be forgotten, and then accepted.
+/// The connection is registered before the register function is called. That function records it before it answers,
+/// and another one may push to it in between: an unknown connection would be forgotten, and then accepted.
 async fn decide(
     app: &App,
-    asked: &Asked,
+    asked: &UpgradeRequest,
     client_gone: impl Future<Output = ()>,
 ) -> Result<(String, Agreed, Deliveries), Box<Response>> {
     let no_randomness = |error: getrandom::Error| {
@@ -165,24 +166,29 @@ async fn decide(
     let event = connecting_event(asked, &connection, &request_id).map_err(|error| {
         refuse(StatusCode::BAD_REQUEST, &format!("the request cannot be written as an event: {error}"))
     })?;
-    let (outbox, deliveries) = outbox(app.send_queue_bytes);
-    app.connections.open(&connection, outbox);
-    let decided = app.functions.register(&connection, &request_id, event, asked.received, client_gone).await;
-    let (why, refusal) = match decided {
-        Ok(Decision::Accepted(agreed)) => return Ok((connection, agreed, deliveries)),
-        Ok(Decision::Refused(body)) => {
+    let (outbox, deliveries) = outbox(Arc::clone(&asked.path), asked.peer.ip(), app.send_queue_bytes);
+    let registered = match app.registry.add(&connection, outbox).await {
+        Ok(()) => {
+            let functions = &asked.api.functions;
+            functions.register(&connection, &request_id, event, asked.received, client_gone).await
+        }
+        Err(error) => Err(Failure::Unavailable(error.to_string())),
+    };
+    let (why, refusal) = match registered {
+        Ok(Registration::Accepted(agreed)) => return Ok((connection, agreed, deliveries)),
+        Ok(Registration::Refused(body)) => {
             let refusal = (StatusCode::FORBIDDEN, [(CONTENT_TYPE, "application/json")], body);
             ("the register function refused it".to_owned(), refusal.into_response())
         }
-        Ok(Decision::Overloaded) => {
+        Ok(Registration::NoPlace) => {
             ("too many events wait for the register function: see --max-waiting".to_owned(), overloaded())
         }
-        Ok(Decision::ClientGone) => {
+        Ok(Registration::ClientGone) => {
             let sentence = "the client has gone before the register function was called";
             (sentence.to_owned(), refuse(StatusCode::SERVICE_UNAVAILABLE, sentence))
         }
         Err(failure) => {
-            // What the function says of itself may hold what only its owner should see: it goes to the log alone.
+            // The function's own message may hold what only its owner should see: it goes to the log alone.
             warn!(
                 "the register function {} (request {request_id}, connection {connection}): {failure}",
                 failure.kind()
@@ -190,20 +196,31 @@ async fn decide(
             (format!("the register function {}", failure.kind()), failed(&failure, &request_id))
         }
     };
-    app.connections.leave(&connection);
+    if let Err(error) = app.registry.remove(&connection).await {
+        warn!("{connection} was refused and may still be registered: {error}");
+    }
     info!("{connection} from {} was refused with {}: {why}", asked.peer, refusal.status().as_u16());
-    app.timeline.connection("refused", &connection, &asked.path, None, Some(why));
+    app.reports.report(|| Report::ConnectionRefused {
+        connection: &connection,
+        path: &asked.path,
+        message: &why,
+    });
     Err(Box::new(refusal))
 }
 
 fn overloaded() -> Response {
     let sentence = "the gateway has too much to do: try again later";
-    let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, sentence);
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+    retry_after(refuse(StatusCode::SERVICE_UNAVAILABLE, sentence), RETRY_AFTER)
+}
+
+/// Names the whole seconds after which the client may try again, at least one.
+fn retry_after(mut response: Response, after: Duration) -> Response {
+    let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+    response.headers_mut().insert(RETRY_AFTER_HEADER, seconds.max(1).into());
     response
 }
 
-fn connecting_event(asked: &Asked, connection: &str, request_id: &str) -> serde_json::Result<Bytes> {
+fn connecting_event(asked: &UpgradeRequest, connection: &str, request_id: &str) -> serde_json::Result<Bytes> {
     encode(&ConnectingEvent {
         request_context: RequestContext {
             service_name: "local",
@@ -222,18 +239,25 @@ fn connecting_event(asked: &Asked, connection: &str, request_id: &str) -> serde_
 fn failed(failure: &Failure, request_id: &str) -> Response {
     let code = match failure {
         Failure::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
-        Failure::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+        Failure::Stopping | Failure::Overloaded { .. } | Failure::Unavailable(_) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Failure::Error(_) | Failure::Crashed(_) | Failure::NeverReady(_) => StatusCode::BAD_GATEWAY,
     };
-    refuse(code, &format!("the register function {} (request {request_id})", failure.kind()))
+    let response = refuse(code, &format!("the register function {} (request {request_id})", failure.kind()));
+    match failure {
+        Failure::Overloaded { retry_after: after } => retry_after(response, *after),
+        Failure::Unavailable(_) => retry_after(response, RETRY_AFTER),
+        _ => response,
+    }
 }
 
-/// Which sub-protocol goes to the client. A function may return the client's own list: then its first item that the
-/// client offered. Something else is passed on as it is, for the function's owner to see what the client makes of it.
+/// The sub-protocol for the client: the first item of the function's list that the client offered. If there is none,
+/// the function's value is passed on as it is, and the client decides whether to accept it.
 fn sub_protocol(offered: Option<&str>, agreed: &Agreed) -> Option<HeaderValue> {
     if agreed.sec_web_socket_extensions.as_deref().is_some_and(|extensions| !extensions.trim().is_empty()) {
         warn!(
-            "the register function agreed to an extension, but the gateway frames the data and speaks none"
+            "the register function agreed to an extension, but the gateway frames the data and supports none"
         );
     }
     let returned = agreed.sec_web_socket_protocol.as_deref()?.trim();
@@ -246,26 +270,31 @@ fn sub_protocol(offered: Option<&str>, agreed: &Agreed) -> Option<HeaderValue> {
         returned
     });
     let value = HeaderValue::from_str(chosen);
-    value.inspect_err(|_| warn!("the sub-protocol {chosen:?} cannot stand in a header and is left out")).ok()
+    value
+        .inspect_err(|_| warn!("the sub-protocol {chosen:?} is not a valid header value and is left out"))
+        .ok()
 }
 
 /// Answers 101 and serves the connection until its end.
 async fn open(
     app: &Arc<App>,
-    asked: Asked,
+    asked: UpgradeRequest,
     connection: String,
     deliveries: Deliveries,
     sub_protocol: Option<HeaderValue>,
     answer_to: oneshot::Sender<Response>,
 ) {
-    let shown = sub_protocol.as_ref().and_then(|value| value.to_str().ok());
-    app.timeline.connection("opened", &connection, &asked.path, shown, None);
+    app.reports.report(|| Report::ConnectionOpened {
+        connection: &connection,
+        path: &asked.path,
+        sub_protocol: sub_protocol.as_ref().and_then(|value| value.to_str().ok()),
+    });
     info!("{connection} opened from {} on {}", asked.peer, asked.path);
-    let opened = Opened { id: connection, path: asked.path, deliveries };
+    let opened = Opened { id: connection, api: asked.api, deliveries };
     let answered = answer_to.send(switching(&asked.accept_key, sub_protocol)).is_ok();
-    let upgraded = tokio::time::timeout(BECOMING, asked.upgrade);
+    let upgraded = tokio::time::timeout(UPGRADE_TIMEOUT, asked.upgrade);
     match upgraded.await {
-        Ok(Ok(line)) if answered => websocket::serve(app, opened, line).await,
+        Ok(Ok(upgraded)) if answered => websocket::serve(app, opened, upgraded).await,
         _ => websocket::never_began(app, opened).await,
     }
 }
@@ -275,7 +304,7 @@ fn switching(accept_key: &str, sub_protocol: Option<HeaderValue>) -> Response {
     let headers = response.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE_HEADER, HeaderValue::from_static("websocket"));
-    // Base64 can always stand in a header.
+    // Base64 is always a valid header value.
     if let Ok(key) = HeaderValue::from_str(accept_key) {
         headers.insert(SEC_WEBSOCKET_ACCEPT, key);
     }

@@ -8,7 +8,7 @@
 
 mod stream;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -134,15 +134,40 @@ pub(crate) fn upgraded_stream(upgraded: Upgraded) -> Option<(LimitedStream<TcpSt
     Some((parts.io.into_inner(), parts.read_buf))
 }
 
-/// Why a request's body could not be had.
+/// Why a request's body could not be read.
 #[derive(Debug)]
 pub(crate) enum BodyError {
     /// It has more bytes than allowed.
-    TooLarge,
-    /// It ended before its announced length, or the line was cut.
+    TooLarge { limit_bytes: usize },
+    /// It ended before its announced length, or the connection was lost.
     Cut(axum::Error),
-    /// Nothing of it came for [`PROGRESS_TIMEOUT`].
+    /// No progress for [`PROGRESS_TIMEOUT`].
     Stalled,
+}
+
+impl BodyError {
+    /// The status to answer with.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Cut(_) => StatusCode::BAD_REQUEST,
+            Self::Stalled => StatusCode::REQUEST_TIMEOUT,
+        }
+    }
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { limit_bytes } => {
+                write!(formatter, "the body is larger than {limit_bytes} bytes ({} MB)", limit_bytes >> 20)
+            }
+            Self::Cut(error) => write!(formatter, "the body was cut: {error}"),
+            Self::Stalled => {
+                write!(formatter, "the body did not arrive: nothing came for {PROGRESS_TIMEOUT:?}")
+            }
+        }
+    }
 }
 
 /// Reads a body of at most `limit_bytes`. More than that is read and thrown away up to four times the limit, because a
@@ -161,7 +186,7 @@ pub(crate) async fn read_body(body: Body, limit_bytes: usize) -> Result<Bytes, B
         }
     }
     if seen_bytes > limit_bytes {
-        return Err(BodyError::TooLarge);
+        return Err(BodyError::TooLarge { limit_bytes });
     }
     Ok(rest.map_or(first, BytesMut::freeze))
 }

@@ -1,4 +1,4 @@
-//! The gateway as a program: the command line in, two addresses out, then it runs until it is told to end.
+//! The gateway as a program: the command line in, two addresses out, then it runs until SIGINT or SIGTERM.
 //!
 //! Ends with 0 after SIGINT or SIGTERM, 1 if it could not start, 2 if the command line is wrong.
 
@@ -7,20 +7,20 @@ mod cli;
 use std::{io::Write, process::ExitCode};
 
 use clap::Parser as _;
-use scf_websocket_gateway::{Gateway, Options, Running, guard};
+use scf_websocket_gateway::{Builder, Running, StartError, function::local::orphan_reaper};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
-    // Not part of the command line that people see: the gateway starts itself so.
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == guard::ARGUMENT) {
-        guard::run(std::io::stdin());
+    // Hidden from the command line's help: the gateway starts itself so.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == orphan_reaper::ARGUMENT) {
+        orphan_reaper::run(std::io::stdin());
         return ExitCode::SUCCESS;
     }
-    let mut options = cli::Cli::parse().into_options(cli::inherited());
+    let builder = cli::Cli::parse().into_builder(cli::inherited());
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"))
         .format_target(false)
         .init();
-    match run(&mut options) {
+    match run(builder) {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {
             log::error!("{sentence}");
@@ -29,20 +29,20 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: &mut Options) -> Result<(), String> {
+fn run(builder: Builder) -> Result<(), String> {
     let program =
         std::env::current_exe().map_err(|error| format!("this program's own path is unknown: {error}"))?;
-    options.guard = Some(program);
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("no threads to run on: {error}"))?;
-    runtime.block_on(serve(options.clone()))
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| format!("cannot start the worker threads: {error}"))?;
+    runtime.block_on(serve(builder.orphan_reaper(program)))
 }
 
-async fn serve(options: Options) -> Result<(), String> {
+async fn serve(builder: Builder) -> Result<(), String> {
     // Before anything can be started that would have to be ended.
-    let no_signals = |error: std::io::Error| format!("signals cannot be waited for: {error}");
+    let no_signals = |error: std::io::Error| format!("cannot wait for signals: {error}");
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
-    let running = Gateway::start(options).await.map_err(|error| error.to_string())?;
+    let running = builder.start().await.map_err(|error| explain(&error))?;
     announce(&running);
     tokio::select! {
         _ = interrupt.recv() => log::info!("SIGINT: shutting down"),
@@ -52,10 +52,19 @@ async fn serve(options: Options) -> Result<(), String> {
     Ok(())
 }
 
+/// The error, and the flag to change.
+fn explain(error: &StartError) -> String {
+    match error {
+        StartError::Listen { .. } => format!("{error}; see --listen and --push-listen"),
+        StartError::Program { .. } => format!("{error}; see --bootstrap"),
+        _ => error.to_string(),
+    }
+}
+
 /// The addresses, on standard output; the log is on standard error.
 fn announce(running: &Running) {
     let mut out = std::io::stdout().lock();
-    // Nobody reading them is no reason to stop.
+    // A closed standard output is no reason to stop.
     let _ = write_addresses(&mut out, running).and_then(|()| out.flush());
 }
 

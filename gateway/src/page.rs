@@ -104,8 +104,8 @@ fn serve_file((_, content_type, text): &'static (&str, &str, &str), host: &str) 
 }
 
 fn timeline(app: &App) -> Response {
-    match app.timeline.recorder() {
-        Some(recorder) => recorder.stream().into_response(),
+    match &app.timeline {
+        Some(timeline) => timeline.stream().into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }

@@ -1,7 +1,7 @@
 //! The reverse push address: where functions send frames to clients and close their connections.
 //!
-//! [`router`] answers `POST /api-local`. It needs nothing of the gateway but the [`Connections`]; a [`Sink`] receives
-//! each push with its answer, and the instance's name if the caller put it into the query as `?instance=NAME`.
+//! [`router`] answers `POST /api-local`. It needs nothing of the gateway but a [`ConnectionRegistry`]. Each push is
+//! reported with its answer, and with the instance's name if the caller put it into the query as `?instance=NAME`.
 
 use std::sync::Arc;
 
@@ -13,14 +13,13 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use log::{debug, warn};
 
 use crate::{
-    connections::{Connections, Undelivered},
-    contract::{Frame, MAX_EVENT_BYTES, Push, Status},
-    http::{Activity, BodyError, PROGRESS_TIMEOUT, read_body},
-    timeline::{Pushed, epoch_ms, shown_push},
+    contract::{MAX_EVENT_BYTES, Push, Status},
+    http::{Activity, read_body},
+    registry::{ConnectionRegistry, Delivery, DeliveryError},
+    report::{Report, Reports},
 };
 
 /// Where the address is unless a token is asked for.
@@ -28,29 +27,25 @@ pub const PATH: &str = "/api-local";
 /// Room for the largest frame in Base64, and for what stands around it.
 pub(crate) const BODY_LIMIT_BYTES: usize = MAX_EVENT_BYTES / 3 * 4 + 64 * 1024;
 
-/// Receives each push with its answer, bodies that are no push included, and the instance's name if the caller gave it.
-pub type Sink = Arc<dyn Fn(Option<&str>, Pushed) + Send + Sync>;
-
 /// What stands behind the push address.
-pub(crate) struct Address {
-    pub(crate) connections: Arc<dyn Connections>,
-    /// Without one, no push is described.
-    pub(crate) sink: Option<Sink>,
+pub(crate) struct PushAddress {
+    pub(crate) registry: Arc<dyn ConnectionRegistry>,
+    pub(crate) reports: Reports,
 }
 
-/// The path with this token in it: whoever does not know the token finds nothing there.
+/// The path with this token in it. A caller without the token finds nothing there.
 #[must_use]
 pub fn path(token: Option<&str>) -> String {
     token.map_or_else(|| PATH.to_owned(), |token| format!("/api-{token}"))
 }
 
 /// A reverse push address at [`PATH`].
-pub fn router(connections: Arc<dyn Connections>, sink: Sink) -> Router {
-    router_at(PATH, Arc::new(Address { connections, sink: Some(sink) }))
+pub fn router(registry: Arc<dyn ConnectionRegistry>, reports: Reports) -> Router {
+    router_at(PATH, Arc::new(PushAddress { registry, reports }))
 }
 
 /// A reverse push address at this path.
-pub(crate) fn router_at(path: &str, address: Arc<Address>) -> Router {
+pub(crate) fn router_at(path: &str, address: Arc<PushAddress>) -> Router {
     Router::new().route(path, post(push).fallback(only_post)).with_state(address)
 }
 
@@ -59,7 +54,7 @@ async fn only_post() -> Response {
 }
 
 async fn push(
-    State(address): State<Arc<Address>>,
+    State(address): State<Arc<PushAddress>>,
     activity: Option<Extension<Arc<Activity>>>,
     uri: Uri,
     body: Body,
@@ -67,24 +62,11 @@ async fn push(
     let instance = instance(&uri);
     match read_body(body, BODY_LIMIT_BYTES).await {
         Ok(body) => address.receive(&body, instance, activity.as_deref()).await,
-        Err(BodyError::TooLarge) => address.refuse(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "the body is larger than any push may be",
-            instance,
-            b"",
-        ),
-        Err(BodyError::Cut(error)) => {
-            let sentence = format!("the body was cut: {error}");
-            address.refuse(StatusCode::BAD_REQUEST, &sentence, instance, b"")
-        }
-        Err(BodyError::Stalled) => {
-            let sentence = format!("the body did not arrive: nothing came for {PROGRESS_TIMEOUT:?}");
-            address.refuse(StatusCode::REQUEST_TIMEOUT, &sentence, instance, b"")
-        }
+        Err(error) => address.refuse(error.status(), &error.to_string(), instance, b""),
     }
 }
 
-impl Address {
+impl PushAddress {
     /// Carries out what the body asks for. The activity is that of the connection on which it came.
     pub(crate) async fn receive(
         &self,
@@ -103,74 +85,45 @@ impl Address {
                 if let Some(activity) = activity {
                     activity.may_rest();
                 }
-                answer(StatusCode::OK, &self.carry_out(push, instance).await)
+                self.carry_out(&push, instance).await
             }
             Err(sentence) => self.refuse(StatusCode::BAD_REQUEST, &sentence, instance, body),
         }
     }
 
-    async fn carry_out(&self, push: Push, instance: Option<&str>) -> Status {
-        let described = self.sink.as_ref().map(|sink| (sink, describe(&push)));
-        let result = match push {
-            Push::Send { connection, frame } => self.connections.send(&connection, frame).await,
-            Push::Close { connection } => self.connections.close(&connection).await,
+    async fn carry_out(&self, push: &Push, instance: Option<&str>) -> Response {
+        let (connection, delivery) = match push {
+            Push::Send { connection, frame } => (connection, Delivery::Frame(frame.clone())),
+            Push::Close { connection } => (connection, Delivery::Close),
         };
-        // Status 200 with this `errNo` has the function forget the connection: it is gone, or about to be.
-        let status = match result {
-            Ok(()) => Status::ok(),
-            Err(undelivered @ (Undelivered::Unknown | Undelivered::TooSlow)) => {
-                Status::refused(404, undelivered.to_string())
+        let delivered = self.registry.deliver(std::slice::from_ref(connection), delivery).await.pop();
+        let (code, status) = match delivered {
+            Some(Ok(())) => (StatusCode::OK, Status::ok()),
+            // With status 200 the function forgets the connection: it is gone, or about to be.
+            Some(Err(error @ (DeliveryError::NotFound | DeliveryError::TooSlow))) => {
+                (StatusCode::OK, Status::refused(404, error.to_string()))
             }
+            // With any other status it keeps the connection and may push again.
+            Some(Err(error @ DeliveryError::Unreachable(_))) => unavailable(&error.to_string()),
+            None => unavailable("the connection registry gave no result"),
         };
         debug!("push: {}", status.err_msg);
-        if let Some((sink, pushed)) = described {
-            let (err_no, err_msg) = (status.err_no, status.err_msg.clone());
-            sink(instance, Pushed { err_no, err_msg, at_ms: epoch_ms(), ..pushed });
-        }
-        status
+        self.reports.report(|| Report::PushAnswered { instance, push: Ok(push), status: &status });
+        answer(code, &status)
     }
 
     /// Refuses a body that is no push.
     fn refuse(&self, code: StatusCode, sentence: &str, instance: Option<&str>, body: &[u8]) -> Response {
-        warn!("a reverse push was refused: {sentence}");
+        warn!("refused a reverse push: {sentence}");
         let status = Status::refused(u32::from(code.as_u16()), sentence);
-        if let Some(sink) = &self.sink {
-            let pushed = Pushed {
-                action: None,
-                connection: None,
-                data_type: None,
-                data: Some(shown_push(body)),
-                err_no: status.err_no,
-                err_msg: status.err_msg.clone(),
-                at_ms: epoch_ms(),
-            };
-            sink(instance, pushed);
-        }
+        self.reports.report(|| Report::PushAnswered { instance, push: Err(body), status: &status });
         answer(code, &status)
     }
 }
 
-fn describe(push: &Push) -> Pushed {
-    let (action, connection, data_type, data) = match push {
-        Push::Send { connection, frame: Frame::Text(text) } => {
-            ("data send", connection, Some("text"), Some(shown_push(text.as_bytes())))
-        }
-        Push::Send { connection, frame: Frame::Binary(bytes) } => {
-            // As much as is shown of its Base64.
-            let beginning = &bytes[..bytes.len().min(3 * 1024)];
-            ("data send", connection, Some("binary"), Some(STANDARD.encode(beginning)))
-        }
-        Push::Close { connection } => ("closing", connection, None, None),
-    };
-    Pushed {
-        action: Some(action),
-        connection: Some(connection.clone()),
-        data_type,
-        data,
-        err_no: 0,
-        err_msg: String::new(),
-        at_ms: 0,
-    }
+fn unavailable(sentence: &str) -> (StatusCode, Status) {
+    warn!("a reverse push was not delivered: {sentence}");
+    (StatusCode::SERVICE_UNAVAILABLE, Status::refused(503, sentence))
 }
 
 fn instance(uri: &Uri) -> Option<&str> {

@@ -14,12 +14,13 @@ mod tests;
 
 use std::{
     hash::{DefaultHasher, Hasher as _},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
 use log::{info, warn};
+use parking_lot::Mutex;
 use rustls::{
     ServerConfig,
     server::{ClientHello, ResolvesServerCert},
@@ -30,7 +31,6 @@ use tokio::time::MissedTickBehavior;
 use tokio_rustls::TlsAcceptor;
 
 pub use self::certificate::{Certificate, CertificateError, CertificateFiles};
-use crate::locked;
 
 /// How often [`Tls::watch`] looks at the files. They are read, not only asked for their time: that also notices links
 /// that change their target, and works on file systems that send no notifications.
@@ -112,12 +112,12 @@ impl Tls {
 
     /// Reads the files again and serves what is in them, unless it cannot be used. The log says which.
     pub fn reload(&self) -> Result<Reloaded, CertificateError> {
-        self.look(&mut locked(&self.watched), true)
+        self.look(&mut self.watched.lock(), true)
     }
 
     /// Like [`Tls::reload`], from other files. They are watched from now on, even if they cannot be used yet.
     pub fn reload_from(&self, files: CertificateFiles) -> Result<Reloaded, CertificateError> {
-        let mut watched = locked(&self.watched);
+        let mut watched = self.watched.lock();
         watched.files = files;
         self.look(&mut watched, true)
     }
@@ -129,7 +129,7 @@ impl Tls {
         loop {
             ticks.tick().await;
             // Logged in there.
-            let _ = self.look(&mut locked(&self.watched), false);
+            let _ = self.look(&mut self.watched.lock(), false);
         }
     }
 

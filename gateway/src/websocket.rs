@@ -1,18 +1,24 @@
-//! An open connection: frames in to the transfer function, pushes out to the client, and one farewell.
+//! An open connection: frames in to the transfer function, pushes out to the client, and one close.
 //!
-//! One task a connection. In it four things go on side by side until the first of them finds an [`End`]: the reader
-//! lays events into a bounded queue, the transfers carry them out one after the other, the writer sends what is pushed,
-//! the watch looks for silence. What is pushed never waits for the client: a full send queue is an end too. Then the client is told, what it had sent before is still carried out, and the cleanup
-//! function hears of it: exactly once, unless a function itself has closed the connection.
+//! Each connection is one task. In it four things go on side by side until the first of them finds an [`End`]: the
+//! reader puts events into a bounded queue, the transfers carry them out one after the other, the writer sends what is
+//! pushed, the heartbeat looks for silence. Pushes never wait for the client: a full send queue is an end too. Then the
+//! client gets its close frame, the frames that it had sent before are still carried out, and the cleanup function is
+//! called: exactly once, unless a function itself has closed the connection.
 
+mod close;
 mod close_reason;
-mod farewell;
-mod halves;
+mod heartbeat;
+mod reader;
+mod writer;
 
 use std::{
     future::pending,
     pin::pin,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use futures_util::StreamExt as _;
@@ -26,24 +32,25 @@ use tokio_tungstenite::{
 
 pub use self::close_reason::CloseReason;
 use self::{
+    close::close,
     close_reason::End,
-    farewell::farewell,
-    halves::{Pulse, read, watch, write},
+    heartbeat::{Heartbeat, watch},
+    reader::read,
+    writer::write,
 };
 use crate::{
-    app::App,
-    calls::{Received, Uncarried},
-    connections::Deliveries,
+    app::{App, RunningApi},
     contract::MAX_EVENT_BYTES,
+    event_queue::{self, Queued},
     http::{LimitedStream, upgraded_stream},
-    queue::{self, Queued},
-    raised,
+    invoke::{FailedInvocation, FrameEvent, Functions},
+    registry::Deliveries,
+    report::Report,
 };
 
-/// Events of one client that wait for those before them, or one larger event; beyond it the client's connection is not
-/// read.
+/// How many bytes of one client's events may wait, or one larger event. With more, the connection is not read.
 const WAITING_EVENTS_BYTES: u32 = 256 * 1024;
-/// Short frames are the rule; the default of 128 KiB a connection would be most of its memory.
+/// Most frames are short; the default of 128 KiB would be most of a connection's memory.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 
 type Socket = WebSocketStream<LimitedStream<TcpStream>>;
@@ -51,101 +58,111 @@ type Socket = WebSocketStream<LimitedStream<TcpStream>>;
 /// A connection that the register function has accepted.
 pub(crate) struct Opened {
     pub(crate) id: String,
-    pub(crate) path: String,
+    pub(crate) api: Arc<RunningApi>,
     pub(crate) deliveries: Deliveries,
 }
 
 /// Serves a connection until its end, the closing event included.
-pub(crate) async fn serve(app: &App, opened: Opened, line: Upgraded) {
-    let Some((line, already_received)) = upgraded_stream(line) else {
-        warn!("{}: the connection is none of this server's", opened.id);
+pub(crate) async fn serve(app: &App, opened: Opened, upgraded: Upgraded) {
+    let Some((stream, already_received)) = upgraded_stream(upgraded) else {
+        warn!("{}: the connection was not accepted by this server", opened.id);
         return never_began(app, opened).await;
     };
-    let Opened { id, path, deliveries } = opened;
-    let activity = line.activity();
+    let Opened { id, api, deliveries } = opened;
+    let activity = stream.activity();
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         .max_message_size(Some(MAX_EVENT_BYTES))
         .max_frame_size(Some(MAX_EVENT_BYTES));
     let socket =
-        WebSocketStream::from_partially_read(line, already_received.into(), Role::Server, Some(config)).await;
+        WebSocketStream::from_partially_read(stream, already_received.into(), Role::Server, Some(config))
+            .await;
     let (mut sink, mut stream) = socket.split();
-    let (events, waiting) = queue::channel(WAITING_EVENTS_BYTES);
-    let pulse = Pulse::default();
+    let (events, waiting) = event_queue::channel(WAITING_EVENTS_BYTES);
+    let heartbeat = Heartbeat::default();
     let discard = AtomicBool::new(false);
-    let mut transfers = pin!(transfers(app, &id, waiting, &pulse, &discard));
+    let mut transfers = pin!(transfers(&api.functions, &id, waiting, &heartbeat, &discard));
     let end = {
         let ping = Notify::new();
         // The reader owns the queue's sending end: once the reader is gone, the transfers end behind the last event.
-        let mut reader = pin!(read(&mut stream, events, &pulse, &id));
-        let mut writer = pin!(write(&mut sink, &deliveries, &ping, &pulse));
-        let mut watch = pin!(watch(&pulse, &activity, app.idle_timeout, &ping));
+        let mut reader = pin!(read(&mut stream, events, (&heartbeat, &deliveries), &id));
+        let mut writer = pin!(write(&mut sink, &deliveries, &ping, &heartbeat));
+        let mut watch = pin!(watch(&heartbeat, &activity, api.idle_timeout, &ping));
         let failed = async {
             match transfers.as_mut().await {
-                Err(uncarried) => End::transfer_failed(uncarried.failure.kind(), &uncarried.request_id),
-                // The reader has found its end and says which.
+                Err(FailedInvocation { failure, request_id }) => End::transfer_failed(&failure, &request_id),
+                // The reader has found its end and returns it.
                 Ok(()) => pending().await,
             }
         };
         let mut failed = pin!(failed);
         tokio::select! {
-            // An end that the client has brought about is told before one that the gateway would.
+            // An end that the client has caused takes precedence over one that the gateway would cause.
             biased;
             end = &mut reader => end,
             end = &mut writer => end,
             end = &mut failed => end,
             end = &mut watch => end,
-            () = raised(app.stopping.clone()) => CloseReason::ShuttingDown.into(),
+            () = app.stopping.cancelled() => CloseReason::ShuttingDown.into(),
         }
     };
     discard.store(!end.reason.carries_out_the_rest(), Ordering::Relaxed);
-    let told_by_us = app.connections.leave(&id);
-    note(app, &id, &path, &end);
+    let needs_cleanup = removed(app, &id, &deliveries).await && end.reason != CloseReason::ClosedByFunction;
+    report_closed(app, &id, deliveries.path(), &end);
     let carried_out = async {
-        if !matches!(end.reason, CloseReason::TransferFailed(_)) {
-            // A failure now has nobody left to be told.
+        if !end.reason.is_failed_transfer() {
+            // A failure no longer has a client to be reported to; it is logged.
             let _ = transfers.await;
         }
-        if told_by_us && end.reason != CloseReason::ClosedByFunction {
-            app.functions.cleanup(&id).await;
+        if needs_cleanup {
+            api.functions.cleanup(&id).await;
         }
     };
-    tokio::join!(farewell(sink, stream, &deliveries, &end), carried_out);
+    tokio::join!(close(sink, stream, &deliveries, &end), carried_out);
 }
 
-/// The client was gone before its line became a WebSocket; the register function had accepted it.
+/// The client was gone before its connection became a WebSocket; the register function had accepted it.
 pub(crate) async fn never_began(app: &App, opened: Opened) {
-    note(app, &opened.id, &opened.path, &End::never_opened());
-    if app.connections.leave(&opened.id) {
-        app.functions.cleanup(&opened.id).await;
+    report_closed(app, &opened.id, opened.deliveries.path(), &End::never_opened());
+    if removed(app, &opened.id, &opened.deliveries).await {
+        opened.api.functions.cleanup(&opened.id).await;
     }
 }
 
-fn note(app: &App, id: &str, path: &str, end: &End) {
+/// Removes the connection from the registry. Whether its client left; `false` if a function closed it.
+async fn removed(app: &App, id: &str, deliveries: &Deliveries) -> bool {
+    app.registry.remove(id).await.unwrap_or_else(|error| {
+        warn!("{id} has ended and may still be registered: {error}");
+        !deliveries.closed_by_function()
+    })
+}
+
+fn report_closed(app: &App, id: &str, path: &str, end: &End) {
     info!("{id} {end}");
-    app.timeline.connection("closed", id, path, None, Some(end.to_string()));
+    let reason = end.reason.name();
+    app.reports.report(|| Report::ConnectionClosed { connection: id, path, reason, message: end.sentence() });
 }
 
 /// Carries the events out one after the other until there are no more, one fails, or the rest is to be discarded.
 async fn transfers(
-    app: &App,
+    functions: &Functions,
     connection: &str,
-    mut waiting: queue::Receiver<Received>,
-    pulse: &Pulse,
+    mut waiting: event_queue::Receiver<FrameEvent>,
+    heartbeat: &Heartbeat,
     discard: &AtomicBool,
-) -> Result<(), Uncarried> {
-    while let Some(Queued { item, room }) = waiting.recv().await {
+) -> Result<(), FailedInvocation> {
+    while let Some(Queued { item, permit }) = waiting.recv().await {
         if discard.load(Ordering::Relaxed) {
             break;
         }
-        let admission = &app.functions.transfer.admission;
+        let admission = &functions.transfer.admission;
         let place = match admission.try_place() {
             Some(place) => Some(place),
-            // `None`: the gateway stops, which the call will find too.
-            None => pulse.hold(admission.place()).await.ok(),
+            // `None` when the gateway stops, which the call finds too.
+            None => heartbeat.hold(admission.place()).await.ok(),
         };
-        app.functions.transfer(connection, item, place).await?;
-        drop(room);
+        functions.transfer(connection, item, place).await?;
+        drop(permit);
     }
     Ok(())
 }

@@ -80,7 +80,7 @@ fn help_names_every_flag() {
     ] {
         assert!(help.contains(flag), "{flag}");
     }
-    assert!(!help.contains("guard"), "the guard is not for people");
+    assert!(!help.contains("reap"), "only the gateway itself starts an orphan reaper");
 }
 
 #[test]

@@ -10,11 +10,12 @@ use std::{
 use common::{Reply, request};
 use scf_websocket_gateway::{
     BoxFuture,
-    connections::{Connections, Outbox, Undelivered},
-    contract::Frame,
+    contract::Push,
     function::runtime_api::{Limits, Outcome, RuntimeApi},
     http::{HeaderCase, Server},
     push,
+    registry::{ConnectionInfo, ConnectionRegistry, Delivery, DeliveryError, Outbox, RegistryError},
+    report::{Report, Reporter, Reports},
 };
 use serde_json::json;
 use tokio::{
@@ -159,55 +160,86 @@ async fn an_outcome_over_6_mb_is_413() {
     assert!(matches!(offer.decided().await.outcome, Outcome::Response(body) if body.len() == limit));
 }
 
-/// Knows every id but `gone`, and remembers.
+/// Knows every id but `gone` and `away`, and remembers what was delivered.
 #[derive(Default)]
-struct Recording(Mutex<Vec<String>>);
+struct RecordingRegistry(Mutex<Vec<String>>);
 
-impl Recording {
-    fn note(&self, id: &str, what: String) -> Result<(), Undelivered> {
-        self.0.lock().expect("no panic").push(what);
-        if id == "gone" { Err(Undelivered::Unknown) } else { Ok(()) }
+impl ConnectionRegistry for RecordingRegistry {
+    fn add<'a>(&'a self, _: &'a str, _: Outbox) -> BoxFuture<'a, Result<(), RegistryError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn remove<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<bool, RegistryError>> {
+        Box::pin(async { Ok(false) })
+    }
+
+    fn deliver<'a>(
+        &'a self,
+        ids: &'a [String],
+        delivery: Delivery,
+    ) -> BoxFuture<'a, Vec<Result<(), DeliveryError>>> {
+        let results = ids.iter().map(|id| {
+            self.0.lock().expect("no panic").push(match &delivery {
+                Delivery::Frame(frame) => format!("{id} {:?}", frame.as_text()),
+                Delivery::Close => format!("{id} closed"),
+            });
+            match id.as_str() {
+                "gone" => Err(DeliveryError::NotFound),
+                "away" => Err(DeliveryError::Unreachable("its node does not answer".to_owned())),
+                _ => Ok(()),
+            }
+        });
+        let results = results.collect();
+        Box::pin(async { results })
+    }
+
+    fn look_up<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<ConnectionInfo, DeliveryError>> {
+        Box::pin(async { Err(DeliveryError::NotFound) })
     }
 }
 
-impl Connections for Recording {
-    fn open(&self, _: &str, _: Outbox) {}
+/// Remembers which instance pushed what, and the answer.
+#[derive(Default)]
+struct Pushes(Mutex<Vec<AnsweredPush>>);
 
-    fn leave(&self, _: &str) -> bool {
-        false
-    }
+/// The instance, the connection and the answer's `errNo`.
+type AnsweredPush = (Option<String>, Option<String>, u32);
 
-    fn send<'a>(&'a self, id: &'a str, frame: Frame) -> BoxFuture<'a, Result<(), Undelivered>> {
-        Box::pin(async move { self.note(id, format!("{id} {frame:?}")) })
-    }
-
-    fn close<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), Undelivered>> {
-        Box::pin(async move { self.note(id, format!("{id} closed")) })
+impl Reporter for Pushes {
+    fn report(&self, report: &Report<'_>) {
+        let Report::PushAnswered { instance, push, status } = report else { panic!("no push: {report:?}") };
+        let connection = push.ok().map(|push| match push {
+            Push::Send { connection, .. } | Push::Close { connection } => connection.clone(),
+        });
+        self.0.lock().expect("no panic").push((instance.map(str::to_owned), connection, status.err_no));
     }
 }
 
 #[tokio::test]
-async fn the_push_address_works_with_other_connections_too() {
-    let connections = Arc::new(Recording::default());
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let sink = {
-        let told = Arc::clone(&told);
-        Arc::new(move |instance: Option<&str>, push: scf_websocket_gateway::Pushed| {
-            told.lock().expect("no panic").push((instance.map(str::to_owned), push.action, push.err_no));
-        })
-    };
+async fn the_push_address_works_with_another_registry_too() {
+    let registry = Arc::new(RecordingRegistry::default());
+    let pushes = Arc::new(Pushes::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let router = push::router(Arc::clone(&connections) as Arc<dyn Connections>, sink);
+    let reports = Reports::to(vec![Arc::clone(&pushes) as Arc<dyn Reporter>]);
+    let router = push::router(Arc::clone(&registry) as Arc<dyn ConnectionRegistry>, reports);
     let server = Server::start(listener, router, HeaderCase::Lower).expect("a server");
     let addr = server.addr().to_string();
-    let send = json!({"websocket": {"action": "data send", "secConnectionID": "a", "dataType": "text", "data": "x"}});
-    let close = json!({"websocket": {"action": "closing", "secConnectionID": "gone"}});
-    let done =
-        request(&addr, "POST", "/api-local?instance=transfer-1", &[], send.to_string().as_bytes()).await;
-    assert_eq!(done.err_no(), 0);
-    let closed = request(&addr, "POST", "/api-local", &[], close.to_string().as_bytes()).await;
-    assert_ne!(closed.err_no(), 0);
-    assert_eq!(*connections.0.lock().expect("no panic"), ["a Text(\"x\")", "gone closed"]);
-    let told = told.lock().expect("no panic");
-    assert_eq!(*told, [(Some("transfer-1".to_owned()), Some("data send"), 0), (None, Some("closing"), 404)]);
+    let post = async |path: &str, websocket: serde_json::Value| {
+        let body = json!({ "websocket": websocket }).to_string();
+        request(&addr, "POST", path, &[], body.as_bytes()).await
+    };
+    let send =
+        |id: &str| json!({"action": "data send", "secConnectionID": id, "dataType": "text", "data": "x"});
+    let done = post("/api-local?instance=transfer-1", send("a")).await;
+    assert_eq!((done.status, done.err_no()), (200, 0));
+    let closed = post("/api-local", json!({"action": "closing", "secConnectionID": "gone"})).await;
+    assert_eq!((closed.status, closed.err_no()), (200, 404), "the function forgets it");
+    let away = post("/api-local", send("away")).await;
+    assert_eq!((away.status, away.err_no()), (503, 503), "the function keeps it and may push again");
+    let delivered = registry.0.lock().expect("no panic");
+    assert_eq!(*delivered, ["a Some(\"x\")", "gone closed", "away Some(\"x\")"]);
+    let pushes = pushes.0.lock().expect("no panic");
+    let by =
+        |instance: Option<&str>, id: &str, err_no| (instance.map(str::to_owned), Some(id.to_owned()), err_no);
+    assert_eq!(*pushes, [by(Some("transfer-1"), "a", 0), by(None, "gone", 404), by(None, "away", 503)]);
 }

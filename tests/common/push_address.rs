@@ -9,10 +9,12 @@ use axum::extract::Request;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use scf_websocket_gateway::BoxFuture;
-use scf_websocket_gateway::connections::{Connections, Outbox, Undelivered};
-use scf_websocket_gateway::contract::Frame;
 use scf_websocket_gateway::http::{HeaderCase, Peer, Server};
 use scf_websocket_gateway::push;
+use scf_websocket_gateway::registry::{
+    ConnectionInfo, ConnectionRegistry, Delivery, DeliveryError, Outbox, RegistryError,
+};
+use scf_websocket_gateway::report::Reports;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -40,7 +42,7 @@ impl PushAddress {
         let remembering = Arc::clone(&arrived);
         let everybody = Arc::new(Everybody { gone: Arc::clone(&gone) });
         let router =
-            push::router(everybody, Arc::new(|_, _| {})).layer(middleware::from_fn(move |request, next| {
+            push::router(everybody, Reports::default()).layer(middleware::from_fn(move |request, next| {
                 remember(Arc::clone(&remembering), request, next)
             }));
         let tokio = Runtime::new().expect("a tokio runtime");
@@ -93,24 +95,30 @@ struct Everybody {
 }
 
 impl Everybody {
-    fn known(&self, id: &str) -> Result<(), Undelivered> {
+    fn known(&self, id: &str) -> Result<(), DeliveryError> {
         let gone = self.gone.lock().expect("not poisoned").contains(id);
-        if gone { Err(Undelivered::Unknown) } else { Ok(()) }
+        if gone { Err(DeliveryError::NotFound) } else { Ok(()) }
     }
 }
 
-impl Connections for Everybody {
-    fn open(&self, _: &str, _: Outbox) {}
-
-    fn leave(&self, _: &str) -> bool {
-        true
+impl ConnectionRegistry for Everybody {
+    fn add<'a>(&'a self, _: &'a str, _: Outbox) -> BoxFuture<'a, Result<(), RegistryError>> {
+        Box::pin(async { Ok(()) })
     }
 
-    fn send<'a>(&'a self, id: &'a str, _: Frame) -> BoxFuture<'a, Result<(), Undelivered>> {
-        Box::pin(async { self.known(id) })
+    fn remove<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<bool, RegistryError>> {
+        Box::pin(async { Ok(true) })
     }
 
-    fn close<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), Undelivered>> {
-        Box::pin(async { self.known(id) })
+    fn deliver<'a>(
+        &'a self,
+        ids: &'a [String],
+        _: Delivery,
+    ) -> BoxFuture<'a, Vec<Result<(), DeliveryError>>> {
+        Box::pin(async { ids.iter().map(|id| self.known(id)).collect() })
+    }
+
+    fn look_up<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<ConnectionInfo, DeliveryError>> {
+        Box::pin(async { Err(DeliveryError::NotFound) })
     }
 }

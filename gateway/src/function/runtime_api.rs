@@ -9,7 +9,7 @@
 use std::{
     fmt, io,
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -26,6 +26,7 @@ use axum::{
 };
 use bytes::Bytes;
 use log::warn;
+use parking_lot::Mutex;
 use tokio::{
     net::TcpListener,
     sync::{Mutex as Turn, Notify, OwnedMutexGuard, oneshot, watch},
@@ -33,8 +34,7 @@ use tokio::{
 
 use crate::{
     contract::MAX_EVENT_BYTES,
-    http::{BodyError, HeaderCase, PROGRESS_TIMEOUT, Server, read_body},
-    locked,
+    http::{BodyError, HeaderCase, Server, read_body},
 };
 
 /// The headers that go with an event, and how they are written. `None` (or `false`) leaves one out.
@@ -142,7 +142,7 @@ impl RuntimeApi {
         let turn = Arc::clone(&self.shared.turn).lock_owned().await;
         let (taken_sender, taken) = oneshot::channel();
         let (decided_sender, decided) = oneshot::channel();
-        locked(&self.shared.slot).current = Some(Current {
+        self.shared.slot.lock().current = Some(Current {
             request_id: request_id.to_owned(),
             event: event.into(),
             handed_out: 0,
@@ -158,16 +158,16 @@ impl RuntimeApi {
 /// An event that lies ready or is being carried out. Dropped, it is taken back.
 pub struct Offer {
     shared: Arc<Shared>,
-    taken: oneshot::Receiver<()>,
+    taken: oneshot::Receiver<Instant>,
     decided: oneshot::Receiver<Decided>,
     _turn: OwnedMutexGuard<()>,
 }
 
 impl Offer {
-    /// Waits until `next` has returned the event for the first time. To be called once.
-    pub async fn taken(&mut self) {
+    /// Waits until `next` returns the event for the first time, and returns that moment. To be called once.
+    pub async fn taken(&mut self) -> Instant {
         // The sender lives in the slot that this offer holds until it is decided, and decided means taken.
-        let _ = (&mut self.taken).await;
+        (&mut self.taken).await.unwrap_or_else(|_| Instant::now())
     }
 
     /// Waits for the outcome. To be called until it has returned one; dropping the future loses nothing.
@@ -188,7 +188,7 @@ impl fmt::Debug for Offer {
 
 impl Drop for Offer {
     fn drop(&mut self) {
-        locked(&self.shared.slot).current = None;
+        self.shared.slot.lock().current = None;
     }
 }
 
@@ -216,7 +216,7 @@ struct Current {
     event: Bytes,
     handed_out: u32,
     first: Option<Instant>,
-    taken: Option<oneshot::Sender<()>>,
+    taken: Option<oneshot::Sender<Instant>>,
     decided: oneshot::Sender<Decided>,
 }
 
@@ -275,13 +275,13 @@ async fn decide(shared: &Shared, call: &str, body: Body, outcome: fn(Bytes) -> O
 
 impl Shared {
     fn hand_out(&self) -> Option<Response> {
-        let mut slot = locked(&self.slot);
+        let mut slot = self.slot.lock();
         let current = slot.current.as_mut()?;
         current.handed_out += 1;
-        current.first.get_or_insert_with(Instant::now);
+        let first = *current.first.get_or_insert_with(Instant::now);
         if let Some(taken) = current.taken.take() {
             // Whoever invoked may have given up this very moment; then the event is taken back in the next.
-            let _ = taken.send(());
+            let _ = taken.send(first);
         } else {
             warn!("{}: `next` again within one invocation, the same event goes out again", self.name);
         }
@@ -307,7 +307,7 @@ impl Shared {
     }
 
     fn accept(&self, call: &str, outcome: Outcome) -> Response {
-        let mut slot = locked(&self.slot);
+        let mut slot = self.slot.lock();
         let Some(current) = slot.current.take_if(|current| current.handed_out > 0) else {
             let used = slot.used;
             drop(slot);
@@ -333,20 +333,7 @@ impl Shared {
 }
 
 fn refuse_body(shared: &Shared, call: &str, error: &BodyError) -> Response {
-    match error {
-        BodyError::TooLarge => {
-            let sentence = format!("the body of `{call}` is larger than {MAX_EVENT_BYTES} bytes (6 MB)");
-            refuse(shared, StatusCode::PAYLOAD_TOO_LARGE, &sentence)
-        }
-        BodyError::Cut(error) => {
-            refuse(shared, StatusCode::BAD_REQUEST, &format!("the body of `{call}` was cut: {error}"))
-        }
-        BodyError::Stalled => {
-            let sentence =
-                format!("the body of `{call}` did not arrive: nothing came for {PROGRESS_TIMEOUT:?}");
-            refuse(shared, StatusCode::REQUEST_TIMEOUT, &sentence)
-        }
-    }
+    refuse(shared, error.status(), &format!("`{call}`: {error}"))
 }
 
 fn refuse(shared: &Shared, status: StatusCode, sentence: &str) -> Response {

@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, hash_map::Entry},
     net::{IpAddr, Ipv6Addr},
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 
 use governor::{
@@ -12,9 +12,9 @@ use governor::{
     middleware::NoOpMiddleware,
     state::keyed::HashMapStateStore,
 };
+use parking_lot::Mutex;
 
 use super::{Limit, Limits};
-use crate::locked;
 
 type Handshakes<C> = RateLimiter<IpAddr, HashMapStateStore<IpAddr>, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
@@ -68,11 +68,11 @@ impl<C: Clock + Clone> Admission<C> {
     pub fn admit(&self, client: IpAddr) -> Result<Permit, Limit> {
         let address = counted_as(client);
         let (connections, connections_per_ip) = {
-            let mut rules = locked(&self.rules);
+            let mut rules = self.rules.lock();
             rules.count_handshake(address)?;
             (rules.limits.connections, rules.limits.connections_per_ip)
         };
-        let mut counted = locked(&self.counted);
+        let mut counted = self.counted.lock();
         if counted.total >= connections {
             return Err(Limit::Connections(connections));
         }
@@ -87,7 +87,7 @@ impl<C: Clock + Clone> Admission<C> {
 
     /// New limits for those who come; connections that are open stay, even if they are more than is allowed now.
     pub fn set_limits(&self, limits: Limits) {
-        let mut rules = locked(&self.rules);
+        let mut rules = self.rules.lock();
         if rules.limits.handshakes_per_second_per_ip == limits.handshakes_per_second_per_ip {
             rules.limits = limits;
         } else {
@@ -98,7 +98,7 @@ impl<C: Clock + Clone> Admission<C> {
     /// How many connections are open, or about to be.
     #[must_use]
     pub fn open(&self) -> usize {
-        locked(&self.counted).total
+        self.counted.lock().total
     }
 }
 
@@ -122,7 +122,7 @@ impl<C: Clock> Rules<C> {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut counted = locked(&self.counted);
+        let mut counted = self.counted.lock();
         counted.total = counted.total.saturating_sub(1);
         if let Entry::Occupied(mut open) = counted.by_address.entry(self.address) {
             *open.get_mut() -= 1;
@@ -178,7 +178,7 @@ mod tests {
     fn an_address_that_has_no_connection_is_forgotten() {
         let admission = Admission::with_clock(limits(), FakeRelativeClock::default());
         drop(admission.admit(address("10.0.0.1")));
-        assert!(locked(&admission.counted).by_address.is_empty());
+        assert!(admission.counted.lock().by_address.is_empty());
     }
 
     #[test]
@@ -215,7 +215,7 @@ mod tests {
             clock.advance(Duration::from_millis(10));
             drop(admission.admit(IpAddr::from(index.to_be_bytes())));
         }
-        let remembered = locked(&admission.rules).handshakes.len();
+        let remembered = admission.rules.lock().handshakes.len();
         assert!(remembered <= FIRST_SWEEP, "{remembered} addresses are remembered");
     }
 

@@ -17,11 +17,12 @@ use serde_json::value::RawValue;
 
 use super::origin;
 use crate::{
-    app::App,
+    app::{App, RunningApi},
     contract::{MAX_EVENT_BYTES, Status},
     function::Role,
-    http::{BodyError, read_body},
+    http::read_body,
     push::{self, answer},
+    timeline::RecordedEvent,
 };
 
 /// An action by its path.
@@ -45,16 +46,10 @@ pub(super) async fn perform(app: &Arc<App>, action: Action, request: Request) ->
     }
     let body = match read_body(request.into_body(), push::BODY_LIMIT_BYTES).await {
         Ok(body) => body,
-        Err(BodyError::TooLarge) => return refuse(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"),
-        Err(BodyError::Cut(error)) => {
-            return refuse(StatusCode::BAD_REQUEST, &format!("the body was cut: {error}"));
-        }
-        Err(BodyError::Stalled) => {
-            return refuse(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time");
-        }
+        Err(error) => return refuse(error.status(), &error.to_string()),
     };
     match action {
-        Action::Push => app.pushes.receive(&body, None, None).await,
+        Action::Push => app.push_address.receive(&body, None, None).await,
         Action::Replay => replay(app, &body),
     }
 }
@@ -69,30 +64,25 @@ struct Wanted<'a> {
 }
 
 fn replay(app: &Arc<App>, body: &[u8]) -> Response {
-    if *app.stopping.borrow() {
+    if app.stopping.is_cancelled() {
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "the gateway is shutting down");
     }
-    let (role, connection, event) = match find(app, body) {
+    let (api, role, connection, event) = match find(app, body) {
         Ok(found) => found,
         Err((code, sentence)) => return refuse(code, &sentence),
     };
-    let app = Arc::clone(app);
     // A task of its own, which shutdown waits for: the person may close the page meanwhile.
-    tokio::spawn(async move {
-        let _open = app.open.enter();
-        app.functions.replay(role, &connection, event).await;
-    });
+    app.open.spawn(async move { api.functions.replay(role, &connection, event).await });
     answer(StatusCode::ACCEPTED, &Status::ok())
 }
 
-/// Role, connection and event.
-type Found = (Role, String, Bytes);
+type Found = (Arc<RunningApi>, Role, String, Bytes);
 type Refusal = (StatusCode, String);
 
 fn find(app: &App, body: &[u8]) -> Result<Found, Refusal> {
     match serde_json::from_slice(body) {
         Ok(Wanted { id: Some(id), .. }) => recorded(app, id),
-        Ok(Wanted { role: Some(role), event: Some(event), .. }) => given(&role, event.get().as_bytes()),
+        Ok(Wanted { role: Some(role), event: Some(event), .. }) => given(app, &role, event.get().as_bytes()),
         Ok(_) | Err(_) => {
             let sentence =
                 r#"the body is neither {"id":…} nor {"role":"register, transfer or cleanup","event":{…}}"#;
@@ -102,17 +92,18 @@ fn find(app: &App, body: &[u8]) -> Result<Found, Refusal> {
 }
 
 fn recorded(app: &App, id: u64) -> Result<Found, Refusal> {
-    let recorded = app.timeline.recorder().and_then(|recorder| recorder.event(id));
+    let recorded = app.timeline.as_ref().and_then(|timeline| timeline.event(id));
     let gone = || (StatusCode::NOT_FOUND, format!("the invocation {id} is no longer recorded"));
-    let (role, connection, event) = recorded.ok_or_else(gone)?;
+    let RecordedEvent { api, role, connection, event } = recorded.ok_or_else(gone)?;
     let event = event.ok_or_else(|| {
         let sentence = "the event is long and old: only its beginning is still recorded";
         (StatusCode::GONE, sentence.to_owned())
     })?;
-    Ok((role, connection, event))
+    let api = app.apis.iter().find(|running| running.path == api).ok_or_else(gone)?;
+    Ok((Arc::clone(api), role, connection, event))
 }
 
-fn given(role: &str, event: &[u8]) -> Result<Found, Refusal> {
+fn given(app: &App, role: &str, event: &[u8]) -> Result<Found, Refusal> {
     let Some(known) = Role::ALL.into_iter().find(|known| known.name() == role) else {
         let sentence = format!("the role {role:?} is not register, transfer or cleanup");
         return Err((StatusCode::BAD_REQUEST, sentence));
@@ -121,13 +112,14 @@ fn given(role: &str, event: &[u8]) -> Result<Found, Refusal> {
         let sentence = format!("an event has at most {MAX_EVENT_BYTES} bytes (6 MB)");
         return Err((StatusCode::PAYLOAD_TOO_LARGE, sentence));
     }
-    Ok((known, connection(event), Bytes::copy_from_slice(event)))
-}
-
-/// The connection that an event names; none if it names none, which is the function's affair.
-fn connection(event: &[u8]) -> String {
-    let event: serde_json::Value = serde_json::from_slice(event).unwrap_or_default();
-    event["websocket"]["secConnectionID"].as_str().unwrap_or_default().to_owned()
+    let parsed: serde_json::Value = serde_json::from_slice(event).unwrap_or_default();
+    // Only a connecting event has a path; the first API stands in for all others.
+    let path = parsed["requestContext"]["path"].as_str().unwrap_or_default();
+    let api = app.api(path).or_else(|| app.apis.first());
+    let no_api = || (StatusCode::NOT_FOUND, "the gateway has no WebSocket API".to_owned());
+    // An event that names no connection is for the function to judge.
+    let connection = parsed["websocket"]["secConnectionID"].as_str().unwrap_or_default().to_owned();
+    Ok((Arc::clone(api.ok_or_else(no_api)?), known, connection, Bytes::copy_from_slice(event)))
 }
 
 fn refuse(code: StatusCode, sentence: &str) -> Response {

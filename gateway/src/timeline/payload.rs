@@ -52,7 +52,7 @@ pub(super) fn shown_payload(payload: &[u8]) -> String {
 }
 
 /// Pushed data as far as it is shown.
-pub(crate) fn shown_push(data: &[u8]) -> String {
+pub(super) fn shown_push(data: &[u8]) -> String {
     cut(data, PUSH_SHOWN_BYTES)
 }
 

@@ -1,8 +1,14 @@
 //! The records of the time line as they stand in JSON.
 
+use std::sync::Arc;
+
 use serde::{Serialize, Serializer};
 
-use super::payload::{PUSH_SHOWN_BYTES, Payload, cut};
+use super::{
+    payload::{PUSH_SHOWN_BYTES, Payload, cut},
+    push::Pushed,
+};
+use crate::report::InvocationOutcome;
 
 /// All pushes of one invocation together show this much data.
 const PUSHES_SHOWN_BYTES: usize = 10 * PUSH_SHOWN_BYTES;
@@ -28,41 +34,19 @@ pub(super) enum What {
     Push(ForeignPush),
 }
 
-/// What an invocation came to.
+/// Where an invocation stands, or what it came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(super) enum State {
     Running,
-    Ok,
-    Refused,
-    Error,
-    Timeout,
-    Crashed,
-    /// The caller no longer waits.
-    Abandoned,
+    Ended(InvocationOutcome),
 }
 
-impl Verdict {
-    /// As it stands in JSON.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Ok => "ok",
-            Self::Refused => "refused",
-            Self::Error => "error",
-            Self::Timeout => "timeout",
-            Self::Crashed => "crashed",
-            Self::Abandoned => "abandoned",
-        }
-    }
-
-    pub(super) fn is_error(self) -> bool {
-        matches!(self, Self::Error | Self::Timeout | Self::Crashed)
-    }
-}
-
-impl Serialize for Verdict {
+impl Serialize for State {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
+        serializer.serialize_str(match self {
+            Self::Running => "running",
+            Self::Ended(outcome) => outcome.name(),
+        })
     }
 }
 
@@ -79,7 +63,7 @@ pub(super) struct Invocation {
     pub(super) function_ms: Option<f64>,
     pub(super) total_ms: Option<f64>,
     pub(super) gateway_ms: Option<f64>,
-    pub(super) outcome: Verdict,
+    pub(super) outcome: State,
     pub(super) message: Option<String>,
     pub(super) event: Payload,
     pub(super) event_bytes: usize,
@@ -90,6 +74,9 @@ pub(super) struct Invocation {
     pub(super) log: Lines,
     #[serde(skip)]
     pub(super) counted_as_error: bool,
+    /// The path of the API, for sending the event again.
+    #[serde(skip)]
+    pub(super) api: Arc<str>,
 }
 
 /// The pushes of an invocation: all are counted, the first ones are shown.
@@ -119,33 +106,6 @@ impl Pushes {
         let shown: usize = self.shown.iter().filter_map(|push| push.data.as_ref().map(String::len)).sum();
         push.data = push.data.filter(|data| shown + data.len() <= PUSHES_SHOWN_BYTES);
         self.shown.push(push);
-    }
-}
-
-/// A reverse push, and what it was answered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Pushed {
-    /// `data send` or `closing`; `None` if the body is no reverse push.
-    pub action: Option<&'static str>,
-    /// The connection that it named; `None` if the body is no reverse push.
-    pub connection: Option<String>,
-    /// `text` or `binary`; `None` for `closing`.
-    pub data_type: Option<&'static str>,
-    /// The data's beginning, Base64 if binary; the body's beginning if it is no reverse push.
-    pub data: Option<String>,
-    /// 0 = done.
-    pub err_no: u32,
-    /// `ok`, or what went wrong.
-    pub err_msg: String,
-    /// When it was answered, in milliseconds since 1970.
-    pub at_ms: u64,
-}
-
-impl Pushed {
-    /// Whether the body was no reverse push.
-    #[must_use]
-    pub fn is_malformed(&self) -> bool {
-        self.action.is_none()
     }
 }
 

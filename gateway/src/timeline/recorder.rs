@@ -1,48 +1,117 @@
-//! What the time line records when there is a page to show it.
+//! What the time line records of the gateway's reports.
 
-use std::sync::Mutex;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
 use super::{
-    Call, Pushed, Verdict, epoch_ms, float_ms, millis,
+    epoch_ms, float_ms, millis,
     open::OpenConnection,
     payload::{Payload, shown_payload},
-    record::{ConnectionChange, ForeignPush, InstanceChange, Invocation, Lines, Pushes, What},
-    ring::{Attribution, Ring},
-    ticket::Measured,
+    push::Pushed,
+    record::{ConnectionChange, ForeignPush, InstanceChange, Invocation, Lines, Pushes, State, What},
+    ring::{Attribution, Ring, Running},
 };
-use crate::{function::Role, locked};
+use crate::{
+    function::{Role, Timings},
+    report::{InvocationOutcome, Report, Reporter},
+};
 
 /// Changes that a slow viewer may be behind before it receives the whole state again.
 const CHANGES_BUFFERED: usize = 1024;
 
+/// The records, and the viewers that follow them.
 #[derive(Debug)]
-pub(crate) struct Recorder {
+pub(crate) struct Timeline {
     pub(super) ring: Mutex<Ring>,
     pub(super) changes: broadcast::Sender<u64>,
 }
 
-impl Default for Recorder {
+/// An invocation's event, to be sent again.
+#[derive(Debug)]
+pub(crate) struct RecordedEvent {
+    pub(crate) api: Arc<str>,
+    pub(crate) role: Role,
+    pub(crate) connection: String,
+    /// `None` if only the event's beginning is kept.
+    pub(crate) event: Option<Bytes>,
+}
+
+impl Default for Timeline {
     fn default() -> Self {
         Self { ring: Mutex::default(), changes: broadcast::Sender::new(CHANGES_BUFFERED) }
     }
 }
 
-impl Recorder {
-    /// The event of an invocation, with its role and connection; `None` in place of an event of which only the
-    /// beginning is kept.
-    pub(crate) fn event(&self, id: u64) -> Option<(Role, String, Option<Bytes>)> {
-        let ring = locked(&self.ring);
+impl Reporter for Timeline {
+    fn report(&self, report: &Report<'_>) {
+        match *report {
+            Report::InvocationBegun {
+                request_id,
+                api,
+                role,
+                connection,
+                event,
+                received,
+                waited,
+                replay,
+            } => {
+                let invocation = begun(api, role, connection, event, received, waited, replay);
+                self.invocation(request_id, invocation);
+            }
+            Report::InvocationCalled { request_id, queued } => self.called(request_id, queued),
+            Report::InvocationPlaced { request_id, instance, started } => {
+                self.placed(request_id, instance, started);
+            }
+            Report::InvocationEnded { request_id, outcome, message, answer, timings, total, .. } => {
+                self.ended(request_id, outcome, message, answer, timings, total);
+            }
+            Report::InstanceStarted { role, instance, pid, request_id } => {
+                self.instance_started(role, instance, pid, request_id);
+            }
+            Report::InstanceReady { instance } => self.instance_ready(instance),
+            Report::InstanceEnded { role, instance, pid, message } => {
+                self.instance_ended(role, instance, pid, message);
+            }
+            Report::OutputLine { instance, line } => self.line(instance, line),
+            Report::ConnectionOpened { connection, path, sub_protocol } => {
+                self.connection("opened", connection, path, sub_protocol, None);
+            }
+            Report::ConnectionRefused { connection, path, message } => {
+                self.connection("refused", connection, path, None, Some(message));
+            }
+            Report::ConnectionClosed { connection, path, message, .. } => {
+                self.connection("closed", connection, path, None, Some(message));
+            }
+            Report::PushAnswered { instance, push, status } => {
+                self.pushed(instance, Pushed::new(push, status));
+            }
+        }
+    }
+}
+
+impl Timeline {
+    /// The event of a recorded invocation.
+    pub(crate) fn event(&self, id: u64) -> Option<RecordedEvent> {
+        let ring = self.ring.lock();
         let What::Invocation(invocation) = &ring.get(id)?.what else { return None };
         let role = Role::ALL.into_iter().find(|role| role.name() == invocation.role)?;
-        Some((role, invocation.connection.clone(), invocation.event.whole()))
+        Some(RecordedEvent {
+            api: Arc::clone(&invocation.api),
+            role,
+            connection: invocation.connection.clone(),
+            event: invocation.event.whole(),
+        })
     }
 
-    /// A push that the instance made, or anybody else.
-    pub(crate) fn pushed(&self, instance: Option<&str>, push: Pushed) {
-        let mut ring = locked(&self.ring);
+    /// A push of an instance, or of a caller that named none.
+    fn pushed(&self, instance: Option<&str>, push: Pushed) {
+        let mut ring = self.ring.lock();
         let by =
             instance.and_then(|instance| ring.instances.get(instance)).and_then(|found| found.invocation);
         let id = match by {
@@ -62,41 +131,29 @@ impl Recorder {
         self.changed(id);
     }
 
-    pub(super) fn invocation(&self, call: &Call<'_>) -> u64 {
-        let invocation = Invocation {
-            role: call.role.name(),
-            instance: None,
-            cold: false,
-            replay: call.replay,
-            connection: call.connection.to_owned(),
-            started_ms: epoch_ms().saturating_sub(millis(call.received.elapsed())),
-            queued_ms: float_ms(call.waited),
-            init_ms: None,
-            function_ms: None,
-            total_ms: None,
-            gateway_ms: None,
-            outcome: Verdict::Running,
-            message: None,
-            event: Payload::new(call.event),
-            event_bytes: call.event.len(),
-            answer: None,
-            answer_bytes: None,
-            pushes: Pushes::default(),
-            log: Lines::default(),
-            counted_as_error: false,
-        };
-        let mut ring = locked(&self.ring);
+    fn invocation(&self, request_id: &str, invocation: Invocation) {
+        let mut ring = self.ring.lock();
         ring.figures.change().invocation();
         let id = ring.add(What::Invocation(Box::new(invocation)));
+        ring.running.insert(request_id.to_owned(), Running { record: id, cold: false });
         drop(ring);
         self.changed(id);
-        id
     }
 
-    pub(super) fn instance_started(&self, role: Role, instance: &str, pid: u32, for_invocation: Option<u64>) {
+    /// Shown with the next change, which follows at once.
+    fn called(&self, request_id: &str, queued: Duration) {
+        let mut ring = self.ring.lock();
+        let Some(id) = ring.running.get(request_id).map(|running| running.record) else { return };
+        if let Some(invocation) = ring.invocation_mut(id) {
+            invocation.queued_ms = float_ms(queued);
+        }
+    }
+
+    fn instance_started(&self, role: Role, instance: &str, pid: u32, request_id: &str) {
         let change = instance_change(role, instance, pid, "started", None);
-        let mut ring = locked(&self.ring);
+        let mut ring = self.ring.lock();
         let id = ring.add(What::Instance(change));
+        let for_invocation = ring.running.get(request_id).map(|running| running.record);
         let attribution = Attribution {
             role: role.name(),
             instance_record: id,
@@ -114,8 +171,8 @@ impl Recorder {
         }
     }
 
-    pub(super) fn instance_ready(&self, instance: &str) {
-        let mut ring = locked(&self.ring);
+    fn instance_ready(&self, instance: &str) {
+        let mut ring = self.ring.lock();
         let Some(found) = ring.instances.get_mut(instance) else { return };
         found.starting = false;
         let id = found.instance_record;
@@ -127,17 +184,17 @@ impl Recorder {
     }
 
     /// A record of its own, since the first may have left the ring long ago.
-    pub(super) fn instance_ended(&self, role: Role, instance: &str, pid: u32, message: &str) {
+    fn instance_ended(&self, role: Role, instance: &str, pid: u32, message: &str) {
         let change = instance_change(role, instance, pid, "ended", Some(message.to_owned()));
-        let mut ring = locked(&self.ring);
+        let mut ring = self.ring.lock();
         ring.instances.remove(instance);
         let id = ring.add(What::Instance(change));
         drop(ring);
         self.changed(id);
     }
 
-    pub(super) fn line(&self, instance: &str, line: &str) {
-        let mut ring = locked(&self.ring);
+    fn line(&self, instance: &str, line: &str) {
+        let mut ring = self.ring.lock();
         let Some(found) = ring.instances.get(instance) else { return };
         let invocation = found.invocation;
         let instance = (found.starting || invocation.is_none()).then_some(found.instance_record);
@@ -153,24 +210,23 @@ impl Recorder {
         }
     }
 
-    pub(super) fn connection(
+    fn connection(
         &self,
         what: &'static str,
         connection: &str,
         path: &str,
         sub_protocol: Option<&str>,
-        message: Option<String>,
+        message: Option<&str>,
     ) {
-        let (path, sub_protocol) = (path.to_owned(), sub_protocol.map(str::to_owned));
         let change = ConnectionChange {
             connection: connection.to_owned(),
             what,
             started_ms: epoch_ms(),
-            path,
-            sub_protocol,
-            message,
+            path: path.to_owned(),
+            sub_protocol: sub_protocol.map(str::to_owned),
+            message: message.map(str::to_owned),
         };
-        let mut ring = locked(&self.ring);
+        let mut ring = self.ring.lock();
         if what == "opened" {
             ring.open.change().opened(OpenConnection {
                 connection: change.connection.clone(),
@@ -186,48 +242,47 @@ impl Recorder {
         self.changed(id);
     }
 
-    pub(super) fn placed(&self, id: u64, instance: &str, measured: &Measured) {
-        let mut ring = locked(&self.ring);
+    fn placed(&self, request_id: &str, instance: &str, started: Option<Duration>) {
+        let mut ring = self.ring.lock();
+        let Some(id) = ring.place(request_id, instance, started) else { return };
         if let Some(found) = ring.instances.get_mut(instance) {
             found.invocation = Some(id);
-        }
-        if let Some(invocation) = ring.invocation_mut(id) {
-            invocation.instance = Some(instance.to_owned());
-            invocation.queued_ms = float_ms(measured.queued);
-            invocation.init_ms = measured.init.map(float_ms);
-            invocation.cold = measured.init.is_some();
-        }
-        if measured.init.is_some() {
-            ring.figures.change().cold_start();
         }
         drop(ring);
         self.changed(id);
     }
 
-    pub(super) fn decided(
+    fn ended(
         &self,
-        id: u64,
-        verdict: Verdict,
-        message: Option<String>,
+        request_id: &str,
+        outcome: InvocationOutcome,
+        message: Option<&str>,
         answer: Option<&[u8]>,
-        measured: &Measured,
+        timings: &Timings,
+        total: Duration,
     ) {
+        let gateway = timings.remainder(total);
         let answer = answer.map(|answer| (shown_payload(answer), answer.len()));
-        let mut ring = locked(&self.ring);
+        let mut ring = self.ring.lock();
+        if let Some(instance) = &timings.instance {
+            ring.place(request_id, instance, timings.started);
+        }
+        let Some(Running { record: id, .. }) = ring.running.remove(request_id) else { return };
         let mut counted = false;
         if let Some(invocation) = ring.invocation_mut(id) {
-            counted = std::mem::replace(&mut invocation.counted_as_error, verdict.is_error());
+            counted = std::mem::replace(&mut invocation.counted_as_error, outcome.is_error());
             invocation.counted_as_error |= counted;
-            invocation.function_ms = measured.function.map(float_ms);
-            invocation.total_ms = Some(float_ms(measured.total));
-            invocation.gateway_ms = Some(float_ms(measured.gateway()));
-            invocation.outcome = verdict;
-            invocation.message = message;
+            invocation.queued_ms = float_ms(timings.queued);
+            invocation.function_ms = timings.ran.map(float_ms);
+            invocation.total_ms = Some(float_ms(total));
+            invocation.gateway_ms = Some(float_ms(gateway));
+            invocation.outcome = State::Ended(outcome);
+            invocation.message = message.map(str::to_owned);
             (invocation.answer, invocation.answer_bytes) = answer.unzip();
         }
         let figures = ring.figures.change();
-        figures.took(measured.gateway(), measured.function);
-        if verdict.is_error() && !counted {
+        figures.took(gateway, timings.ran);
+        if outcome.is_error() && !counted {
             figures.error();
         }
         drop(ring);
@@ -237,6 +292,40 @@ impl Recorder {
     fn changed(&self, id: u64) {
         // Without viewers there is no receiver.
         let _ = self.changes.send(id);
+    }
+}
+
+fn begun(
+    api: &Arc<str>,
+    role: Role,
+    connection: &str,
+    event: &Bytes,
+    received: Instant,
+    waited: Duration,
+    replay: bool,
+) -> Invocation {
+    Invocation {
+        role: role.name(),
+        instance: None,
+        cold: false,
+        replay,
+        connection: connection.to_owned(),
+        started_ms: epoch_ms().saturating_sub(millis(received.elapsed())),
+        queued_ms: float_ms(waited),
+        init_ms: None,
+        function_ms: None,
+        total_ms: None,
+        gateway_ms: None,
+        outcome: State::Running,
+        message: None,
+        event: Payload::new(event),
+        event_bytes: event.len(),
+        answer: None,
+        answer_bytes: None,
+        pushes: Pushes::default(),
+        log: Lines::default(),
+        counted_as_error: false,
+        api: Arc::clone(api),
     }
 }
 

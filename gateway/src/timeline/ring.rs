@@ -1,11 +1,15 @@
 //! The kept records, and which of them an instance's output and pushes belong to.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
 
 use serde::Serialize;
 
 use super::{
     figures::Figures,
+    float_ms,
     open::OpenConnections,
     record::{InstanceChange, Invocation, Record, What},
 };
@@ -23,6 +27,8 @@ pub(super) struct Ring {
     long_events: VecDeque<(u64, usize)>,
     long_events_bytes: usize,
     pub(super) instances: HashMap<String, Attribution>,
+    /// The invocations that have not ended, by their request ids.
+    pub(super) running: HashMap<String, Running>,
     pub(super) figures: Versioned<Figures>,
     pub(super) open: Versioned<OpenConnections>,
 }
@@ -47,6 +53,14 @@ impl<T> Versioned<T> {
     pub(super) fn version(&self) -> u64 {
         self.version
     }
+}
+
+/// An invocation that has not ended.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) record: u64,
+    /// Whether an instance was started for it.
+    pub(super) cold: bool,
 }
 
 /// A living instance, as a viewer receives it.
@@ -96,6 +110,27 @@ impl Ring {
         }
     }
 
+    /// Notes where an invocation runs and returns its record's id. A start is counted once, though the backend and the
+    /// end both report it.
+    pub(super) fn place(
+        &mut self,
+        request_id: &str,
+        instance: &str,
+        started: Option<Duration>,
+    ) -> Option<u64> {
+        let running = self.running.get_mut(request_id)?;
+        let id = running.record;
+        if started.is_some() && !std::mem::replace(&mut running.cold, true) {
+            self.figures.change().cold_start();
+        }
+        if let Some(invocation) = self.invocation_mut(id) {
+            invocation.instance = Some(instance.to_owned());
+            invocation.cold = started.is_some();
+            invocation.init_ms = started.map(float_ms);
+        }
+        Some(id)
+    }
+
     pub(super) fn ids(&self) -> VecDeque<u64> {
         self.records.iter().map(|record| record.id).collect()
     }
@@ -139,23 +174,28 @@ mod tests {
 
     use crate::{
         function::Role,
-        timeline::{Call, Recorder},
+        report::{Report, Reporter as _},
+        timeline::Timeline,
     };
 
     #[test]
     fn the_newest_long_events_are_kept_whole() {
-        let recorder = Recorder::default();
+        let timeline = Timeline::default();
         let event = Bytes::from(vec![b'x'; 6 * 1024 * 1024]);
-        let call = Call {
-            role: Role::Transfer,
-            connection: "id==",
-            event: &event,
-            received: Instant::now(),
-            waited: Duration::ZERO,
-            replay: false,
-        };
-        let ids = [(); 4].map(|()| recorder.invocation(&call));
-        let whole = ids.map(|id| recorder.event(id).is_some_and(|(_, _, event)| event.is_some()));
+        for request_id in ["0", "1", "2", "3"] {
+            timeline.report(&Report::InvocationBegun {
+                request_id,
+                api: &"/".into(),
+                role: Role::Transfer,
+                connection: "id==",
+                event: &event,
+                received: Instant::now(),
+                waited: Duration::ZERO,
+                replay: false,
+            });
+        }
+        let whole =
+            [0, 1, 2, 3].map(|id| timeline.event(id).is_some_and(|recorded| recorded.event.is_some()));
         assert_eq!(whole, [false, false, true, true]);
     }
 }

@@ -12,13 +12,12 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::Recorder;
-use crate::locked;
+use super::Timeline;
 
 const SUMMARY_INTERVAL: Duration = Duration::from_millis(200);
 
 struct Reader {
-    recorder: Arc<Recorder>,
+    timeline: Arc<Timeline>,
     changes: Receiver<u64>,
     /// Ids to be sent before the next change is waited for.
     backlog: VecDeque<u64>,
@@ -31,15 +30,15 @@ struct Reader {
     summary_due: Instant,
 }
 
-impl Recorder {
+impl Timeline {
     /// What `GET /timeline` answers.
     pub(crate) fn stream(self: &Arc<Self>) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<>> {
         // Subscribed before the ids are read, so that no change falls in between; one sent twice does no harm.
         let changes = self.changes.subscribe();
         let reader = Reader {
-            recorder: Arc::clone(self),
+            timeline: Arc::clone(self),
             changes,
-            backlog: locked(&self.ring).ids(),
+            backlog: self.ring.lock().ids(),
             began: false,
             figures: None,
             connections: None,
@@ -54,7 +53,7 @@ impl Recorder {
 
     /// The record's present state; `None` if it is no longer kept.
     fn record(&self, id: u64) -> Option<Event> {
-        let ring = locked(&self.ring);
+        let ring = self.ring.lock();
         Some(Event::default().data(json(ring.get(id)?)?))
     }
 }
@@ -63,14 +62,14 @@ impl Reader {
     async fn next(&mut self) -> Option<Event> {
         if !self.began {
             self.began = true;
-            return named("instances", &locked(&self.recorder.ring).living());
+            return named("instances", &self.timeline.ring.lock().living());
         }
         loop {
             if let Some(event) = self.summary() {
                 return Some(event);
             }
             if let Some(id) = self.backlog.pop_front() {
-                if let Some(event) = self.recorder.record(id) {
+                if let Some(event) = self.timeline.record(id) {
                     return Some(event);
                 }
                 continue;
@@ -79,7 +78,7 @@ impl Reader {
             self.backlog = tokio::select! {
                 change = self.changes.recv() => match change {
                     Ok(id) => VecDeque::from([id]),
-                    Err(RecvError::Lagged(_)) => locked(&self.recorder.ring).ids(),
+                    Err(RecvError::Lagged(_)) => self.timeline.ring.lock().ids(),
                     Err(RecvError::Closed) => return None,
                 },
                 () = sleep_until(self.summary_due), if due => VecDeque::new(),
@@ -88,7 +87,7 @@ impl Reader {
     }
 
     fn is_outdated(&self) -> bool {
-        let ring = locked(&self.recorder.ring);
+        let ring = self.timeline.ring.lock();
         self.figures != Some(ring.figures.version()) || self.connections != Some(ring.open.version())
     }
 
@@ -98,7 +97,7 @@ impl Reader {
         if now < self.summary_due {
             return None;
         }
-        let ring = locked(&self.recorder.ring);
+        let ring = self.timeline.ring.lock();
         if self.figures != Some(ring.figures.version()) {
             self.figures = Some(ring.figures.version());
             return named("figures", &ring.figures.get().summary());

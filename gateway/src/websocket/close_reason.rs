@@ -1,11 +1,11 @@
-//! Why a connection ends: the one list of reasons, with the close code and the text that the client receives, and
-//! what follows for the frames that the client had sent.
+//! Why a connection ends: all reasons, each with the close code and the text that the client receives, and what
+//! happens to the frames that the client had sent.
 
 use std::{fmt, io, time::Duration};
 
 use tokio_tungstenite::tungstenite::{Error, error::ProtocolError, protocol::frame::coding::CloseCode};
 
-use crate::http::PROGRESS_TIMEOUT;
+use crate::{function::Failure, http::PROGRESS_TIMEOUT};
 
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,6 +32,8 @@ pub enum CloseReason {
     /// The transfer function did not carry out a frame: 1011, `the transfer function failed`, `timed out`, `crashed`
     /// or `did not start`, and the request id that the log has with the cause.
     TransferFailed(&'static str),
+    /// The transfer function is overloaded or unavailable, and did not run: 1013, with the request id likewise.
+    TransferUnavailable(&'static str),
     /// The gateway shuts down: 1001.
     ShuttingDown,
 }
@@ -51,6 +53,7 @@ impl CloseReason {
             Self::NotUtf8 => "not_utf8",
             Self::ProtocolError => "protocol_error",
             Self::TransferFailed(_) => "transfer_failed",
+            Self::TransferUnavailable(_) => "transfer_unavailable",
             Self::ShuttingDown => "shutting_down",
         }
     }
@@ -66,6 +69,7 @@ impl CloseReason {
             Self::NotUtf8 => CloseCode::Invalid,
             Self::ProtocolError => CloseCode::Protocol,
             Self::TransferFailed(_) => CloseCode::Error,
+            Self::TransferUnavailable(_) => CloseCode::Again,
             Self::ShuttingDown => CloseCode::Away,
         };
         Some(code.into())
@@ -83,15 +87,22 @@ impl CloseReason {
             Self::TooBig => "a frame or its event has more than 6 MB".to_owned(),
             Self::NotUtf8 => "a text frame is not UTF-8".to_owned(),
             Self::ProtocolError => "not the WebSocket protocol".to_owned(),
-            Self::TransferFailed(kind) => format!("the transfer function {kind}"),
+            Self::TransferFailed(kind) | Self::TransferUnavailable(kind) => {
+                format!("the transfer function {kind}")
+            }
             Self::ShuttingDown => "the gateway is shutting down".to_owned(),
         }
     }
 
     /// Whether frames that arrived before the end are still carried out. Not after a failed one, which would leave a
-    /// gap, and not when a function wants the client gone.
+    /// gap, and not when a function has closed the connection.
     pub(super) fn carries_out_the_rest(self) -> bool {
-        !matches!(self, Self::ClosedByFunction | Self::TransferFailed(_))
+        self != Self::ClosedByFunction && !self.is_failed_transfer()
+    }
+
+    /// Whether the transfer function did not carry out a frame.
+    pub(super) fn is_failed_transfer(self) -> bool {
+        matches!(self, Self::TransferFailed(_) | Self::TransferUnavailable(_))
     }
 }
 
@@ -106,6 +117,10 @@ pub(super) struct End {
 impl End {
     fn new(reason: CloseReason, sentence: impl Into<String>) -> Self {
         Self { reason, text: reason.text(), sentence: sentence.into() }
+    }
+
+    pub(super) fn sentence(&self) -> &str {
+        &self.sentence
     }
 
     pub(super) fn closed_by_client(code: Option<u16>) -> Self {
@@ -142,8 +157,13 @@ impl End {
         )
     }
 
-    pub(super) fn transfer_failed(kind: &'static str, request_id: &str) -> Self {
-        let reason = CloseReason::TransferFailed(kind);
+    pub(super) fn transfer_failed(failure: &Failure, request_id: &str) -> Self {
+        let reason = match failure {
+            Failure::Overloaded { .. } | Failure::Unavailable(_) => {
+                CloseReason::TransferUnavailable(failure.kind())
+            }
+            _ => CloseReason::TransferFailed(failure.kind()),
+        };
         let text = format!("{} (request {request_id})", reason.text());
         Self { text: text.clone(), ..Self::closed(reason, &text) }
     }
@@ -158,7 +178,7 @@ impl End {
     }
 }
 
-/// For the reasons that say all there is to say.
+/// For the reasons that need no further detail.
 impl From<CloseReason> for End {
     fn from(reason: CloseReason) -> Self {
         match reason {
@@ -210,6 +230,7 @@ mod tests {
             CloseReason::NotUtf8,
             CloseReason::ProtocolError,
             CloseReason::TransferFailed("did not start"),
+            CloseReason::TransferUnavailable("is unavailable"),
             CloseReason::ShuttingDown,
         ] {
             let text = reason.text();
@@ -220,9 +241,13 @@ mod tests {
 
     #[test]
     fn a_failed_transfer_has_a_request_id_and_fits_too() {
-        let end = End::transfer_failed("did not start", "c6af9ac6-7b61-41e6-9a41-93e8deadbeef");
+        let failure = Failure::NeverReady(String::new());
+        let end = End::transfer_failed(&failure, "c6af9ac6-7b61-41e6-9a41-93e8deadbeef");
         assert!(end.text.ends_with("(request c6af9ac6-7b61-41e6-9a41-93e8deadbeef)"), "{end:?}");
         assert!(end.text.len() <= 123, "{end:?}");
+        assert_eq!(end.reason.code(), Some(1011));
+        let end = End::transfer_failed(&Failure::Unavailable(String::new()), "id");
+        assert_eq!(end.reason.code(), Some(1013));
     }
 
     #[test]

@@ -3,13 +3,14 @@
 //!
 //! Own code, because the crates for it either let every call through while half open, or do not show their state.
 
-use std::{fmt, sync::Mutex, time::Duration};
+use std::{fmt, time::Duration};
+
+use parking_lot::Mutex;
 
 use log::{info, warn};
 use tokio::time::Instant;
 
 use super::backend::Failure;
-use crate::locked;
 
 /// When a circuit opens and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +113,7 @@ impl Circuit {
     /// What it does with the next call.
     #[must_use]
     pub fn state(&self) -> CircuitState {
-        match &*locked(&self.inner) {
+        match &*self.inner.lock() {
             Inner::Closed { .. } => CircuitState::Closed,
             Inner::Open(outage) if outage.probing || outage.until <= Instant::now() => CircuitState::HalfOpen,
             Inner::Open(_) => CircuitState::Open,
@@ -121,7 +122,7 @@ impl Circuit {
 
     /// Whether a call would be let through now. Takes no probe's place.
     pub fn check(&self) -> Result<(), OpenCircuit> {
-        match &*locked(&self.inner) {
+        match &*self.inner.lock() {
             Inner::Open(outage) => outage.check(),
             Inner::Closed { .. } => Ok(()),
         }
@@ -129,7 +130,7 @@ impl Circuit {
 
     /// Lets a call through, or not.
     pub fn try_acquire(&self) -> Result<Permit<'_>, OpenCircuit> {
-        let mut inner = locked(&self.inner);
+        let mut inner = self.inner.lock();
         let probe = match &mut *inner {
             Inner::Closed { .. } => false,
             Inner::Open(outage) => {
@@ -142,7 +143,7 @@ impl Circuit {
     }
 
     fn succeeded(&self, probe: bool) {
-        let mut inner = locked(&self.inner);
+        let mut inner = self.inner.lock();
         // A late success of a call from before the outage says nothing.
         if probe || matches!(*inner, Inner::Closed { .. }) {
             *inner = Inner::Closed { failures: 0, first: None };
@@ -155,7 +156,7 @@ impl Circuit {
 
     fn failed(&self, probe: bool, failure: &Failure) {
         let now = Instant::now();
-        let mut inner = locked(&self.inner);
+        let mut inner = self.inner.lock();
         let open = match &mut *inner {
             Inner::Closed { failures, first } => {
                 *failures = failures.saturating_add(1);
@@ -174,7 +175,7 @@ impl Circuit {
     }
 
     fn undecided(&self) {
-        if let Inner::Open(outage) = &mut *locked(&self.inner) {
+        if let Inner::Open(outage) = &mut *self.inner.lock() {
             outage.probing = false;
         }
     }

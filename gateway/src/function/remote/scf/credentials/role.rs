@@ -5,7 +5,7 @@
 use std::{
     fmt,
     str::FromStr as _,
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, StatusCode, Uri};
 use log::{info, warn};
+use parking_lot::Mutex;
 use serde::Deserialize;
 use tokio::{
     sync::Mutex as Turn,
@@ -20,12 +21,9 @@ use tokio::{
 };
 
 use super::Credentials;
-use crate::{
-    function::remote::{
-        attempt::{AttemptError, Retryable},
-        client::HttpClient,
-    },
-    locked,
+use crate::function::remote::{
+    attempt::{AttemptError, Retryable},
+    client::HttpClient,
 };
 
 /// Where a virtual machine finds the credentials of its role.
@@ -123,7 +121,7 @@ impl RoleCredentials {
     }
 
     pub(super) fn discard(&self, refused: &Arc<Credentials>) {
-        locked(&self.shared.held).take_if(|held| Arc::ptr_eq(&held.credentials, refused));
+        self.shared.held.lock().take_if(|held| Arc::ptr_eq(&held.credentials, refused));
     }
 
     fn renew_if_due(&self, held: &Held, client: &HttpClient) {
@@ -148,11 +146,11 @@ impl RoleCredentials {
 
 impl Shared {
     fn valid(&self) -> Option<Held> {
-        locked(&self.held).clone().filter(|held| Instant::now() < held.expire)
+        self.held.lock().clone().filter(|held| Instant::now() < held.expire)
     }
 
     fn postpone(&self) {
-        if let Some(held) = &mut *locked(&self.held) {
+        if let Some(held) = &mut *self.held.lock() {
             held.renew = Instant::now() + 10 * RENEWAL_INTERVAL;
         }
     }
@@ -168,7 +166,7 @@ impl Shared {
         }
         let credentials = Arc::new(credentials);
         let now = Instant::now();
-        *locked(&self.held) = Some(Held {
+        *self.held.lock() = Some(Held {
             credentials: Arc::clone(&credentials),
             renew: now + left.saturating_sub(RENEW_BEFORE_EXPIRY).max(RENEWAL_INTERVAL),
             expire: now + left,

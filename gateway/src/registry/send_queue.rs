@@ -1,24 +1,24 @@
 //! What waits to be written to one client.
 //!
-//! [`SendQueue::push`] never waits: a frame that finds no room is the end of the queue, because a client that does not
-//! read must not hold up whoever pushes. [`SendQueue::next`] hands the frames to the connection, one consumer only.
-//! An empty queue has allocated nothing.
+//! [`SendQueue::push`] never waits: a frame that exceeds the limit ends the queue, because a client that does not read
+//! must not block those that push. [`SendQueue::next`] passes the frames to the connection, the only consumer.
+//!
+//! It is our own because it is bounded by bytes, and because an empty one allocates nothing: a tokio channel holds a
+//! block of 32 messages from the start, for each of thousands of idle connections.
 
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::VecDeque;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::contract::Frame;
 
-/// What a frame costs beside its own bytes, so that empty ones are bounded too.
+/// What a frame counts beyond its own bytes, so that empty ones are bounded too.
 const FRAME_OVERHEAD_BYTES: usize = 64;
 
 /// The queue; see the module.
 #[derive(Debug)]
-pub(crate) struct SendQueue {
+pub(in crate::registry) struct SendQueue {
     limit_bytes: usize,
     state: Mutex<State>,
     changed: Notify,
@@ -36,7 +36,7 @@ struct State {
 pub(crate) enum QueueEnd {
     /// A function closes the connection, behind the frames that wait.
     ClosedByFunction,
-    /// A frame found no room. Those that waited are discarded.
+    /// A frame exceeded the limit. Those that waited are discarded.
     Full,
     /// The connection has ended.
     Gone,
@@ -44,13 +44,13 @@ pub(crate) enum QueueEnd {
 
 impl SendQueue {
     /// Frames of together `limit_bytes` may wait; a larger one may wait alone.
-    pub(crate) fn new(limit_bytes: usize) -> Self {
+    pub(in crate::registry) fn new(limit_bytes: usize) -> Self {
         Self { limit_bytes, state: Mutex::default(), changed: Notify::new() }
     }
 
     /// Queues a frame, or says why none is taken any more.
-    pub(crate) fn push(&self, frame: Frame) -> Result<(), QueueEnd> {
-        let mut state = self.state();
+    pub(in crate::registry) fn push(&self, frame: Frame) -> Result<(), QueueEnd> {
+        let mut state = self.state.lock();
         if let Some(end) = state.end {
             return Err(end);
         }
@@ -69,8 +69,8 @@ impl SendQueue {
     }
 
     /// Ends the queue behind the frames that wait.
-    pub(crate) fn close(&self) -> Result<(), QueueEnd> {
-        let mut state = self.state();
+    pub(in crate::registry) fn close(&self) -> Result<(), QueueEnd> {
+        let mut state = self.state.lock();
         if let Some(end) = state.end {
             return Err(end);
         }
@@ -81,14 +81,14 @@ impl SendQueue {
     }
 
     /// The connection has ended: discards what waits.
-    pub(crate) fn abandon(&self) {
-        self.state().discard(QueueEnd::Gone);
+    pub(in crate::registry) fn abandon(&self) {
+        self.state.lock().discard(QueueEnd::Gone);
     }
 
     /// Waits for the next frame, or for the queue's end. Dropping the future loses nothing.
-    pub(crate) async fn next(&self) -> Result<Frame, QueueEnd> {
+    pub(in crate::registry) async fn next(&self) -> Result<Frame, QueueEnd> {
         loop {
-            if let Some(next) = self.state().take() {
+            if let Some(next) = self.state.lock().take() {
                 return next;
             }
             self.changed.notified().await;
@@ -96,20 +96,29 @@ impl SendQueue {
     }
 
     /// The next frame if one waits already.
-    pub(crate) fn next_waiting(&self) -> Option<Frame> {
-        self.state().take()?.ok()
+    pub(in crate::registry) fn next_waiting(&self) -> Option<Frame> {
+        self.state.lock().take()?.ok()
     }
 
-    /// Waits until a frame has found no room.
-    pub(crate) async fn full(&self) {
-        while self.state().end != Some(QueueEnd::Full) {
+    /// How many bytes wait, with the overhead of each frame.
+    pub(in crate::registry) fn waiting_bytes(&self) -> usize {
+        self.state.lock().waiting_bytes
+    }
+
+    pub(in crate::registry) fn limit_bytes(&self) -> usize {
+        self.limit_bytes
+    }
+
+    /// Why no further frame is taken; `None` as long as frames are.
+    pub(in crate::registry) fn end(&self) -> Option<QueueEnd> {
+        self.state.lock().end
+    }
+
+    /// Waits until a frame has exceeded the limit.
+    pub(in crate::registry) async fn full(&self) {
+        while self.state.lock().end != Some(QueueEnd::Full) {
             self.changed.notified().await;
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere leaves nothing half done behind this one.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -139,11 +148,11 @@ mod tests {
     use super::*;
 
     fn frame(bytes: usize) -> Frame {
-        Frame::Text("x".repeat(bytes))
+        Frame::text("x".repeat(bytes))
     }
 
     #[tokio::test]
-    async fn a_frame_that_finds_no_room_ends_it() {
+    async fn a_frame_that_exceeds_the_limit_ends_it() {
         let queue = SendQueue::new(1000);
         assert_eq!(queue.push(frame(400)), Ok(()));
         assert_eq!(queue.push(frame(400)), Ok(()));

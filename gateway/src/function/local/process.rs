@@ -1,7 +1,7 @@
-//! One process of a function, in a process group of its own: its output line by line, its end noticed at once, its
-//! whole group ended with it.
+//! One process of a function, in a process group of its own. Its output is passed on line by line, its exit is noticed
+//! at once, and its whole group ends with it.
 //!
-//! [`spawn`] → [`Process::ended`] whenever it ends → [`Process::kill`] to end it. Dropped, it is killed.
+//! [`spawn`] → [`Process::exited`] waits for its exit → [`Process::kill`] ends it. A process is killed when it is dropped.
 
 use std::{
     process::ExitStatus,
@@ -18,37 +18,36 @@ use tokio::{
     sync::{mpsc, watch},
     time::timeout,
 };
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::Role;
+use super::orphan_reaper::OrphanReaper;
 use crate::{
-    guard::Guard,
-    raised,
-    tally::{Counted, Tally},
-    timeline::{Ticket, Timeline},
+    function::Role,
+    report::{Report, Reports},
 };
 
 /// A longer line of output is split, so that a function cannot fill the gateway's memory with one.
 const LINE_LIMIT_BYTES: u64 = 64 * 1024;
-/// Behind a time, which a logger may have written as several words.
+/// The level follows a time, which a logger may write as several words.
 const LEVEL_WITHIN_WORDS: usize = 6;
-/// What a process may take to end after SIGTERM, before SIGKILL.
-const GENTLE: Duration = Duration::from_millis(500);
-/// How long the end of the output is waited for after the process has ended. Only a process outside its group, which
-/// is not killed with it, can hold the output open for longer.
-const LAST_LINES: Duration = Duration::from_secs(1);
-/// So much of the last line stands in the sentence that says how the process ended.
+/// How long a process may take to exit after SIGTERM, before SIGKILL.
+const TERM_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long to wait for the end of the output after the process has exited. Only a process outside its group, which is
+/// not killed with it, can hold the output open for longer.
+const OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How much of the last line goes into the sentence that says how the process exited.
 const REASON_BYTES: usize = 512;
 
 /// A handle on a started process.
 #[derive(Debug)]
-pub(crate) struct Process {
-    ended: watch::Receiver<Option<End>>,
+pub(super) struct Process {
+    exit: watch::Receiver<Option<Exit>>,
     kill: mpsc::UnboundedSender<String>,
 }
 
-/// How a process ended.
+/// How a process exited.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct End {
+pub(super) struct Exit {
     how: String,
     last_line: Option<LastLine>,
 }
@@ -60,10 +59,10 @@ struct LastLine {
     read: Instant,
 }
 
-impl End {
+impl Exit {
     /// `register-1 exited with status 2 before it was ready, its last line of output: …`. A line from before `since`
     /// is not the reason.
-    pub(crate) fn sentence(&self, name: &str, when: &str, since: Instant) -> String {
+    pub(super) fn sentence(&self, name: &str, when: &str, since: Instant) -> String {
         let sentence = format!("{name} {} {when}", self.how);
         match self.last_line.as_ref().filter(|line| line.read >= since) {
             Some(line) => format!("{sentence}, its last line of output: {}", line.text),
@@ -74,113 +73,115 @@ impl End {
 
 /// What a process is started with besides its command.
 #[derive(Clone)]
-pub(crate) struct Surroundings {
-    pub(crate) role: Role,
-    pub(crate) timeline: Timeline,
-    pub(crate) guard: Option<Arc<Guard>>,
-    /// Turns true when every process is to end, busy or not.
-    pub(crate) stopping: watch::Receiver<bool>,
-    /// Counts the living processes.
-    pub(crate) alive: Tally,
+pub(super) struct ProcessContext {
+    pub(super) role: Role,
+    pub(super) reports: Reports,
+    pub(super) orphan_reaper: Option<Arc<OrphanReaper>>,
+    /// Cancelled when every process is to exit, busy or not.
+    pub(super) stopping: CancellationToken,
+    /// The processes that have not exited.
+    pub(super) running: TaskTracker,
 }
 
-/// Starts the command under the instance's name.
-pub(crate) fn spawn(
+/// Starts the command under the instance's name, for the invocation with this request id.
+pub(super) fn spawn(
     mut command: Command,
     name: &str,
-    surroundings: Surroundings,
-    started_for: &Ticket,
+    context: ProcessContext,
+    request_id: &str,
 ) -> std::io::Result<Process> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true);
     let child = command.spawn()?;
     // Only a child that was waited for has none.
     let pid = child.id().unwrap_or_default();
-    if let Some(guard) = &surroundings.guard {
-        guard.watch(pid);
+    if let Some(reaper) = &context.orphan_reaper {
+        reaper.watch(pid);
     }
-    surroundings.timeline.instance_started(name, pid, started_for);
-    let (ended_sender, ended) = watch::channel(None);
+    let role = context.role;
+    context.reports.report(|| Report::InstanceStarted { role, instance: name, pid, request_id });
+    let (exit_sender, exit) = watch::channel(None);
     let (kill, killed) = mpsc::unbounded_channel();
-    let counted = surroundings.alive.enter();
-    let supervisor =
-        Supervisor { child, pid, name: name.to_owned(), killed, surroundings, _counted: counted };
-    tokio::spawn(supervisor.run(ended_sender));
-    Ok(Process { ended, kill })
+    let running = context.running.clone();
+    let supervisor = Supervisor { child, pid, name: name.to_owned(), killed, context };
+    running.spawn(supervisor.run(exit_sender));
+    Ok(Process { exit, kill })
 }
 
 impl Process {
-    /// Waits until the process has ended and its output was read, and says how it ended.
-    pub(crate) async fn ended(&self) -> End {
-        let mut ended = self.ended.clone();
-        match ended.wait_for(Option::is_some).await {
-            Ok(end) => end.clone().unwrap_or_default(),
-            Err(_) => End { how: "lost its supervisor".to_owned(), last_line: None },
+    /// Waits until the process has exited and its output was read.
+    pub(super) async fn exited(&self) -> Exit {
+        let mut exit = self.exit.clone();
+        match exit.wait_for(Option::is_some).await {
+            Ok(exit) => exit.clone().unwrap_or_default(),
+            Err(_) => Exit { how: "lost its supervisor".to_owned(), last_line: None },
         }
     }
 
-    /// Whether it has ended already.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.ended.borrow().is_some()
+    /// Whether it has exited already.
+    pub(super) fn has_exited(&self) -> bool {
+        self.exit.borrow().is_some()
     }
 
     /// Kills its whole group and waits until it is gone.
-    pub(crate) async fn kill(&self, reason: &str) {
-        // A supervisor that no longer listens has seen the end.
+    pub(super) async fn kill(&self, reason: &str) {
+        // A supervisor that no longer listens has seen the exit.
         let _ = self.kill.send(reason.to_owned());
-        self.ended().await;
+        self.exited().await;
     }
 }
 
-/// Owns the child: only here is it waited for and killed, so that a process id is never used after its end.
+/// Owns the child. Only the supervisor waits for it and kills it, so that no process id is used after its exit.
 struct Supervisor {
     child: Child,
     pid: u32,
     name: String,
     killed: mpsc::UnboundedReceiver<String>,
-    surroundings: Surroundings,
-    _counted: Counted,
+    context: ProcessContext,
 }
 
 impl Supervisor {
-    async fn run(mut self, ended: watch::Sender<Option<End>>) {
-        let output = (self.child.stdout.take(), self.child.stderr.take());
-        let timeline = &self.surroundings.timeline;
+    async fn run(mut self, exit: watch::Sender<Option<Exit>>) {
+        let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
         let pumps = [
-            tokio::spawn(pump(output.0, self.name.clone(), timeline.clone())),
-            tokio::spawn(pump(output.1, self.name.clone(), timeline.clone())),
+            tokio::spawn(pump(stdout, self.name.clone(), self.context.reports.clone())),
+            tokio::spawn(pump(stderr, self.name.clone(), self.context.reports.clone())),
         ];
         let how = self.wait().await;
         // What the process itself had started and left in its group.
         self.signal(Signal::KILL);
-        if let Some(guard) = &self.surroundings.guard {
-            guard.forget(self.pid);
+        if let Some(reaper) = &self.context.orphan_reaper {
+            reaper.forget(self.pid);
         }
-        // Only then is the end announced: it closes the invocation, which must have its last lines by then.
+        // The exit is announced last: it ends the invocation, which must have its last lines by then.
         let mut last_line = None;
         let read = async {
             for pump in pumps {
-                // Standard error comes second and has the last word.
+                // Standard error comes second, and its line is the one that counts.
                 last_line = pump.await.ok().flatten().or(last_line.take());
             }
         };
-        let _ = timeout(LAST_LINES, read).await;
+        let _ = timeout(OUTPUT_TIMEOUT, read).await;
         info!("{} (process {}) {how}", self.name, self.pid);
-        self.surroundings.timeline.instance_ended(self.surroundings.role, &self.name, self.pid, &how);
-        ended.send_replace(Some(End { how, last_line }));
+        self.context.reports.report(|| Report::InstanceEnded {
+            role: self.context.role,
+            instance: &self.name,
+            pid: self.pid,
+            message: &how,
+        });
+        exit.send_replace(Some(Exit { how, last_line }));
     }
 
     async fn wait(&mut self) -> String {
-        let stopping = raised(self.surroundings.stopping.clone());
         let reason = tokio::select! {
             status = self.child.wait() => return describe(status),
             reason = self.killed.recv() => reason.unwrap_or_else(|| "no longer needed".to_owned()),
-            () = stopping => {
+            () = self.context.stopping.cancelled() => {
                 self.signal(Signal::TERM);
-                if let Ok(status) = timeout(GENTLE, self.child.wait()).await {
+                if let Ok(status) = timeout(TERM_TIMEOUT, self.child.wait()).await {
                     return describe(status);
                 }
-                format!("did not end within {} ms of SIGTERM", GENTLE.as_millis())
+                format!("did not end within {} ms of SIGTERM", TERM_TIMEOUT.as_millis())
             }
         };
         self.signal(Signal::KILL);
@@ -211,7 +212,7 @@ fn describe(status: std::io::Result<ExitStatus>) -> String {
 }
 
 /// Passes output on line by line, whatever bytes it consists of, and returns the last line that is not empty.
-async fn pump(output: Option<impl AsyncRead + Unpin>, name: String, timeline: Timeline) -> Option<LastLine> {
+async fn pump(output: Option<impl AsyncRead + Unpin>, name: String, reports: Reports) -> Option<LastLine> {
     let output = output?;
     let mut output = BufReader::new(output);
     let (mut line, mut last, mut read) = (Vec::new(), Vec::new(), None);
@@ -220,7 +221,7 @@ async fn pump(output: Option<impl AsyncRead + Unpin>, name: String, timeline: Ti
         let text = String::from_utf8_lossy(&line);
         let text = text.trim_end_matches(['\n', '\r']);
         log!(level(text), "{name} | {text}");
-        timeline.line(&name, text);
+        reports.report(|| Report::OutputLine { instance: &name, line: text });
         if !text.is_empty() {
             read = Some(Instant::now());
             std::mem::swap(&mut line, &mut last);

@@ -1,5 +1,5 @@
-//! The end of a line: what still waits for the client is sent, then the close frame, and the line is kept until the
-//! client has had a chance to read it.
+//! Closes a connection: sends what still waits for the client, then the close frame, and keeps the TCP connection until
+//! the client has had a chance to read it.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
 
-use super::{CloseReason, Socket, close_reason::End, halves::message};
-use crate::connections::Deliveries;
+use super::{CloseReason, Socket, close_reason::End};
+use crate::registry::Deliveries;
 
-/// What the whole farewell may take.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// What a client may still send that is thrown away.
-const THROWN_AWAY_BYTES: u64 = 64 << 20;
+/// How long the whole close may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How much a client may still send; it is discarded.
+const DISCARD_LIMIT_BYTES: u64 = 64 << 20;
 
-/// Ends the line.
-pub(super) async fn farewell(
+/// Closes the connection.
+pub(super) async fn close(
     sink: SplitSink<Socket, Message>,
     stream: SplitStream<Socket>,
     deliveries: &Deliveries,
@@ -31,7 +31,7 @@ pub(super) async fn farewell(
 ) {
     // Both halves are of one socket.
     let Ok(mut socket) = sink.reunite(stream) else { return };
-    let parting = async {
+    let closing = async {
         match end.reason.code() {
             Some(code) => {
                 send_what_waits(&mut socket, deliveries).await;
@@ -46,20 +46,20 @@ pub(super) async fn farewell(
         }
         // Sends the reply to the client's close, or waits for the client's reply to ours.
         while let Some(Ok(_)) = socket.next().await {}
-        let line = socket.get_mut();
-        // Closing a line with unread bytes on it would destroy the close frame on its way.
-        if line.shutdown().await.is_ok() {
-            let _ = tokio::io::copy(&mut line.take(THROWN_AWAY_BYTES), &mut tokio::io::sink()).await;
+        let stream = socket.get_mut();
+        // Closing a TCP connection with unread bytes resets it, and the client may lose the close frame.
+        if stream.shutdown().await.is_ok() {
+            let _ = tokio::io::copy(&mut stream.take(DISCARD_LIMIT_BYTES), &mut tokio::io::sink()).await;
         }
     };
-    if timeout(PATIENCE, parting).await.is_err() {
-        debug!("the client did not end the line within {} ms", PATIENCE.as_millis());
+    if timeout(CLOSE_TIMEOUT, closing).await.is_err() {
+        debug!("the client did not close the connection within {} ms", CLOSE_TIMEOUT.as_millis());
     }
 }
 
 async fn send_what_waits(socket: &mut Socket, deliveries: &Deliveries) {
     while let Some(frame) = deliveries.next_waiting() {
-        if socket.feed(message(frame)).await.is_err() {
+        if socket.feed(frame.into_message()).await.is_err() {
             return;
         }
     }

@@ -1,14 +1,14 @@
-//! A first-in, first-out channel bounded by the bytes that wait in it, not by their number: six hundred short frames
-//! may wait where only one of six megabytes may.
+//! A first-in, first-out channel bounded by the bytes that wait in it, which tokio's channels are not: six hundred short
+//! frames may wait where only one of six megabytes may.
 //!
-//! [`channel`] → [`Sender::send`] waits for room → [`Receiver::recv`] → the room is free again when the
-//! [`Queued`] is dropped, that is when the item has been dealt with.
+//! [`channel`] → [`Sender::send`] waits for capacity → [`Receiver::recv`] → the capacity is released when the
+//! [`Queued`] is dropped, that is when the item has been processed.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-/// What an item costs beside its own bytes, so that empty ones are bounded too.
+/// What an item counts beyond its own bytes, so that empty ones are bounded too.
 const ITEM_OVERHEAD_BYTES: usize = 1024;
 
 /// The receiving end is gone.
@@ -17,35 +17,38 @@ pub(crate) struct Closed;
 
 pub(crate) struct Sender<T> {
     budget_bytes: u32,
-    room: Arc<Semaphore>,
+    capacity: Arc<Semaphore>,
     items: mpsc::UnboundedSender<Queued<T>>,
 }
 
 pub(crate) struct Receiver<T> {
-    room: Arc<Semaphore>,
+    capacity: Arc<Semaphore>,
     items: mpsc::UnboundedReceiver<Queued<T>>,
 }
 
-/// An item, and the room it takes until it is dropped.
+/// An item, and the capacity that it takes until it is dropped.
 pub(crate) struct Queued<T> {
     pub(crate) item: T,
-    pub(crate) room: OwnedSemaphorePermit,
+    pub(crate) permit: OwnedSemaphorePermit,
 }
 
 /// A channel in which items of together `budget_bytes` wait at most. A single larger item waits alone.
 pub(crate) fn channel<T>(budget_bytes: u32) -> (Sender<T>, Receiver<T>) {
-    let room = Arc::new(Semaphore::new(budget_bytes as usize));
+    let capacity = Arc::new(Semaphore::new(budget_bytes as usize));
     let (sender, receiver) = mpsc::unbounded_channel();
-    (Sender { budget_bytes, room: Arc::clone(&room), items: sender }, Receiver { room, items: receiver })
+    (
+        Sender { budget_bytes, capacity: Arc::clone(&capacity), items: sender },
+        Receiver { capacity, items: receiver },
+    )
 }
 
 impl<T> Sender<T> {
-    /// Waits for room and queues an item of this many bytes. Dropped while it waits, it queues nothing.
+    /// Waits for capacity and queues an item of this many bytes. Dropped while it waits, it queues nothing.
     pub(crate) async fn send(&self, item: T, bytes: usize) -> Result<(), Closed> {
         let cost = u32::try_from(bytes.saturating_add(ITEM_OVERHEAD_BYTES)).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.room).acquire_many_owned(cost.min(self.budget_bytes)).await;
-        let room = room.map_err(|_| Closed)?;
-        self.items.send(Queued { item, room }).map_err(|_| Closed)
+        let permit = Arc::clone(&self.capacity).acquire_many_owned(cost.min(self.budget_bytes)).await;
+        let permit = permit.map_err(|_| Closed)?;
+        self.items.send(Queued { item, permit }).map_err(|_| Closed)
     }
 }
 
@@ -58,7 +61,7 @@ impl<T> Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.room.close();
+        self.capacity.close();
     }
 }
 
@@ -73,12 +76,12 @@ mod tests {
     const SOON: Duration = Duration::from_millis(20);
 
     #[tokio::test]
-    async fn waits_until_an_item_has_been_dealt_with() {
+    async fn waits_until_an_item_has_been_processed() {
         let (sender, mut receiver) = channel(8 * 1024);
         assert_eq!(sender.send('a', 7 * 1024).await, Ok(()));
-        assert!(timeout(SOON, sender.send('b', 0)).await.is_err(), "there was no room left");
+        assert!(timeout(SOON, sender.send('b', 0)).await.is_err(), "there was no capacity left");
         let first = receiver.recv().await.expect("an item waits");
-        assert!(timeout(SOON, sender.send('b', 0)).await.is_err(), "the first is still being dealt with");
+        assert!(timeout(SOON, sender.send('b', 0)).await.is_err(), "the first is still being processed");
         drop(first);
         assert_eq!(sender.send('b', 0).await, Ok(()));
         assert_eq!(receiver.recv().await.map(|queued| queued.item), Some('b'));

@@ -1,0 +1,380 @@
+//! Puts a gateway together and starts it.
+
+use std::{
+    error, fmt, io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use axum::Router;
+use log::warn;
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    admission::Admission,
+    api::{Api, FunctionSource},
+    app::{App, RunningApi},
+    function::{
+        FunctionBackend, Role,
+        local::{LocalBackend, Processes, orphan_reaper::OrphanReaper},
+    },
+    handshake,
+    http::{HeaderCase, Server},
+    invoke::{Function, Functions},
+    page_access::PageAccess,
+    push::{self, PushAddress},
+    registry::{ConnectionRegistry, MemoryRegistry},
+    report::{Reporter, Reports},
+    running::Running,
+    timeline::Timeline,
+};
+
+/// The gateway; see [`Gateway::builder`].
+#[derive(Debug)]
+pub struct Gateway;
+
+impl Gateway {
+    /// A gateway at 127.0.0.1:9000, with the connections in memory and without an API.
+    pub fn builder() -> Builder {
+        Builder {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)),
+            push_listen: None,
+            push_token: None,
+            apis: Vec::new(),
+            send_queue_bytes: 1 << 20,
+            trace: false,
+            page: false,
+            orphan_reaper: None,
+            registry: Arc::new(MemoryRegistry::default()),
+            reporters: Vec::new(),
+        }
+    }
+}
+
+/// A gateway that is being put together.
+#[must_use = "a gateway runs once it is started"]
+pub struct Builder {
+    listen: SocketAddr,
+    push_listen: Option<SocketAddr>,
+    push_token: Option<String>,
+    apis: Vec<Api>,
+    send_queue_bytes: usize,
+    trace: bool,
+    page: bool,
+    orphan_reaper: Option<PathBuf>,
+    registry: Arc<dyn ConnectionRegistry>,
+    reporters: Vec<Arc<dyn Reporter>>,
+}
+
+impl Builder {
+    /// Where clients connect. Port 0 picks a free one.
+    pub fn listen(mut self, addr: SocketAddr) -> Self {
+        self.listen = addr;
+        self
+    }
+
+    /// Where functions push, if not at the clients' address.
+    pub fn push_listen(mut self, addr: SocketAddr) -> Self {
+        self.push_listen = Some(addr);
+        self
+    }
+
+    /// A secret in the push address's path.
+    pub fn push_token(mut self, token: impl Into<String>) -> Self {
+        self.push_token = Some(token.into());
+        self
+    }
+
+    /// Adds an API. A gateway needs at least one.
+    pub fn api(mut self, api: Api) -> Self {
+        self.apis.push(api);
+        self
+    }
+
+    /// How many bytes may wait to be sent to one client, 1 MiB unless set; one larger frame may wait alone. With more,
+    /// the client is closed.
+    pub fn send_queue_bytes(mut self, bytes: usize) -> Self {
+        self.send_queue_bytes = bytes;
+        self
+    }
+
+    /// Whether each invocation is a line of the log, with its times.
+    pub fn trace(mut self, trace: bool) -> Self {
+        self.trace = trace;
+        self
+    }
+
+    /// Whether the page is also served at another than a loopback address.
+    pub fn page(mut self, page: bool) -> Self {
+        self.page = page;
+        self
+    }
+
+    /// A program whose `main` calls [`orphan_reaper::run`](crate::function::local::orphan_reaper::run): it kills the
+    /// functions' processes when the gateway is killed. Without one they are left running then.
+    pub fn orphan_reaper(mut self, program: impl Into<PathBuf>) -> Self {
+        self.orphan_reaper = Some(program.into());
+        self
+    }
+
+    /// Who holds the connections.
+    pub fn registry(mut self, registry: Arc<dyn ConnectionRegistry>) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    /// Adds an observer of the gateway's work.
+    pub fn reporter(mut self, reporter: Arc<dyn Reporter>) -> Self {
+        self.reporters.push(reporter);
+        self
+    }
+
+    /// Starts the gateway. No function's process is started before the first client asks to connect.
+    pub async fn start(mut self) -> Result<Running, StartError> {
+        self.check_apis()?;
+        let clients = listen(self.listen).await?;
+        let addr = local_addr(&clients, self.listen)?;
+        let pushes = match self.push_listen {
+            Some(push_listen) => Some(listen(push_listen).await?),
+            None => None,
+        };
+        let push_addr = match (&pushes, self.push_listen) {
+            (Some(listener), Some(push_listen)) => local_addr(listener, push_listen)?,
+            _ => addr,
+        };
+        let orphan_reaper = self.start_orphan_reaper()?;
+        self.warn_of_exposure(addr, push_addr);
+        let push_path = push::path(self.push_token.as_deref());
+        let push_url = format!("http://{}{push_path}", reachable(push_addr));
+        let app = Arc::new(self.app(addr, &push_url, orphan_reaper.as_ref()));
+        let push_router = push::router_at(&push_path, Arc::clone(&app.push_address));
+        let client_router = Router::new().fallback(handshake::entry).with_state(Arc::clone(&app));
+        let servers = serve(clients, client_router, pushes, push_router)
+            .map_err(|error| StartError::Listen { addr: self.listen, error })?;
+        Ok(Running::new(addr, push_url, app, servers))
+    }
+
+    /// Each API has a path of its own, and programs that can be executed.
+    fn check_apis(&mut self) -> Result<(), StartError> {
+        if self.apis.is_empty() {
+            return Err(StartError::NoApi);
+        }
+        let mut paths: Vec<_> = self.apis.iter().map(|api| api.path.trim_end_matches('/')).collect();
+        paths.sort_unstable();
+        if let Some(same) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(StartError::SamePath { path: same[0].to_owned() });
+        }
+        for api in &mut self.apis {
+            for function in [&mut api.register, &mut api.transfer, &mut api.cleanup] {
+                if let FunctionSource::Processes(processes) = function {
+                    processes.program = executable(&processes.program)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn start_orphan_reaper(&self) -> Result<Option<Arc<OrphanReaper>>, StartError> {
+        let Some(program) = &self.orphan_reaper else { return Ok(None) };
+        match OrphanReaper::start(program) {
+            Ok(reaper) => Ok(Some(Arc::new(reaper))),
+            Err(error) => Err(StartError::OrphanReaper { program: program.clone(), error }),
+        }
+    }
+
+    fn warn_of_exposure(&self, addr: SocketAddr, push_addr: SocketAddr) {
+        if !addr.ip().is_loopback() {
+            warn!("{addr} is no loopback address: anyone who reaches this machine can connect");
+            if self.page {
+                warn!(
+                    "with --page anyone who reaches {addr} sees every payload, and can push to and close every \
+                     connection"
+                );
+            }
+        }
+        if !push_addr.ip().is_loopback() && self.push_token.is_none() {
+            warn!(
+                "anyone who reaches {push_addr} can push to every connection whose id they know: set --push-listen \
+                 to a loopback address, or --push-token"
+            );
+        }
+    }
+
+    fn app(&self, addr: SocketAddr, push_url: &str, orphan_reaper: Option<&Arc<OrphanReaper>>) -> App {
+        let page = page_access(addr, self.page);
+        let timeline = (page != PageAccess::Nobody).then(|| Arc::new(Timeline::default()));
+        let mut reporters = self.reporters.clone();
+        reporters.extend(timeline.clone().map(|timeline| timeline as Arc<dyn Reporter>));
+        let reports = Reports::to(reporters);
+        let local = |role, prefix: &str, processes: &Processes| -> Arc<dyn FunctionBackend> {
+            let name = format!("{prefix}{role}");
+            let (processes, reaper) = (processes.clone(), orphan_reaper.cloned());
+            Arc::new(LocalBackend::new(role, name, processes, push_url, reports.clone(), reaper))
+        };
+        let apis = self.apis.iter().enumerate().map(|(index, api)| {
+            // The instances' names tell the APIs apart; with one API there is nothing to tell apart.
+            let prefix = if index == 0 { String::new() } else { format!("api{}-", index + 1) };
+            let function = |role, source: &FunctionSource| Function {
+                backend: match source {
+                    FunctionSource::Processes(processes) => local(role, &prefix, processes),
+                    FunctionSource::Backend(backend) => Arc::clone(backend),
+                },
+                admission: Admission::new(api.max_running, api.max_waiting),
+            };
+            let path: Arc<str> = api.path.as_str().into();
+            let functions = Functions {
+                register: function(Role::Register, &api.register),
+                transfer: function(Role::Transfer, &api.transfer),
+                cleanup: function(Role::Cleanup, &api.cleanup),
+                integration_response: api.integration_response,
+                api: Arc::clone(&path),
+                reports: reports.clone(),
+                trace: self.trace,
+            };
+            Arc::new(RunningApi { path, functions, idle_timeout: api.idle_timeout })
+        });
+        App {
+            apis: apis.collect(),
+            registry: Arc::clone(&self.registry),
+            send_queue_bytes: self.send_queue_bytes,
+            push_address: Arc::new(PushAddress {
+                registry: Arc::clone(&self.registry),
+                reports: reports.clone(),
+            }),
+            stopping: CancellationToken::new(),
+            open: TaskTracker::new(),
+            page,
+            timeline,
+            reports,
+        }
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Builder")
+            .field("listen", &self.listen)
+            .field("apis", &self.apis)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why the gateway did not start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// It has no API.
+    NoApi,
+    /// Two APIs have the same path.
+    SamePath {
+        /// The path, without a slash at its end.
+        path: String,
+    },
+    /// The address cannot be listened on.
+    Listen {
+        /// The address that was asked for.
+        addr: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// The program of the functions does not exist, or cannot be executed.
+    Program {
+        /// The program.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The orphan reaper did not start from this program.
+    OrphanReaper {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoApi => formatter.write_str("the gateway has no WebSocket API"),
+            Self::SamePath { path } => write!(formatter, "two WebSocket APIs have the path {path:?}"),
+            Self::Listen { addr, error } => write!(formatter, "cannot listen on {addr}: {error}"),
+            Self::Program { path, error } => {
+                write!(formatter, "cannot run functions from {}: {error}", path.display())
+            }
+            Self::OrphanReaper { program, error } => {
+                write!(formatter, "cannot start the orphan reaper from {}: {error}", program.display())
+            }
+        }
+    }
+}
+
+impl error::Error for StartError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::NoApi | Self::SamePath { .. } => None,
+            Self::Listen { error, .. } | Self::Program { error, .. } | Self::OrphanReaper { error, .. } => {
+                Some(error)
+            }
+        }
+    }
+}
+
+async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(addr).await.map_err(|error| StartError::Listen { addr, error })
+}
+
+fn local_addr(listener: &TcpListener, addr: SocketAddr) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|error| StartError::Listen { addr, error })
+}
+
+/// The absolute path of an executable file. Instances run in its folder, where a relative path would not find it.
+fn executable(path: &Path) -> Result<PathBuf, StartError> {
+    let fail = |error| StartError::Program { path: path.to_owned(), error };
+    let absolute = std::path::absolute(path).map_err(fail)?;
+    let metadata = absolute.metadata().map_err(fail)?;
+    if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
+        return Err(fail(io::Error::other("it is no executable file (mode 755)")));
+    }
+    Ok(absolute)
+}
+
+/// The address under which a process of this machine reaches what listens there.
+fn reachable(mut addr: SocketAddr) -> SocketAddr {
+    if addr.ip().is_unspecified() {
+        let loopback = match addr.ip() {
+            IpAddr::V4(_) => IpAddr::from(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(_) => IpAddr::from(Ipv6Addr::LOCALHOST),
+        };
+        addr.set_ip(loopback);
+    }
+    addr
+}
+
+fn page_access(addr: SocketAddr, page: bool) -> PageAccess {
+    match (page, addr.ip().is_loopback()) {
+        (true, _) => PageAccess::Everybody,
+        (false, true) => PageAccess::ThisMachine,
+        (false, false) => PageAccess::Nobody,
+    }
+}
+
+/// One server for both, or one for each.
+fn serve(
+    clients: TcpListener,
+    client_router: Router,
+    pushes: Option<TcpListener>,
+    push_router: Router,
+) -> io::Result<Vec<Server>> {
+    match pushes {
+        None => Ok(vec![Server::start_public(clients, push_router.merge(client_router))?]),
+        Some(pushes) => Ok(vec![
+            Server::start_public(clients, client_router)?,
+            Server::start(pushes, push_router, HeaderCase::Lower)?,
+        ]),
+    }
+}

@@ -1,0 +1,192 @@
+//! One instance of a function: a process and the runtime API that is its own.
+//!
+//! [`Instance::start`] → [`Instance::invoke`], one event after the other. After any failure but [`Failure::Error`] the
+//! process is gone or about to be.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use log::info;
+use tokio::{
+    process::Command,
+    time::{sleep, timeout},
+};
+
+use super::{
+    Processes,
+    process::{Exit, Process, ProcessContext, spawn},
+};
+use crate::{
+    function::{
+        Failure, Role,
+        runtime_api::{Limits, Outcome, RuntimeApi},
+    },
+    report::Report,
+};
+
+/// An outcome may still be on its way through the kernel when its sender's exit is noticed.
+const OUTCOME_GRACE: Duration = Duration::from_millis(20);
+
+/// A running, initialised instance.
+#[derive(Debug)]
+pub(super) struct Instance {
+    name: String,
+    timeout: Duration,
+    api: RuntimeApi,
+    process: Process,
+}
+
+/// An event that was not carried out.
+pub(super) enum NotCarriedOut {
+    /// The instance ended before it took the event, which can go to another.
+    Untouched,
+    /// The invocation failed.
+    Failed(Failure),
+}
+
+impl Instance {
+    /// Starts a process for the invocation with this request id and waits until it is initialised.
+    pub(super) async fn start(
+        name: String,
+        processes: &Processes,
+        push_url: &str,
+        context: ProcessContext,
+        request_id: &str,
+    ) -> Result<Self, Failure> {
+        let never =
+            |what: &str, error: std::io::Error| Failure::NeverReady(format!("{name} {what}: {error}"));
+        let limits = Limits::new(processes.memory_mb, processes.timeout);
+        let api = RuntimeApi::start_named(name.clone(), limits)
+            .await
+            .map_err(|error| never("has no runtime API", error))?;
+        let started = Instant::now();
+        let reports = context.reports.clone();
+        let command = command(processes, push_url, context.role, &name, &api);
+        let process = spawn(command, &name, context, request_id).map_err(|error| {
+            never(&format!("could not be started from {}", processes.program.display()), error)
+        })?;
+        tokio::select! {
+            ready = timeout(processes.init_timeout, api.ready()) => if ready.is_err() {
+                let reason = format!("not ready within {} ms", processes.init_timeout.as_millis());
+                process.kill(&reason).await;
+                return Err(Failure::TimedOut(format!("{name} was {reason}: see --init-timeout")));
+            },
+            exit = process.exited() => {
+                return Err(Failure::NeverReady(exit.sentence(&name, "before it was ready", started)));
+            }
+        }
+        info!("{name} is ready after {} ms", started.elapsed().as_millis());
+        reports.report(|| Report::InstanceReady { instance: &name });
+        Ok(Self { name, timeout: processes.timeout, api, process })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.process.has_exited()
+    }
+
+    /// Carries out one event, and measures from its hand-out until its outcome or the instance's end.
+    pub(super) async fn invoke(
+        &self,
+        request_id: &str,
+        event: Bytes,
+    ) -> (Result<Bytes, NotCarriedOut>, Option<Duration>) {
+        let mut offer = self.api.offer(request_id, event).await;
+        // The moment of the hand-out itself: a line printed before this task noticed it still belongs to the event.
+        let taken = match self.unless_exited(timeout(self.timeout, offer.taken())).await {
+            Ok(Ok(taken)) => taken,
+            Ok(Err(_)) => {
+                let failure = self.too_late("not asked for the event").await;
+                return (Err(NotCarriedOut::Failed(failure)), None);
+            }
+            Err(_) => return (Err(NotCarriedOut::Untouched), None),
+        };
+        match self.unless_exited(timeout(self.timeout, offer.decided())).await {
+            Ok(Ok(decided)) => (answer(decided.outcome), Some(decided.took)),
+            Ok(Err(_)) => {
+                let ran = taken.elapsed();
+                (Err(NotCarriedOut::Failed(self.too_late("not answered").await)), Some(ran))
+            }
+            Err(exit) => {
+                let sentence = exit.sentence(&self.name, "in the middle of the invocation", taken);
+                (Err(NotCarriedOut::Failed(Failure::Crashed(sentence))), Some(taken.elapsed()))
+            }
+        }
+    }
+
+    /// The future's result, or how the process ended before that.
+    async fn unless_exited<T>(&self, future: impl Future<Output = T>) -> Result<T, Exit> {
+        tokio::pin!(future);
+        tokio::select! {
+            biased;
+            value = &mut future => Ok(value),
+            exit = self.process.exited() => {
+                tokio::select! {
+                    value = &mut future => Ok(value),
+                    () = sleep(OUTCOME_GRACE) => Err(exit),
+                }
+            }
+        }
+    }
+
+    async fn too_late(&self, what: &str) -> Failure {
+        let reason = format!("{what} within {} ms", self.timeout.as_millis());
+        self.process.kill(&reason).await;
+        Failure::TimedOut(format!("{} had {reason}: see --timeout", self.name))
+    }
+}
+
+fn answer(outcome: Outcome) -> Result<Bytes, NotCarriedOut> {
+    match outcome {
+        Outcome::Response(answer) => Ok(answer),
+        Outcome::Error(message) => {
+            Err(NotCarriedOut::Failed(Failure::Error(String::from_utf8_lossy(&message).into_owned())))
+        }
+    }
+}
+
+fn command(processes: &Processes, push_url: &str, role: Role, name: &str, api: &RuntimeApi) -> Command {
+    let mut command = Command::new(&processes.program);
+    command.env_clear();
+    // SCF runs the file in the folder that it was unpacked into.
+    if let Some(folder) = processes.program.parent() {
+        command.current_dir(folder);
+    }
+    for inherited in ["PATH", "HOME", "RUST_LOG"] {
+        if let Some(value) = std::env::var_os(inherited) {
+            command.env(inherited, value);
+        }
+    }
+    command.envs(scf_variables(role, api));
+    command.env("WS_PUSH_URL", format!("{push_url}?instance={name}"));
+    command.envs(processes.env.iter().map(|(variable, value)| (variable, value)));
+    // `auto` lets one program find its role by the event; any other value would turn the functions into one.
+    let auto = processes.env.iter().rev().find(|(variable, _)| variable == "WS_ROLE");
+    if auto.is_none_or(|(_, value)| value != "auto") {
+        command.env("WS_ROLE", role.name());
+    }
+    command
+}
+
+/// The variables that SCF documents. The credentials are of the right shape, not of any use.
+fn scf_variables(role: Role, api: &RuntimeApi) -> [(&'static str, String); 13] {
+    let addr = api.addr();
+    [
+        ("SCF_RUNTIME_API", addr.ip().to_string()),
+        ("SCF_RUNTIME_API_PORT", addr.port().to_string()),
+        ("_HANDLER", "index.main_handler".to_owned()),
+        ("SCF_NAMESPACE", "default".to_owned()),
+        ("SCF_FUNCTIONNAME", role.name().to_owned()),
+        ("SCF_FUNCTIONVERSION", "$LATEST".to_owned()),
+        ("TENCENTCLOUD_REGION", "ap-guangzhou".to_owned()),
+        ("TENCENTCLOUD_APPID", "1250000000".to_owned()),
+        ("TENCENTCLOUD_UIN", "100000000001".to_owned()),
+        ("TENCENTCLOUD_RUNENV", "SCF".to_owned()),
+        ("TENCENTCLOUD_SECRETID", "AKIDlocalLocalLocalLocalLocalLocal00".to_owned()),
+        ("TENCENTCLOUD_SECRETKEY", "localLocalLocalLocalLocalLocal00".to_owned()),
+        ("TENCENTCLOUD_SESSIONTOKEN", "local-session-token-of-no-use".to_owned()),
+    ]
+}

@@ -1,0 +1,261 @@
+//! Calls an API's functions: waits for the event's turn, passes it to the function's backend, unwraps an integration
+//! response, reads the register function's decision.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use log::warn;
+
+use crate::{
+    admission::{Admission, Place, Turn},
+    contract::{Agreed, ClosingEvent, ConnectAnswer, encode},
+    function::{Call, Failure, FunctionBackend, Role},
+    ids, integration_response,
+    invocation::{Invocation, Subject},
+    report::{InvocationOutcome, Reports},
+};
+
+/// The three functions of an API.
+pub(crate) struct Functions {
+    pub(crate) register: Function,
+    pub(crate) transfer: Function,
+    pub(crate) cleanup: Function,
+    /// Whether answers come as integration responses.
+    pub(crate) integration_response: bool,
+    /// The path of the API.
+    pub(crate) api: Arc<str>,
+    pub(crate) reports: Reports,
+    /// Whether each invocation is a line of the log, with its times.
+    pub(crate) trace: bool,
+}
+
+/// A function, and how many of its events may run and wait.
+pub(crate) struct Function {
+    pub(crate) backend: Arc<dyn FunctionBackend>,
+    pub(crate) admission: Admission,
+}
+
+/// Whether a client may connect.
+pub(crate) enum Registration {
+    Accepted(Agreed),
+    /// With the function's answer.
+    Refused(Bytes),
+    /// Too many events wait: the function was not called.
+    NoPlace,
+    /// The client has gone before the function was called.
+    ClientGone,
+}
+
+/// An event that was not carried out.
+pub(crate) struct FailedInvocation {
+    pub(crate) failure: Failure,
+    /// By which the log names the failure.
+    pub(crate) request_id: String,
+}
+
+/// A frame's event, on its way to the transfer function.
+pub(crate) struct FrameEvent {
+    pub(crate) event: Bytes,
+    /// When the frame had arrived.
+    pub(crate) received: Instant,
+    /// When the event was put into the connection's queue.
+    pub(crate) queued: Instant,
+}
+
+impl Functions {
+    /// Asks whether a client may connect, under the event's own request id. A client that disconnects once the
+    /// function is called makes no difference.
+    pub(crate) async fn register(
+        &self,
+        connection: &str,
+        request_id: &str,
+        event: Bytes,
+        received: Instant,
+        client_gone: impl Future<Output = ()>,
+    ) -> Result<Registration, Failure> {
+        let Some(place) = self.register.admission.try_place() else { return Ok(Registration::NoPlace) };
+        let waited = Duration::ZERO;
+        let mut invocation =
+            self.begin(Role::Register, connection, request_id, &event, (received, waited), false);
+        let turn = tokio::select! {
+            biased;
+            turn = self.register.turn(Some(place), &mut invocation) => turn,
+            () = client_gone => {
+                let message = "the client has gone before the function was called";
+                invocation.end(InvocationOutcome::Refused, Some(message), None);
+                return Ok(Registration::ClientGone);
+            }
+        };
+        self.decide(turn, event, invocation).await
+    }
+
+    async fn decide(
+        &self,
+        turn: Result<Turn, Failure>,
+        event: Bytes,
+        mut invocation: Invocation<'_>,
+    ) -> Result<Registration, Failure> {
+        let answer = match self.invoke(&self.register, turn, event, &mut invocation).await {
+            Ok(answer) => answer,
+            Err(failure) => return Err(fail(invocation, failure, None)),
+        };
+        match serde_json::from_slice::<ConnectAnswer>(&answer) {
+            Ok(decision) if decision.err_no == 0 => {
+                invocation.end(InvocationOutcome::Ok, None, Some(&answer));
+                Ok(Registration::Accepted(decision.websocket.unwrap_or_default()))
+            }
+            Ok(decision) => {
+                let message = format!("errNo {}: {}", decision.err_no, decision.err_msg);
+                invocation.end(InvocationOutcome::Refused, Some(&message), Some(&answer));
+                Ok(Registration::Refused(answer))
+            }
+            Err(error) => {
+                let message = format!("the register function's answer decides nothing: {error}");
+                Err(fail(invocation, Failure::Error(message), Some(&answer)))
+            }
+        }
+    }
+
+    /// Passes a client's frame on. The function's answer does not matter.
+    pub(crate) async fn transfer(
+        &self,
+        connection: &str,
+        frame: FrameEvent,
+        place: Option<Place>,
+    ) -> Result<(), FailedInvocation> {
+        let times = (frame.received, frame.queued.elapsed());
+        let request_id = request_id();
+        let invocation = self.begin(Role::Transfer, connection, &request_id, &frame.event, times, false);
+        self.carry_out(&self.transfer, place, frame.event, invocation).await
+    }
+
+    /// Reports that a client has left. A failure has no further consequence and is logged. Waits without a place,
+    /// because a closing event is never left out.
+    pub(crate) async fn cleanup(&self, connection: &str) {
+        let times = (Instant::now(), Duration::ZERO);
+        let event = match encode(&ClosingEvent::new(connection)) {
+            Ok(event) => event,
+            Err(error) => return warn!("no closing event for {connection}: {error}"),
+        };
+        let request_id = request_id();
+        let invocation = self.begin(Role::Cleanup, connection, &request_id, &event, times, false);
+        // Logged where it failed.
+        let _ = self.carry_out(&self.cleanup, None, event, invocation).await;
+    }
+
+    /// Calls a function again with a recorded event. The answer opens and closes no connection.
+    pub(crate) async fn replay(&self, role: Role, connection: &str, event: Bytes) {
+        let times = (Instant::now(), Duration::ZERO);
+        let request_id = request_id();
+        let mut invocation = self.begin(role, connection, &request_id, &event, times, true);
+        // The reporters receive the outcome, and a failure is logged where it happened.
+        match role {
+            Role::Register => {
+                let turn = self.register.turn(None, &mut invocation).await;
+                drop(self.decide(turn, event, invocation).await);
+            }
+            Role::Transfer => drop(self.carry_out(&self.transfer, None, event, invocation).await),
+            Role::Cleanup => drop(self.carry_out(&self.cleanup, None, event, invocation).await),
+        }
+    }
+
+    /// From now on no function is called.
+    pub(crate) fn stop_calling(&self) {
+        for function in [&self.register, &self.transfer, &self.cleanup] {
+            function.admission.stop();
+        }
+    }
+
+    /// Ends what the backends have started and waits until it is gone.
+    pub(crate) async fn stop_backends(&self) {
+        join_all([&self.register, &self.transfer, &self.cleanup].map(|function| function.backend.stop()))
+            .await;
+    }
+
+    fn begin<'a>(
+        &'a self,
+        role: Role,
+        connection: &'a str,
+        request_id: &'a str,
+        event: &Bytes,
+        (received, waited): (Instant, Duration),
+        replay: bool,
+    ) -> Invocation<'a> {
+        let subject = Subject { api: &self.api, role, connection, request_id, received, waited, replay };
+        Invocation::begin(subject, event, &self.reports, self.trace)
+    }
+
+    async fn carry_out(
+        &self,
+        function: &Function,
+        place: Option<Place>,
+        event: Bytes,
+        mut invocation: Invocation<'_>,
+    ) -> Result<(), FailedInvocation> {
+        let turn = function.turn(place, &mut invocation).await;
+        match self.invoke(function, turn, event, &mut invocation).await {
+            Ok(answer) => {
+                invocation.end(InvocationOutcome::Ok, None, Some(&answer));
+                Ok(())
+            }
+            Err(failure) => {
+                let Subject { role, connection, request_id, .. } = invocation.subject();
+                let kind = failure.kind();
+                warn!(
+                    "the {role} function {kind} (request {request_id}, connection {connection}): {failure}"
+                );
+                let request_id = request_id.to_owned();
+                Err(FailedInvocation { failure: fail(invocation, failure, None), request_id })
+            }
+        }
+    }
+
+    async fn invoke(
+        &self,
+        function: &Function,
+        turn: Result<Turn, Failure>,
+        event: Bytes,
+        invocation: &mut Invocation<'_>,
+    ) -> Result<Bytes, Failure> {
+        let _turn = turn?;
+        let Subject { role, connection, request_id, .. } = invocation.subject();
+        let mut invoked = function.backend.invoke(Call::new(role, connection, request_id, event)).await;
+        invocation.measured(&mut invoked);
+        let answer = invoked.result?;
+        if self.integration_response {
+            integration_response::unwrap(&answer).map_err(Failure::Error)
+        } else {
+            Ok(answer)
+        }
+    }
+}
+
+impl Function {
+    async fn turn(&self, place: Option<Place>, invocation: &mut Invocation<'_>) -> Result<Turn, Failure> {
+        let asked = Instant::now();
+        let turn = self.admission.turn(place).await?;
+        invocation.called(asked.elapsed());
+        Ok(turn)
+    }
+}
+
+fn request_id() -> String {
+    ids::request_id().unwrap_or_else(|error| {
+        warn!("the system gave no random bytes for a request id: {error}");
+        "none".to_owned()
+    })
+}
+
+fn fail(invocation: Invocation<'_>, failure: Failure, answer: Option<&[u8]>) -> Failure {
+    let outcome = match failure {
+        Failure::Error(_) | Failure::Overloaded { .. } | Failure::Unavailable(_) => InvocationOutcome::Error,
+        Failure::TimedOut(_) => InvocationOutcome::TimedOut,
+        Failure::Crashed(_) | Failure::NeverReady(_) | Failure::Stopping => InvocationOutcome::Crashed,
+    };
+    invocation.end(outcome, Some(&failure.to_string()), answer);
+    failure
+}

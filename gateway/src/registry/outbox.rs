@@ -1,0 +1,120 @@
+//! The two ends of what goes to one client: the outbox, which a registry keeps, and the deliveries, which the client's
+//! connection takes from it.
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use super::{
+    ConnectionInfo, Delivery, DeliveryError,
+    send_queue::{QueueEnd, SendQueue},
+};
+use crate::contract::Frame;
+
+/// The sending end, which a registry keeps for each connection of this process. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Outbox(Arc<Shared>);
+
+/// The receiving end. Dropped, it ends the outbox.
+#[derive(Debug)]
+pub(crate) struct Deliveries(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    queue: SendQueue,
+    path: Arc<str>,
+    source_ip: IpAddr,
+    connected_at_ms: u64,
+    last_active_at_ms: AtomicU64,
+}
+
+/// Both ends for a client that asks to connect now, between which `limit_bytes` may wait.
+pub(crate) fn outbox(path: Arc<str>, source_ip: IpAddr, limit_bytes: usize) -> (Outbox, Deliveries) {
+    let connected_at_ms = epoch_ms();
+    let shared = Arc::new(Shared {
+        queue: SendQueue::new(limit_bytes),
+        path,
+        source_ip,
+        connected_at_ms,
+        last_active_at_ms: AtomicU64::new(connected_at_ms),
+    });
+    (Outbox(Arc::clone(&shared)), Deliveries(shared))
+}
+
+impl Outbox {
+    /// Puts a delivery into the client's queue. Never waits.
+    pub fn deliver(&self, delivery: Delivery) -> Result<(), DeliveryError> {
+        let taken = match delivery {
+            Delivery::Frame(frame) => self.0.queue.push(frame),
+            Delivery::Close => self.0.queue.close(),
+        };
+        taken.map_err(|end| match end {
+            QueueEnd::Full => DeliveryError::TooSlow,
+            QueueEnd::ClosedByFunction | QueueEnd::Gone => DeliveryError::NotFound,
+        })
+    }
+
+    /// What is known of the connection.
+    #[must_use]
+    pub fn info(&self) -> ConnectionInfo {
+        let shared = &self.0;
+        ConnectionInfo {
+            path: Arc::clone(&shared.path),
+            source_ip: shared.source_ip,
+            connected_at_ms: shared.connected_at_ms,
+            last_active_at_ms: shared.last_active_at_ms.load(Ordering::Relaxed),
+            waiting_bytes: shared.queue.waiting_bytes(),
+        }
+    }
+}
+
+impl Deliveries {
+    /// The next frame, or why none will follow.
+    pub(crate) async fn next(&self) -> Result<Frame, QueueEnd> {
+        self.0.queue.next().await
+    }
+
+    /// The next frame if one waits already.
+    pub(crate) fn next_waiting(&self) -> Option<Frame> {
+        self.0.queue.next_waiting()
+    }
+
+    /// Waits until a frame has exceeded the limit.
+    pub(crate) async fn full(&self) {
+        self.0.queue.full().await;
+    }
+
+    pub(crate) fn limit_bytes(&self) -> usize {
+        self.0.queue.limit_bytes()
+    }
+
+    /// Whether a function has closed the connection.
+    pub(crate) fn closed_by_function(&self) -> bool {
+        self.0.queue.end() == Some(QueueEnd::ClosedByFunction)
+    }
+
+    /// A data frame went through, in either direction.
+    pub(crate) fn note_data(&self) {
+        self.0.last_active_at_ms.store(epoch_ms(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.0.path
+    }
+}
+
+impl Drop for Deliveries {
+    fn drop(&mut self) {
+        self.0.queue.abandon();
+    }
+}
+
+fn epoch_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,232 @@
+//! What the gateway reports of its work: to the time line behind the page, and to whatever else observes it.
+//!
+//! The parts that do the work hold a [`Reports`] and describe each step as a [`Report`], which only borrows. Without a
+//! [`Reporter`] no report is even put together. An invocation is named by its request id throughout.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use crate::{
+    contract::{Push, Status},
+    function::{Role, Timings},
+};
+
+/// Receives reports.
+pub trait Reporter: Send + Sync {
+    /// Takes note of one step. Called where the step happens, so it must neither block nor take long.
+    fn report(&self, report: &Report<'_>);
+}
+
+/// The reporters of a gateway. Clones share them.
+#[derive(Clone, Default)]
+pub struct Reports(Arc<[Arc<dyn Reporter>]>);
+
+/// One step of the gateway's work.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Report<'a> {
+    /// An event is about to go to a function.
+    InvocationBegun {
+        /// Names the invocation in the reports that follow.
+        request_id: &'a str,
+        /// The path of the API whose function it is.
+        api: &'a Arc<str>,
+        /// Which of the API's functions.
+        role: Role,
+        /// The connection that the event is about.
+        connection: &'a str,
+        /// The event's JSON.
+        event: &'a Bytes,
+        /// When the gateway received the frame or request behind the event.
+        received: Instant,
+        /// How long it has waited since for the frames before it.
+        waited: Duration,
+        /// Whether a person sends a recorded event again.
+        replay: bool,
+    },
+    /// The event's turn has come: it goes to the function's backend.
+    InvocationCalled {
+        /// Names the invocation.
+        request_id: &'a str,
+        /// How long it has waited so far.
+        queued: Duration,
+    },
+    /// A backend with instances of its own runs the event on this one. Until the next such report, the instance's
+    /// output and pushes belong to this invocation.
+    InvocationPlaced {
+        /// Names the invocation.
+        request_id: &'a str,
+        /// The instance's name.
+        instance: &'a str,
+        /// How long the instance took to start, if it was started for this event.
+        started: Option<Duration>,
+    },
+    /// The invocation is over.
+    InvocationEnded {
+        /// Names the invocation.
+        request_id: &'a str,
+        /// Which of the API's functions.
+        role: Role,
+        /// What it came to.
+        outcome: InvocationOutcome,
+        /// Why, unless it succeeded.
+        message: Option<&'a str>,
+        /// The function's answer, if it gave one.
+        answer: Option<&'a [u8]>,
+        /// As the backend measured them, and `queued` as far as the event waited in the gateway too.
+        timings: &'a Timings,
+        /// From the frame's or request's arrival until now.
+        total: Duration,
+    },
+    /// An instance's process has started.
+    InstanceStarted {
+        /// The function's role.
+        role: Role,
+        /// The instance's name.
+        instance: &'a str,
+        /// The process.
+        pid: u32,
+        /// The invocation that it is started for.
+        request_id: &'a str,
+    },
+    /// The instance has initialised.
+    InstanceReady {
+        /// The instance's name.
+        instance: &'a str,
+    },
+    /// The instance's process has ended and its output was read.
+    InstanceEnded {
+        /// The function's role.
+        role: Role,
+        /// The instance's name.
+        instance: &'a str,
+        /// The process.
+        pid: u32,
+        /// How it ended.
+        message: &'a str,
+    },
+    /// A line of an instance's output.
+    OutputLine {
+        /// The instance's name.
+        instance: &'a str,
+        /// The line, without its end.
+        line: &'a str,
+    },
+    /// A client's connection is open.
+    ConnectionOpened {
+        /// The connection's id.
+        connection: &'a str,
+        /// The path that it was opened on.
+        path: &'a str,
+        /// The agreed sub-protocol.
+        sub_protocol: Option<&'a str>,
+    },
+    /// A client was refused.
+    ConnectionRefused {
+        /// The id that the connection would have had.
+        connection: &'a str,
+        /// The path that was asked for.
+        path: &'a str,
+        /// Why.
+        message: &'a str,
+    },
+    /// A client's connection has ended.
+    ConnectionClosed {
+        /// The connection's id.
+        connection: &'a str,
+        /// The path that it was opened on.
+        path: &'a str,
+        /// The reason's short name, for metrics; see [`CloseReason::name`](crate::CloseReason::name).
+        reason: &'static str,
+        /// Why, as a sentence.
+        message: &'a str,
+    },
+    /// The push address has answered a request.
+    PushAnswered {
+        /// The instance that pushed, if it named itself.
+        instance: Option<&'a str>,
+        /// The push; or the body, if it is no push.
+        push: Result<&'a Push, &'a [u8]>,
+        /// The answer.
+        status: &'a Status,
+    },
+}
+
+/// What an invocation came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum InvocationOutcome {
+    /// The event was carried out.
+    Ok,
+    /// The register function, or the gateway before it, refused the client.
+    Refused,
+    /// The function failed, or its answer cannot be used.
+    Error,
+    /// The function did not answer in time.
+    TimedOut,
+    /// The function's process did not start, or ended in the middle.
+    Crashed,
+    /// The caller no longer waits.
+    Abandoned,
+}
+
+impl InvocationOutcome {
+    /// A short name that never changes, for logs and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Refused => "refused",
+            Self::Error => "error",
+            Self::TimedOut => "timeout",
+            Self::Crashed => "crashed",
+            Self::Abandoned => "abandoned",
+        }
+    }
+
+    /// Whether it counts as an error.
+    #[must_use]
+    pub fn is_error(self) -> bool {
+        matches!(self, Self::Error | Self::TimedOut | Self::Crashed)
+    }
+}
+
+impl Reports {
+    /// For these reporters.
+    #[must_use]
+    pub fn to(reporters: Vec<Arc<dyn Reporter>>) -> Self {
+        Self(reporters.into())
+    }
+
+    /// Sends a report to every reporter. It is not put together if there is none.
+    pub fn report<'a>(&self, report: impl FnOnce() -> Report<'a>) {
+        if self.0.is_empty() {
+            return;
+        }
+        let report = report();
+        for reporter in self.0.iter() {
+            reporter.report(&report);
+        }
+    }
+}
+
+impl fmt::Debug for Reports {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Reports").field(&self.0.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_reporter_no_report_is_put_together() {
+        Reports::default().report(|| unreachable!("nobody receives it"));
+    }
+}

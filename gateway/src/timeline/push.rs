@@ -1,0 +1,57 @@
+//! A reverse push as it is shown.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::Serialize;
+
+use super::{
+    epoch_ms,
+    payload::{PUSH_SHOWN_BYTES, shown_push},
+};
+use crate::contract::{Push, Status};
+
+/// A reverse push, and its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Pushed {
+    /// `data send` or `closing`; `None` if the body is no reverse push.
+    pub(super) action: Option<&'static str>,
+    /// The connection that it named; `None` if the body is no reverse push.
+    pub(super) connection: Option<String>,
+    /// `text` or `binary`; `None` for `closing`.
+    pub(super) data_type: Option<&'static str>,
+    /// The data's beginning, Base64 if binary; the body's beginning if it is no reverse push.
+    pub(super) data: Option<String>,
+    /// 0 = done.
+    pub(super) err_no: u32,
+    /// `ok`, or what went wrong.
+    pub(super) err_msg: String,
+    /// When it was answered, in milliseconds since 1970.
+    pub(super) at_ms: u64,
+}
+
+impl Pushed {
+    pub(super) fn new(push: Result<&Push, &[u8]>, status: &Status) -> Self {
+        let (action, connection, data_type, data) = match push {
+            Ok(Push::Send { connection, frame }) => {
+                let (data_type, data) = match frame.as_text() {
+                    Some(text) => ("text", shown_push(text.as_bytes())),
+                    // As much as is shown of its Base64.
+                    None => ("binary", STANDARD.encode(beginning(frame.payload(), PUSH_SHOWN_BYTES / 4 * 3))),
+                };
+                (Some("data send"), Some(connection.clone()), Some(data_type), Some(data))
+            }
+            Ok(Push::Close { connection }) => (Some("closing"), Some(connection.clone()), None, None),
+            Err(body) => (None, None, None, Some(shown_push(body))),
+        };
+        let (err_no, err_msg) = (status.err_no, status.err_msg.clone());
+        Self { action, connection, data_type, data, err_no, err_msg, at_ms: epoch_ms() }
+    }
+
+    /// Whether the body was no reverse push.
+    pub(super) fn is_malformed(&self) -> bool {
+        self.action.is_none()
+    }
+}
+
+fn beginning(bytes: &[u8], limit_bytes: usize) -> &[u8] {
+    &bytes[..bytes.len().min(limit_bytes)]
+}

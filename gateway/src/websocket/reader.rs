@@ -1,0 +1,65 @@
+//! The reader of an open connection.
+
+use std::time::Instant;
+
+use futures_util::{StreamExt as _, stream::SplitStream};
+use log::debug;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::{CloseReason, Socket, close_reason::End, heartbeat::Heartbeat};
+use crate::{
+    contract::{MAX_EVENT_BYTES, binary_event, text_event},
+    event_queue,
+    invoke::FrameEvent,
+    registry::Deliveries,
+};
+
+/// Puts the client's frames into the queue as events, and finds the end that the client causes.
+pub(super) async fn read(
+    stream: &mut SplitStream<Socket>,
+    events: event_queue::Sender<FrameEvent>,
+    (heartbeat, deliveries): (&Heartbeat, &Deliveries),
+    connection: &str,
+) -> End {
+    let mut pong_overdue = false;
+    loop {
+        heartbeat.while_not_reading(heartbeat.released()).await;
+        let Some(message) = stream.next().await else { return End::connection_lost() };
+        heartbeat.heard();
+        if matches!(message, Ok(Message::Pong(_))) {
+            heartbeat.pong();
+        }
+        // The first message after so long may have been on its way all the time, and the pong behind it.
+        let unanswered = heartbeat.too_many_unanswered();
+        if std::mem::replace(&mut pong_overdue, unanswered.is_some())
+            && let Some(pings) = unanswered
+        {
+            return End::pings_unanswered(pings);
+        }
+        let event = match message {
+            Ok(Message::Text(text)) => text_event(connection, text.as_str()),
+            Ok(Message::Binary(bytes)) => binary_event(connection, &bytes),
+            Ok(Message::Close(frame)) => return End::closed_by_client(frame.map(|frame| frame.code.into())),
+            // The WebSocket implementation answers pings.
+            Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
+            Err(error) => return error.into(),
+        };
+        let received = Instant::now();
+        heartbeat.data();
+        deliveries.note_data();
+        let event = match event {
+            Ok(event) if event.len() <= MAX_EVENT_BYTES => event,
+            Ok(_) => return CloseReason::TooBig.into(),
+            Err(error) => {
+                return End::protocol_error(format_args!("a frame cannot be written as an event: {error}"));
+            }
+        };
+        debug!("{connection}: {}", String::from_utf8_lossy(&event));
+        let bytes = event.len();
+        let event = FrameEvent { event, received, queued: Instant::now() };
+        if heartbeat.while_not_reading(events.send(event, bytes)).await.is_err() {
+            // The transfers have ended and return the reason.
+            std::future::pending::<()>().await;
+        }
+    }
+}
