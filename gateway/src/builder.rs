@@ -3,9 +3,8 @@
 use std::{
     error, fmt, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    sync::Arc,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicUsize},
 };
 
 use axum::Router;
@@ -14,16 +13,14 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    admission::Admission,
     api::{Api, FunctionSource},
-    app::{App, RunningApi},
-    function::{
-        FunctionBackend, Role,
-        local::{LocalBackend, Processes, orphan_reaper::OrphanReaper},
-    },
+    apis::Apis,
+    app::App,
+    assembly::Assembly,
+    executable,
+    function::local::orphan_reaper::OrphanReaper,
     handshake,
     http::{HeaderCase, Server},
-    invoke::{Function, Functions},
     page_access::PageAccess,
     push::{self, PushAddress},
     registry::{ConnectionRegistry, MemoryRegistry},
@@ -42,6 +39,7 @@ impl Gateway {
         Builder {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)),
             push_listen: None,
+            push_url: None,
             push_token: None,
             apis: Vec::new(),
             send_queue_bytes: 1 << 20,
@@ -59,6 +57,7 @@ impl Gateway {
 pub struct Builder {
     listen: SocketAddr,
     push_listen: Option<SocketAddr>,
+    push_url: Option<String>,
     push_token: Option<String>,
     apis: Vec<Api>,
     send_queue_bytes: usize,
@@ -79,6 +78,12 @@ impl Builder {
     /// Where functions push, if not at the clients' address.
     pub fn push_listen(mut self, addr: SocketAddr) -> Self {
         self.push_listen = Some(addr);
+        self
+    }
+
+    /// What functions are given as the push address, up to its path, if it is not the address that is listened on.
+    pub fn push_url(mut self, base: impl Into<String>) -> Self {
+        self.push_url = Some(base.into());
         self
     }
 
@@ -148,13 +153,15 @@ impl Builder {
         let orphan_reaper = self.start_orphan_reaper()?;
         self.warn_of_exposure(addr, push_addr);
         let push_path = push::path(self.push_token.as_deref());
-        let push_url = format!("http://{}{push_path}", reachable(push_addr));
-        let app = Arc::new(self.app(addr, &push_url, orphan_reaper.as_ref()));
+        let push_base = self.push_url.clone().unwrap_or_else(|| format!("http://{}", reachable(push_addr)));
+        let push_url = format!("{push_base}{push_path}");
+        let (app, assembly) = self.app(addr, &push_url, orphan_reaper);
+        let app = Arc::new(app);
         let push_router = push::router_at(&push_path, Arc::clone(&app.push_address));
         let client_router = Router::new().fallback(handshake::entry).with_state(Arc::clone(&app));
         let servers = serve(clients, client_router, pushes, push_router)
             .map_err(|error| StartError::Listen { addr: self.listen, error })?;
-        Ok(Running::new(addr, push_url, app, servers))
+        Ok(Running::new(addr, push_url, app, assembly, servers))
     }
 
     /// Each API has a path of its own, and programs that can be executed.
@@ -170,7 +177,9 @@ impl Builder {
         for api in &mut self.apis {
             for function in [&mut api.register, &mut api.transfer, &mut api.cleanup] {
                 if let FunctionSource::Processes(processes) = function {
-                    processes.program = executable(&processes.program)?;
+                    let program = &processes.program;
+                    processes.program = executable::absolute(program)
+                        .map_err(|error| StartError::Program { path: program.clone(), error })?;
                 }
             }
         }
@@ -203,41 +212,26 @@ impl Builder {
         }
     }
 
-    fn app(&self, addr: SocketAddr, push_url: &str, orphan_reaper: Option<&Arc<OrphanReaper>>) -> App {
+    fn app(
+        &self,
+        addr: SocketAddr,
+        push_url: &str,
+        orphan_reaper: Option<Arc<OrphanReaper>>,
+    ) -> (App, Assembly) {
         let page = page_access(addr, self.page);
         let timeline = (page != PageAccess::Nobody).then(|| Arc::new(Timeline::default()));
         let mut reporters = self.reporters.clone();
         reporters.extend(timeline.clone().map(|timeline| timeline as Arc<dyn Reporter>));
         let reports = Reports::to(reporters);
-        let local = |role, prefix: &str, processes: &Processes| -> Arc<dyn FunctionBackend> {
-            let name = format!("{prefix}{role}");
-            let (processes, reaper) = (processes.clone(), orphan_reaper.cloned());
-            Arc::new(LocalBackend::new(role, name, processes, push_url, reports.clone(), reaper))
+        let assembly = Assembly {
+            push_url: push_url.to_owned(),
+            reports: reports.clone(),
+            orphan_reaper,
+            trace: self.trace,
+            made: AtomicUsize::new(0),
         };
-        let apis = self.apis.iter().enumerate().map(|(index, api)| {
-            // The instances' names tell the APIs apart; with one API there is nothing to tell apart.
-            let prefix = if index == 0 { String::new() } else { format!("api{}-", index + 1) };
-            let function = |role, source: &FunctionSource| Function {
-                backend: match source {
-                    FunctionSource::Processes(processes) => local(role, &prefix, processes),
-                    FunctionSource::Backend(backend) => Arc::clone(backend),
-                },
-                admission: Admission::new(api.max_running, api.max_waiting),
-            };
-            let path: Arc<str> = api.path.as_str().into();
-            let functions = Functions {
-                register: function(Role::Register, &api.register),
-                transfer: function(Role::Transfer, &api.transfer),
-                cleanup: function(Role::Cleanup, &api.cleanup),
-                integration_response: api.integration_response,
-                api: Arc::clone(&path),
-                reports: reports.clone(),
-                trace: self.trace,
-            };
-            Arc::new(RunningApi { path, functions, idle_timeout: api.idle_timeout })
-        });
-        App {
-            apis: apis.collect(),
+        let app = App {
+            apis: Apis::new(self.apis.iter().map(|api| assembly.run(api)).collect()),
             registry: Arc::clone(&self.registry),
             send_queue_bytes: self.send_queue_bytes,
             push_address: Arc::new(PushAddress {
@@ -249,7 +243,8 @@ impl Builder {
             page,
             timeline,
             reports,
-        }
+        };
+        (app, assembly)
     }
 }
 
@@ -330,17 +325,6 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
 
 fn local_addr(listener: &TcpListener, addr: SocketAddr) -> Result<SocketAddr, StartError> {
     listener.local_addr().map_err(|error| StartError::Listen { addr, error })
-}
-
-/// The absolute path of an executable file. Instances run in its folder, where a relative path would not find it.
-fn executable(path: &Path) -> Result<PathBuf, StartError> {
-    let fail = |error| StartError::Program { path: path.to_owned(), error };
-    let absolute = std::path::absolute(path).map_err(fail)?;
-    let metadata = absolute.metadata().map_err(fail)?;
-    if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
-        return Err(fail(io::Error::other("it is no executable file (mode 755)")));
-    }
-    Ok(absolute)
 }
 
 /// The address under which a process of this machine reaches what listens there.

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use log::{info, warn};
 use tokio::time::timeout;
 
-use crate::{app::App, http::Server, page_access::PageAccess};
+use crate::{api::Api, app::App, assembly::Assembly, http::Server, page_access::PageAccess};
 
 /// How long connections may take to close at shutdown, their cleanup included.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
@@ -19,12 +19,19 @@ pub struct Running {
     addr: SocketAddr,
     push_url: String,
     app: Arc<App>,
+    assembly: Assembly,
     servers: Vec<Server>,
 }
 
 impl Running {
-    pub(crate) fn new(addr: SocketAddr, push_url: String, app: Arc<App>, servers: Vec<Server>) -> Self {
-        Self { addr, push_url, app, servers }
+    pub(crate) fn new(
+        addr: SocketAddr,
+        push_url: String,
+        app: Arc<App>,
+        assembly: Assembly,
+        servers: Vec<Server>,
+    ) -> Self {
+        Self { addr, push_url, app, assembly, servers }
     }
 
     /// Where clients connect; the page is there too.
@@ -45,6 +52,16 @@ impl Running {
         self.app.page != PageAccess::Nobody
     }
 
+    /// From now on new connections find these APIs; open ones keep theirs. An API that runs already at this path goes on
+    /// as it is, unless `is_new` says that it is another one now.
+    pub fn replace_apis(&self, apis: &[Api], is_new: impl Fn(&str) -> bool) {
+        let running = apis.iter().map(|api| match self.app.apis.at(&api.path) {
+            Some(running) if !is_new(&api.path) => running,
+            _ => self.assembly.run(api),
+        });
+        self.app.apis.replace(running.collect());
+    }
+
     /// Closes every client with 1001, calls the cleanup function for each, and stops the functions. Takes a few
     /// seconds at most; connections that are not closed by then are dropped.
     pub async fn shutdown(self) {
@@ -56,10 +73,11 @@ impl Running {
                 SHUTDOWN_TIMEOUT.as_secs()
             );
         }
-        for api in &self.app.apis {
+        let apis = self.app.apis.all();
+        for api in &apis {
             api.functions.stop_calling();
         }
-        let stopped = join_all(self.app.apis.iter().map(|api| api.functions.stop_backends()));
+        let stopped = join_all(apis.iter().map(|api| api.functions.stop_backends()));
         if timeout(BACKEND_STOP_TIMEOUT, stopped).await.is_err() {
             warn!("some functions have not stopped");
         }

@@ -2,10 +2,12 @@
 //! harness, in one program.
 
 mod cleanup;
+mod cloud_functions;
 mod command_line;
 mod custom_runtimes;
 mod frames;
 mod handshake;
+mod http_functions;
 mod instances;
 mod integration_response;
 mod load;
@@ -14,7 +16,9 @@ mod overload;
 mod push_address;
 mod python_client;
 mod readme;
+mod role_credentials;
 mod runtime_api;
+mod several_apis;
 mod shutdown;
 mod slow_clients;
 mod time_limits;
