@@ -9,6 +9,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
+use crate::request_details::RequestDetails;
+
 /// Frames, events and answers have at most this many bytes.
 pub const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
 
@@ -82,6 +84,9 @@ pub struct ConnectingEvent<'a> {
     pub request_context: RequestContext<'a>,
     /// Which connection it would become.
     pub websocket: Connecting<'a>,
+    /// The request's headers and query, which the vendor's gateway did not pass on.
+    #[serde(flatten)]
+    pub details: &'a RequestDetails,
 }
 
 /// The circumstances of a request to connect.
