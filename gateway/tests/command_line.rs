@@ -5,8 +5,10 @@ use std::{
     process::{Command, Output},
 };
 
+use scf_websocket_test_harness::gateway_program;
+
 fn gateway(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_gateway")).args(args).output().expect("the gateway runs")
+    Command::new(gateway_program()).args(args).output().expect("the gateway runs")
 }
 
 #[test]

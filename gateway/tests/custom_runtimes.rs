@@ -1,8 +1,6 @@
 //! Custom runtimes in the forms that public ones have run behind the gateway as they run on SCF.
 
-mod common;
-
-use common::runtime;
+use scf_websocket_test_harness::runtime;
 
 /// Two frames come back, through all three functions, each of them this program.
 async fn serves(program: &str) {

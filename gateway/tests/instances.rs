@@ -1,10 +1,8 @@
 //! How function processes are started, reused, limited and ended.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::{echo, kill, misbehaving};
+use scf_websocket_test_harness::{echo, kill, misbehaving};
 use tokio_websockets::CloseCode;
 
 #[tokio::test]

@@ -1,8 +1,6 @@
 //! Functions whose answers are integration responses.
 
-mod common;
-
-use common::echo;
+use scf_websocket_test_harness::echo;
 
 #[tokio::test]
 async fn the_answer_inside_counts() {

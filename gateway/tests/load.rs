@@ -1,12 +1,10 @@
 //! Two hundred clients at once, five frames each, through eight instances: none lost, none out of order, and what the
 //! gateway itself adds is told of each.
 
-mod common;
-
 use std::time::Instant;
 
-use common::echo;
 use futures_util::{SinkExt as _, future::join_all};
+use scf_websocket_test_harness::echo;
 use tokio::sync::Mutex;
 use tokio_websockets::Message;
 

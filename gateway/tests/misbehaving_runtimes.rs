@@ -2,9 +2,7 @@
 //!
 //! Where the register function misbehaves, the handshake's tests say what the client is answered.
 
-mod common;
-
-use common::{Gateway, limits, misbehaving};
+use scf_websocket_test_harness::{Gateway, limits, misbehaving};
 
 /// A client's frame comes back twice: whatever the misbehaviour, it has touched nothing.
 async fn works(gateway: &Gateway) {

@@ -1,11 +1,9 @@
 //! More events than a role has instances for: how many wait, and what becomes of further ones.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{Gateway, SOON, echo};
 use futures_util::SinkExt as _;
+use scf_websocket_test_harness::{Gateway, SOON, echo};
 use serde_json::Value;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
 use tokio_websockets::Message;

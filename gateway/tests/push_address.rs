@@ -1,15 +1,13 @@
 //! The reverse push address: what functions send to clients.
 
-mod common;
-
 use bytes::Bytes;
-use common::{echo, request};
+use scf_websocket_test_harness::{InProcess, echo, request};
 use serde_json::{Value, json};
 use tokio_websockets::CloseCode;
 
 #[tokio::test]
 async fn frames_and_a_close_reach_the_client_in_order() {
-    let gateway = echo().start();
+    let gateway = InProcess::echo().start().await;
     let mut client = gateway.connect("/").await;
     let id = client.id(&gateway).await;
     for (data_type, data) in [("text", "\"hello\""), ("binary", "AP8="), ("text", "")] {
@@ -50,7 +48,7 @@ async fn one_client_reaches_another() {
 
 #[tokio::test]
 async fn what_is_malformed_is_400() {
-    let gateway = echo().start();
+    let gateway = InProcess::echo().start().await;
     let send = |fields: &str| format!(r#"{{"websocket":{{"secConnectionID":"x"{fields}}}}}"#);
     for body in [
         String::new(),
@@ -75,7 +73,7 @@ async fn what_is_malformed_is_400() {
 
 #[tokio::test]
 async fn only_a_post_of_a_sound_size_is_taken() {
-    let gateway = echo().start();
+    let gateway = InProcess::echo().start().await;
     let get = request(gateway.addr(), "GET", "/api-local", &[], b"").await;
     assert_eq!((get.status, get.err_no()), (405, 405));
     let large = gateway.push(&vec![b' '; 9 << 20]).await;

@@ -1,10 +1,8 @@
 //! A client of another language and another make, Python's `websockets`, finds nothing amiss.
 
-mod common;
-
 use std::{path::Path, process::Command};
 
-use common::echo;
+use scf_websocket_test_harness::echo;
 
 #[tokio::test]
 async fn pythons_websockets_connects_sends_and_closes() {

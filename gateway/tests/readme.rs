@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path, process::Command};
 
+use scf_websocket_test_harness::gateway_program;
+
 /// A row for each flag, from a line such as `--listen <ADDR:PORT>  Where clients connect [default: 127.0.0.1:9000]`.
 fn row(line: &str) -> Option<String> {
     let (flag, rest) = line.trim().split_once("  ")?;
@@ -22,7 +24,7 @@ fn row(line: &str) -> Option<String> {
 
 #[test]
 fn the_table_of_flags_is_the_gateway_s() {
-    let help = Command::new(env!("CARGO_BIN_EXE_gateway")).arg("-h").output().expect("the gateway runs");
+    let help = Command::new(gateway_program()).arg("-h").output().expect("the gateway runs");
     let help = String::from_utf8_lossy(&help.stdout).into_owned();
     let rows: Vec<String> = help.lines().filter_map(row).collect();
     assert!(rows.len() > 10, "{help}");

@@ -1,13 +1,10 @@
 //! The runtime API and the reverse push address by themselves, as stand-ins for other tests.
 
-mod common;
-
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use common::{Reply, request};
 use scf_websocket_gateway::{
     BoxFuture,
     contract::Push,
@@ -17,6 +14,7 @@ use scf_websocket_gateway::{
     registry::{ConnectionInfo, ConnectionRegistry, Delivery, DeliveryError, Outbox, RegistryError},
     report::{Report, Reporter, Reports},
 };
+use scf_websocket_test_harness::{Reply, request};
 use serde_json::json;
 use tokio::{
     join,

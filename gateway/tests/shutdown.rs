@@ -1,8 +1,6 @@
 //! The gateway ends, and nothing is left behind.
 
-mod common;
-
-use common::{Gateway, echo, eventually, lives, misbehaving};
+use scf_websocket_test_harness::{Gateway, echo, eventually, lives, misbehaving};
 use tokio_websockets::CloseCode;
 
 fn function_pids(gateway: &Gateway) -> Vec<u32> {

@@ -1,11 +1,9 @@
 //! A client that does not read is closed, and neither its functions nor other clients wait for it.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{Client, Gateway, SOON, echo};
 use futures_util::SinkExt as _;
+use scf_websocket_test_harness::{Client, Gateway, InProcess, SOON, echo};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 use tokio_websockets::{CloseCode, Message};
@@ -35,7 +33,7 @@ async fn cleaned_up(gateway: &Gateway, id: &str) {
 
 #[tokio::test]
 async fn a_push_waits_for_no_client() {
-    let gateway = echo().start();
+    let gateway = InProcess::echo().start().await;
     let (mut slow, mut quick) = (gateway.connect("/").await, gateway.connect("/").await);
     let (slow_id, quick_id) = (slow.id(&gateway).await, quick.id(&gateway).await);
     let frame = send(&slow_id, &"x".repeat(FRAME_BYTES));
@@ -70,7 +68,7 @@ async fn a_push_waits_for_no_client() {
 
 #[tokio::test]
 async fn the_queue_holds_as_much_as_it_is_told() {
-    let gateway = echo().args(&["--send-queue", "100000000"]).start();
+    let gateway = InProcess::echo().gateway(|gateway| gateway.send_queue_bytes(100_000_000)).start().await;
     let mut slow = gateway.connect("/").await;
     let id = slow.id(&gateway).await;
     let frame = send(&id, &"x".repeat(FRAME_BYTES));
@@ -85,17 +83,15 @@ async fn the_queue_holds_as_much_as_it_is_told() {
 
 #[tokio::test]
 async fn a_client_that_reads_nothing_for_ten_seconds_is_cut() {
-    let gateway = echo().args(&["--send-queue", "100000000"]).start();
+    let gateway = InProcess::echo().gateway(|gateway| gateway.send_queue_bytes(100_000_000)).start().await;
     let mut slow = gateway.connect("/").await;
     let id = slow.id(&gateway).await;
     let frame = send(&id, &"x".repeat(FRAME_BYTES));
     for _ in 0..MANY {
         assert_eq!(gateway.push_json(frame.clone()).await.err_no(), 0);
     }
-    timeout(SOON * 3, gateway.wait_for_log("too slow, the client has read nothing for 10 s"))
-        .await
-        .expect("cut");
     cleaned_up(&gateway, &id).await;
+    closed_for(&gateway, &id, "too slow, the client has read nothing for 10 s").await;
 }
 
 /// Sends until the gateway takes no more.

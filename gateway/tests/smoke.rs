@@ -2,13 +2,11 @@
 //!
 //! Prints a table of what was done and what came of it; ends with 1 if anything was not as it should be.
 
-mod common;
-
 use std::{any::Any, panic, process::ExitCode, time::Instant};
 
 use axum::http::header::SEC_WEBSOCKET_PROTOCOL;
-use common::{Gateway, bootstrap, eventually, lives, processes};
 use futures_util::future::join_all;
+use scf_websocket_test_harness::{Gateway, bootstrap, eventually, lives, processes};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio_websockets::{CloseCode, Message};

@@ -1,12 +1,10 @@
 //! Time limits for what a peer sends: 10 s for a request's head, 10 s without progress for its body.
 
-mod common;
-
 use std::time::Duration;
 
-use common::echo;
 use futures_util::future::join_all;
 use scf_websocket_gateway::function::runtime_api::{Limits, RuntimeApi};
+use scf_websocket_test_harness::InProcess;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -42,7 +40,7 @@ async fn kept_request(connection: &mut TcpStream, text: &str) -> String {
 
 #[tokio::test]
 async fn heads_that_are_never_finished_are_cut_and_harm_nobody() {
-    let gateway = echo().start();
+    let gateway = InProcess::echo().start().await;
     let beginnings =
         ["", "G", "GET / HTTP/1.1\r\nHost: x\r\n", "GET / HTTP/1.1\r\nUpgrade: websocket\r\nX: "];
     let half_sent = join_all((0..48).map(|number| begun(gateway.addr(), beginnings[number % 4]))).await;
@@ -64,7 +62,7 @@ async fn heads_that_are_never_finished_are_cut_and_harm_nobody() {
 
 #[tokio::test]
 async fn a_push_that_stalls_is_408() {
-    let gateway = echo().start();
+    let gateway = InProcess::echo().start().await;
     let head = "POST /api-local HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{\"websocket\":";
     let answer = answered(begun(gateway.addr(), head).await).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
@@ -85,7 +83,7 @@ async fn a_runtime_that_stalls_is_cut() {
 
 #[tokio::test]
 async fn functions_may_keep_their_connections() {
-    let gateway = echo().start();
+    let gateway = InProcess::echo().start().await;
     let api = RuntimeApi::start(Limits::default()).await.expect("a port");
     let push = json!({"websocket": {"action": "closing", "secConnectionID": "x"}}).to_string();
     let push = format!("POST /api-local HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{push}", push.len());

@@ -1,8 +1,6 @@
 //! The time line: whom what happened is attributed to, what is counted, and what may be done from the page.
 
-mod common;
-
-use common::{Gateway, echo, misbehaving, request};
+use scf_websocket_test_harness::{Gateway, echo, misbehaving, request};
 use serde_json::{Value, json};
 
 const STARTS: usize = 40;
@@ -160,14 +158,19 @@ async fn without_a_page_there_is_nothing_to_act_on_and_traces_are_still_printed(
     }
     let uri = format!("ws://{addr}/").parse().expect("an address");
     let (socket, _) = tokio_websockets::ClientBuilder::from_uri(uri).connect().await.expect("accepted");
-    let mut client = common::Client { socket };
+    let mut client = scf_websocket_test_harness::Client { socket };
     client.send_text("x").await;
     assert_eq!(client.next_text().await, "x");
     assert_eq!(gateway.gateway_ms("transfer", 1).await.len(), 1);
     gateway.wait_for_log("instance=transfer-1").await;
 }
 
-async fn act(gateway: &Gateway, path: &str, body: &Value, headers: &[(&str, &str)]) -> common::Reply {
+async fn act(
+    gateway: &Gateway,
+    path: &str,
+    body: &Value,
+    headers: &[(&str, &str)],
+) -> scf_websocket_test_harness::Reply {
     let json = ("Content-Type", "application/json");
     let typed = headers.iter().any(|(name, _)| *name == "Content-Type");
     let headers: Vec<_> = headers.iter().copied().chain((!typed).then_some(json)).collect();

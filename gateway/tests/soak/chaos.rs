@@ -8,16 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use scf_websocket_test_harness::{Redis, kill, lives, processes};
 use tokio::{
     sync::{Mutex, mpsc},
     time::sleep,
 };
 
-use crate::{
-    client::Order,
-    common::{kill, lives, processes},
-    redis::Redis,
-};
+use crate::client::Order;
 
 pub struct Chaos {
     gateway: u32,

@@ -4,34 +4,23 @@
 //! `BOOTSTRAP` names the program of the functions, `SECONDS` how long it goes on (600). Prints the account; ends with 1
 //! if anything in it has no explanation.
 
-#[path = "../common/mod.rs"]
-mod common;
-#[allow(dead_code, reason = "the bootstrap's tests use the rest")]
-#[path = "../../../tests/common/redis.rs"]
-mod redis;
-
 mod account;
 mod chaos;
 mod client;
 mod journal;
 
-use std::{env, net::TcpListener, process::ExitCode, sync::Arc, time::Duration};
+use std::{env, process::ExitCode, sync::Arc, time::Duration};
 
-use common::bootstrap;
+use scf_websocket_test_harness::{Redis, bootstrap};
 use tokio::{sync::Mutex, sync::watch, time::sleep};
 
-use self::{chaos::Chaos, client::Phase, journal::Journal, redis::Redis};
+use self::{chaos::Chaos, client::Phase, journal::Journal};
 
 const CLIENTS: usize = 200;
 /// Each client sends a frame about this often; each frame goes to all clients.
 const BETWEEN_FRAMES: Duration = Duration::from_secs(20);
 /// What is under way when the frames end is over by then: an invocation and its wait for an instance.
 const SETTLING: Duration = Duration::from_secs(10);
-
-/// A port that nobody listens on.
-fn unused_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
-}
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {

@@ -1,0 +1,21 @@
+//! Tests through the binary, or a gateway in process, and the real protocols: a file for each behaviour, over one
+//! harness, in one program.
+
+mod cleanup;
+mod command_line;
+mod custom_runtimes;
+mod frames;
+mod handshake;
+mod instances;
+mod integration_response;
+mod load;
+mod misbehaving_runtimes;
+mod overload;
+mod push_address;
+mod python_client;
+mod readme;
+mod runtime_api;
+mod shutdown;
+mod slow_clients;
+mod time_limits;
+mod timeline;

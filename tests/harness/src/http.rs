@@ -1,0 +1,67 @@
+//! HTTP requests, byte by byte.
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+
+use crate::SOON;
+
+/// An HTTP answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    /// The `errNo` of a body in the reverse push address's shape, whose sentence is not empty.
+    pub fn err_no(&self) -> i64 {
+        let body = self.json();
+        assert!(body["errMsg"].as_str().is_some_and(|sentence| !sentence.is_empty()), "{self:?}");
+        body["errNo"].as_i64().unwrap_or_else(|| panic!("no errNo: {self:?}"))
+    }
+}
+
+/// One HTTP request on a connection of its own.
+pub async fn request(addr: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+    use std::fmt::Write as _;
+    let mut connection = TcpStream::connect(addr).await.expect("the address answers");
+    let mut head = format!("{method} {path} HTTP/1.1\r\nContent-Length: {}\r\n", body.len());
+    let host = [("Host", addr)].into_iter().filter(|_| !headers.iter().any(|(name, _)| *name == "Host"));
+    for (name, value) in host.chain(headers.iter().copied()) {
+        write!(head, "{name}: {value}\r\n").expect("a string");
+    }
+    head += "\r\n";
+    connection.write_all(head.as_bytes()).await.expect("a request");
+    connection.write_all(body).await.expect("a body");
+    timeout(SOON, answer(&mut connection, method != "HEAD")).await.expect("an answer in time")
+}
+
+async fn answer(connection: &mut TcpStream, with_body: bool) -> Reply {
+    let mut seen = Vec::new();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let text = String::from_utf8_lossy(&seen).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| {
+                let (name, value) = line.split_once(": ")?;
+                name.eq_ignore_ascii_case("content-length").then(|| value.parse::<usize>().ok()).flatten()
+            });
+            if !with_body || body.len() >= length.unwrap_or(0) {
+                let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+                return Reply { status, head: head.to_owned(), body: body.to_owned() };
+            }
+        }
+        let count = connection.read(&mut buffer).await.expect("an answer");
+        assert_ne!(count, 0, "the connection ended before the answer: {text}");
+        seen.extend_from_slice(&buffer[..count]);
+    }
+}

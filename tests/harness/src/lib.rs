@@ -1,0 +1,33 @@
+//! What the tests of this workspace share: the gateway as a process or in the test's own, functions as processes or as
+//! an `async fn`, clients of another implementation than the gateway's, and a look into log, time line and events.
+//!
+//! [`Api`] starts a process, [`InProcess`] does not: it is for the tests in which processes are not the point.
+//!
+//! Every wait has a bound, which only turns a hang into a failure.
+
+#![allow(missing_docs, reason = "test code, whose names say what it is")]
+#![allow(clippy::must_use_candidate, clippy::missing_panics_doc, reason = "test code")]
+
+mod api;
+mod client;
+mod faulty_registry;
+mod functions;
+mod gateway;
+mod http;
+mod in_process;
+mod processes;
+mod redis;
+mod wait;
+
+pub use self::{
+    api::{Api, bootstrap, echo, gateway_program, limits, misbehaving, runtime},
+    client::Client,
+    faulty_registry::{Fault, FaultyRegistry},
+    functions::{AsyncFn, Echo},
+    gateway::Gateway,
+    http::{Reply, request},
+    in_process::InProcess,
+    processes::{Stat, kill, lives, processes},
+    redis::Redis,
+    wait::{SOON, eventually},
+};

@@ -1,0 +1,34 @@
+//! Processes of this machine, and signals to them.
+
+use std::{fs, process::Command};
+
+/// Sends a process a signal.
+pub fn kill(pid: u32, signal: &str) {
+    let status = Command::new("kill").args(["-s", signal, &pid.to_string()]).status().expect("kill");
+    assert!(status.success(), "kill -s {signal} {pid}");
+}
+
+pub struct Stat {
+    pub parent: u32,
+    pub zombie: bool,
+}
+
+/// Living processes that this is true of.
+pub fn processes(wanted: impl Fn(&Stat) -> bool) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| stat(*pid).is_some_and(|stat| wanted(&stat))).collect()
+}
+
+/// Whether a process lives.
+pub fn lives(pid: u32) -> bool {
+    stat(pid).is_some_and(|stat| !stat.zombie)
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in brackets may contain anything; what follows it does not.
+    let mut fields = text.rsplit_once(") ")?.1.split(' ');
+    let zombie = fields.next()? == "Z";
+    Some(Stat { parent: fields.next()?.parse().ok()?, zombie })
+}
