@@ -101,7 +101,7 @@ pub struct RequestContext<'a> {
     pub http_method: &'a str,
     /// A UUID.
     pub request_id: &'a str,
-    /// Who the caller proved to be; nobody proves anything here.
+    /// The authenticated caller; here always `local`.
     pub identity: Identity<'a>,
     /// The client's address, without its port.
     pub source_ip: &'a str,
@@ -111,7 +111,7 @@ pub struct RequestContext<'a> {
     pub websocket_enable: bool,
 }
 
-/// Who the caller proved to be.
+/// The authenticated caller.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Identity<'a> {
@@ -289,7 +289,7 @@ struct PushFields {
 }
 
 impl Push {
-    /// Reads the body of a reverse push. The error is a sentence for whoever wrote the function.
+    /// Reads the body of a reverse push. The error is a sentence for the function's author.
     pub fn parse(body: &[u8]) -> Result<Self, String> {
         let body: PushBody = serde_json::from_slice(body)
             .map_err(|error| format!("the body is no reverse push in JSON: {error}"))?;

@@ -42,7 +42,7 @@ impl Running {
     /// Whether the page is served, to this machine at least.
     #[must_use]
     pub fn has_page(&self) -> bool {
-        self.app.page != PageAccess::Nobody
+        self.app.page != PageAccess::Disabled
     }
 
     /// Closes every client with 1001, calls the cleanup function for each, and stops the functions. Takes a few
