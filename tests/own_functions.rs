@@ -46,7 +46,6 @@ async fn the_example_refuses_a_client_of_the_real_gateway_without_its_token() {
 }
 
 #[tokio::test]
-#[ignore = "the gateway does not send queryString yet"]
 async fn the_example_serves_a_client_of_the_real_gateway_with_its_token() {
     let gateway = Gateway::with_example("shout", &[]);
     let mut client = gateway.connect("/?token=secret").await;

@@ -1,7 +1,7 @@
 //! How many events of a function may run at once, and how many may wait for that.
 //!
-//! [`Admission::try_place`] or [`Admission::place`] → a [`Place`] among those that wait → [`Admission::turn`] → a
-//! [`Turn`], for as long as the event runs. Turns go to events in the order in which they asked.
+//! [`Admission::try_place`] or [`Admission::place`] → a [`Place`] in the queue → [`Admission::turn`] → a [`Turn`] for as
+//! long as the event runs. Turns are granted in the order in which they were requested.
 
 use std::sync::Arc;
 
@@ -18,11 +18,15 @@ pub(crate) struct Admission {
 
 /// The right to wait for a turn.
 #[derive(Debug)]
-pub(crate) struct Place(#[allow(dead_code, reason = "held until it is dropped")] OwnedSemaphorePermit);
+pub(crate) struct Place {
+    _permit: OwnedSemaphorePermit,
+}
 
 /// The right to run.
 #[derive(Debug)]
-pub(crate) struct Turn(#[allow(dead_code, reason = "held until it is dropped")] OwnedSemaphorePermit);
+pub(crate) struct Turn {
+    _permit: OwnedSemaphorePermit,
+}
 
 impl Admission {
     pub(crate) fn new(max_running: usize, max_waiting: usize) -> Self {
@@ -31,24 +35,24 @@ impl Admission {
 
     /// A place if one is free.
     pub(crate) fn try_place(&self) -> Option<Place> {
-        Arc::clone(&self.places).try_acquire_owned().ok().map(Place)
+        Arc::clone(&self.places).try_acquire_owned().ok().map(|permit| Place { _permit: permit })
     }
 
     /// Waits for a place.
     pub(crate) async fn place(&self) -> Result<Place, Failure> {
         let permit = Arc::clone(&self.places).acquire_owned().await;
-        permit.map(Place).map_err(|_| Failure::Stopping)
+        permit.map(|permit| Place { _permit: permit }).map_err(|_| Failure::Stopping)
     }
 
-    /// Waits for a turn, which gives the place to the next. Dropped while it waits, it gives up both. Without a place
-    /// the event counts as none of those that wait.
+    /// Waits for a turn, then frees the place for the next event. Dropping the future gives up both. An event without a
+    /// place does not count as waiting.
     pub(crate) async fn turn(&self, place: Option<Place>) -> Result<Turn, Failure> {
         let permit = Arc::clone(&self.turns).acquire_owned().await;
         drop(place);
-        permit.map(Turn).map_err(|_| Failure::Stopping)
+        permit.map(|permit| Turn { _permit: permit }).map_err(|_| Failure::Stopping)
     }
 
-    /// From now on no event runs that does not run already.
+    /// From now on no further event starts to run.
     pub(crate) fn stop(&self) {
         self.turns.close();
         self.places.close();

@@ -219,7 +219,7 @@ impl Builder {
         orphan_reaper: Option<Arc<OrphanReaper>>,
     ) -> (App, Assembly) {
         let page = page_access(addr, self.page);
-        let timeline = (page != PageAccess::Nobody).then(|| Arc::new(Timeline::default()));
+        let timeline = (page != PageAccess::Disabled).then(|| Arc::new(Timeline::default()));
         let mut reporters = self.reporters.clone();
         reporters.extend(timeline.clone().map(|timeline| timeline as Arc<dyn Reporter>));
         let reports = Reports::to(reporters);
@@ -341,9 +341,9 @@ fn reachable(mut addr: SocketAddr) -> SocketAddr {
 
 fn page_access(addr: SocketAddr, page: bool) -> PageAccess {
     match (page, addr.ip().is_loopback()) {
-        (true, _) => PageAccess::Everybody,
+        (true, _) => PageAccess::AllHosts,
         (false, true) => PageAccess::ThisMachine,
-        (false, false) => PageAccess::Nobody,
+        (false, false) => PageAccess::Disabled,
     }
 }
 

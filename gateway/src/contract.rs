@@ -9,6 +9,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
+use crate::request_details::RequestDetails;
+
 /// Frames, events and answers have at most this many bytes.
 pub const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
 
@@ -82,6 +84,9 @@ pub struct ConnectingEvent<'a> {
     pub request_context: RequestContext<'a>,
     /// Which connection it would become.
     pub websocket: Connecting<'a>,
+    /// The request's headers and query, which the vendor's gateway did not pass on.
+    #[serde(flatten)]
+    pub details: &'a RequestDetails,
 }
 
 /// The circumstances of a request to connect.
@@ -96,7 +101,7 @@ pub struct RequestContext<'a> {
     pub http_method: &'a str,
     /// A UUID.
     pub request_id: &'a str,
-    /// Who the caller proved to be; nobody proves anything here.
+    /// The authenticated caller; here always `local`.
     pub identity: Identity<'a>,
     /// The client's address, without its port.
     pub source_ip: &'a str,
@@ -106,7 +111,7 @@ pub struct RequestContext<'a> {
     pub websocket_enable: bool,
 }
 
-/// Who the caller proved to be.
+/// The authenticated caller.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Identity<'a> {
@@ -284,7 +289,7 @@ struct PushFields {
 }
 
 impl Push {
-    /// Reads the body of a reverse push. The error is a sentence for whoever wrote the function.
+    /// Reads the body of a reverse push. The error is a sentence for the function's author.
     pub fn parse(body: &[u8]) -> Result<Self, String> {
         let body: PushBody = serde_json::from_slice(body)
             .map_err(|error| format!("the body is no reverse push in JSON: {error}"))?;

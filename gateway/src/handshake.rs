@@ -40,6 +40,7 @@ use crate::{
     push::answer,
     registry::{Deliveries, outbox},
     report::Report,
+    request_details::RequestDetails,
     websocket::{self, Opened},
 };
 
@@ -58,6 +59,7 @@ struct UpgradeRequest {
     accept_key: String,
     protocols: Option<String>,
     extensions: Option<String>,
+    details: RequestDetails,
     upgrade: OnUpgrade,
 }
 
@@ -103,6 +105,7 @@ impl UpgradeRequest {
         let accept_key = derive_accept_key(key);
         let protocols = list(headers, SEC_WEBSOCKET_PROTOCOL);
         let extensions = list(headers, SEC_WEBSOCKET_EXTENSIONS);
+        let details = RequestDetails::of(headers, request.uri());
         let path = request.uri().path().into();
         let Some(Peer(peer)) = request.extensions().get().copied() else {
             return Err(bad("the client's address is unknown"));
@@ -110,7 +113,17 @@ impl UpgradeRequest {
         let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
             return Err(bad("this request cannot be upgraded: it must be HTTP/1.1"));
         };
-        Ok(Self { api, path, peer, received: Instant::now(), accept_key, protocols, extensions, upgrade })
+        Ok(Self {
+            api,
+            path,
+            peer,
+            received: Instant::now(),
+            accept_key,
+            protocols,
+            extensions,
+            details,
+            upgrade,
+        })
     }
 }
 
@@ -239,6 +252,7 @@ fn connecting_event(asked: &UpgradeRequest, connection: &str, request_id: &str) 
             websocket_enable: true,
         },
         websocket: Connecting::new(connection, asked.protocols.as_deref(), asked.extensions.as_deref()),
+        details: &asked.details,
     })
 }
 

@@ -3,8 +3,8 @@
 //! [`Server::start`] with a listener and a router → [`Server::addr`] → dropped, it closes its address and
 //! every connection that has not become a WebSocket. Handlers find the peer's address as a request extension, [`Peer`].
 //!
-//! Time limits: 10 s for a request's head, 10 s without progress for its body and for writing the response. A
-//! connection of [`Server::start`] may rest between requests, one of `start_public` for 75 s at most.
+//! Time limits: 10 s for a request's head, 10 s without progress for its body and for writing the response. Between
+//! requests a connection of [`Server::start`] may idle without limit, one of `start_public` for 75 s at most.
 
 mod stream;
 
@@ -89,7 +89,7 @@ async fn accept(listener: TcpListener, router: Router, case: HeaderCase, peers: 
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => { connections.spawn(serve(stream, peer, router.clone(), case, peers)); }
                 Err(error) => {
-                    warn!("could not accept a connection ({error}); if files ran out, raise `ulimit -n`");
+                    warn!("cannot accept a connection: {error}; if too many files are open, raise `ulimit -n`");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             },
@@ -170,8 +170,8 @@ impl fmt::Display for BodyError {
     }
 }
 
-/// Reads a body of at most `limit_bytes`. More than that is read and thrown away up to four times the limit, because a
-/// peer that is still sending would see a broken line instead of the refusal.
+/// Reads a body of at most `limit_bytes`. A larger one is read and discarded up to four times the limit, because a peer
+/// that is still sending would see a connection reset instead of the refusal.
 pub(crate) async fn read_body(body: Body, limit_bytes: usize) -> Result<Bytes, BodyError> {
     let mut stream = body.into_data_stream();
     let Some(first) = next_chunk(&mut stream).await? else { return Ok(Bytes::new()) };

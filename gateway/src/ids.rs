@@ -1,10 +1,10 @@
-//! The random names that the gateway gives: to a connection, to a request, to an invocation.
+//! Random ids for connections and invocations.
 
 use std::fmt::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-/// A connection's id: 16 random bytes in Base64. Whoever knows it can push to the connection, so it must not be
+/// A connection's id: 16 random bytes in Base64. A caller that knows it can push to the connection, so it must not be
 /// guessable.
 pub(crate) fn connection_id() -> Result<String, getrandom::Error> {
     Ok(STANDARD.encode(random()?))

@@ -1,5 +1,5 @@
-//! The integration response: an API configured with it wraps every function's answer in an HTTP response written as
-//! JSON. [`unwrap`] takes the answer out of it again.
+//! The integration response: an API configured with it wraps every function's answer in an HTTP response in the form of
+//! JSON. [`unwrap`] extracts the answer.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -15,8 +15,8 @@ struct Wrapped {
     body: String,
 }
 
-/// The answer inside the wrapping. A wrapping that cannot be read, and a status other than 200, is the function's
-/// failure; the error is a sentence for whoever wrote it.
+/// The wrapped answer. A wrapping that cannot be parsed, and a status other than 200, is the function's failure; the
+/// error is a sentence for the function's author.
 pub(crate) fn unwrap(answer: &[u8]) -> Result<Bytes, String> {
     let wrapped: Wrapped = serde_json::from_slice(answer).map_err(|error| {
         format!("the answer is no integration response ({error}); without --integration-response it is taken as it is")

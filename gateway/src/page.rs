@@ -1,9 +1,10 @@
-//! The page at `/`, the time line behind it at `/timeline`, and what a person does with them.
+//! The page at `/`, the time line behind it at `/timeline`, and the actions that the page offers.
 //!
-//! [`serve`] takes each request that is no reverse push and answers those that are the page's: its files, the stream
-//! of records, and the actions of [`actions`].
+//! [`serve`] gets each request that is no reverse push and answers those that are the page's: its files, the stream of
+//! records, and the actions of [`actions`].
 
 mod actions;
+mod header;
 mod origin;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use self::header::header;
 use crate::app::App;
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -69,7 +71,7 @@ pub(crate) async fn serve(app: &Arc<App>, request: Request) -> Result<Response, 
     let host = header(request.headers(), HOST);
     if !app.page.allows(host) {
         let sentence = "The page and the time line show payloads: they are served on the loopback address under \
-                        `localhost` or its number, elsewhere only with --page.\n";
+                        the name `localhost` or its IP address, elsewhere only with --page.\n";
         return Ok((StatusCode::FORBIDDEN, sentence).into_response());
     }
     Ok(match (action, file) {
@@ -80,8 +82,8 @@ pub(crate) async fn serve(app: &Arc<App>, request: Request) -> Result<Response, 
 }
 
 fn serve_file((_, content_type, text): &'static (&str, &str, &str), host: &str) -> Response {
-    // Each file comes from here, and may only talk to where it came from. The WebSocket's origin is named because not
-    // every browser takes `self` to include it.
+    // The page may load files and connect only to where it came from. The WebSocket's origin is named because not every
+    // browser takes `self` to include it.
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self' ws://{host}; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -108,8 +110,4 @@ fn timeline(app: &App) -> Response {
         Some(timeline) => timeline.stream().into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
-}
-
-fn header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    headers.get(name)?.to_str().ok()
 }

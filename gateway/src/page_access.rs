@@ -5,19 +5,19 @@ use std::net::IpAddr;
 /// Who may see them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PageAccess {
-    Nobody,
+    Disabled,
     /// Clients that reach the loopback address. The Host header must be `localhost` or an IP literal, which prevents
     /// DNS rebinding.
     ThisMachine,
-    Everybody,
+    AllHosts,
 }
 
 impl PageAccess {
     /// Whether a request with this `Host` header may see them.
     pub(crate) fn allows(self, host: Option<&str>) -> bool {
         match self {
-            Self::Nobody => false,
-            Self::Everybody => true,
+            Self::Disabled => false,
+            Self::AllHosts => true,
             Self::ThisMachine => host.is_some_and(|host| {
                 // A colon within brackets is none before a port.
                 let name = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
@@ -39,7 +39,7 @@ mod tests {
         }
         assert!(!PageAccess::ThisMachine.allows(Some("rebound.example:9000")));
         assert!(!PageAccess::ThisMachine.allows(None));
-        assert!(PageAccess::Everybody.allows(Some("gateway.example")));
-        assert!(!PageAccess::Nobody.allows(Some("localhost:9000")));
+        assert!(PageAccess::AllHosts.allows(Some("gateway.example")));
+        assert!(!PageAccess::Disabled.allows(Some("localhost:9000")));
     }
 }

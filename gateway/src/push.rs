@@ -24,7 +24,7 @@ use crate::{
 
 /// Where the address is unless a token is asked for.
 pub const PATH: &str = "/api-local";
-/// Room for the largest frame in Base64, and for what stands around it.
+/// The largest frame in Base64, and the JSON around it.
 pub(crate) const BODY_LIMIT_BYTES: usize = MAX_EVENT_BYTES / 3 * 4 + 64 * 1024;
 
 /// What stands behind the push address.
@@ -92,7 +92,7 @@ impl PushAddress {
             Ok(push) => {
                 // A function may be idle for long and then push on the connection that it has kept.
                 if let Some(activity) = activity {
-                    activity.may_rest();
+                    activity.allow_idle();
                 }
                 self.carry_out(&push, instance).await
             }

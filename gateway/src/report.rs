@@ -1,4 +1,4 @@
-//! What the gateway reports of its work: to the time line behind the page, and to whatever else observes it.
+//! What the gateway reports of its work: to the time line behind the page, and to any other observer.
 //!
 //! The parts that do the work hold a [`Reports`] and describe each step as a [`Report`], which only borrows. Without a
 //! [`Reporter`] no report is even put together. An invocation is named by its request id throughout.
@@ -236,6 +236,6 @@ mod tests {
 
     #[test]
     fn without_a_reporter_no_report_is_put_together() {
-        Reports::default().report(|| unreachable!("nobody receives it"));
+        Reports::default().report(|| unreachable!("there is no reporter"));
     }
 }

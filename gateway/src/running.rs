@@ -49,7 +49,7 @@ impl Running {
     /// Whether the page is served, to this machine at least.
     #[must_use]
     pub fn has_page(&self) -> bool {
-        self.app.page != PageAccess::Nobody
+        self.app.page != PageAccess::Disabled
     }
 
     /// From now on new connections find these APIs; open ones keep theirs. An API that runs already at this path goes on

@@ -14,21 +14,6 @@ mod record;
 mod recorder;
 mod ring;
 mod stream;
-
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+mod time;
 
 pub(crate) use self::recorder::{RecordedEvent, Timeline};
-
-/// Milliseconds since 1970.
-fn epoch_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis)
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Milliseconds to the microsecond.
-fn float_ms(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e6).round() / 1e3
-}

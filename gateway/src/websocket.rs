@@ -10,6 +10,7 @@ mod close;
 mod close_reason;
 mod heartbeat;
 mod reader;
+mod socket;
 mod writer;
 
 use std::{
@@ -24,7 +25,7 @@ use std::{
 use futures_util::StreamExt as _;
 use hyper::upgrade::Upgraded;
 use log::{info, warn};
-use tokio::{net::TcpStream, sync::Notify};
+use tokio::sync::Notify;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::protocol::{Role, WebSocketConfig},
@@ -42,7 +43,7 @@ use crate::{
     app::{App, RunningApi},
     contract::MAX_EVENT_BYTES,
     event_queue::{self, Queued},
-    http::{LimitedStream, upgraded_stream},
+    http::upgraded_stream,
     invoke::{FailedInvocation, FrameEvent, Functions},
     registry::Deliveries,
     report::Report,
@@ -52,8 +53,6 @@ use crate::{
 const WAITING_EVENTS_BYTES: u32 = 256 * 1024;
 /// Most frames are short; the default of 128 KiB would be most of a connection's memory.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
-
-type Socket = WebSocketStream<LimitedStream<TcpStream>>;
 
 /// A connection that the register function has accepted.
 pub(crate) struct Opened {

@@ -1,14 +1,17 @@
 //! A client asks to connect, and the register function decides.
 
-use axum::http::header::{SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL};
+use axum::http::header::{COOKIE, PROXY_AUTHORIZATION, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use scf_websocket_test_harness::{InProcess, echo, limits, misbehaving, request};
+use serde_json::json;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 #[tokio::test]
 async fn the_event_says_who_asks_for_what() {
     let gateway = InProcess::echo().start().await;
-    let client = gateway.connect("/test/a%20b?query=1").await;
+    let headers = [(COOKIE, "theme=dark; lang=en"), (PROXY_AUTHORIZATION, "secret")];
+    let (client, _) =
+        gateway.connect_with("/test/a%20b?room=a%2Fb&tag=1&tag=2", &headers).await.expect("accepted");
     let event = &gateway.events("register")[0];
     let context = &event["requestContext"];
     assert_eq!(context["path"], "/test/a%20b");
@@ -25,6 +28,13 @@ async fn the_event_says_who_asks_for_what() {
         "nothing the client did not send"
     );
     assert_eq!(websocket["action"], "connecting");
+    let host = gateway.addr();
+    assert_eq!(
+        event["headers"],
+        json!({ "cookie": "theme=dark; lang=en", "host": host }),
+        "neither the handshake's own headers nor those of a proxy"
+    );
+    assert_eq!(event["queryString"], json!({ "room": "a/b", "tag": "1,2" }));
     let id = STANDARD.decode(websocket["secConnectionID"].as_str().expect("an id")).expect("Base64");
     assert_eq!(id.len(), 16);
     client.close().await;

@@ -16,6 +16,17 @@ use tokio::{
 const AT_LAST: Duration = Duration::from_secs(40);
 const LONGER_THAN_THE_LIMIT: Duration = Duration::from_secs(11);
 
+/// Side by side, because each of them waits for more than ten seconds.
+#[tokio::test]
+async fn peers_that_stall_are_cut_and_functions_may_rest() {
+    tokio::join!(
+        heads_that_are_never_finished_are_cut_and_harm_nobody(),
+        a_push_that_stalls_is_408(),
+        a_runtime_that_stalls_is_cut(),
+        functions_may_keep_their_connections(),
+    );
+}
+
 /// Everything that is answered until the peer ends the connection.
 async fn answered(mut connection: TcpStream) -> String {
     let mut answer = Vec::new();
@@ -38,7 +49,6 @@ async fn kept_request(connection: &mut TcpStream, text: &str) -> String {
     String::from_utf8_lossy(&buffer[..count]).into_owned()
 }
 
-#[tokio::test]
 async fn heads_that_are_never_finished_are_cut_and_harm_nobody() {
     let gateway = InProcess::echo().start().await;
     let beginnings =
@@ -60,7 +70,6 @@ async fn heads_that_are_never_finished_are_cut_and_harm_nobody() {
     assert_eq!(client.next_text().await, "still works");
 }
 
-#[tokio::test]
 async fn a_push_that_stalls_is_408() {
     let gateway = InProcess::echo().start().await;
     let head = "POST /api-local HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{\"websocket\":";
@@ -69,7 +78,6 @@ async fn a_push_that_stalls_is_408() {
     assert!(answer.contains("nothing came for 10s"), "{answer}");
 }
 
-#[tokio::test]
 async fn a_runtime_that_stalls_is_cut() {
     let api = RuntimeApi::start(Limits::default()).await.expect("a port");
     let addr = api.addr().to_string();
@@ -81,7 +89,6 @@ async fn a_runtime_that_stalls_is_cut() {
     assert_eq!(head, "");
 }
 
-#[tokio::test]
 async fn functions_may_keep_their_connections() {
     let gateway = InProcess::echo().start().await;
     let api = RuntimeApi::start(Limits::default()).await.expect("a port");

@@ -1,10 +1,10 @@
 //! The runtime API that SCF gives to one instance of a custom runtime: `ready`, `next`, `response`, `error`.
 //!
-//! [`RuntimeApi::start`] → the runtime is told [`RuntimeApi::addr`] → [`RuntimeApi::ready`] → one
-//! [`RuntimeApi::invoke`] after the other. It knows nothing of processes and is a stand-in for SCF in tests as it is.
+//! [`RuntimeApi::start`] → the runtime gets [`RuntimeApi::addr`] → [`RuntimeApi::ready`] → one [`RuntimeApi::invoke`]
+//! after the other. It is independent of processes, and stands in for SCF in tests.
 //!
-//! An event belongs to whoever asked for its outcome: when that future is dropped, the event is taken back, and an
-//! outcome that arrives later is answered 200, ignored and warned of, as SCF does.
+//! Dropping the future that waits for an event's outcome withdraws the event. An outcome that arrives later is answered
+//! with 200, ignored, and logged as a warning, as on SCF.
 
 use std::{
     fmt, io,
@@ -42,7 +42,7 @@ use crate::{
 pub struct Limits {
     /// `memory_limit_in_mb`
     pub memory_limit_in_mb: Option<HeaderValue>,
-    /// `time_limit_in_ms`. Only told to the runtime: whoever invokes enforces it, by dropping the invocation.
+    /// `time_limit_in_ms`. Only passed to the runtime; the caller enforces it by dropping the invocation.
     pub time_limit_in_ms: Option<HeaderValue>,
     /// Whether `request_id` is sent.
     pub request_id: bool,
@@ -71,7 +71,7 @@ impl Default for Limits {
     }
 }
 
-/// What became of an event. The first outcome is final.
+/// The outcome of an event. The first one is final.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The body of `POST /runtime/invocation/response`.
@@ -80,9 +80,9 @@ pub enum Outcome {
     Error(Bytes),
 }
 
-/// An outcome and how it came about.
+/// An event's outcome, and how it was processed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decided {
+pub struct Completion {
     /// What the runtime posted first.
     pub outcome: Outcome,
     /// How often `next` returned the event.
@@ -91,7 +91,7 @@ pub struct Decided {
     pub took: Duration,
 }
 
-/// A running runtime API. Dropped, it is gone from its address.
+/// A running runtime API. Dropping it closes its address.
 #[derive(Debug)]
 pub struct RuntimeApi {
     shared: Arc<Shared>,
@@ -99,7 +99,7 @@ pub struct RuntimeApi {
 }
 
 impl RuntimeApi {
-    /// Starts one on a free port of the loopback address. Fails only if none can be had.
+    /// Starts one on a free port of the loopback address. Fails only if there is none.
     pub async fn start(limits: Limits) -> io::Result<Self> {
         Self::start_named("runtime API", limits).await
     }
@@ -126,18 +126,18 @@ impl RuntimeApi {
         self.server.addr()
     }
 
-    /// Waits until the runtime has said that it is initialised.
+    /// Waits until the runtime has called `ready`.
     pub async fn ready(&self) {
         // The sender lives as long as `self`, so this cannot fail.
         let _ = self.shared.ready.subscribe().wait_for(|ready| *ready).await;
     }
 
-    /// Has the event carried out. Waits for the invocation before it, then without limit.
+    /// Carries out the event. Waits for the invocation before it, then without a time limit.
     pub async fn invoke(&self, request_id: &str, event: impl Into<Bytes>) -> Outcome {
         self.offer(request_id, event).await.decided().await.outcome
     }
 
-    /// Lays the event out for the next `next`, as soon as the invocation before it is over.
+    /// Offers the event to the next call of `next`, once the invocation before it is over.
     pub async fn offer(&self, request_id: &str, event: impl Into<Bytes>) -> Offer {
         let turn = Arc::clone(&self.shared.turn).lock_owned().await;
         let (taken_sender, taken) = oneshot::channel();
@@ -155,26 +155,26 @@ impl RuntimeApi {
     }
 }
 
-/// An event that lies ready or is being carried out. Dropped, it is taken back.
+/// An event that is offered or being carried out. Dropping it withdraws the event.
 pub struct Offer {
     shared: Arc<Shared>,
     taken: oneshot::Receiver<Instant>,
-    decided: oneshot::Receiver<Decided>,
+    decided: oneshot::Receiver<Completion>,
     _turn: OwnedMutexGuard<()>,
 }
 
 impl Offer {
     /// Waits until `next` returns the event for the first time, and returns that moment. To be called once.
     pub async fn taken(&mut self) -> Instant {
-        // The sender lives in the slot that this offer holds until it is decided, and decided means taken.
+        // The sender lives in the slot, which this offer holds until there is an outcome; an outcome implies a hand-out.
         (&mut self.taken).await.unwrap_or_else(|_| Instant::now())
     }
 
-    /// Waits for the outcome. To be called until it has returned one; dropping the future loses nothing.
-    pub async fn decided(&mut self) -> Decided {
+    /// Waits for the outcome. To be called until it has returned one; it is cancel safe.
+    pub async fn decided(&mut self) -> Completion {
         match (&mut self.decided).await {
             Ok(decided) => decided,
-            // Only the slot's owner, this offer, empties it otherwise.
+            // Nothing else empties the slot while this offer holds it.
             Err(_) => std::future::pending().await,
         }
     }
@@ -206,7 +206,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Slot {
     current: Option<Current>,
-    /// Whether any event was ever handed out: then an outcome without an event is a late one, not a mistake.
+    /// Whether any event was ever handed out. If so, an outcome without an event is late; if not, it is an error.
     used: bool,
 }
 
@@ -217,7 +217,7 @@ struct Current {
     handed_out: u32,
     first: Option<Instant>,
     taken: Option<oneshot::Sender<Instant>>,
-    decided: oneshot::Sender<Decided>,
+    decided: oneshot::Sender<Completion>,
 }
 
 fn router(shared: Arc<Shared>) -> Router {
@@ -280,10 +280,10 @@ impl Shared {
         current.handed_out += 1;
         let first = *current.first.get_or_insert_with(Instant::now);
         if let Some(taken) = current.taken.take() {
-            // Whoever invoked may have given up this very moment; then the event is taken back in the next.
+            // If the caller has just given up, the event is withdrawn in a moment.
             let _ = taken.send(first);
         } else {
-            warn!("{}: `next` again within one invocation, the same event goes out again", self.name);
+            warn!("{}: `next` again within one invocation; it returns the same event", self.name);
         }
         let response = (self.headers(&current.request_id), current.event.clone()).into_response();
         slot.used = true;
@@ -314,8 +314,8 @@ impl Shared {
             return self.too_late(call, used);
         };
         let took = current.first.map_or(Duration::ZERO, |first| first.elapsed());
-        // Whoever invoked may have given up this very moment; then nobody wants the outcome.
-        let _ = current.decided.send(Decided { outcome, handed_out: current.handed_out, took });
+        // If the caller has just given up, the outcome is not needed.
+        let _ = current.decided.send(Completion { outcome, handed_out: current.handed_out, took });
         StatusCode::OK.into_response()
     }
 

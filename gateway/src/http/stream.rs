@@ -1,8 +1,8 @@
-//! A peer's stream with time limits: for the head of a request, for waiting between requests, and for writing.
+//! A peer's stream with time limits: for the head of a request, for idling between requests, and for writing.
 //!
-//! [`LimitedStream`] sits between the socket and whoever speaks HTTP or the WebSocket protocol on it. It is our own
-//! because hyper's `header_read_timeout` also counts the time that a kept connection rests between two requests, and
-//! because a timer here exists only while something is overdue: an idle WebSocket costs none.
+//! [`LimitedStream`] wraps the socket below the HTTP or WebSocket implementation. It is our own because hyper's
+//! `header_read_timeout` also counts the time that a kept-alive connection idles between two requests, and because a
+//! timer exists only while a limit applies: an idle WebSocket has none.
 
 use std::{
     io,
@@ -20,25 +20,25 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-/// What a request's head may take from its first byte, and what a write may take without progress.
+/// How long a request's head may take from its first byte, and a write without progress.
 pub(crate) const PROGRESS_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a kept connection may rest between two requests.
+/// How long a kept-alive connection may idle between two requests.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// Who is expected to connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Peers {
-    /// The gateway's own functions: a connection may rest for as long as it likes.
+    /// The gateway's own functions: a connection may idle without limit.
     Functions,
-    /// Anyone: a connection must send a request within [`PROGRESS_TIMEOUT`], and may rest for 75 s after each.
+    /// Anyone: a connection must send a request within [`PROGRESS_TIMEOUT`], and may idle for 75 s after each.
     Clients,
 }
 
-/// What a connection is doing, shared by its stream and by those that answer its requests.
+/// What a connection is doing, shared by its stream and the handlers of its requests.
 #[derive(Debug)]
 pub(crate) struct Activity {
     phase: AtomicU8,
-    may_rest: AtomicBool,
+    may_idle: AtomicBool,
     received: AtomicBool,
 }
 
@@ -48,7 +48,7 @@ enum Phase {
     /// Nothing was received yet.
     New,
     /// The last request has been answered.
-    Resting,
+    Idle,
     /// A request's head has begun.
     Head,
     /// A request is being answered, or the connection has become a WebSocket.
@@ -59,7 +59,7 @@ impl Activity {
     pub(crate) fn new(peers: Peers) -> Arc<Self> {
         Arc::new(Self {
             phase: AtomicU8::new(Phase::New as u8),
-            may_rest: AtomicBool::new(peers == Peers::Functions),
+            may_idle: AtomicBool::new(peers == Peers::Functions),
             received: AtomicBool::new(false),
         })
     }
@@ -69,14 +69,14 @@ impl Activity {
         self.set(Phase::Serving);
     }
 
-    /// The response has been handed over; the next head may come.
+    /// The response has been passed to the server; the next head may follow.
     pub(crate) fn answered(&self) {
-        self.set(Phase::Resting);
+        self.set(Phase::Idle);
     }
 
-    /// The peer has proved to be a function: its connection may rest for as long as it likes.
-    pub(crate) fn may_rest(&self) {
-        self.may_rest.store(true, Ordering::Relaxed);
+    /// The peer has proved to be a function: its connection may idle without limit.
+    pub(crate) fn allow_idle(&self) {
+        self.may_idle.store(true, Ordering::Relaxed);
     }
 
     /// Whether bytes were received since the last call.
@@ -91,20 +91,20 @@ impl Activity {
     fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Relaxed) {
             0 => Phase::New,
-            1 => Phase::Resting,
+            1 => Phase::Idle,
             2 => Phase::Head,
             _ => Phase::Serving,
         }
     }
 
     /// How long the stream may wait for bytes in this phase.
-    fn patience(&self, phase: Phase) -> Option<Duration> {
-        let may_rest = self.may_rest.load(Ordering::Relaxed);
+    fn time_limit(&self, phase: Phase) -> Option<Duration> {
+        let may_idle = self.may_idle.load(Ordering::Relaxed);
         match phase {
             Phase::Head => Some(PROGRESS_TIMEOUT),
-            Phase::New if !may_rest => Some(PROGRESS_TIMEOUT),
-            Phase::Resting if !may_rest => Some(KEEP_ALIVE_TIMEOUT),
-            Phase::New | Phase::Resting | Phase::Serving => None,
+            Phase::New if !may_idle => Some(PROGRESS_TIMEOUT),
+            Phase::Idle if !may_idle => Some(KEEP_ALIVE_TIMEOUT),
+            Phase::New | Phase::Idle | Phase::Serving => None,
         }
     }
 }
@@ -130,12 +130,12 @@ impl<S> LimitedStream<S> {
 
     fn poll_overdue(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let phase = self.activity.phase();
-        let Some(patience) = self.activity.patience(phase) else {
+        let Some(limit) = self.activity.time_limit(phase) else {
             self.read_timer = None;
             return Poll::Pending;
         };
         if self.read_timer.as_ref().is_none_or(|(timed, _)| *timed != phase) {
-            self.read_timer = Some((phase, Box::pin(sleep(patience))));
+            self.read_timer = Some((phase, Box::pin(sleep(limit))));
         }
         match &mut self.read_timer {
             Some((_, timer)) => timer.as_mut().poll(context),
@@ -145,15 +145,15 @@ impl<S> LimitedStream<S> {
 
     fn note_received(&mut self) {
         self.activity.received.store(true, Ordering::Relaxed);
-        if matches!(self.activity.phase(), Phase::New | Phase::Resting) {
+        if matches!(self.activity.phase(), Phase::New | Phase::Idle) {
             self.activity.set(Phase::Head);
         }
     }
 
-    /// A response may be long, and its connection does not rest meanwhile.
+    /// Writing a long response extends the idle time, which the end of the response begins.
     fn note_sent(&mut self) {
         self.write_timer = None;
-        if let Some((Phase::Resting, timer)) = &mut self.read_timer {
+        if let Some((Phase::Idle, timer)) = &mut self.read_timer {
             timer.as_mut().reset(Instant::now() + KEEP_ALIVE_TIMEOUT);
         }
     }
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn between_requests_a_connection_may_rest_and_a_functions_for_ever() {
+    async fn between_requests_a_connection_may_idle_and_a_functions_without_limit() {
         for peers in [Peers::Clients, Peers::Functions] {
             let (mut limited, mut peer) = stream(peers);
             peer.write_all(b"head").await.expect("sent");

@@ -1,4 +1,4 @@
-//! What a person does with the page: push to a connection, close one, send a recorded event again.
+//! The page's actions: push to a connection, close one, send a recorded event again.
 //!
 //! | path | body |
 //! | --- | --- |

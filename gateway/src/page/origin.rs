@@ -1,18 +1,19 @@
-//! Whether a request comes from the page itself, or from a program of this machine, and not from a foreign web page.
+//! Protects the page's actions from cross-site requests: they may come from the page itself or from a local program,
+//! not from another web page.
 
 use axum::http::{
     HeaderMap, HeaderName,
     header::{CONTENT_TYPE, HOST, ORIGIN},
 };
 
-use super::header;
+use super::header::header;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Why a request must not act; `None` if it may.
+/// Why a request is rejected; `None` if it may act.
 ///
 /// A browser sends `Origin` with each POST and, if it is not very old, `Sec-Fetch-Site`. A program such as curl sends
-/// neither. The content type is one that a form cannot have and a script must ask for first, which is never answered.
+/// neither. The content type is one that forms cannot send and scripts need a preflight request for, which is never granted.
 pub(super) fn objection(headers: &HeaderMap) -> Option<&'static str> {
     let json = header(headers, CONTENT_TYPE)
         .and_then(|content_type| content_type.split(';').next())

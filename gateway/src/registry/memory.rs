@@ -5,7 +5,11 @@ use std::collections::HashMap;
 use futures_util::future::{BoxFuture, FutureExt as _, ready};
 use parking_lot::Mutex;
 
-use super::{ConnectionInfo, ConnectionRegistry, Delivery, DeliveryError, Outbox, RegistryError};
+use super::{
+    delivery::{ConnectionInfo, Delivery, DeliveryError, RegistryError},
+    interface::ConnectionRegistry,
+    outbox::Outbox,
+};
 
 /// All connections in this process. It never fails.
 #[derive(Debug, Default)]
@@ -54,7 +58,10 @@ mod tests {
     use super::*;
     use crate::{
         contract::Frame,
-        registry::{Deliveries, QueueEnd, outbox},
+        registry::{
+            outbox::{Deliveries, outbox},
+            send_queue::QueueEnd,
+        },
     };
 
     const LIMIT_BYTES: usize = 1000;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    ConnectionInfo, Delivery, DeliveryError,
+    delivery::{ConnectionInfo, Delivery, DeliveryError},
     send_queue::{QueueEnd, SendQueue},
 };
 use crate::contract::Frame;

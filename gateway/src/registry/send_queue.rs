@@ -18,7 +18,7 @@ const FRAME_OVERHEAD_BYTES: usize = 64;
 
 /// The queue; see the module.
 #[derive(Debug)]
-pub(in crate::registry) struct SendQueue {
+pub(super) struct SendQueue {
     limit_bytes: usize,
     state: Mutex<State>,
     changed: Notify,
@@ -44,12 +44,12 @@ pub(crate) enum QueueEnd {
 
 impl SendQueue {
     /// Frames of together `limit_bytes` may wait; a larger one may wait alone.
-    pub(in crate::registry) fn new(limit_bytes: usize) -> Self {
+    pub(super) fn new(limit_bytes: usize) -> Self {
         Self { limit_bytes, state: Mutex::default(), changed: Notify::new() }
     }
 
     /// Queues a frame, or says why none is taken any more.
-    pub(in crate::registry) fn push(&self, frame: Frame) -> Result<(), QueueEnd> {
+    pub(super) fn push(&self, frame: Frame) -> Result<(), QueueEnd> {
         let mut state = self.state.lock();
         if let Some(end) = state.end {
             return Err(end);
@@ -69,7 +69,7 @@ impl SendQueue {
     }
 
     /// Ends the queue behind the frames that wait.
-    pub(in crate::registry) fn close(&self) -> Result<(), QueueEnd> {
+    pub(super) fn close(&self) -> Result<(), QueueEnd> {
         let mut state = self.state.lock();
         if let Some(end) = state.end {
             return Err(end);
@@ -81,12 +81,12 @@ impl SendQueue {
     }
 
     /// The connection has ended: discards what waits.
-    pub(in crate::registry) fn abandon(&self) {
+    pub(super) fn abandon(&self) {
         self.state.lock().discard(QueueEnd::Gone);
     }
 
     /// Waits for the next frame, or for the queue's end. Dropping the future loses nothing.
-    pub(in crate::registry) async fn next(&self) -> Result<Frame, QueueEnd> {
+    pub(super) async fn next(&self) -> Result<Frame, QueueEnd> {
         loop {
             if let Some(next) = self.state.lock().take() {
                 return next;
@@ -96,26 +96,26 @@ impl SendQueue {
     }
 
     /// The next frame if one waits already.
-    pub(in crate::registry) fn next_waiting(&self) -> Option<Frame> {
+    pub(super) fn next_waiting(&self) -> Option<Frame> {
         self.state.lock().take()?.ok()
     }
 
     /// How many bytes wait, with the overhead of each frame.
-    pub(in crate::registry) fn waiting_bytes(&self) -> usize {
+    pub(super) fn waiting_bytes(&self) -> usize {
         self.state.lock().waiting_bytes
     }
 
-    pub(in crate::registry) fn limit_bytes(&self) -> usize {
+    pub(super) fn limit_bytes(&self) -> usize {
         self.limit_bytes
     }
 
     /// Why no further frame is taken; `None` as long as frames are.
-    pub(in crate::registry) fn end(&self) -> Option<QueueEnd> {
+    pub(super) fn end(&self) -> Option<QueueEnd> {
         self.state.lock().end
     }
 
     /// Waits until a frame has exceeded the limit.
-    pub(in crate::registry) async fn full(&self) {
+    pub(super) async fn full(&self) {
         while self.state.lock().end != Some(QueueEnd::Full) {
             self.changed.notified().await;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::{epoch_ms, float_ms};
+use super::time::{epoch_ms, float_ms};
 
 /// Three significant digits of a time in microseconds, up to an hour; what took longer counts as an hour.
 const DIGITS: u8 = 3;

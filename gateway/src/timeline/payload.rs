@@ -8,7 +8,7 @@ pub(super) const PAYLOAD_SHOWN_BYTES: usize = 16 * 1024;
 /// Pushed data is shown up to this many bytes.
 pub(super) const PUSH_SHOWN_BYTES: usize = 4 * 1024;
 
-/// An event, kept whole as long as there is room, so that it can be sent again. In JSON: its beginning as text.
+/// An event, kept whole while the memory limit allows it, so that it can be sent again. In JSON: its beginning as text.
 #[derive(Debug)]
 pub(super) struct Payload {
     kept: Bytes,

@@ -4,8 +4,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
 
 use super::{
-    epoch_ms,
     payload::{PUSH_SHOWN_BYTES, shown_push},
+    time::epoch_ms,
 };
 use crate::contract::{Push, Status};
 

@@ -1,4 +1,4 @@
-//! The records of the time line as they stand in JSON.
+//! The records of the time line, and their JSON.
 
 use std::sync::Arc;
 
@@ -86,7 +86,7 @@ pub(super) struct Pushes {
     total: usize,
     #[serde(rename = "pushes_failed")]
     failed: usize,
-    /// Those whose body was no push at all.
+    /// Those with a body that is no push.
     #[serde(rename = "pushes_malformed")]
     malformed: usize,
     #[serde(rename = "pushes")]
@@ -94,8 +94,8 @@ pub(super) struct Pushes {
 }
 
 impl Pushes {
-    /// Keeps a push as far as there is room for it. Without room its data is left out, then the push itself: a room of
-    /// thousands must not fill the memory.
+    /// Keeps a push up to the limits. Beyond the first its data is left out, beyond the second the push itself: pushes to
+    /// thousands of clients must not fill the memory.
     pub(super) fn add(&mut self, mut push: Pushed) {
         self.total += 1;
         self.failed += usize::from(push.err_no != 0);

@@ -10,12 +10,12 @@ use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
 use super::{
-    epoch_ms, float_ms, millis,
     open::OpenConnection,
     payload::{Payload, shown_payload},
     push::Pushed,
     record::{ConnectionChange, ForeignPush, InstanceChange, Invocation, Lines, Pushes, State, What},
     ring::{Attribution, Ring, Running},
+    time::{epoch_ms, float_ms, millis},
 };
 use crate::{
     function::{Role, Timings},

@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::{
     figures::Figures,
-    float_ms,
     open::OpenConnections,
     record::{InstanceChange, Invocation, Record, What},
+    time::float_ms,
 };
 
 const RECORDS_KEPT: usize = 500;
@@ -175,7 +175,7 @@ mod tests {
     use crate::{
         function::Role,
         report::{Report, Reporter as _},
-        timeline::Timeline,
+        timeline::recorder::Timeline,
     };
 
     #[test]

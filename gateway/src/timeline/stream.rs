@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::Timeline;
+use super::recorder::Timeline;
 
 const SUMMARY_INTERVAL: Duration = Duration::from_millis(200);
 

@@ -14,7 +14,10 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
 
-use super::{CloseReason, Socket, close_reason::End};
+use super::{
+    close_reason::{CloseReason, End},
+    socket::Socket,
+};
 use crate::registry::Deliveries;
 
 /// How long the whole close may take.

@@ -6,7 +6,11 @@ use futures_util::{StreamExt as _, stream::SplitStream};
 use log::debug;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{CloseReason, Socket, close_reason::End, heartbeat::Heartbeat};
+use super::{
+    close_reason::{CloseReason, End},
+    heartbeat::Heartbeat,
+    socket::Socket,
+};
 use crate::{
     contract::{MAX_EVENT_BYTES, binary_event, text_event},
     event_queue,

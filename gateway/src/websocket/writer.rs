@@ -5,7 +5,11 @@ use futures_util::{SinkExt as _, stream::SplitSink};
 use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::{CloseReason, Socket, close_reason::End, heartbeat::Heartbeat};
+use super::{
+    close_reason::{CloseReason, End},
+    heartbeat::Heartbeat,
+    socket::Socket,
+};
 use crate::registry::{Deliveries, QueueEnd};
 
 /// Sends pushes and pings until a function closes the connection, too much waits, or the connection is lost.

@@ -1,7 +1,6 @@
 //! A running gateway, as a process or in the test's own, and what can be seen of it.
 
 use std::{
-    collections::BTreeMap,
     fs,
     path::PathBuf,
     process::{Child, ExitStatus},
@@ -11,14 +10,15 @@ use std::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use scf_websocket_gateway::Running;
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::time::timeout;
 use tokio_websockets::ClientBuilder;
 
-use crate::{Client, Reply, SOON, eventually, functions::TestFunctions, kill, processes, request};
+use crate::{
+    Client, Reply, SOON, eventually,
+    functions::TestFunctions,
+    kill, processes, request,
+    timeline::{records, wait_for_record},
+};
 
 /// A running gateway. Dropped, it is killed.
 pub struct Gateway {
@@ -182,54 +182,12 @@ impl Gateway {
 
     /// Waits until the time line contains a record of which this is true, and returns its newest state.
     pub async fn wait_for_record(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let mut found = None;
-        let read = self.read_timeline(|record| {
-            let is_wanted = wanted(&record);
-            found = is_wanted.then_some(record);
-            is_wanted
-        });
-        let in_time = timeout(SOON, read).await.is_ok();
-        found.filter(|_| in_time).unwrap_or_else(|| panic!("no record in the time line: {what}"))
+        wait_for_record(self.addr(), what, wanted).await
     }
 
     /// Waits until this is true of the time line's records, each in its newest state, and returns them.
     pub async fn records(&self, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
-        let mut records = BTreeMap::new();
-        let mut all = Vec::new();
-        let read = self.read_timeline(|record| {
-            if let Some(id) = record["id"].as_u64() {
-                records.insert(id, record);
-            }
-            all = records.values().cloned().collect();
-            wanted(&all)
-        });
-        let in_time = timeout(SOON, read).await.is_ok();
-        assert!(in_time, "the time line has other records: {all:?}");
-        all
-    }
-
-    /// Reads the time line until the closure has seen enough.
-    async fn read_timeline(&self, mut enough: impl FnMut(Value) -> bool) {
-        let mut connection = TcpStream::connect(self.addr()).await.expect("the address answers");
-        let head = format!("GET /timeline HTTP/1.1\r\nHost: {}\r\n\r\n", self.addr());
-        connection.write_all(head.as_bytes()).await.expect("a request");
-        let mut seen = Vec::new();
-        let mut buffer = vec![0; 64 * 1024];
-        loop {
-            let count = connection.read(&mut buffer).await.expect("events");
-            assert_ne!(count, 0, "the time line ended");
-            seen.extend_from_slice(&buffer[..count]);
-            while let Some(end) = seen.iter().position(|byte| *byte == b'\n') {
-                let rest = seen.split_off(end + 1);
-                let data = std::mem::replace(&mut seen, rest);
-                let record = data.strip_prefix(b"data: ").map(serde_json::from_slice::<Value>);
-                if let Some(Ok(record)) = record
-                    && enough(record)
-                {
-                    return;
-                }
-            }
-        }
+        records(self.addr(), wanted).await
     }
 
     /// The gateway's process.

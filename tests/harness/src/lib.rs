@@ -25,6 +25,7 @@ mod http;
 mod in_process;
 mod processes;
 mod redis;
+mod timeline;
 mod wait;
 
 pub use self::{
@@ -38,5 +39,6 @@ pub use self::{
     in_process::InProcess,
     processes::{Stat, kill, lives, processes},
     redis::Redis,
+    timeline::wait_for_record,
     wait::{SOON, eventually},
 };

@@ -13,8 +13,8 @@ use tokio::{
 };
 
 use super::{
-    Processes,
     process::{Exit, Process, ProcessContext, spawn},
+    settings::Processes,
 };
 use crate::{
     function::{

@@ -17,10 +17,10 @@ use parking_lot::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Processes,
     instance::{Instance, NotCarriedOut},
     orphan_reaper::OrphanReaper,
     process::ProcessContext,
+    settings::Processes,
 };
 use crate::{
     function::{Call, Failure, FunctionBackend, Invoked, Role, Timings},
