@@ -353,7 +353,12 @@ async fn https_with_a_certificate_that_is_trusted_and_no_other() {
 /// The variable is the whole process's, so that each value takes a process of its own.
 async fn with_ssl_cert_file(file: &Path, url: &str) -> String {
     let run = tokio::process::Command::new(env::current_exe().expect("this program"))
-        .args(["--exact", "calls_with_the_certificates_of_the_system", "--ignored", "--nocapture"])
+        .args([
+            "--exact",
+            "http_functions::calls_with_the_certificates_of_the_system",
+            "--ignored",
+            "--nocapture",
+        ])
         .env("SSL_CERT_FILE", file)
         .env_remove("SSL_CERT_DIR")
         .env("FUNCTION_URL", url)

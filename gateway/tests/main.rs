@@ -1,6 +1,8 @@
 //! Tests through the binary, or a gateway in process, and the real protocols: a file for each behaviour, over one
 //! harness, in one program.
 
+mod backend_faults;
+mod check;
 mod cleanup;
 mod cloud_functions;
 mod command_line;
@@ -17,8 +19,9 @@ mod overload;
 mod push_address;
 mod python_client;
 mod readme;
-mod role_credentials;
 mod registry_faults;
+mod reload;
+mod role_credentials;
 mod runtime_api;
 mod several_apis;
 mod shutdown;
