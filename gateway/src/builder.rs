@@ -14,9 +14,13 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    admin::{self, Stage},
     admission::Admission,
     api::{Api, FunctionSource},
     app::{App, RunningApi},
+    clients::{ClientSettings, Clients},
+    config::Admin,
+    drain::Drain,
     function::{
         FunctionBackend, Role,
         local::{LocalBackend, Processes, orphan_reaper::OrphanReaper},
@@ -24,12 +28,14 @@ use crate::{
     handshake,
     http::{HeaderCase, Server},
     invoke::{Function, Functions},
+    page,
     page_access::PageAccess,
     push::{self, PushAddress},
     registry::{ConnectionRegistry, MemoryRegistry},
     report::{Reporter, Reports},
     running::Running,
     timeline::Timeline,
+    tls::TlsError,
 };
 
 /// The gateway; see [`Gateway::builder`].
@@ -44,7 +50,8 @@ impl Gateway {
             push_listen: None,
             push_token: None,
             apis: Vec::new(),
-            send_queue_bytes: 1 << 20,
+            clients: ClientSettings::default(),
+            admin: None,
             trace: false,
             page: false,
             orphan_reaper: None,
@@ -61,7 +68,8 @@ pub struct Builder {
     push_listen: Option<SocketAddr>,
     push_token: Option<String>,
     apis: Vec<Api>,
-    send_queue_bytes: usize,
+    clients: ClientSettings,
+    admin: Option<Admin>,
     trace: bool,
     page: bool,
     orphan_reaper: Option<PathBuf>,
@@ -97,7 +105,19 @@ impl Builder {
     /// How many bytes may wait to be sent to one client, 1 MiB unless set; one larger frame may wait alone. With more,
     /// the client is closed.
     pub fn send_queue_bytes(mut self, bytes: usize) -> Self {
-        self.send_queue_bytes = bytes;
+        self.clients.limits.send_queue_bytes = bytes;
+        self
+    }
+
+    /// How clients are served: TLS, proxies, limits, time-outs, the shutdown. Replaces what was set before.
+    pub fn clients(mut self, settings: ClientSettings) -> Self {
+        self.clients = settings;
+        self
+    }
+
+    /// Where `/healthz`, `/readyz`, `/metrics` and the page are served. Without it, the page is where clients connect.
+    pub fn admin(mut self, admin: Admin) -> Self {
+        self.admin = Some(admin);
         self
     }
 
@@ -145,16 +165,53 @@ impl Builder {
             (Some(listener), Some(push_listen)) => local_addr(listener, push_listen)?,
             _ => addr,
         };
+        let admin = match &self.admin {
+            Some(admin) => Some(listen(admin.listen).await?),
+            None => None,
+        };
+        let admin_addr = match (&admin, &self.admin) {
+            (Some(listener), Some(admin)) => Some(local_addr(listener, admin.listen)?),
+            _ => None,
+        };
+        let clients_served = Clients::new(self.clients.clone(), Arc::default()).map_err(StartError::Tls)?;
+        let clients_served = Arc::new(clients_served);
         let orphan_reaper = self.start_orphan_reaper()?;
         self.warn_of_exposure(addr, push_addr);
         let push_path = push::path(self.push_token.as_deref());
         let push_url = format!("http://{}{push_path}", reachable(push_addr));
-        let app = Arc::new(self.app(addr, &push_url, orphan_reaper.as_ref()));
+        let app = Arc::new(self.app(addr, &push_url, orphan_reaper.as_ref(), clients_served));
         let push_router = push::router_at(&push_path, Arc::clone(&app.push_address));
-        let client_router = Router::new().fallback(handshake::entry).with_state(Arc::clone(&app));
-        let servers = serve(clients, client_router, pushes, push_router)
+        let servers = self
+            .serve(&app, clients, pushes.map(|pushes| (pushes, push_router.clone())), push_router, admin)
             .map_err(|error| StartError::Listen { addr: self.listen, error })?;
-        Ok(Running::new(addr, push_url, app, servers))
+        app.clients.readiness.enter(Stage::Ready);
+        Ok(Running::new((addr, admin_addr), push_url, app, servers))
+    }
+
+    fn serve(
+        &self,
+        app: &Arc<App>,
+        clients: TcpListener,
+        pushes: Option<(TcpListener, Router)>,
+        push_router: Router,
+        admin: Option<TcpListener>,
+    ) -> io::Result<Vec<Server>> {
+        let page = Router::new().fallback(page::entry).with_state(Arc::clone(app));
+        let mut client_router = page.clone();
+        let mut servers = Vec::new();
+        if let Some(listener) = admin {
+            let Clients { metrics, readiness, .. } = &*app.clients;
+            let password = self.admin.as_ref().and_then(|admin| admin.password.clone());
+            let router = admin::router(Arc::clone(metrics), readiness.clone(), password, page);
+            servers.push(Server::start_for_operators(listener, router)?);
+            client_router = Router::new().fallback(handshake::entry).with_state(Arc::clone(app));
+        }
+        match pushes {
+            None => client_router = push_router.merge(client_router),
+            Some((listener, router)) => servers.push(Server::start(listener, router, HeaderCase::Lower)?),
+        }
+        servers.push(Server::start_for_clients(clients, client_router, Arc::clone(&app.clients))?);
+        Ok(servers)
     }
 
     /// Each API has a path of its own, and programs that can be executed.
@@ -203,8 +260,23 @@ impl Builder {
         }
     }
 
-    fn app(&self, addr: SocketAddr, push_url: &str, orphan_reaper: Option<&Arc<OrphanReaper>>) -> App {
-        let page = page_access(addr, self.page);
+    /// Who sees the page, and where.
+    fn page_access(&self, addr: SocketAddr) -> PageAccess {
+        match &self.admin {
+            Some(admin) if admin.password.is_some() => PageAccess::AllHosts,
+            Some(admin) => page_access(admin.listen, self.page),
+            None => page_access(addr, self.page),
+        }
+    }
+
+    fn app(
+        &self,
+        addr: SocketAddr,
+        push_url: &str,
+        orphan_reaper: Option<&Arc<OrphanReaper>>,
+        clients: Arc<Clients>,
+    ) -> App {
+        let page = self.page_access(addr);
         let timeline = (page != PageAccess::Disabled).then(|| Arc::new(Timeline::default()));
         let mut reporters = self.reporters.clone();
         reporters.extend(timeline.clone().map(|timeline| timeline as Arc<dyn Reporter>));
@@ -225,6 +297,7 @@ impl Builder {
                 admission: Admission::new(api.max_running, api.max_waiting),
             };
             let path: Arc<str> = api.path.as_str().into();
+            let metrics = Arc::new(clients.metrics.api(&path));
             let functions = Functions {
                 register: function(Role::Register, &api.register),
                 transfer: function(Role::Transfer, &api.transfer),
@@ -232,23 +305,28 @@ impl Builder {
                 integration_response: api.integration_response,
                 api: Arc::clone(&path),
                 reports: reports.clone(),
+                metrics: Arc::clone(&metrics),
                 trace: self.trace,
             };
-            Arc::new(RunningApi { path, functions, idle_timeout: api.idle_timeout })
+            let (origins, idle_timeout) = (api.origins.clone(), api.idle_timeout);
+            Arc::new(RunningApi { path, functions, metrics, origins, idle_timeout })
         });
+        let stopping = CancellationToken::new();
         App {
             apis: apis.collect(),
             registry: Arc::clone(&self.registry),
-            send_queue_bytes: self.send_queue_bytes,
             push_address: Arc::new(PushAddress {
                 registry: Arc::clone(&self.registry),
                 reports: reports.clone(),
+                metrics: Arc::clone(&clients.metrics),
             }),
-            stopping: CancellationToken::new(),
+            drain: Drain::new(stopping.clone()),
+            stopping,
             open: TaskTracker::new(),
             page,
             timeline,
             reports,
+            clients,
         }
     }
 }
@@ -281,6 +359,8 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// The certificate, or TLS with it, cannot be used.
+    Tls(TlsError),
     /// The program of the functions does not exist, or cannot be executed.
     Program {
         /// The program.
@@ -303,6 +383,7 @@ impl fmt::Display for StartError {
             Self::NoApi => formatter.write_str("the gateway has no WebSocket API"),
             Self::SamePath { path } => write!(formatter, "two WebSocket APIs have the path {path:?}"),
             Self::Listen { addr, error } => write!(formatter, "cannot listen on {addr}: {error}"),
+            Self::Tls(error) => error.fmt(formatter),
             Self::Program { path, error } => {
                 write!(formatter, "cannot run functions from {}: {error}", path.display())
             }
@@ -317,6 +398,7 @@ impl error::Error for StartError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             Self::NoApi | Self::SamePath { .. } => None,
+            Self::Tls(error) => Some(error),
             Self::Listen { error, .. } | Self::Program { error, .. } | Self::OrphanReaper { error, .. } => {
                 Some(error)
             }
@@ -360,21 +442,5 @@ fn page_access(addr: SocketAddr, page: bool) -> PageAccess {
         (true, _) => PageAccess::AllHosts,
         (false, true) => PageAccess::ThisMachine,
         (false, false) => PageAccess::Disabled,
-    }
-}
-
-/// One server for both, or one for each.
-fn serve(
-    clients: TcpListener,
-    client_router: Router,
-    pushes: Option<TcpListener>,
-    push_router: Router,
-) -> io::Result<Vec<Server>> {
-    match pushes {
-        None => Ok(vec![Server::start_public(clients, push_router.merge(client_router))?]),
-        Some(pushes) => Ok(vec![
-            Server::start_public(clients, client_router)?,
-            Server::start(pushes, push_router, HeaderCase::Lower)?,
-        ]),
     }
 }

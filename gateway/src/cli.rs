@@ -10,6 +10,8 @@ use std::{
 use clap::{Parser, value_parser};
 use scf_websocket_gateway::{Api, Builder, Gateway, function::local::Processes};
 
+use crate::log_format::LogFormat;
+
 /// Names that SCF keeps for itself.
 const RESERVED: [&str; 3] = ["SCF_", "QCLOUD_", "TENCENTCLOUD_"];
 
@@ -82,6 +84,10 @@ pub struct Cli {
     /// Log a line an invocation, with its times
     #[arg(long)]
     trace: bool,
+
+    /// How the log on standard error is written
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
 
     /// Serve the page, which shows payloads, also at another than the loopback address
     #[arg(long)]

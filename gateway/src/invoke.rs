@@ -16,6 +16,7 @@ use crate::{
     function::{Call, Failure, FunctionBackend, Role},
     ids, integration_response,
     invocation::{Invocation, Subject},
+    metrics::ApiMetrics,
     report::{InvocationOutcome, Reports},
 };
 
@@ -29,6 +30,7 @@ pub(crate) struct Functions {
     /// The path of the API.
     pub(crate) api: Arc<str>,
     pub(crate) reports: Reports,
+    pub(crate) metrics: Arc<ApiMetrics>,
     /// Whether each invocation is a line of the log, with its times.
     pub(crate) trace: bool,
 }
@@ -186,7 +188,7 @@ impl Functions {
         replay: bool,
     ) -> Invocation<'a> {
         let subject = Subject { api: &self.api, role, connection, request_id, received, waited, replay };
-        Invocation::begin(subject, event, &self.reports, self.trace)
+        Invocation::begin(subject, event, (&self.reports, &self.metrics), self.trace)
     }
 
     async fn carry_out(
@@ -252,7 +254,9 @@ fn request_id() -> String {
 
 fn fail(invocation: Invocation<'_>, failure: Failure, answer: Option<&[u8]>) -> Failure {
     let outcome = match failure {
-        Failure::Error(_) | Failure::Overloaded { .. } | Failure::Unavailable(_) => InvocationOutcome::Error,
+        Failure::Error(_) => InvocationOutcome::Error,
+        Failure::Overloaded { .. } => InvocationOutcome::Overloaded,
+        Failure::Unavailable(_) => InvocationOutcome::Unavailable,
         Failure::TimedOut(_) => InvocationOutcome::TimedOut,
         Failure::Crashed(_) | Failure::NeverReady(_) | Failure::Stopping => InvocationOutcome::Crashed,
     };

@@ -32,8 +32,10 @@ mod api;
 mod app;
 mod builder;
 pub mod client_address;
+mod clients;
 pub mod config;
 pub mod contract;
+mod drain;
 mod event_queue;
 mod executable;
 pub mod function;
@@ -66,6 +68,7 @@ pub use futures_util::future::BoxFuture;
 pub use self::{
     api::{Api, FunctionSource},
     builder::{Builder, Gateway, StartError},
+    clients::ClientSettings,
     running::Running,
     websocket::CloseReason,
 };

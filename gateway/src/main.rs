@@ -3,6 +3,7 @@
 //! Ends with 0 after SIGINT or SIGTERM, 1 if it could not start, 2 if the command line is wrong.
 
 mod cli;
+mod log_format;
 
 use std::{io::Write, process::ExitCode};
 
@@ -16,10 +17,9 @@ fn main() -> ExitCode {
         orphan_reaper::run(std::io::stdin());
         return ExitCode::SUCCESS;
     }
-    let builder = cli::Cli::parse().into_builder(cli::inherited());
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"))
-        .format_target(false)
-        .init();
+    let cli = cli::Cli::parse();
+    log_format::init(cli.log_format);
+    let builder = cli.into_builder(cli::inherited());
     match run(builder) {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {
@@ -48,7 +48,11 @@ async fn serve(builder: Builder) -> Result<(), String> {
         _ = interrupt.recv() => log::info!("SIGINT: shutting down"),
         _ = terminate.recv() => log::info!("SIGTERM: shutting down"),
     }
-    running.shutdown().await;
+    tokio::select! {
+        () = running.shutdown() => {}
+        _ = interrupt.recv() => log::warn!("SIGINT again: stopping at once"),
+        _ = terminate.recv() => log::warn!("SIGTERM again: stopping at once"),
+    }
     Ok(())
 }
 
@@ -69,10 +73,9 @@ fn announce(running: &Running) {
 }
 
 fn write_addresses(out: &mut impl Write, running: &Running) -> std::io::Result<()> {
-    let addr = running.addr();
     if running.has_page() {
-        writeln!(out, "page     http://{addr}/")?;
+        writeln!(out, "page     http://{}/", running.admin_addr().unwrap_or(running.addr()))?;
     }
-    writeln!(out, "clients  ws://{addr}/")?;
+    writeln!(out, "clients  {}/", running.client_url())?;
     writeln!(out, "push     {}", running.push_url())
 }

@@ -1,17 +1,21 @@
 //! Tests through the binary, or a gateway in process, and the real protocols: a file for each behaviour, over one
 //! harness, in one program.
 
+mod admin_address;
 mod cleanup;
 mod command_line;
 mod custom_runtimes;
+mod draining;
 mod frames;
 mod function_backends;
 mod handshake;
 mod instances;
 mod integration_response;
+mod limits;
 mod load;
 mod misbehaving_runtimes;
 mod overload;
+mod proxies;
 mod push_address;
 mod python_client;
 mod readme;

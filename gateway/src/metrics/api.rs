@@ -4,10 +4,10 @@ use std::{borrow::Cow, time::Instant};
 
 use super::{
     ByLabel, Families, Gauge, Histogram, catalogue,
-    labels::{CircuitState, CloseReason, Direction, EventOutcome, HandshakeOutcome},
+    labels::{CircuitState, Direction, EventOutcome, HandshakeOutcome},
     series,
 };
-use crate::function::Role;
+use crate::{function::Role, websocket::CloseReason};
 
 /// The metrics of one API. All its series are there from the beginning, with 0.
 #[derive(Debug)]
