@@ -178,7 +178,8 @@ impl Builder {
         let orphan_reaper = self.start_orphan_reaper()?;
         self.warn_of_exposure(addr, push_addr);
         let push_path = push::path(self.push_token.as_deref());
-        let push_url = format!("http://{}{push_path}", reachable(push_addr));
+        let scheme = if pushes.is_none() && clients_served.has_tls() { "https" } else { "http" };
+        let push_url = format!("{scheme}://{}{push_path}", reachable(push_addr));
         let app = Arc::new(self.app(addr, &push_url, orphan_reaper.as_ref(), clients_served));
         let push_router = push::router_at(&push_path, Arc::clone(&app.push_address));
         let servers = self

@@ -74,7 +74,7 @@ mod tests {
         for connection in waiting {
             ends.push(connection.await.expect("no panic").duration_since(start).as_secs());
         }
-        ends.sort();
+        ends.sort_unstable();
         let paces: Vec<_> = ends.windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert_eq!((ends[0], paces), (0, vec![3; 9]));
     }

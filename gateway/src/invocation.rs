@@ -106,12 +106,15 @@ impl<'a> Invocation<'a> {
 
     fn trace(&self, outcome: InvocationOutcome, total: Duration) {
         let timings = &self.timings;
+        let Subject { connection, request_id, .. } = self.subject;
         info!(
-            "trace role={} instance={} connection={} outcome={} queued_ms={:.3} init_ms={:.3} \
+            connection, request_id;
+            "trace role={} instance={} connection={} request={} outcome={} queued_ms={:.3} init_ms={:.3} \
              function_ms={:.3} total_ms={:.3} gateway_ms={:.3}",
             self.subject.role.name(),
             timings.instance.as_deref().unwrap_or("-"),
-            self.subject.connection,
+            connection,
+            request_id,
             outcome.name(),
             ms(timings.queued),
             ms(timings.started.unwrap_or_default()),

@@ -208,6 +208,7 @@ impl Functions {
                 let Subject { role, connection, request_id, .. } = invocation.subject();
                 let kind = failure.kind();
                 warn!(
+                    connection, request_id;
                     "the {role} function {kind} (request {request_id}, connection {connection}): {failure}"
                 );
                 let request_id = request_id.to_owned();

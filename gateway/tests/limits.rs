@@ -1,10 +1,11 @@
 //! Limits on clients: each refusal has a status or a close code, a metric, and a line of the log that names the limit.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, time::Duration};
 
 use scf_websocket_gateway::{ClientSettings, limits::Limits};
 use scf_websocket_test_harness::{Client, Gateway, InProcess};
 use serde_json::json;
+use tokio::time::sleep;
 use tokio_websockets::{CloseCode, Message};
 
 async fn limited(change: impl FnOnce(&mut Limits)) -> Gateway {
@@ -34,10 +35,11 @@ async fn connections_are_limited_in_total() {
     gateway.wait_for_events("cleanup", 1).await;
     gateway.wait_for_metric(r#"scf_gateway_connections{api="/"}"#, 0.0).await;
     // The connection counts until its end, a moment after its cleanup.
-    for _ in 0..100 {
+    for _ in 0..1000 {
         if let Ok((client, _)) = gateway.connect_with("/", &[]).await {
             return client.close().await;
         }
+        sleep(Duration::from_millis(10)).await;
     }
     panic!("the connection that has ended still counts");
 }
