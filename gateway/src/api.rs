@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::function::{FunctionBackend, local::Processes};
+use crate::{
+    function::{FunctionBackend, local::Processes},
+    origin::Origins,
+};
 
 /// A WebSocket API.
 #[derive(Debug, Clone)]
@@ -18,6 +21,8 @@ pub struct Api {
     pub cleanup: FunctionSource,
     /// Whether the functions' answers are integration responses.
     pub integration_response: bool,
+    /// Which web pages may connect; any, unless set.
+    pub origins: Origins,
     /// How long a connection may go without a data frame in either direction before it is closed.
     pub idle_timeout: Duration,
     /// How many events of each function that runs in processes may run at once; at least 1.
@@ -55,6 +60,7 @@ impl Api {
             transfer: transfer.into(),
             cleanup: cleanup.into(),
             integration_response: false,
+            origins: Origins::Any,
             idle_timeout: Duration::from_mins(10),
             max_running: 8,
             max_calls: 256,

@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    apis::Apis, invoke::Functions, page_access::PageAccess, push::PushAddress, registry::ConnectionRegistry,
-    report::Reports, timeline::Timeline,
+    apis::Apis, clients::Clients, drain::Drain, invoke::Functions, metrics::ApiMetrics, origin::Origins,
+    page_access::PageAccess, push::PushAddress, registry::ConnectionRegistry, report::Reports,
+    timeline::Timeline,
 };
 
 /// The gateway's shared state.
@@ -14,12 +15,13 @@ pub(crate) struct App {
     pub(crate) apis: Apis,
     pub(crate) registry: Arc<dyn ConnectionRegistry>,
     pub(crate) reports: Reports,
-    /// How many bytes may wait to be sent to one client.
-    pub(crate) send_queue_bytes: usize,
+    pub(crate) clients: Arc<Clients>,
     /// The page pushes through it too.
     pub(crate) push_address: Arc<PushAddress>,
     /// Cancelled when the gateway shuts down.
     pub(crate) stopping: CancellationToken,
+    /// When each connection is closed then.
+    pub(crate) drain: Drain,
     /// The connections and replays that still have something to do, their closing event included.
     pub(crate) open: TaskTracker,
     /// Whether the page and the time line are served.
@@ -33,6 +35,9 @@ pub(crate) struct RunningApi {
     /// Requests for this path, and for paths below it, are this API's.
     pub(crate) path: Arc<str>,
     pub(crate) functions: Functions,
+    pub(crate) metrics: Arc<ApiMetrics>,
+    /// Which web pages may connect.
+    pub(crate) origins: Origins,
     /// How long a connection may go without a data frame in either direction.
     pub(crate) idle_timeout: Duration,
 }

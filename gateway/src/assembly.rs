@@ -15,6 +15,7 @@ use crate::{
     },
     invoke::{Function, Functions},
     log_limit::LogLimit,
+    metrics::Metrics,
     report::Reports,
 };
 
@@ -23,6 +24,7 @@ pub(crate) struct Assembly {
     pub(crate) push_url: String,
     pub(crate) reports: Reports,
     pub(crate) orphan_reaper: Option<Arc<OrphanReaper>>,
+    pub(crate) metrics: Arc<Metrics>,
     /// Whether each invocation is a line of the log, with its times.
     pub(crate) trace: bool,
     /// How many APIs it has made, those of earlier configurations included.
@@ -35,6 +37,7 @@ impl Assembly {
         // The instances' names tell the APIs apart; with one API there is nothing to tell apart.
         let prefix = if number == 1 { String::new() } else { format!("api{number}-") };
         let path: Arc<str> = api.path.as_str().into();
+        let metrics = Arc::new(self.metrics.api(&path));
         let function = |role, source| self.function(api, role, source, &prefix);
         let functions = Functions {
             register: function(Role::Register, &api.register),
@@ -43,9 +46,11 @@ impl Assembly {
             integration_response: api.integration_response,
             api: Arc::clone(&path),
             reports: self.reports.clone(),
+            metrics: Arc::clone(&metrics),
             trace: self.trace,
         };
-        Arc::new(RunningApi { path, functions, idle_timeout: api.idle_timeout })
+        let (origins, idle_timeout) = (api.origins.clone(), api.idle_timeout);
+        Arc::new(RunningApi { path, functions, metrics, origins, idle_timeout })
     }
 
     fn function(&self, api: &Api, role: Role, source: &FunctionSource, prefix: &str) -> Function {

@@ -13,20 +13,26 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    admin::{self, Stage},
     api::{Api, FunctionSource},
     apis::Apis,
     app::App,
     assembly::Assembly,
+    clients::{ClientSettings, Clients},
+    config::Admin,
+    drain::Drain,
     executable,
     function::local::orphan_reaper::OrphanReaper,
     handshake,
     http::{HeaderCase, Server},
+    page,
     page_access::PageAccess,
     push::{self, PushAddress},
     registry::{ConnectionRegistry, MemoryRegistry},
     report::{Reporter, Reports},
     running::Running,
     timeline::Timeline,
+    tls::TlsError,
 };
 
 /// The gateway; see [`Gateway::builder`].
@@ -42,7 +48,8 @@ impl Gateway {
             push_url: None,
             push_token: None,
             apis: Vec::new(),
-            send_queue_bytes: 1 << 20,
+            clients: ClientSettings::default(),
+            admin: None,
             trace: false,
             page: false,
             orphan_reaper: None,
@@ -60,7 +67,8 @@ pub struct Builder {
     push_url: Option<String>,
     push_token: Option<String>,
     apis: Vec<Api>,
-    send_queue_bytes: usize,
+    clients: ClientSettings,
+    admin: Option<Admin>,
     trace: bool,
     page: bool,
     orphan_reaper: Option<PathBuf>,
@@ -102,7 +110,19 @@ impl Builder {
     /// How many bytes may wait to be sent to one client, 1 MiB unless set; one larger frame may wait alone. With more,
     /// the client is closed.
     pub fn send_queue_bytes(mut self, bytes: usize) -> Self {
-        self.send_queue_bytes = bytes;
+        self.clients.limits.send_queue_bytes = bytes;
+        self
+    }
+
+    /// How clients are served: TLS, proxies, limits, time-outs, the shutdown. Replaces what was set before.
+    pub fn clients(mut self, settings: ClientSettings) -> Self {
+        self.clients = settings;
+        self
+    }
+
+    /// Where `/healthz`, `/readyz`, `/metrics` and the page are served. Without it, the page is where clients connect.
+    pub fn admin(mut self, admin: Admin) -> Self {
+        self.admin = Some(admin);
         self
     }
 
@@ -150,18 +170,57 @@ impl Builder {
             (Some(listener), Some(push_listen)) => local_addr(listener, push_listen)?,
             _ => addr,
         };
+        let admin = match &self.admin {
+            Some(admin) => Some(listen(admin.listen).await?),
+            None => None,
+        };
+        let admin_addr = match (&admin, &self.admin) {
+            (Some(listener), Some(admin)) => Some(local_addr(listener, admin.listen)?),
+            _ => None,
+        };
+        let clients_served = Clients::new(self.clients.clone(), Arc::default()).map_err(StartError::Tls)?;
+        let clients_served = Arc::new(clients_served);
         let orphan_reaper = self.start_orphan_reaper()?;
         self.warn_of_exposure(addr, push_addr);
         let push_path = push::path(self.push_token.as_deref());
-        let push_base = self.push_url.clone().unwrap_or_else(|| format!("http://{}", reachable(push_addr)));
+        let scheme = if pushes.is_none() && clients_served.has_tls() { "https" } else { "http" };
+        let push_base =
+            self.push_url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(push_addr)));
         let push_url = format!("{push_base}{push_path}");
-        let (app, assembly) = self.app(addr, &push_url, orphan_reaper);
+        let (app, assembly) = self.app(addr, &push_url, orphan_reaper, clients_served);
         let app = Arc::new(app);
         let push_router = push::router_at(&push_path, Arc::clone(&app.push_address));
-        let client_router = Router::new().fallback(handshake::entry).with_state(Arc::clone(&app));
-        let servers = serve(clients, client_router, pushes, push_router)
+        let servers = self
+            .serve(&app, clients, pushes.map(|pushes| (pushes, push_router.clone())), push_router, admin)
             .map_err(|error| StartError::Listen { addr: self.listen, error })?;
-        Ok(Running::new(addr, push_url, app, assembly, servers))
+        app.clients.readiness.enter(Stage::Ready);
+        Ok(Running::new((addr, admin_addr), push_url, app, assembly, servers))
+    }
+
+    fn serve(
+        &self,
+        app: &Arc<App>,
+        clients: TcpListener,
+        pushes: Option<(TcpListener, Router)>,
+        push_router: Router,
+        admin: Option<TcpListener>,
+    ) -> io::Result<Vec<Server>> {
+        let page = Router::new().fallback(page::entry).with_state(Arc::clone(app));
+        let mut client_router = page.clone();
+        let mut servers = Vec::new();
+        if let Some(listener) = admin {
+            let Clients { metrics, readiness, .. } = &*app.clients;
+            let password = self.admin.as_ref().and_then(|admin| admin.password.clone());
+            let router = admin::router(Arc::clone(metrics), readiness.clone(), password, page);
+            servers.push(Server::start_for_operators(listener, router)?);
+            client_router = Router::new().fallback(handshake::entry).with_state(Arc::clone(app));
+        }
+        match pushes {
+            None => client_router = push_router.merge(client_router),
+            Some((listener, router)) => servers.push(Server::start(listener, router, HeaderCase::Lower)?),
+        }
+        servers.push(Server::start_for_clients(clients, client_router, Arc::clone(&app.clients))?);
+        Ok(servers)
     }
 
     /// Each API has a path of its own, and programs that can be executed.
@@ -212,13 +271,23 @@ impl Builder {
         }
     }
 
+    /// Who sees the page, and where.
+    fn page_access(&self, addr: SocketAddr) -> PageAccess {
+        match &self.admin {
+            Some(admin) if admin.password.is_some() => PageAccess::AllHosts,
+            Some(admin) => page_access(admin.listen, self.page),
+            None => page_access(addr, self.page),
+        }
+    }
+
     fn app(
         &self,
         addr: SocketAddr,
         push_url: &str,
         orphan_reaper: Option<Arc<OrphanReaper>>,
+        clients: Arc<Clients>,
     ) -> (App, Assembly) {
-        let page = page_access(addr, self.page);
+        let page = self.page_access(addr);
         let timeline = (page != PageAccess::Disabled).then(|| Arc::new(Timeline::default()));
         let mut reporters = self.reporters.clone();
         reporters.extend(timeline.clone().map(|timeline| timeline as Arc<dyn Reporter>));
@@ -227,22 +296,26 @@ impl Builder {
             push_url: push_url.to_owned(),
             reports: reports.clone(),
             orphan_reaper,
+            metrics: Arc::clone(&clients.metrics),
             trace: self.trace,
             made: AtomicUsize::new(0),
         };
+        let stopping = CancellationToken::new();
         let app = App {
             apis: Apis::new(self.apis.iter().map(|api| assembly.run(api)).collect()),
             registry: Arc::clone(&self.registry),
-            send_queue_bytes: self.send_queue_bytes,
             push_address: Arc::new(PushAddress {
                 registry: Arc::clone(&self.registry),
                 reports: reports.clone(),
+                metrics: Arc::clone(&clients.metrics),
             }),
-            stopping: CancellationToken::new(),
+            drain: Drain::new(stopping.clone()),
+            stopping,
             open: TaskTracker::new(),
             page,
             timeline,
             reports,
+            clients,
         };
         (app, assembly)
     }
@@ -276,6 +349,8 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// The certificate, or TLS with it, cannot be used.
+    Tls(TlsError),
     /// The program of the functions does not exist, or cannot be executed.
     Program {
         /// The program.
@@ -298,6 +373,7 @@ impl fmt::Display for StartError {
             Self::NoApi => formatter.write_str("the gateway has no WebSocket API"),
             Self::SamePath { path } => write!(formatter, "two WebSocket APIs have the path {path:?}"),
             Self::Listen { addr, error } => write!(formatter, "cannot listen on {addr}: {error}"),
+            Self::Tls(error) => error.fmt(formatter),
             Self::Program { path, error } => {
                 write!(formatter, "cannot run functions from {}: {error}", path.display())
             }
@@ -312,6 +388,7 @@ impl error::Error for StartError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             Self::NoApi | Self::SamePath { .. } => None,
+            Self::Tls(error) => Some(error),
             Self::Listen { error, .. } | Self::Program { error, .. } | Self::OrphanReaper { error, .. } => {
                 Some(error)
             }
@@ -344,21 +421,5 @@ fn page_access(addr: SocketAddr, page: bool) -> PageAccess {
         (true, _) => PageAccess::AllHosts,
         (false, true) => PageAccess::ThisMachine,
         (false, false) => PageAccess::Disabled,
-    }
-}
-
-/// One server for both, or one for each.
-fn serve(
-    clients: TcpListener,
-    client_router: Router,
-    pushes: Option<TcpListener>,
-    push_router: Router,
-) -> io::Result<Vec<Server>> {
-    match pushes {
-        None => Ok(vec![Server::start_public(clients, push_router.merge(client_router))?]),
-        Some(pushes) => Ok(vec![
-            Server::start_public(clients, client_router)?,
-            Server::start(pushes, push_router, HeaderCase::Lower)?,
-        ]),
     }
 }

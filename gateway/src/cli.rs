@@ -10,6 +10,8 @@ use std::{
 use clap::{Parser, value_parser};
 use scf_websocket_gateway::{Api, Builder, Gateway, config, function::local::Processes, push::check_token};
 
+use crate::log_format::LogFormat;
+
 const ABOUT: &str = "A WebSocket gateway before register, transfer and cleanup functions: on this machine, at an HTTP address, or in the cloud";
 const LONG_ABOUT: &str = "\
 A WebSocket gateway before register, transfer and cleanup functions: on this machine, at an HTTP address, or in the \
@@ -42,7 +44,7 @@ const OF_ONE_API: [&str; 13] = [
 /// What the command line asks for.
 pub enum Command {
     /// A gateway before one API, described by flags.
-    Serve(Builder),
+    Serve(Box<Builder>),
     /// The gateway that a file describes.
     ServeFile { file: PathBuf, trace: bool },
     /// Nothing is started.
@@ -54,7 +56,7 @@ pub enum Command {
 #[derive(Debug, Parser)]
 #[command(name = "gateway", version, about = ABOUT, long_about = LONG_ABOUT, args_override_self = true)]
 pub struct Cli {
-    /// Everything from this file, see examples/gateway.toml; no flag but --trace goes with it
+    /// Everything from this file, see examples/gateway.toml; only --trace and --log-format go with it
     #[arg(long, value_name = "FILE", conflicts_with_all = OF_ONE_API)]
     config: Option<PathBuf>,
 
@@ -122,6 +124,10 @@ pub struct Cli {
     #[arg(long)]
     trace: bool,
 
+    /// How the log on standard error is written
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+
     /// Serve the page, which shows payloads, also at another than the loopback address
     #[arg(long)]
     page: bool,
@@ -133,7 +139,7 @@ impl Cli {
         match self.config.take() {
             Some(file) if self.check => Command::Check { file, online: self.online },
             Some(file) => Command::ServeFile { file, trace: self.trace },
-            None => Command::Serve(self.into_builder(inherited)),
+            None => Command::Serve(Box::new(self.into_builder(inherited))),
         }
     }
 

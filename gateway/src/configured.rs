@@ -13,7 +13,7 @@ pub use self::{
     backends::{Backends, BackendsError},
     reload::{Configured, ReloadError},
 };
-use crate::{Builder, Gateway, config::Config};
+use crate::{Builder, ClientSettings, Gateway, config::Config};
 
 /// A gateway that is configured so, and not started.
 pub fn builder(config: &Config, backends: &Backends) -> Result<Builder, BackendsError> {
@@ -27,8 +27,22 @@ pub fn builder(config: &Config, backends: &Backends) -> Result<Builder, Backends
     if let Some(token) = &config.push_token {
         builder = builder.push_token(token.expose());
     }
-    builder = builder.send_queue_bytes(config.limits.send_queue_bytes);
+    if let Some(admin) = &config.admin {
+        builder = builder.admin(admin.clone());
+    }
+    builder = builder.clients(clients(config));
     Ok(backends.apis(config)?.into_iter().fold(builder, Builder::api))
+}
+
+/// How clients are served.
+pub(crate) fn clients(config: &Config) -> ClientSettings {
+    ClientSettings {
+        tls: config.tls.clone(),
+        proxies: config.proxy.clone(),
+        limits: config.limits.clone(),
+        timeouts: config.timeouts.clone(),
+        drain: config.drain,
+    }
 }
 
 /// What a configuration amounts to, a line for each address and API.

@@ -12,6 +12,8 @@ use std::{fmt, time::Duration};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
+pub use self::remote::circuit::CircuitState;
+
 /// Which of a WebSocket API's three functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -48,6 +50,11 @@ impl fmt::Display for Role {
 pub trait FunctionBackend: Send + Sync {
     /// Carries out one event. Dropping the future gives the event up.
     fn invoke<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Invoked>;
+
+    /// Whether it is called, of a backend that is not called while it is down.
+    fn circuit(&self) -> Option<CircuitState> {
+        None
+    }
 
     /// Ends what it has started and waits until it is gone.
     fn stop(&self) -> BoxFuture<'_, ()>;

@@ -17,6 +17,7 @@ use crate::{
     ids, integration_response,
     invocation::{Invocation, Subject},
     log_limit::LogLimit,
+    metrics::ApiMetrics,
     report::{InvocationOutcome, Reports},
 };
 
@@ -30,6 +31,7 @@ pub(crate) struct Functions {
     /// The path of the API.
     pub(crate) api: Arc<str>,
     pub(crate) reports: Reports,
+    pub(crate) metrics: Arc<ApiMetrics>,
     /// Whether each invocation is a line of the log, with its times.
     pub(crate) trace: bool,
 }
@@ -192,7 +194,7 @@ impl Functions {
         replay: bool,
     ) -> Invocation<'a> {
         let subject = Subject { api: &self.api, role, connection, request_id, received, waited, replay };
-        Invocation::begin(subject, event, &self.reports, self.trace)
+        Invocation::begin(subject, event, (&self.reports, &self.metrics), self.trace)
     }
 
     async fn carry_out(
@@ -226,6 +228,9 @@ impl Functions {
         let Subject { role, connection, request_id, .. } = invocation.subject();
         let mut invoked = function.backend.invoke(Call::new(role, connection, request_id, event)).await;
         invocation.measured(&mut invoked);
+        if let Some(state) = function.backend.circuit() {
+            self.metrics.circuit(role, state);
+        }
         let answer = invoked.result?;
         if self.integration_response {
             integration_response::unwrap(&answer).map_err(Failure::Error)
@@ -253,19 +258,22 @@ impl Function {
     /// A failure of the event's own is a line each. One that meets every event alike is a line now and then, and the
     /// backend's circuit logs when it opens and closes.
     fn log(&self, subject: &Subject<'_>, failure: &Failure) {
-        let Subject { api, role, connection, request_id, .. } = subject;
+        let &Subject { api, role, connection, request_id, .. } = subject;
         let kind = failure.kind();
         if !failure.is_of_backend() {
             return warn!(
+                connection, request_id;
                 "the {role} function {kind} (request {request_id}, connection {connection}): {failure}"
             );
         }
         match self.refusals.admit() {
             Some(left_out) => warn!(
+                connection, request_id;
                 "the {role} function of {api} {kind} (request {request_id}, connection {connection}): \
                  {failure}{left_out}"
             ),
             None => debug!(
+                connection, request_id;
                 "the {role} function of {api} {kind} (request {request_id}, connection {connection}): {failure}"
             ),
         }
@@ -274,8 +282,8 @@ impl Function {
     fn log_no_place(&self, connection: &str) {
         let sentence = "too many events wait for the register function: see --max-waiting or waiting_calls";
         match self.refusals.admit() {
-            Some(left_out) => warn!("{connection}: {sentence}{left_out}"),
-            None => debug!("{connection}: {sentence}"),
+            Some(left_out) => warn!(connection; "{connection}: {sentence}{left_out}"),
+            None => debug!(connection; "{connection}: {sentence}"),
         }
     }
 }

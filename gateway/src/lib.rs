@@ -34,9 +34,11 @@ mod app;
 mod assembly;
 mod builder;
 pub mod client_address;
+mod clients;
 pub mod config;
 pub mod configured;
 pub mod contract;
+mod drain;
 mod event_queue;
 mod executable;
 pub mod function;
@@ -70,6 +72,7 @@ pub use futures_util::future::BoxFuture;
 pub use self::{
     api::{Api, FunctionSource},
     builder::{Builder, Gateway, StartError},
+    clients::ClientSettings,
     running::Running,
     websocket::CloseReason,
 };

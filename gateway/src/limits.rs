@@ -39,6 +39,20 @@ pub struct Limits {
 
 const ONE_HUNDRED: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
 
+impl Limits {
+    /// Neither connections nor handshakes nor frames are limited in their number.
+    #[must_use]
+    pub fn unlimited() -> Self {
+        Self {
+            connections: usize::MAX,
+            connections_per_ip: usize::MAX,
+            handshakes_per_second_per_ip: NonZeroU32::MAX,
+            frames_per_second: NonZeroU32::MAX,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -64,11 +78,21 @@ pub enum Limit {
     HandshakesPerSecondPerIp(NonZeroU32),
     /// The client sends more frames a second than this.
     FramesPerSecond(NonZeroU32),
+    /// The client sends a frame with more bytes than this, or one whose event would have too many.
+    FrameBytes(usize),
+    /// More bytes than this wait to be sent to the client.
+    SendQueueBytes(usize),
 }
 
 /// The keys of all limits that are a [`Limit`].
-pub const KEYS: [&str; 4] =
-    ["connections", "connections_per_ip", "handshakes_per_second_per_ip", "frames_per_second"];
+pub const KEYS: [&str; 6] = [
+    "connections",
+    "connections_per_ip",
+    "handshakes_per_second_per_ip",
+    "frames_per_second",
+    "frame_bytes",
+    "send_queue_bytes",
+];
 
 /// What a client receives when it meets a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,11 +112,13 @@ impl Limit {
             Self::ConnectionsPerIp(_) => "connections_per_ip",
             Self::HandshakesPerSecondPerIp(_) => "handshakes_per_second_per_ip",
             Self::FramesPerSecond(_) => "frames_per_second",
+            Self::FrameBytes(_) => "frame_bytes",
+            Self::SendQueueBytes(_) => "send_queue_bytes",
         }
     }
 
-    /// What the client receives: 503 if another node may have capacity, 429 if the client itself is too much, 1008 if
-    /// it is connected.
+    /// What the client receives: 503 if another node may have capacity, 429 if the client itself is too much, 1008 or
+    /// 1009 if it is connected.
     #[must_use]
     pub fn answer(self) -> Answer {
         match self {
@@ -100,7 +126,8 @@ impl Limit {
             Self::ConnectionsPerIp(_) | Self::HandshakesPerSecondPerIp(_) => {
                 Answer::Status(StatusCode::TOO_MANY_REQUESTS)
             }
-            Self::FramesPerSecond(_) => Answer::Close(1008),
+            Self::FramesPerSecond(_) | Self::SendQueueBytes(_) => Answer::Close(1008),
+            Self::FrameBytes(_) => Answer::Close(1009),
         }
     }
 }
@@ -117,6 +144,8 @@ impl fmt::Display for Limit {
                 write!(formatter, "this address makes more than {limit} handshakes a second")
             }
             Self::FramesPerSecond(limit) => write!(formatter, "more than {limit} frames a second"),
+            Self::FrameBytes(limit) => write!(formatter, "a frame has more than {limit} bytes"),
+            Self::SendQueueBytes(limit) => write!(formatter, "more than {limit} bytes wait for the client"),
         }
     }
 }
@@ -134,13 +163,15 @@ mod tests {
             Limit::ConnectionsPerIp(usize::MAX),
             Limit::HandshakesPerSecondPerIp(NonZeroU32::MAX),
             Limit::FramesPerSecond(NonZeroU32::MAX),
+            Limit::FrameBytes(usize::MAX),
+            Limit::SendQueueBytes(usize::MAX),
         ];
         assert_eq!(limits.map(Limit::key), KEYS);
         for limit in limits {
             assert!(limit.to_string().len() <= 123, "{limit}");
             match limit.answer() {
                 Answer::Status(status) => assert!(status == 503 || status == 429, "{limit}"),
-                Answer::Close(code) => assert_eq!(code, 1008, "{limit}"),
+                Answer::Close(code) => assert!(code == 1008 || code == 1009, "{limit}"),
             }
         }
     }

@@ -4,6 +4,7 @@
 
 mod check;
 mod cli;
+mod log_format;
 
 use std::{
     io::Write,
@@ -28,13 +29,11 @@ fn main() -> ExitCode {
         orphan_reaper::run(std::io::stdin());
         return ExitCode::SUCCESS;
     }
-    let command = cli::Cli::parse().command(cli::inherited());
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"))
-        .format_target(false)
-        .init();
-    match command {
+    let cli = cli::Cli::parse();
+    log_format::init(cli.log_format);
+    match cli.command(cli::inherited()) {
         Command::Check { file, online } => check::check(&file, online),
-        Command::Serve(builder) => ended(run(serve(builder))),
+        Command::Serve(builder) => ended(run(serve(*builder))),
         Command::ServeFile { file, trace } => match Config::load(&file, &Environment::of_process()) {
             Ok(config) => ended(run(serve_file(&file, config, trace))),
             Err(report) => {
@@ -66,7 +65,7 @@ async fn serve(builder: Builder) -> Result<(), String> {
     let mut signals = Signals::new()?;
     let running = start(builder).await?;
     signals.shutdown().await;
-    running.shutdown().await;
+    shut_down(running, &mut signals).await;
     Ok(())
 }
 
@@ -90,8 +89,15 @@ async fn serve_file(file: &Path, config: Config, trace: bool) -> Result<(), Stri
             }
         }
     }
-    configured.into_running().shutdown().await;
+    shut_down(configured.into_running(), &mut signals).await;
     Ok(())
+}
+
+async fn shut_down(running: Running, signals: &mut Signals) {
+    tokio::select! {
+        () = running.shutdown() => {}
+        name = signals.next() => log::warn!("{name} again: stopping at once"),
+    }
 }
 
 async fn start(builder: Builder) -> Result<Running, String> {
@@ -119,9 +125,14 @@ impl Signals {
     }
 
     async fn shutdown(&mut self) {
+        let name = self.next().await;
+        log::info!("{name}: shutting down");
+    }
+
+    async fn next(&mut self) -> &'static str {
         tokio::select! {
-            _ = self.interrupt.recv() => log::info!("SIGINT: shutting down"),
-            _ = self.terminate.recv() => log::info!("SIGTERM: shutting down"),
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
         }
     }
 }
@@ -149,10 +160,9 @@ fn announce(running: &Running) {
 }
 
 fn write_addresses(out: &mut impl Write, running: &Running) -> std::io::Result<()> {
-    let addr = running.addr();
     if running.has_page() {
-        writeln!(out, "page     http://{addr}/")?;
+        writeln!(out, "page     http://{}/", running.admin_addr().unwrap_or(running.addr()))?;
     }
-    writeln!(out, "clients  ws://{addr}/")?;
+    writeln!(out, "clients  {}/", running.client_url())?;
     writeln!(out, "push     {}", running.push_url())
 }

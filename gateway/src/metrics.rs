@@ -37,7 +37,7 @@ const SECONDS: [f64; 15] =
 
 type Series = Vec<(&'static str, Cow<'static, str>)>;
 type Counter = counter::Counter;
-type Gauge = gauge::Gauge;
+pub(crate) type Gauge = gauge::Gauge;
 type Histogram = histogram::Histogram;
 type Family<M> = family::Family<Series, M>;
 type Histograms = family::Family<Series, Histogram, fn() -> Histogram>;

@@ -1,7 +1,7 @@
 //! The page at `/`, the time line behind it at `/timeline`, and the actions that the page offers.
 //!
-//! [`serve`] gets each request that is no reverse push and answers those that are the page's: its files, the stream of
-//! records, and the actions of [`actions`].
+//! [`entry`] gets each request that is no reverse push and answers those that are the page's: its files, the stream of
+//! records, and the actions of [`actions`]. Any other is a client's.
 
 mod actions;
 mod header;
@@ -10,7 +10,7 @@ mod origin;
 use std::sync::Arc;
 
 use axum::{
-    extract::Request,
+    extract::{Request, State},
     http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
         header::{
@@ -22,7 +22,7 @@ use axum::{
 };
 
 use self::header::header;
-use crate::app::App;
+use crate::{app::App, handshake};
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -58,8 +58,16 @@ files! {
     "/page/words.js" SCRIPT "words.js",
 }
 
+/// Answers a request on any path: the page's here, any other as a client's.
+pub(crate) async fn entry(State(app): State<Arc<App>>, request: Request) -> Response {
+    match serve(&app, request).await {
+        Ok(response) => response,
+        Err(request) => handshake::entry(State(app), request).await,
+    }
+}
+
 /// The answer to a request that is the page's; any other request comes back.
-pub(crate) async fn serve(app: &Arc<App>, request: Request) -> Result<Response, Request> {
+async fn serve(app: &Arc<App>, request: Request) -> Result<Response, Request> {
     let path = request.uri().path();
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let file = FILES.iter().find(|(at, ..)| *at == path);

@@ -123,13 +123,14 @@ impl Tls {
     }
 
     /// Reads the files every [`WATCH_INTERVAL`] for as long as it is polled, and serves what is in them after a change.
-    pub async fn watch(&self) {
+    /// The closure is called with the result each time.
+    pub async fn watch(&self, mut looked: impl FnMut(&Result<Reloaded, CertificateError>)) {
         let mut ticks = tokio::time::interval(WATCH_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            // Logged in there.
-            let _ = self.look(&mut self.watched.lock(), false);
+            let result = self.look(&mut self.watched.lock(), false);
+            looked(&result);
         }
     }
 

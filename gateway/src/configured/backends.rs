@@ -104,6 +104,7 @@ impl Backends {
             source(&api.cleanup)?,
         );
         built.integration_response = api.integration_response;
+        built.origins = api.origins.clone();
         built.idle_timeout = api.idle_timeout;
         built.max_running = api.max_instances;
         built.max_calls = api.concurrent_calls;

@@ -4,13 +4,14 @@ use std::{fmt, path::PathBuf, sync::Arc};
 
 use log::{error, info, warn};
 
-use super::{Backends, BackendsError};
+use super::{Backends, BackendsError, clients};
 use crate::{
     Running,
     config::{
         Config, Environment, Report,
         reload::{Change, Plan, plan},
     },
+    metrics::labels::{ReloadOutcome, Reloadable},
 };
 
 /// A running gateway, its configuration, and where that is from.
@@ -67,7 +68,10 @@ impl Configured {
     /// Reads the file again and logs what that changes. New connections find the new settings, open ones keep theirs.
     /// A file with an error changes nothing.
     pub fn reload(&mut self) {
-        match self.try_reload() {
+        let reloaded = self.try_reload();
+        let outcome = if reloaded.is_ok() { ReloadOutcome::Applied } else { ReloadOutcome::Rejected };
+        self.running.metrics().reload(Reloadable::Config, outcome);
+        match reloaded {
             Ok(plan) => {
                 let (done, restart) = plan.sentences();
                 info!("{done}");
@@ -94,6 +98,7 @@ impl Configured {
                 |change| matches!(change, Change::ApiAdded(new) | Change::ApiChanged(new) if new == path),
             )
         };
+        self.running.set_clients(clients(&plan.config));
         self.running.replace_apis(&apis, is_new);
         self.config = plan.config.clone();
         Ok(plan)

@@ -243,6 +243,10 @@ impl<A: Attempt> FunctionBackend for Remote<A> {
         })
     }
 
+    fn circuit(&self) -> Option<CircuitState> {
+        Some(self.circuit.state())
+    }
+
     fn stop(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             self.limit.close();

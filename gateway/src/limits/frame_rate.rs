@@ -63,6 +63,12 @@ mod tests {
     }
 
     #[test]
+    fn the_highest_limit_is_none() {
+        let rate = FrameRate::new(NonZeroU32::MAX);
+        assert!((0..100_000).all(|_| rate.count().is_ok()));
+    }
+
+    #[test]
     fn it_costs_a_connection_less_than_a_cache_line_and_a_half() {
         assert!(size_of::<FrameRate>() <= 96, "{} bytes", size_of::<FrameRate>());
     }

@@ -1,5 +1,7 @@
 //! The values that labels of metrics can have. Each is an enum, so that no series is made of what a client sends.
 
+use crate::{report::InvocationOutcome, websocket::CloseReason};
+
 /// A label's values.
 pub trait Label: Copy + 'static {
     /// All of them; a value's position is its index.
@@ -83,6 +85,22 @@ label! {
     }
 }
 
+impl From<InvocationOutcome> for EventOutcome {
+    fn from(outcome: InvocationOutcome) -> Self {
+        match outcome {
+            // A client that is refused has the function's answer.
+            InvocationOutcome::Ok | InvocationOutcome::Refused => Self::Ok,
+            InvocationOutcome::Error => Self::Error,
+            InvocationOutcome::TimedOut => Self::TimedOut,
+            InvocationOutcome::Crashed => Self::Crashed,
+            InvocationOutcome::Overloaded => Self::Shed,
+            InvocationOutcome::Unavailable => Self::Unavailable,
+            InvocationOutcome::CircuitOpen => Self::CircuitOpen,
+            InvocationOutcome::Abandoned => Self::Abandoned,
+        }
+    }
+}
+
 label! {
     /// What became of a push, for each connection that it names.
     PushOutcome {
@@ -99,33 +117,16 @@ label! {
     }
 }
 
-label! {
-    /// Why a connection ended.
-    CloseReason {
-        /// The client closed it.
-        Client = "client",
-        /// A function closed it.
-        Function = "function",
-        /// The connection broke.
-        Lost = "lost",
-        /// No frame in either direction for the API's idle time-out.
-        Idle = "idle",
-        /// No answer to a ping.
-        PingTimeout = "ping_timeout",
-        /// The client took its bytes too slowly.
-        Slow = "slow",
-        /// A frame was larger than `frame_bytes`.
-        FrameTooLarge = "frame_too_large",
-        /// The client sent more than `frames_per_second`.
-        FrameRate = "frame_rate",
-        /// A text frame was not UTF-8.
-        NotUtf8 = "not_utf8",
-        /// The client broke the WebSocket protocol.
-        Protocol = "protocol",
-        /// The transfer function failed.
-        TransferFailed = "transfer_failed",
-        /// The gateway is shutting down.
-        Draining = "draining",
+impl Label for CloseReason {
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn value(self) -> &'static str {
+        self.name()
+    }
+
+    fn index(self) -> usize {
+        // Two of a name differ in their text alone.
+        Self::ALL.iter().position(|reason| reason.name() == self.name()).unwrap_or_default()
     }
 }
 
@@ -171,15 +172,4 @@ label! {
         /// The certificate and its key.
         Certificate = "certificate",
     }
-}
-
-/// The state of a backend's circuit, as it is exposed in a gauge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CircuitState {
-    /// Calls pass.
-    Closed = 0,
-    /// One call tries whether the backend is back.
-    HalfOpen = 1,
-    /// Calls fail at once.
-    Open = 2,
 }

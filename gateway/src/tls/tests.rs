@@ -163,7 +163,7 @@ async fn each_change_of_the_files_is_logged_once() {
     authority.install(&old);
     let tls = Arc::new(Tls::load(authority.files()).expect("a certificate"));
     let watching = Arc::clone(&tls);
-    let watch = tokio::spawn(async move { watching.watch().await });
+    let watch = tokio::spawn(async move { watching.watch(|_| ()).await });
     tokio::time::sleep(WATCH_INTERVAL * 3).await;
     assert_eq!(logged(), Vec::<String>::new());
 
@@ -192,7 +192,7 @@ async fn new_files_are_noticed_without_being_asked() {
     authority.install(&old);
     let tls = Arc::new(Tls::load(authority.files()).expect("a certificate"));
     let watching = Arc::clone(&tls);
-    let watch = tokio::spawn(async move { watching.watch().await });
+    let watch = tokio::spawn(async move { watching.watch(|_| ()).await });
     authority.install(&Pair { certificate: new.certificate.clone(), key: old.key.clone() });
     tokio::time::sleep(WATCH_INTERVAL * 2).await;
     assert_eq!(served(&tls), der(&old));

@@ -20,6 +20,7 @@ use crate::{Gateway, SOON, gateway::Host};
 pub struct Api {
     command: Command,
     folder: PathBuf,
+    log: Option<Stdio>,
 }
 
 /// Functions that do as they are told, see the file.
@@ -74,7 +75,7 @@ impl Api {
         command.env_clear().env("PATH", format!("/usr/bin:/bin:{path}")).env("HOME", &folder);
         let record = format!("RECORD={}", folder.join("record").display());
         command.arg("--env").arg(record);
-        Self { command, folder }
+        Self { command, folder, log: None }
     }
 
     /// Further arguments of the gateway.
@@ -95,9 +96,18 @@ impl Api {
         self
     }
 
+    /// Where the log goes instead of a file.
+    pub fn log_to(mut self, log: Stdio) -> Self {
+        self.log = Some(log);
+        self
+    }
+
     /// Starts the gateway and waits for its addresses.
     pub fn start(mut self) -> Gateway {
-        let log = File::create(self.folder.join("log")).expect("a log file");
+        let log = self
+            .log
+            .take()
+            .unwrap_or_else(|| File::create(self.folder.join("log")).expect("a log file").into());
         if !self.command.get_args().any(|argument| argument == "--listen") {
             self.command.args(["--listen", "127.0.0.1:0"]);
         }
@@ -106,7 +116,7 @@ impl Api {
 }
 
 /// Starts the gateway with this log and waits for its addresses.
-pub(crate) fn launch(mut command: Command, log: File, folder: PathBuf) -> Gateway {
+pub(crate) fn launch(mut command: Command, log: Stdio, folder: PathBuf) -> Gateway {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
     let mut child = command.spawn().expect("the gateway starts");
     let stdout = child.stdout.take().expect("its output is a pipe");

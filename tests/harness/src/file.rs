@@ -48,7 +48,7 @@ impl FromFile {
     /// Starts the gateway and waits for its addresses.
     pub fn start(self) -> Gateway {
         let log = File::create(self.folder.join("log")).expect("a log file");
-        launch(self.command, log, self.folder)
+        launch(self.command, log.into(), self.folder)
     }
 
     /// Runs the gateway to its end.
