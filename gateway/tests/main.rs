@@ -9,6 +9,7 @@ mod cloud_functions;
 mod command_line;
 mod custom_runtimes;
 mod draining;
+mod example_file;
 mod faults;
 mod frames;
 mod function_backends;
