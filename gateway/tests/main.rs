@@ -3,8 +3,10 @@
 
 mod admin_address;
 mod cleanup;
+mod clock;
 mod command_line;
 mod custom_runtimes;
+mod debian;
 mod draining;
 mod faults;
 mod frames;
@@ -22,6 +24,7 @@ mod push_address;
 mod python_client;
 mod readme;
 mod registry_faults;
+mod reverse_proxies;
 mod runtime_api;
 mod shutdown;
 mod slow_clients;

@@ -17,7 +17,7 @@ use tokio_websockets::{ClientBuilder, Message, WebSocketStream};
 use self::authority::{Authority, NAME, Pair};
 
 #[path = "../src/tls/authority.rs"]
-mod authority;
+pub mod authority;
 
 mod certificate {
     pub(super) fn provider() -> rustls::crypto::CryptoProvider {
