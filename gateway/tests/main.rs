@@ -30,4 +30,5 @@ mod shutdown;
 mod slow_clients;
 mod time_limits;
 mod timeline;
+mod timeouts;
 mod wss;
