@@ -124,8 +124,8 @@ pub struct Cli {
     #[arg(long)]
     trace: bool,
 
-    /// How the log on standard error is written
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    /// How a line of the log on standard error is written: text or json
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, hide_possible_values = true)]
     pub log_format: LogFormat,
 
     /// Serve the page, which shows payloads, also at another than the loopback address

@@ -39,6 +39,7 @@ use crate::{
     invoke::Registration,
     limits::{self, Permit},
     metrics::labels::HandshakeOutcome,
+    origin::ForeignOrigin,
     push::answer,
     registry::{Deliveries, outbox},
     report::Report,
@@ -65,6 +66,8 @@ struct UpgradeRequest {
     protocols: Option<String>,
     extensions: Option<String>,
     details: RequestDetails,
+    /// Whether the web page that asks may connect.
+    origin: Result<(), ForeignOrigin>,
     upgrade: OnUpgrade,
 }
 
@@ -78,10 +81,9 @@ pub(crate) async fn entry(State(app): State<Arc<App>>, request: Request) -> Resp
         return upgrade_required("this is a WebSocket address: ask for an upgrade to it");
     }
     let Some(api) = app.api(request.uri().path()) else {
-        app.clients.metrics.api("").handshake(HandshakeOutcome::UnknownPath);
+        app.clients.metrics.unknown_path();
         return refuse(StatusCode::NOT_FOUND, "no WebSocket API has this path");
     };
-    let headers = request.headers().clone();
     let asked = match UpgradeRequest::read(&app, request, Arc::clone(&api)) {
         Ok(asked) => asked,
         Err(refusal) => {
@@ -89,14 +91,14 @@ pub(crate) async fn entry(State(app): State<Arc<App>>, request: Request) -> Resp
             return *refusal;
         }
     };
-    match admit(&app, &asked, &headers) {
+    match admit(&app, &asked) {
         Ok(permit) => connect(app, asked, permit).await,
         Err(refusal) => *refusal,
     }
 }
 
 /// What the gateway itself checks before it asks the register function. The permit counts the connection.
-fn admit(app: &App, asked: &UpgradeRequest, headers: &HeaderMap) -> Result<Permit, Box<Response>> {
+fn admit(app: &App, asked: &UpgradeRequest) -> Result<Permit, Box<Response>> {
     let refused = |outcome, code: StatusCode, sentence: &str, key: &str| {
         info!(
             "a client from {} on {} was refused with {}: {sentence}{key}",
@@ -119,10 +121,9 @@ fn admit(app: &App, asked: &UpgradeRequest, headers: &HeaderMap) -> Result<Permi
         let key = format!(" (limits.{})", limit.key());
         Box::new(retry_after(*refused(HandshakeOutcome::Limit, code, &limit.to_string(), &key), RETRY_AFTER))
     })?;
-    let checked = asked.api.origins.check(headers);
-    checked.map_err(|foreign| {
-        refused(HandshakeOutcome::Origin, StatusCode::FORBIDDEN, &foreign.to_string(), "")
-    })?;
+    if let Err(foreign) = &asked.origin {
+        return Err(refused(HandshakeOutcome::Origin, StatusCode::FORBIDDEN, &foreign.to_string(), ""));
+    }
     Ok(permit)
 }
 
@@ -152,6 +153,7 @@ impl UpgradeRequest {
         let accept_key = derive_accept_key(key);
         let protocols = list(headers, SEC_WEBSOCKET_PROTOCOL);
         let extensions = list(headers, SEC_WEBSOCKET_EXTENSIONS);
+        let origin = api.origins.check(headers);
         let details = RequestDetails::of(headers, request.uri());
         let path = request.uri().path().into();
         let Some(Peer(peer)) = request.extensions().get().copied() else {
@@ -171,6 +173,7 @@ impl UpgradeRequest {
             protocols,
             extensions,
             details,
+            origin,
             upgrade,
         })
     }

@@ -24,7 +24,7 @@ use prometheus_client::{
 pub use self::api::{ApiMetrics, EventTimer};
 use self::{
     catalogue::{Description, Kind},
-    labels::{Label, PushOutcome, ReloadOutcome, Reloadable, TlsOutcome},
+    labels::{HandshakeOutcome, Label, PushOutcome, ReloadOutcome, Reloadable, TlsOutcome},
 };
 use crate::limits::{self, Limit};
 
@@ -115,10 +115,16 @@ impl Metrics {
         }
     }
 
-    /// The handles of the API with this path. An empty path is for handshakes whose path belongs to none.
+    /// The handles of the API with this path.
     #[must_use]
     pub fn api(&self, path: &str) -> ApiMetrics {
         ApiMetrics::new(&self.families, path)
+    }
+
+    /// A handshake's path belongs to no API.
+    pub fn unknown_path(&self) {
+        let values = [Cow::Borrowed(""), Cow::Borrowed(HandshakeOutcome::UnknownPath.value())];
+        self.families.handshakes.get_or_create(&series(&catalogue::HANDSHAKES, values)).inc();
     }
 
     /// A handshake was refused, or a connection closed, because of this limit.

@@ -21,6 +21,14 @@ async fn the_page_moves_to_the_admin_address() {
         assert_ne!(request(gateway.addr(), "GET", path, &[], b"").await.status, 200, "{path}");
     }
     assert_eq!(request(&admin, "GET", "/", &[("Host", "rebound.example")], b"").await.status, 403);
+    // The page's own client connects to where the page comes from.
+    let upgrade = [
+        ("Connection", "Upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    assert_eq!(request(&admin, "GET", "/", &upgrade, b"").await.status, 101);
     let push = gateway.push.rsplit_once('/').expect("a path").1;
     let here = request(&admin, "POST", &format!("/{push}"), &[], b"{}").await;
     assert_eq!(here.status, 404, "functions push elsewhere");
@@ -59,6 +67,7 @@ async fn a_connections_life_is_counted() {
     for metric in catalogue::ALL {
         assert!(exposed.body.contains(&format!("# HELP {}", metric.name.trim_end_matches("_total"))));
     }
+    assert_eq!(request(gateway.addr(), "GET", "/", &[], b"").await.status, 426);
     for line in [
         r#"scf_gateway_connections{api="/"} 0"#,
         r#"scf_gateway_handshakes_total{api="/",outcome="accepted"} 1"#,

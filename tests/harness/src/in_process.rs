@@ -9,7 +9,7 @@ use scf_websocket_gateway::{
 };
 use serde_json::Value;
 
-use crate::{AsyncFn, Echo, Gateway, functions::TestFunctions, gateway::Host};
+use crate::{AsyncFn, Echo, Gateway, functions::TestFunctions, gateway::Host, log};
 
 /// A gateway about to be started.
 #[must_use = "a gateway runs once it is started"]
@@ -58,6 +58,7 @@ impl InProcess {
     }
 
     pub async fn start(self) -> Gateway {
+        log::keep();
         let running = self.builder.api(self.api).start().await.expect("the gateway starts");
         self.functions.push_to(running.push_url());
         Gateway {

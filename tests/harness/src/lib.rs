@@ -23,6 +23,7 @@ mod functions;
 mod gateway;
 mod http;
 mod in_process;
+mod log;
 mod processes;
 mod redis;
 mod timeline;
@@ -37,6 +38,7 @@ pub use self::{
     gateway::Gateway,
     http::{Reply, request},
     in_process::InProcess,
+    log::in_process_log,
     processes::{Stat, kill, lives, processes},
     redis::Redis,
     timeline::wait_for_record,
