@@ -5,14 +5,14 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    clients::Clients, drain::Drain, invoke::Functions, metrics::ApiMetrics, origin::Origins,
+    apis::Apis, clients::Clients, drain::Drain, invoke::Functions, metrics::ApiMetrics, origin::Origins,
     page_access::PageAccess, push::PushAddress, registry::ConnectionRegistry, report::Reports,
     timeline::Timeline,
 };
 
 /// The gateway's shared state.
 pub(crate) struct App {
-    pub(crate) apis: Vec<Arc<RunningApi>>,
+    pub(crate) apis: Apis,
     pub(crate) registry: Arc<dyn ConnectionRegistry>,
     pub(crate) reports: Reports,
     pub(crate) clients: Arc<Clients>,
@@ -44,31 +44,7 @@ pub(crate) struct RunningApi {
 
 impl App {
     /// The API whose path is the longest beginning of the request's, by whole segments.
-    pub(crate) fn api(&self, path: &str) -> Option<&Arc<RunningApi>> {
-        let matching = self.apis.iter().filter(|api| contains(&api.path, path));
-        matching.max_by_key(|api| api.path.len())
-    }
-}
-
-/// Whether a request's path is this one or below it.
-fn contains(api: &str, path: &str) -> bool {
-    let rest = path.strip_prefix(api.trim_end_matches('/'));
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_api_answers_its_path_and_those_below_it() {
-        for (api, path) in
-            [("/", "/"), ("/", "/chat"), ("/chat", "/chat"), ("/chat", "/chat/room"), ("/chat/", "/chat")]
-        {
-            assert!(contains(api, path), "{api} {path}");
-        }
-        for (api, path) in [("/chat", "/"), ("/chat", "/chatter"), ("/chat/room", "/chat")] {
-            assert!(!contains(api, path), "{api} {path}");
-        }
+    pub(crate) fn api(&self, path: &str) -> Option<Arc<RunningApi>> {
+        self.apis.find(path)
     }
 }

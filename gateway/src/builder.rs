@@ -3,9 +3,8 @@
 use std::{
     error, fmt, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    sync::Arc,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicUsize},
 };
 
 use axum::Router;
@@ -15,19 +14,17 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     admin::{self, Stage},
-    admission::Admission,
     api::{Api, FunctionSource},
-    app::{App, RunningApi},
+    apis::Apis,
+    app::App,
+    assembly::Assembly,
     clients::{ClientSettings, Clients},
     config::Admin,
     drain::Drain,
-    function::{
-        FunctionBackend, Role,
-        local::{LocalBackend, Processes, orphan_reaper::OrphanReaper},
-    },
+    executable,
+    function::local::orphan_reaper::OrphanReaper,
     handshake,
     http::{HeaderCase, Server},
-    invoke::{Function, Functions},
     page,
     page_access::PageAccess,
     push::{self, PushAddress},
@@ -48,6 +45,7 @@ impl Gateway {
         Builder {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)),
             push_listen: None,
+            push_url: None,
             push_token: None,
             apis: Vec::new(),
             clients: ClientSettings::default(),
@@ -66,6 +64,7 @@ impl Gateway {
 pub struct Builder {
     listen: SocketAddr,
     push_listen: Option<SocketAddr>,
+    push_url: Option<String>,
     push_token: Option<String>,
     apis: Vec<Api>,
     clients: ClientSettings,
@@ -87,6 +86,12 @@ impl Builder {
     /// Where functions push, if not at the clients' address.
     pub fn push_listen(mut self, addr: SocketAddr) -> Self {
         self.push_listen = Some(addr);
+        self
+    }
+
+    /// What functions are given as the push address, up to its path, if it is not the address that is listened on.
+    pub fn push_url(mut self, base: impl Into<String>) -> Self {
+        self.push_url = Some(base.into());
         self
     }
 
@@ -179,14 +184,17 @@ impl Builder {
         self.warn_of_exposure(addr, push_addr);
         let push_path = push::path(self.push_token.as_deref());
         let scheme = if pushes.is_none() && clients_served.has_tls() { "https" } else { "http" };
-        let push_url = format!("{scheme}://{}{push_path}", reachable(push_addr));
-        let app = Arc::new(self.app(addr, &push_url, orphan_reaper.as_ref(), clients_served));
+        let push_base =
+            self.push_url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(push_addr)));
+        let push_url = format!("{push_base}{push_path}");
+        let (app, assembly) = self.app(addr, &push_url, orphan_reaper, clients_served);
+        let app = Arc::new(app);
         let push_router = push::router_at(&push_path, Arc::clone(&app.push_address));
         let servers = self
             .serve(&app, clients, pushes.map(|pushes| (pushes, push_router.clone())), push_router, admin)
             .map_err(|error| StartError::Listen { addr: self.listen, error })?;
         app.clients.readiness.enter(Stage::Ready);
-        Ok(Running::new((addr, admin_addr), push_url, app, servers))
+        Ok(Running::new((addr, admin_addr), push_url, app, assembly, servers))
     }
 
     fn serve(
@@ -228,7 +236,9 @@ impl Builder {
         for api in &mut self.apis {
             for function in [&mut api.register, &mut api.transfer, &mut api.cleanup] {
                 if let FunctionSource::Processes(processes) = function {
-                    processes.program = executable(&processes.program)?;
+                    let program = &processes.program;
+                    processes.program = executable::absolute(program)
+                        .map_err(|error| StartError::Program { path: program.clone(), error })?;
                 }
             }
         }
@@ -274,47 +284,25 @@ impl Builder {
         &self,
         addr: SocketAddr,
         push_url: &str,
-        orphan_reaper: Option<&Arc<OrphanReaper>>,
+        orphan_reaper: Option<Arc<OrphanReaper>>,
         clients: Arc<Clients>,
-    ) -> App {
+    ) -> (App, Assembly) {
         let page = self.page_access(addr);
         let timeline = (page != PageAccess::Disabled).then(|| Arc::new(Timeline::default()));
         let mut reporters = self.reporters.clone();
         reporters.extend(timeline.clone().map(|timeline| timeline as Arc<dyn Reporter>));
         let reports = Reports::to(reporters);
-        let local = |role, prefix: &str, processes: &Processes| -> Arc<dyn FunctionBackend> {
-            let name = format!("{prefix}{role}");
-            let (processes, reaper) = (processes.clone(), orphan_reaper.cloned());
-            Arc::new(LocalBackend::new(role, name, processes, push_url, reports.clone(), reaper))
+        let assembly = Assembly {
+            push_url: push_url.to_owned(),
+            reports: reports.clone(),
+            orphan_reaper,
+            metrics: Arc::clone(&clients.metrics),
+            trace: self.trace,
+            made: AtomicUsize::new(0),
         };
-        let apis = self.apis.iter().enumerate().map(|(index, api)| {
-            // The instances' names tell the APIs apart; with one API there is nothing to tell apart.
-            let prefix = if index == 0 { String::new() } else { format!("api{}-", index + 1) };
-            let function = |role, source: &FunctionSource| Function {
-                backend: match source {
-                    FunctionSource::Processes(processes) => local(role, &prefix, processes),
-                    FunctionSource::Backend(backend) => Arc::clone(backend),
-                },
-                admission: Admission::new(api.max_running, api.max_waiting),
-            };
-            let path: Arc<str> = api.path.as_str().into();
-            let metrics = Arc::new(clients.metrics.api(&path));
-            let functions = Functions {
-                register: function(Role::Register, &api.register),
-                transfer: function(Role::Transfer, &api.transfer),
-                cleanup: function(Role::Cleanup, &api.cleanup),
-                integration_response: api.integration_response,
-                api: Arc::clone(&path),
-                reports: reports.clone(),
-                metrics: Arc::clone(&metrics),
-                trace: self.trace,
-            };
-            let (origins, idle_timeout) = (api.origins.clone(), api.idle_timeout);
-            Arc::new(RunningApi { path, functions, metrics, origins, idle_timeout })
-        });
         let stopping = CancellationToken::new();
-        App {
-            apis: apis.collect(),
+        let app = App {
+            apis: Apis::new(self.apis.iter().map(|api| assembly.run(api)).collect()),
             registry: Arc::clone(&self.registry),
             push_address: Arc::new(PushAddress {
                 registry: Arc::clone(&self.registry),
@@ -328,7 +316,8 @@ impl Builder {
             timeline,
             reports,
             clients,
-        }
+        };
+        (app, assembly)
     }
 }
 
@@ -413,17 +402,6 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
 
 fn local_addr(listener: &TcpListener, addr: SocketAddr) -> Result<SocketAddr, StartError> {
     listener.local_addr().map_err(|error| StartError::Listen { addr, error })
-}
-
-/// The absolute path of an executable file. Instances run in its folder, where a relative path would not find it.
-fn executable(path: &Path) -> Result<PathBuf, StartError> {
-    let fail = |error| StartError::Program { path: path.to_owned(), error };
-    let absolute = std::path::absolute(path).map_err(fail)?;
-    let metadata = absolute.metadata().map_err(fail)?;
-    if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
-        return Err(fail(io::Error::other("it is no executable file (mode 755)")));
-    }
-    Ok(absolute)
 }
 
 /// The address under which a process of this machine reaches what listens there.

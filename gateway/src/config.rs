@@ -21,10 +21,13 @@ use std::{ffi::OsString, net::SocketAddr, path::Path, time::Duration};
 pub use self::{
     api::Api,
     problems::{Problem, Report},
-    target::{ScfFunction, Target},
+    target::Target,
     variable::check_variable_name,
 };
-use crate::{client_address::Proxies, limits::Limits, secret::Secret, tls::CertificateFiles};
+use crate::{
+    client_address::Proxies, function::remote::scf::Endpoint, limits::Limits, secret::Secret,
+    tls::CertificateFiles,
+};
 
 /// A file that was read, and in which nothing is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,21 +99,15 @@ impl Default for Timeouts {
 }
 
 /// How functions in the cloud are called.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Scf {
     /// Where the functions are; there if any function is in the cloud.
     pub region: Option<String>,
-    /// Scheme, host and port of the cloud API, without a slash at the end.
-    pub endpoint: String,
+    /// The cloud API.
+    pub endpoint: Endpoint,
     /// The role of the virtual machine whose credentials are used; left out: those of the environment.
     pub role: Option<String>,
-}
-
-impl Default for Scf {
-    fn default() -> Self {
-        Self { region: None, endpoint: "https://scf.tencentcloudapi.com".to_owned(), role: None }
-    }
 }
 
 /// The variables of the gateway's own environment that belong to the configuration.

@@ -25,7 +25,7 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use hyper::upgrade::OnUpgrade;
-use log::{info, warn};
+use log::{Level, info, log, warn};
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -80,7 +80,7 @@ pub(crate) async fn entry(State(app): State<Arc<App>>, request: Request) -> Resp
     if *request.method() == Method::HEAD || !names(request.headers(), UPGRADE_HEADER, "websocket") {
         return upgrade_required("this is a WebSocket address: ask for an upgrade to it");
     }
-    let Some(api) = app.api(request.uri().path()).cloned() else {
+    let Some(api) = app.api(request.uri().path()) else {
         app.clients.metrics.unknown_path();
         return refuse(StatusCode::NOT_FOUND, "no WebSocket API has this path");
     };
@@ -261,7 +261,16 @@ async fn decide(
             let functions = &asked.api.functions;
             functions.register(&connection, &request_id, event, asked.received, client_gone).await
         }
-        Err(error) => Err(Failure::Unavailable(error.to_string())),
+        Err(error) => {
+            warn!("{connection} cannot be registered: {error}");
+            Err(Failure::Unavailable(error.to_string()))
+        }
+    };
+    // What meets every client alike is logged now and then by the function.
+    let is_logged = match &registered {
+        Ok(Registration::NoPlace) => false,
+        Err(failure) => !failure.is_of_backend(),
+        Ok(_) => true,
     };
     asked.api.metrics.handshake(outcome(&registered));
     let (why, refusal) = match registered {
@@ -273,7 +282,7 @@ async fn decide(
             ("the register function refused it".to_owned(), refusal.into_response())
         }
         Ok(Registration::NoPlace) => {
-            ("too many events wait for the register function: see --max-waiting".to_owned(), overloaded())
+            ("too many events wait for the register function".to_owned(), overloaded())
         }
         Ok(Registration::ClientGone) => {
             let sentence = "the client has gone before the register function was called";
@@ -281,18 +290,15 @@ async fn decide(
         }
         Err(failure) => {
             // The function's own message may hold what only its owner should see: it goes to the log alone.
-            warn!(
-                connection, request_id;
-                "the register function {} (request {request_id}, connection {connection}): {failure}",
-                failure.kind()
-            );
             (format!("the register function {}", failure.kind()), failed(&failure, &request_id))
         }
     };
     if let Err(error) = app.registry.remove(&connection).await {
         warn!("{connection} was refused and may still be registered: {error}");
     }
-    info!(
+    let level = if is_logged { Level::Info } else { Level::Debug };
+    log!(
+        level,
         connection, request_id;
         "{connection} from {} was refused with {}: {why} (request {request_id})",
         asked.from(),
@@ -348,14 +354,17 @@ fn connecting_event(asked: &UpgradeRequest, connection: &str, request_id: &str) 
 fn failed(failure: &Failure, request_id: &str) -> Response {
     let code = match failure {
         Failure::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
-        Failure::Stopping | Failure::Overloaded { .. } | Failure::Unavailable(_) => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        Failure::Stopping
+        | Failure::Overloaded { .. }
+        | Failure::Unavailable(_)
+        | Failure::CircuitOpen { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Failure::Error(_) | Failure::Crashed(_) | Failure::NeverReady(_) => StatusCode::BAD_GATEWAY,
     };
     let response = refuse(code, &format!("the register function {} (request {request_id})", failure.kind()));
     match failure {
-        Failure::Overloaded { retry_after: after } => retry_after(response, *after),
+        Failure::Overloaded { retry_after: after } | Failure::CircuitOpen { retry_after: after, .. } => {
+            retry_after(response, *after)
+        }
         Failure::Unavailable(_) => retry_after(response, RETRY_AFTER),
         _ => response,
     }

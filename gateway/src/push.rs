@@ -41,6 +41,15 @@ pub fn path(token: Option<&str>) -> String {
     token.map_or_else(|| PATH.to_owned(), |token| format!("/api-{token}"))
 }
 
+/// Whether a text can be the token of a push address. The error says what is allowed.
+pub fn check_token(token: &str) -> Result<(), String> {
+    let allowed = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-');
+    if token.is_empty() || !token.chars().all(allowed) {
+        return Err("a token consists of letters, digits, _ and -".to_owned());
+    }
+    Ok(())
+}
+
 /// A reverse push address at [`PATH`].
 pub fn router(registry: Arc<dyn ConnectionRegistry>, reports: Reports) -> Router {
     router_at(PATH, Arc::new(PushAddress { registry, reports, metrics: Arc::default() }))

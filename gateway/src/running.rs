@@ -8,7 +8,8 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    admin::Stage, app::App, clients::ClientSettings, http::Server, metrics::Metrics, page_access::PageAccess,
+    admin::Stage, api::Api, app::App, assembly::Assembly, clients::ClientSettings, http::Server,
+    metrics::Metrics, page_access::PageAccess,
 };
 
 /// How long connections may take to close at shutdown, their cleanup included.
@@ -23,6 +24,7 @@ pub struct Running {
     admin_addr: Option<SocketAddr>,
     push_url: String,
     app: Arc<App>,
+    assembly: Assembly,
     servers: Vec<Server>,
     _certificate_watch: AbortOnDropHandle<()>,
 }
@@ -32,12 +34,13 @@ impl Running {
         (addr, admin_addr): (SocketAddr, Option<SocketAddr>),
         push_url: String,
         app: Arc<App>,
+        assembly: Assembly,
         servers: Vec<Server>,
     ) -> Self {
         let clients = Arc::clone(&app.clients);
         let watch = tokio::spawn(async move { clients.watch_certificate().await });
         let certificate_watch = AbortOnDropHandle::new(watch);
-        Self { addr, admin_addr, push_url, app, servers, _certificate_watch: certificate_watch }
+        Self { addr, admin_addr, push_url, app, assembly, servers, _certificate_watch: certificate_watch }
     }
 
     /// Where clients connect; the page is there too, unless there is an admin address.
@@ -82,6 +85,16 @@ impl Running {
         self.app.clients.apply(settings);
     }
 
+    /// From now on new connections find these APIs; open ones keep theirs. An API that runs already at this path goes on
+    /// as it is, unless `is_new` says that it is another one now.
+    pub fn replace_apis(&self, apis: &[Api], is_new: impl Fn(&str) -> bool) {
+        let running = apis.iter().map(|api| match self.app.apis.at(&api.path) {
+            Some(running) if !is_new(&api.path) => running,
+            _ => self.assembly.run(api),
+        });
+        self.app.apis.replace(running.collect());
+    }
+
     /// Accepts no further clients, closes those that are there with 1001, one after the other over the time that is set
     /// for it, calls the cleanup function for each, and stops the functions. Connections that are not closed a few
     /// seconds after that time are dropped.
@@ -100,10 +113,11 @@ impl Running {
                 SHUTDOWN_TIMEOUT.as_secs()
             );
         }
-        for api in &self.app.apis {
+        let apis = self.app.apis.all();
+        for api in &apis {
             api.functions.stop_calling();
         }
-        let stopped = join_all(self.app.apis.iter().map(|api| api.functions.stop_backends()));
+        let stopped = join_all(apis.iter().map(|api| api.functions.stop_backends()));
         if timeout(BACKEND_STOP_TIMEOUT, stopped).await.is_err() {
             warn!("some functions have not stopped");
         }

@@ -1,26 +1,24 @@
 //! Functions in the cloud: a stand-in for the cloud API on loopback, over TLS, checks each signature with the vendor's
 //! own SDK and runs the called function. It refuses, throttles, answers rubbish and hangs up on demand.
 
-mod elsewhere;
-
 use std::{path::PathBuf, process::Stdio, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use elsewhere::{
-    cloud::{Cloud as StandIn, Fault, REGION},
-    sdk,
-    server::{Reply, Server, script},
-    soon,
-};
 use scf_websocket_gateway::function::{
-    Role,
+    Call, Failure, FunctionBackend as _, Invoked, Role,
     remote::{
         Remote, RemoteSettings,
-        backend::{Call, Failure, FunctionBackend as _, Invoked},
         circuit::{CircuitSettings, CircuitState},
         client::{HttpClient, Trust},
         scf::{IDLE, ScfClient, ScfFunction, authorization, credentials::CredentialSource},
     },
+};
+use scf_websocket_gateway::secret::Secret;
+use scf_websocket_test_harness::elsewhere::{
+    cloud::{Cloud as StandIn, Fault, REGION},
+    sdk,
+    server::{Reply, Server, script},
+    soon,
 };
 use serde_json::{Value, json};
 
@@ -86,7 +84,7 @@ fn connecting(path: &str) -> Bytes {
 }
 
 async fn call(function: &Remote<ScfFunction>, role: Role, event: Bytes) -> Invoked {
-    let call = Call { role, connection: "an-id", request_id: REQUEST_ID, event };
+    let call = Call::new(role, "an-id", REQUEST_ID, event);
     soon("an outcome", function.invoke(call)).await
 }
 
@@ -159,7 +157,7 @@ async fn signatures_are_those_of_the_vendors_sdk_whatever_is_signed() {
             body: &body,
         };
         let headers = signer.headers(&claim).await;
-        let ours = authorization(&secret_id, &secret_key.into(), host, timestamp, body.as_bytes());
+        let ours = authorization(&secret_id, &Secret::new(secret_key), host, timestamp, body.as_bytes());
         assert_eq!(headers["Authorization"], ours, "{body}");
     }
 }
@@ -170,7 +168,7 @@ async fn the_vendors_sdk_calls_the_stand_in_too() {
     let Some(cloud) = stand_in().await else { return };
     let python = sdk::python().expect("as before");
     let run = async |secret_key: &str, name: &str| -> Value {
-        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/elsewhere/sdk_client.py");
+        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients/sdk_client.py");
         let event = String::from_utf8(connecting("/chat").to_vec()).expect("text");
         let endpoint = cloud.endpoint().replace("https://", "");
         let run = tokio::process::Command::new(&python)

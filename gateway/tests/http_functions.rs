@@ -1,8 +1,6 @@
 //! Functions at an HTTP address: what is sent to them, what their answers mean, and what becomes of calls when they
 //! are down, slow, or answer rubbish.
 
-mod elsewhere;
-
 use std::{
     env,
     path::Path,
@@ -11,22 +9,21 @@ use std::{
 };
 
 use bytes::Bytes;
-use elsewhere::{
-    certificates::Authority,
-    server::{Reply, Server, script},
-    soon,
-};
 use futures_util::future::{FutureExt as _, join_all};
 use scf_websocket_gateway::function::{
-    Role,
+    Call, Failure, FunctionBackend as _, Invoked, Role,
     remote::{
         Remote, RemoteSettings,
-        backend::{Call, Failure, FunctionBackend as _, Invoked},
         circuit::{CircuitSettings, CircuitState},
         client::{HttpClient, Trust},
         http::{HttpFunction, IDLE},
         limit::LimitSettings,
     },
+};
+use scf_websocket_test_harness::elsewhere::{
+    certificates::Authority,
+    server::{Reply, Server, script},
+    soon,
 };
 use tokio::{net::TcpSocket, time::timeout};
 
@@ -51,7 +48,7 @@ fn remote(server: &Server, settings: RemoteSettings) -> Arc<Remote<HttpFunction>
 }
 
 fn call(role: Role, event: impl Into<Bytes>) -> Call<'static> {
-    Call { role, connection: "a-connection", request_id: REQUEST_ID, event: event.into() }
+    Call::new(role, "a-connection", REQUEST_ID, event.into())
 }
 
 async fn invoke(remote: &Remote<HttpFunction>, role: Role, event: impl Into<Bytes>) -> Invoked {
@@ -356,7 +353,12 @@ async fn https_with_a_certificate_that_is_trusted_and_no_other() {
 /// The variable is the whole process's, so that each value takes a process of its own.
 async fn with_ssl_cert_file(file: &Path, url: &str) -> String {
     let run = tokio::process::Command::new(env::current_exe().expect("this program"))
-        .args(["--exact", "calls_with_the_certificates_of_the_system", "--ignored", "--nocapture"])
+        .args([
+            "--exact",
+            "http_functions::calls_with_the_certificates_of_the_system",
+            "--ignored",
+            "--nocapture",
+        ])
         .env("SSL_CERT_FILE", file)
         .env_remove("SSL_CERT_DIR")
         .env("FUNCTION_URL", url)

@@ -2,8 +2,11 @@
 //! harness, in one program.
 
 mod admin_address;
+mod backend_faults;
+mod check;
 mod cleanup;
 mod clock;
+mod cloud_functions;
 mod command_line;
 mod custom_runtimes;
 mod debian;
@@ -12,6 +15,7 @@ mod faults;
 mod frames;
 mod function_backends;
 mod handshake;
+mod http_functions;
 mod instances;
 mod integration_response;
 mod limits;
@@ -24,8 +28,11 @@ mod push_address;
 mod python_client;
 mod readme;
 mod registry_faults;
+mod reload;
 mod reverse_proxies;
+mod role_credentials;
 mod runtime_api;
+mod several_apis;
 mod shutdown;
 mod slow_clients;
 mod time_limits;

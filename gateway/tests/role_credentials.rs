@@ -1,7 +1,5 @@
 //! Credentials of a virtual machine's role: fetched once, renewed in time, and what becomes of calls without them.
 
-mod elsewhere;
-
 use std::{
     path::PathBuf,
     sync::{
@@ -12,23 +10,22 @@ use std::{
 };
 
 use bytes::Bytes;
-use elsewhere::{
-    cloud::{Cloud as StandIn, REGION},
-    server::{Handler, Reply, Server, script},
-    soon,
-};
 use futures_util::future::join_all;
 use scf_websocket_gateway::function::{
-    Role,
+    Call, Failure, FunctionBackend as _, Role,
     remote::{
         Remote, RemoteSettings,
-        backend::{Call, Failure, FunctionBackend as _},
         client::{HttpClient, Trust},
         scf::{
             IDLE, ScfClient, ScfFunction,
             credentials::{CredentialSource, RoleCredentials},
         },
     },
+};
+use scf_websocket_test_harness::elsewhere::{
+    cloud::{Cloud as StandIn, REGION},
+    server::{Handler, Reply, Server, script},
+    soon,
 };
 use serde_json::json;
 
@@ -80,8 +77,7 @@ fn function(cloud: &StandIn, metadata: &Server, timeout: Duration) -> Remote<Scf
 async fn call(function: &Remote<ScfFunction>) -> Result<Bytes, Failure> {
     let event = json!({"requestContext": {"path": "/chat"}, "websocket": {"secConnectionID": "an-id"}});
     let request_id = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef";
-    let call =
-        Call { role: Role::Register, connection: "an-id", request_id, event: event.to_string().into() };
+    let call = Call::new(Role::Register, "an-id", request_id, event.to_string().into());
     soon("an outcome", function.invoke(call)).await.result
 }
 

@@ -1,7 +1,5 @@
 //! No credentials in the log: everything that calls of cloud functions write, at every level, and every `Debug` output.
 
-mod elsewhere;
-
 use std::{
     fmt::Write as _,
     path::PathBuf,
@@ -9,23 +7,22 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use elsewhere::{
-    cloud::{Cloud as StandIn, Fault, REGION},
-    server::{Reply, Server, script},
-    soon,
-};
 use log::{LevelFilter, Log, Metadata, Record};
 use scf_websocket_gateway::function::{
-    Role,
+    Call, FunctionBackend as _, Role,
     remote::{
         Remote, RemoteSettings,
-        backend::{Call, FunctionBackend as _},
         client::{HttpClient, Trust},
         scf::{
             IDLE, ScfClient, ScfFunction,
             credentials::{CredentialSource, RoleCredentials},
         },
     },
+};
+use scf_websocket_test_harness::elsewhere::{
+    cloud::{Cloud as StandIn, Fault, REGION},
+    server::{Reply, Server, script},
+    soon,
 };
 use serde_json::json;
 
@@ -66,8 +63,7 @@ async fn calls(function: &Remote<ScfFunction>, seen: &mut String) {
     for _ in 0..8 {
         let event = json!({"requestContext": {"path": "/chat"}, "websocket": {"secConnectionID": "an-id"}});
         let request_id = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef";
-        let call =
-            Call { role: Role::Register, connection: "an-id", request_id, event: event.to_string().into() };
+        let call = Call::new(Role::Register, "an-id", request_id, event.to_string().into());
         let invoked = soon("an outcome", function.invoke(call)).await;
         writeln!(seen, "{invoked:?} {function:?} {function:#?}").expect("a string");
     }

@@ -5,9 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use url::Url;
-
-use super::values::http_url;
+use crate::function::remote::{
+    http::{Address, AddressError},
+    scf,
+};
 
 /// Where a function runs.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,20 +17,9 @@ pub enum Target {
     /// `process:PATH`: processes of this program, a custom runtime.
     Process(PathBuf),
     /// `http://…` or `https://…`: a `POST` of the event to this address.
-    Http(Url),
+    Http(Address),
     /// `scf:[NAMESPACE/]FUNCTION[:QUALIFIER]`: `InvokeFunction` of the cloud API.
-    Scf(ScfFunction),
-}
-
-/// A function in the cloud.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ScfFunction {
-    /// `default` unless the target names one.
-    pub namespace: String,
-    /// The function's name.
-    pub function: String,
-    /// A version or an alias; `$DEFAULT` unless the target names one.
-    pub qualifier: String,
+    Scf(scf::Target),
 }
 
 impl Target {
@@ -38,11 +28,11 @@ impl Target {
         if let Some(path) = text.strip_prefix("process:") {
             return program(path, folder).map(Self::Process);
         }
-        if let Some(function) = text.strip_prefix("scf:") {
-            return ScfFunction::parse(function).map(Self::Scf);
+        if text.starts_with("scf:") {
+            return text.parse().map(Self::Scf).map_err(|error: scf::TargetError| error.to_string());
         }
         if text.starts_with("http://") || text.starts_with("https://") {
-            return http_url(text).map(Self::Http);
+            return text.parse().map(Self::Http).map_err(|error: AddressError| error.to_string());
         }
         Err("allowed are process:PATH, http://…, https://… and scf:[NAMESPACE/]FUNCTION[:QUALIFIER]"
             .to_owned())
@@ -54,12 +44,8 @@ impl fmt::Display for Target {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Process(path) => write!(formatter, "process:{}", path.display()),
-            Self::Http(url) => {
-                write!(formatter, "{}{}", url.origin().ascii_serialization(), url.path())
-            }
-            Self::Scf(ScfFunction { namespace, function, qualifier }) => {
-                write!(formatter, "scf:{namespace}/{function}:{qualifier}")
-            }
+            Self::Http(address) => formatter.write_str(address.shown()),
+            Self::Scf(function) => function.fmt(formatter),
         }
     }
 }
@@ -75,56 +61,15 @@ fn program(path: &str, folder: &Path) -> Result<PathBuf, String> {
         return Err("process: is followed by the path of a program".to_owned());
     }
     let path = folder.join(path);
-    crate::executable::check(&path).map_err(|why| format!("cannot execute {}: {why}", path.display()))?;
-    Ok(path)
-}
-
-impl ScfFunction {
-    fn parse(text: &str) -> Result<Self, String> {
-        let (namespace, rest) = text.split_once('/').unwrap_or(("default", text));
-        let (function, qualifier) = rest.split_once(':').unwrap_or((rest, "$DEFAULT"));
-        let name = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
-        for (part, what) in [(namespace, "namespace"), (function, "function")] {
-            if part.is_empty() || !part.chars().all(name) {
-                return Err(format!("the {what} {part:?} must consist of letters, digits, - and _"));
-            }
-        }
-        let version = qualifier.strip_prefix('$').unwrap_or(qualifier);
-        if version.is_empty() || !version.chars().all(name) {
-            return Err(format!(
-                "the qualifier {qualifier:?} must be a version such as 3, an alias, $LATEST or $DEFAULT"
-            ));
-        }
-        Ok(Self {
-            namespace: namespace.to_owned(),
-            function: function.to_owned(),
-            qualifier: qualifier.to_owned(),
-        })
-    }
+    crate::executable::absolute(&path).map_err(|why| format!("cannot execute {}: {why}", path.display()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn scf(namespace: &str, function: &str, qualifier: &str) -> Target {
-        let [namespace, function, qualifier] = [namespace, function, qualifier].map(str::to_owned);
-        Target::Scf(ScfFunction { namespace, function, qualifier })
-    }
-
     fn parse(text: &str) -> Result<Target, String> {
         Target::parse(text, Path::new("/"))
-    }
-
-    #[test]
-    fn a_function_in_the_cloud_has_a_namespace_and_a_qualifier() {
-        assert_eq!(parse("scf:chat"), Ok(scf("default", "chat", "$DEFAULT")));
-        assert_eq!(parse("scf:prod/chat"), Ok(scf("prod", "chat", "$DEFAULT")));
-        assert_eq!(parse("scf:prod/chat-1:7"), Ok(scf("prod", "chat-1", "7")));
-        assert_eq!(parse("scf:chat:$LATEST"), Ok(scf("default", "chat", "$LATEST")));
-        for wrong in ["scf:", "scf:/chat", "scf:a/b/c", "scf:chat:", "scf:chat:$", "scf:ch at"] {
-            assert!(parse(wrong).is_err(), "{wrong}");
-        }
     }
 
     #[test]

@@ -138,7 +138,7 @@ WS_CLOSE = "a,b"
     let Timeouts { tls_handshake, request_head, ping_interval, send, close } = config.timeouts;
     let seconds = [tls_handshake, request_head, ping_interval, send, close].map(|time| time.as_secs());
     assert_eq!(seconds, [1, 2, 3, 4, 5]);
-    assert_eq!(config.scf.endpoint, "http://127.0.0.1:1234");
+    assert_eq!(config.scf.endpoint.to_string(), "http://127.0.0.1:1234/");
     assert_eq!(config.scf.role.as_deref(), Some("gateway"));
     let [api] = config.apis.as_slice() else { panic!("one API") };
     let targets: Vec<_> = api.targets().map(ToString::to_string).collect();

@@ -6,7 +6,11 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 use url::{Host, Url};
 
-use crate::secret::Secret;
+use crate::{
+    function::remote::scf::{Endpoint, EndpointError},
+    push,
+    secret::Secret,
+};
 
 /// An address to listen on.
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
@@ -28,15 +32,12 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
 
 /// The token of the push address.
 pub(super) fn push_token(text: &str) -> Result<Secret, String> {
-    let allowed = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-');
-    if text.is_empty() || !text.chars().all(allowed) {
-        return Err("a token consists of letters, digits, _ and -".to_owned());
-    }
+    push::check_token(text)?;
     Ok(Secret::new(text))
 }
 
 /// A URL that is called over HTTP.
-pub(super) fn http_url(text: &str) -> Result<Url, String> {
+fn http_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("not a URL ({error})"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err("the URL must start with http:// or https://".to_owned());
@@ -57,26 +58,8 @@ pub(super) fn push_url(text: &str) -> Result<String, String> {
 }
 
 /// The address of the cloud API.
-pub(super) fn endpoint(text: &str) -> Result<String, String> {
-    let url = http_url(text)?;
-    if url.scheme() == "http" && !is_loopback(&url) {
-        return Err("the endpoint must be https, or http on a loopback address such as 127.0.0.1".to_owned());
-    }
-    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err(
-            "the endpoint is a scheme and a host only, such as https://scf.tencentcloudapi.com".to_owned()
-        );
-    }
-    Ok(url.origin().ascii_serialization())
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
+pub(super) fn endpoint(text: &str) -> Result<Endpoint, String> {
+    text.parse().map_err(|error: EndpointError| error.to_string())
 }
 
 /// The Redis server that the nodes of a cluster share. May hold a password.
@@ -125,29 +108,6 @@ pub(super) fn api_path(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_endpoint_is_encrypted_or_on_this_machine() {
-        for right in [
-            "https://scf.tencentcloudapi.com",
-            "https://scf.tencentcloudapi.com/",
-            "http://127.0.0.1:1",
-            "http://[::1]:1",
-            "http://localhost:1",
-        ] {
-            assert!(endpoint(right).is_ok(), "{right}");
-        }
-        for wrong in [
-            "http://scf.tencentcloudapi.com",
-            "http://10.0.0.1",
-            "https://x/y",
-            "https://u:p@x",
-            "scf.tencentcloudapi.com",
-            "ftp://x",
-        ] {
-            assert!(endpoint(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn networks_are_written_without_host_bits() {

@@ -34,7 +34,6 @@
 //! circuit (see [`circuit`]).
 
 pub mod attempt;
-pub mod backend;
 pub mod circuit;
 pub mod client;
 pub mod http;
@@ -54,12 +53,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     attempt::{Answer, Attempt, AttemptError, Backend},
-    backend::{Call, Failure, FunctionBackend, Invoked, Timings},
     circuit::{Circuit, CircuitSettings, CircuitState, OpenCircuit},
     limit::{Limit, LimitError, LimitSettings},
     retry::Retry,
 };
-use crate::BoxFuture;
+use crate::{
+    BoxFuture,
+    function::{Call, Failure, FunctionBackend, Invoked, Timings},
+};
 
 /// How a function elsewhere is called.
 #[derive(Debug, Clone)]
@@ -238,8 +239,12 @@ impl<A: Attempt> FunctionBackend for Remote<A> {
             let mut timings = Timings::default();
             let carried_out = self.stopping.run_until_cancelled(self.carry_out(&call, &mut timings)).await;
             let result = carried_out.unwrap_or(Err(Failure::Stopping));
-            Invoked { result, timings }
+            Invoked::new(result, timings)
         })
+    }
+
+    fn circuit(&self) -> Option<CircuitState> {
+        Some(self.circuit.state())
     }
 
     fn stop(&self) -> BoxFuture<'_, ()> {

@@ -4,10 +4,13 @@ use std::{borrow::Cow, time::Instant};
 
 use super::{
     ByLabel, Families, Gauge, Histogram, catalogue,
-    labels::{CircuitState, Direction, EventOutcome, HandshakeOutcome},
+    labels::{Direction, EventOutcome, HandshakeOutcome},
     series,
 };
-use crate::{function::Role, websocket::CloseReason};
+use crate::{
+    function::{CircuitState, Role},
+    websocket::CloseReason,
+};
 
 /// The metrics of one API. All its series are there from the beginning, with 0.
 #[derive(Debug)]
@@ -82,7 +85,12 @@ impl ApiMetrics {
 
     /// The circuit of a function's backend changes its state.
     pub fn circuit(&self, role: Role, state: CircuitState) {
-        self.role(role).circuit.set(state as i64);
+        let number = match state {
+            CircuitState::Closed => 0,
+            CircuitState::HalfOpen => 1,
+            CircuitState::Open => 2,
+        };
+        self.role(role).circuit.set(number);
     }
 }
 

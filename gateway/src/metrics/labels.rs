@@ -173,14 +173,3 @@ label! {
         Certificate = "certificate",
     }
 }
-
-/// The state of a backend's circuit, as it is exposed in a gauge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CircuitState {
-    /// Calls pass.
-    Closed = 0,
-    /// One call tries whether the backend is back.
-    HalfOpen = 1,
-    /// Calls fail at once.
-    Open = 2,
-}

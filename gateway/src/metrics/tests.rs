@@ -1,10 +1,13 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use super::{
-    labels::{CircuitState, Direction, EventOutcome, HandshakeOutcome},
+    labels::{Direction, EventOutcome, HandshakeOutcome},
     *,
 };
-use crate::{function::Role, websocket::CloseReason};
+use crate::{
+    function::{CircuitState, Role},
+    websocket::CloseReason,
+};
 
 /// A metrics text, of which samples can be asked for.
 struct Exposed(String);

@@ -246,9 +246,7 @@ impl End {
 
     pub(super) fn transfer_failed(failure: &Failure, request_id: &str) -> Self {
         let reason = match failure {
-            Failure::Overloaded { .. } | Failure::Unavailable(_) => {
-                CloseReason::TransferUnavailable(failure.kind())
-            }
+            _ if failure.is_of_backend() => CloseReason::TransferUnavailable(failure.kind()),
             _ => CloseReason::TransferFailed(failure.kind()),
         };
         let text = format!("{} (request {request_id})", reason.text());

@@ -67,10 +67,7 @@ impl Api {
 
     /// Functions that are processes of this program.
     pub fn of(program: &Path) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let folder = env::temp_dir().join(format!("gateway-test-{}-{number}", std::process::id()));
-        fs::create_dir_all(&folder).expect("a folder for the test");
+        let folder = new_folder();
         let mut command = Command::new(gateway_program());
         command.arg("--bootstrap").arg(program);
         // A python3 that is no wrapper script, if there is one, starts sooner.
@@ -114,29 +111,34 @@ impl Api {
         if !self.command.get_args().any(|argument| argument == "--listen") {
             self.command.args(["--listen", "127.0.0.1:0"]);
         }
-        self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-        let mut child = self.command.spawn().expect("the gateway starts");
-        let stdout = child.stdout.take().expect("its output is a pipe");
-        let mut gateway = Gateway {
-            clients: String::new(),
-            push: String::new(),
-            page: None,
-            host: Host::Process { child, folder: self.folder },
-        };
-        let addresses = first_lines(stdout);
-        while gateway.push.is_empty() {
-            let Ok(line) = addresses.recv_timeout(SOON * 3) else { panic!("the gateway gave no addresses") };
-            let (name, address) = line.split_once(' ').expect("a name and an address");
-            let address = address.trim().to_owned();
-            match name {
-                "page" => gateway.page = Some(address),
-                "clients" => gateway.clients = address,
-                "push" => gateway.push = address,
-                other => panic!("an unknown address: {other}"),
-            }
-        }
-        gateway
+        launch(self.command, log, self.folder)
     }
+}
+
+/// Starts the gateway with this log and waits for its addresses.
+pub(crate) fn launch(mut command: Command, log: Stdio, folder: PathBuf) -> Gateway {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+    let mut child = command.spawn().expect("the gateway starts");
+    let stdout = child.stdout.take().expect("its output is a pipe");
+    let mut gateway = Gateway {
+        clients: String::new(),
+        push: String::new(),
+        page: None,
+        host: Host::Process { child, folder },
+    };
+    let addresses = first_lines(stdout);
+    while gateway.push.is_empty() {
+        let Ok(line) = addresses.recv_timeout(SOON * 3) else { panic!("the gateway gave no addresses") };
+        let (name, address) = line.split_once(' ').expect("a name and an address");
+        let address = address.trim().to_owned();
+        match name {
+            "page" => gateway.page = Some(address),
+            "clients" => gateway.clients = address,
+            "push" => gateway.push = address,
+            other => panic!("an unknown address: {other}"),
+        }
+    }
+    gateway
 }
 
 /// The lines of an output, read by a thread so that they can be waited for with a bound.
@@ -150,6 +152,15 @@ fn first_lines(output: ChildStdout) -> mpsc::Receiver<String> {
         }
     });
     lines
+}
+
+/// A folder of the test's own.
+pub(crate) fn new_folder() -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let folder = env::temp_dir().join(format!("gateway-test-{}-{number}", std::process::id()));
+    fs::create_dir_all(&folder).expect("a folder for the test");
+    folder
 }
 
 /// The gateway's program, which Cargo builds beside the tests that use it.

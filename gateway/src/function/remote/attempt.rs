@@ -4,8 +4,10 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
-use super::backend::{Call, Failure};
-use crate::{BoxFuture, function::Role};
+use crate::{
+    BoxFuture,
+    function::{Call, Failure, Role},
+};
 
 /// A way to reach a function.
 pub trait Attempt: Send + Sync + fmt::Debug {

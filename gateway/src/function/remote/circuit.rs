@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use log::{info, warn};
 use tokio::time::Instant;
 
-use super::backend::Failure;
+use crate::function::Failure;
 
 /// When a circuit opens and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]

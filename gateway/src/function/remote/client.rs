@@ -43,10 +43,13 @@ impl fmt::Display for TlsError {
 
 impl std::error::Error for TlsError {}
 
+type Pool = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
 /// A client; its clones share their connections.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Pool,
+    tls: ClientConfig,
 }
 
 /// A complete answer.
@@ -83,22 +86,14 @@ impl HttpClient {
     /// A connection that was idle for longer than `idle` is not used again: this should be less than the servers'
     /// own time-outs, since a request on a connection that the server is just closing is lost.
     pub fn new(trust: &Trust, idle: Duration) -> Result<Self, TlsError> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        tcp.set_keepalive(Some(TCP_KEEPALIVE));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls(roots(trust)?)?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(idle)
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .build(connector);
-        Ok(Self { client })
+        let tls = tls(roots(trust)?)?;
+        Ok(Self { client: connect_with(tls.clone(), idle), tls })
+    }
+
+    /// Another client that trusts the same certificates, which are not read again.
+    #[must_use]
+    pub fn with_idle(&self, idle: Duration) -> Self {
+        Self { client: connect_with(self.tls.clone(), idle), tls: self.tls.clone() }
     }
 
     /// Sends a request and reads its whole answer. Redirects are answers.
@@ -157,6 +152,21 @@ fn reason(error: &ClientError) -> String {
         return "the connection ended".to_owned();
     }
     causes_of(error).last().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+fn connect_with(tls: ClientConfig, idle: Duration) -> Pool {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp.set_keepalive(Some(TCP_KEEPALIVE));
+    let connector =
+        HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+    Client::builder(TokioExecutor::new())
+        .pool_idle_timeout(idle)
+        .pool_timer(TokioTimer::new())
+        .timer(TokioTimer::new())
+        .build(connector)
 }
 
 fn tls(roots: RootCertStore) -> Result<ClientConfig, TlsError> {

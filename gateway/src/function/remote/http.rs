@@ -22,10 +22,13 @@ pub use self::address::{Address, AddressError};
 use self::{retry_after::retry_after, traceparent::traceparent};
 use super::{
     attempt::{Answer, Attempt, AttemptError, Backend, Retryable},
-    backend::{Call, Failure},
     client::{HttpAnswer, HttpClient, SendError},
 };
-use crate::{BoxFuture, contract::MAX_EVENT_BYTES};
+use crate::{
+    BoxFuture,
+    contract::MAX_EVENT_BYTES,
+    function::{Call, Failure},
+};
 
 /// How long a kept connection may be idle: less than servers wait by default (Node.js and uvicorn 5 s), so that they do
 /// not close one that is just being used.

@@ -26,11 +26,8 @@ pub use self::{
     sign::authorization,
     target::{Target, TargetError},
 };
-use super::{
-    attempt::{Answer, Attempt, AttemptError},
-    backend::Call,
-};
-use crate::{BoxFuture, contract::MAX_EVENT_BYTES};
+use super::attempt::{Answer, Attempt, AttemptError};
+use crate::{BoxFuture, contract::MAX_EVENT_BYTES, function::Call};
 
 /// How long a kept connection may be idle. Servers of that kind wait for a minute; a new TLS connection takes two round
 /// trips.

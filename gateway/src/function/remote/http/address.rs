@@ -39,7 +39,7 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        let error = |why: &str| Err(AddressError(format!("{:?} {why}", without_secrets(text))));
+        let error = |why: &str| Err(AddressError(format!("it {why}")));
         let Ok(uri) = text.parse::<Uri>() else { return error("is no URL") };
         let Some(authority) = uri.authority() else {
             return error("is no absolute URL such as http://127.0.0.1:8080/transfer");
@@ -56,15 +56,6 @@ impl FromStr for Address {
         let scheme = uri.scheme_str().unwrap_or_default();
         let shown = format!("{scheme}://{authority}{}", uri.path());
         Ok(Self { uri, shown })
-    }
-}
-
-/// The text up to its query, and without what stands before an `@`.
-fn without_secrets(text: &str) -> String {
-    let text = text.split('?').next().unwrap_or_default();
-    match text.rsplit_once('@') {
-        Some((_, host)) => format!("…@{host}"),
-        None => text.to_owned(),
     }
 }
 

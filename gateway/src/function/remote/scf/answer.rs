@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::status;
-use crate::function::remote::{
-    attempt::{Answer, AttemptError},
-    backend::Failure,
+use crate::function::{
+    Failure,
+    remote::attempt::{Answer, AttemptError},
 };
 
 /// What the API answered.

@@ -12,7 +12,6 @@ use hyper::{
     Method, Request, StatusCode,
     header::{AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderValue, InvalidHeaderValue},
 };
-use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -24,11 +23,13 @@ use super::{
 };
 use crate::{
     contract::MAX_EVENT_BYTES,
-    function::remote::{
-        attempt::{AttemptError, Backend, Retryable},
-        backend::Failure,
-        client::HttpClient,
-        http::{excerpt, no_answer},
+    function::{
+        Failure,
+        remote::{
+            attempt::{AttemptError, Backend, Retryable},
+            client::HttpClient,
+            http::{excerpt, no_answer},
+        },
     },
 };
 
@@ -174,7 +175,7 @@ impl ScfClient {
             .header("x-tc-language", "en-US")
             .header("x-tc-traceid", request_id);
         if let Some(token) = credentials.token() {
-            request = request.header("x-tc-token", secret(token.expose_secret())?);
+            request = request.header("x-tc-token", secret(token.expose())?);
         }
         request.body(Full::new(body))
     }

@@ -5,10 +5,11 @@ mod role;
 
 use std::{fmt, sync::Arc};
 
-use secrecy::{ExposeSecret as _, SecretString};
-
 pub use self::role::{METADATA, RoleCredentials, RoleError};
-use crate::function::remote::{attempt::AttemptError, client::HttpClient};
+use crate::{
+    function::remote::{attempt::AttemptError, client::HttpClient},
+    secret::Secret,
+};
 
 /// The variables that are read, in this order: those of the vendor's SDKs and command line, and those that SCF sets.
 const VARIABLES: [[&str; 3]; 2] = [
@@ -18,9 +19,9 @@ const VARIABLES: [[&str; 3]; 2] = [
 
 /// A key pair, with its token if it is a temporary one.
 pub struct Credentials {
-    secret_id: SecretString,
-    secret_key: SecretString,
-    token: Option<SecretString>,
+    secret_id: Secret,
+    secret_key: Secret,
+    token: Option<Secret>,
 }
 
 /// Where credentials come from.
@@ -61,19 +62,19 @@ impl Credentials {
         if token.as_ref().is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
             return Err(CredentialsError("the token holds spaces or other characters".to_owned()));
         }
-        let token = token.filter(|token| !token.is_empty()).map(SecretString::from);
-        Ok(Self { secret_id: secret_id.into(), secret_key: secret_key.into(), token })
+        let token = token.filter(|token| !token.is_empty()).map(Secret::new);
+        Ok(Self { secret_id: Secret::new(secret_id), secret_key: Secret::new(secret_key), token })
     }
 
     pub(super) fn secret_id(&self) -> &str {
-        self.secret_id.expose_secret()
+        self.secret_id.expose()
     }
 
-    pub(super) fn secret_key(&self) -> &SecretString {
+    pub(super) fn secret_key(&self) -> &Secret {
         &self.secret_key
     }
 
-    pub(super) fn token(&self) -> Option<&SecretString> {
+    pub(super) fn token(&self) -> Option<&Secret> {
         self.token.as_ref()
     }
 
@@ -82,7 +83,7 @@ impl Credentials {
         [Some(&self.secret_id), Some(&self.secret_key), self.token.as_ref()]
             .into_iter()
             .flatten()
-            .fold(text.to_owned(), |text, secret| text.replace(secret.expose_secret(), "…"))
+            .fold(text.to_owned(), |text, secret| text.replace(secret.expose(), "…"))
     }
 }
 
@@ -172,10 +173,7 @@ mod tests {
         assert!(credentials.token().is_none(), "a token belongs to its key pair");
         let credentials = from(&scf).expect("credentials");
         assert_eq!(credentials.secret_id(), "id-2");
-        assert_eq!(
-            credentials.token().map(|token| token.expose_secret().to_owned()),
-            Some("token-2".to_owned())
-        );
+        assert_eq!(credentials.token().map(|token| token.expose().to_owned()), Some("token-2".to_owned()));
     }
 
     #[test]

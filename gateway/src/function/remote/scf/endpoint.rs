@@ -23,6 +23,16 @@ impl fmt::Display for EndpointError {
 
 impl std::error::Error for EndpointError {}
 
+impl Default for Endpoint {
+    /// The one on the Internet, for mainland China.
+    fn default() -> Self {
+        Self {
+            uri: Uri::from_static("https://scf.tencentcloudapi.com/"),
+            host: HeaderValue::from_static("scf.tencentcloudapi.com"),
+        }
+    }
+}
+
 impl Endpoint {
     /// With the path `/`.
     pub(super) fn uri(&self) -> &Uri {
@@ -46,7 +56,7 @@ impl FromStr for Endpoint {
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
         let error = |why: &str| {
-            EndpointError(format!("{text:?} {why}; the endpoint is usually https://scf.tencentcloudapi.com"))
+            EndpointError(format!("it {why}; the endpoint is usually https://scf.tencentcloudapi.com"))
         };
         let uri: Uri = text.parse().map_err(|_| error("is no URL"))?;
         let authority = uri.authority().ok_or_else(|| error("is no absolute URL"))?;

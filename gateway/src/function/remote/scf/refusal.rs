@@ -3,9 +3,9 @@
 use std::time::SystemTime;
 
 use super::status;
-use crate::function::remote::{
-    attempt::{AttemptError, Retryable},
-    backend::Failure,
+use crate::function::{
+    Failure,
+    remote::attempt::{AttemptError, Retryable},
 };
 
 /// A refused call.

@@ -6,8 +6,9 @@ use ring::{
     digest::{SHA256, digest},
     hmac::{HMAC_SHA256, Key, Tag, sign},
 };
-use secrecy::{ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
+
+use crate::secret::Secret;
 
 const ALGORITHM: &str = "TC3-HMAC-SHA256";
 const SERVICE: &str = "scf";
@@ -21,7 +22,7 @@ pub(super) const CONTENT_TYPE: &str = "application/json";
 #[must_use]
 pub fn authorization(
     secret_id: &str,
-    secret_key: &SecretString,
+    secret_key: &Secret,
     host: &str,
     timestamp: i64,
     body: &[u8],
@@ -34,8 +35,8 @@ pub fn authorization(
     );
     let text =
         format!("{ALGORITHM}\n{timestamp}\n{scope}\n{}", hex(digest(&SHA256, request.as_bytes()).as_ref()));
-    let secret = SecretString::from(format!("TC3{}", secret_key.expose_secret()));
-    let date_key = hmac(secret.expose_secret().as_bytes(), &date);
+    let secret = Secret::new(format!("TC3{}", secret_key.expose()));
+    let date_key = hmac(secret.expose().as_bytes(), &date);
     let service_key = hmac(date_key.as_ref(), SERVICE);
     let signing_key = hmac(service_key.as_ref(), TERMINATOR);
     let signature = hex(hmac(signing_key.as_ref(), &text).as_ref());
@@ -110,7 +111,7 @@ mod tests {
                 "96535fc689f4451e6d56bd97cad04da378a1fef7c4cd6629cbdf90303261dce2",
             ),
         ] {
-            let header = authorization(id, &key.into(), host, timestamp, body.as_bytes());
+            let header = authorization(id, &Secret::new(key), host, timestamp, body.as_bytes());
             let credential = format!("TC3-HMAC-SHA256 Credential={id}/{date}/scf/tc3_request");
             assert_eq!(
                 header,

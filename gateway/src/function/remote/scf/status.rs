@@ -4,9 +4,9 @@
 use hyper::StatusCode;
 
 use super::answer;
-use crate::function::remote::{
-    attempt::{AttemptError, Retryable},
-    backend::Failure,
+use crate::function::{
+    Failure,
+    remote::attempt::{AttemptError, Retryable},
 };
 
 /// The statuses that have names of their own.

@@ -61,8 +61,7 @@ impl FromStr for Target {
     type Err = TargetError;
 
     fn from_str(text: &str) -> Result<Self, TargetError> {
-        let error =
-            |why: &str| TargetError(format!("{text:?} {why}: write scf:[namespace/]function[:qualifier]"));
+        let error = |why: &str| TargetError(format!("it {why}: write scf:[namespace/]function[:qualifier]"));
         let rest = text.strip_prefix(SCHEME).ok_or_else(|| error("does not begin with scf:"))?;
         let (rest, qualifier) = rest.split_once(':').unwrap_or((rest, DEFAULT_QUALIFIER));
         let (namespace, function) = rest.split_once('/').unwrap_or((DEFAULT_NAMESPACE, rest));

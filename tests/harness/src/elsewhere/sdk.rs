@@ -19,7 +19,7 @@ use super::soon;
 /// The `python3` that has the SDK. Without it, the reason is printed and the test is to be skipped; where `CI` is set,
 /// the test fails.
 pub fn python() -> Option<PathBuf> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/vendor-sdk.sh");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/vendor-sdk.sh");
     let why = match Command::new(&script).output() {
         Ok(output) if output.status.success() => {
             return Some(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
@@ -59,7 +59,7 @@ struct Python {
 
 impl Signer {
     pub fn start(python: &Path) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/elsewhere/sign.py");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/elsewhere/sign.py");
         let mut child = tokio::process::Command::new(python)
             .arg(script)
             .stdin(Stdio::piped())

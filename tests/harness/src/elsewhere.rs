@@ -1,21 +1,17 @@
 //! Functions elsewhere, as a gateway finds them: an HTTP server that answers on demand, and a stand-in for the cloud
 //! API, over TLS with a certificate of the test's own authority.
 
-// Each test file uses its part of it.
-#![allow(dead_code)]
-
 pub mod certificates;
 pub mod cloud;
 pub mod function;
 pub mod sdk;
 pub mod server;
 
-use std::{future::Future, time::Duration};
+use std::future::Future;
 
 use tokio::time::timeout;
 
-/// Turns a hang into a failure, on a machine that may be busy.
-pub const SOON: Duration = Duration::from_secs(20);
+use crate::SOON;
 
 /// What the future comes to, soon.
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
