@@ -210,7 +210,8 @@ async fn handshake(
     let response = match decide(&app, &asked, &current, answer_to.closed()).await {
         Err(refusal) => *refusal,
         Ok(Decided { connection, request_id, agreed, deliveries }) => {
-            let sub_protocol = sub_protocol(asked.protocols.as_deref(), &agreed);
+            let names = (connection.as_str(), request_id.as_str());
+            let sub_protocol = sub_protocol(names, asked.protocols.as_deref(), &agreed);
             let api = Arc::clone(&asked.api);
             let opened = Opened { id: connection, api, deliveries, request_id, current, permit };
             return open(&app, asked, opened, sub_protocol, answer_to).await;
@@ -262,7 +263,10 @@ async fn decide(
             functions.register(&connection, &request_id, event, asked.received, client_gone).await
         }
         Err(error) => {
-            warn!("{connection} cannot be registered: {error}");
+            warn!(
+                connection, request_id;
+                "{connection} cannot be registered: {error} (request {request_id})"
+            );
             Err(Failure::Unavailable(error.to_string()))
         }
     };
@@ -294,7 +298,10 @@ async fn decide(
         }
     };
     if let Err(error) = app.registry.remove(&connection).await {
-        warn!("{connection} was refused and may still be registered: {error}");
+        warn!(
+            connection, request_id;
+            "{connection} was refused and may still be registered: {error} (request {request_id})"
+        );
     }
     let level = if is_logged { Level::Info } else { Level::Debug };
     log!(
@@ -374,10 +381,17 @@ fn failed(failure: &Failure, request_id: &str) -> Response {
 
 /// The sub-protocol for the client: the first item of the function's list that the client offered. If there is none,
 /// the function's value is passed on as it is, and the client decides whether to accept it.
-fn sub_protocol(offered: Option<&str>, agreed: &Agreed) -> Option<HeaderValue> {
+fn sub_protocol(
+    (connection, request_id): (&str, &str),
+    offered: Option<&str>,
+    agreed: &Agreed,
+) -> Option<HeaderValue> {
+    let warn = |sentence: &str| {
+        warn!(connection, request_id; "{connection}: {sentence} (request {request_id})");
+    };
     if agreed.sec_web_socket_extensions.as_deref().is_some_and(|extensions| !extensions.trim().is_empty()) {
-        warn!(
-            "the register function agreed to an extension, but the gateway frames the data and supports none"
+        warn(
+            "the register function agreed to an extension, but the gateway frames the data and supports none",
         );
     }
     let returned = agreed.sec_web_socket_protocol.as_deref()?.trim();
@@ -386,12 +400,15 @@ fn sub_protocol(offered: Option<&str>, agreed: &Agreed) -> Option<HeaderValue> {
     }
     let offers: Vec<&str> = offered.unwrap_or_default().split(',').map(str::trim).collect();
     let chosen = returned.split(',').map(str::trim).find(|item| offers.contains(item)).unwrap_or_else(|| {
-        warn!("the register function returned the sub-protocol {returned:?}, which the client did not offer");
+        let sentence = "the register function returned a sub-protocol that the client did not offer";
+        warn(&format!("{sentence}: {returned:?}"));
         returned
     });
     let value = HeaderValue::from_str(chosen);
     value
-        .inspect_err(|_| warn!("the sub-protocol {chosen:?} is not a valid header value and is left out"))
+        .inspect_err(|_| {
+            warn(&format!("the sub-protocol {chosen:?} is not a valid header value and is left out"));
+        })
         .ok()
 }
 
@@ -456,7 +473,7 @@ mod tests {
     fn chosen(offered: Option<&str>, returned: Option<&str>) -> Option<String> {
         let agreed =
             Agreed { sec_web_socket_protocol: returned.map(str::to_owned), sec_web_socket_extensions: None };
-        sub_protocol(offered, &agreed).and_then(|value| value.to_str().ok().map(str::to_owned))
+        sub_protocol(("id==", "1"), offered, &agreed).and_then(|value| value.to_str().ok().map(str::to_owned))
     }
 
     #[test]

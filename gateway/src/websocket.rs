@@ -71,7 +71,11 @@ pub(crate) struct Opened {
 /// Serves a connection until its end, the closing event included.
 pub(crate) async fn serve(app: &App, opened: Opened, upgraded: Upgraded) {
     let Some((stream, already_received)) = upgraded_stream(upgraded) else {
-        warn!("{}: the connection was not accepted by this server", opened.id);
+        let (connection, request_id) = (&opened.id, &opened.request_id);
+        warn!(
+            connection, request_id;
+            "{connection}: the connection was not accepted by this server (request {request_id})"
+        );
         return never_began(app, opened).await;
     };
     let Opened { id, api, deliveries, request_id, current, permit } = opened;
@@ -116,7 +120,8 @@ pub(crate) async fn serve(app: &App, opened: Opened, upgraded: Upgraded) {
         }
     };
     discard.store(!end.reason.carries_out_the_rest(), Ordering::Relaxed);
-    let needs_cleanup = removed(app, &id, &deliveries).await && end.reason != CloseReason::ClosedByFunction;
+    let needs_cleanup =
+        removed(app, (&id, &request_id), &deliveries).await && end.reason != CloseReason::ClosedByFunction;
     report_closed(app, &api, (&id, &request_id), deliveries.path(), &end);
     let carried_out = async {
         if !end.reason.is_failed_transfer() {
@@ -127,7 +132,7 @@ pub(crate) async fn serve(app: &App, opened: Opened, upgraded: Upgraded) {
             api.functions.cleanup(&id).await;
         }
     };
-    tokio::join!(close(sink, stream, &deliveries, &end, settings.timeouts.close), carried_out);
+    tokio::join!(close(sink, stream, &deliveries, &end, (&id, settings.timeouts.close)), carried_out);
     drop(permit);
 }
 
@@ -135,15 +140,15 @@ pub(crate) async fn serve(app: &App, opened: Opened, upgraded: Upgraded) {
 pub(crate) async fn never_began(app: &App, opened: Opened) {
     let names = (opened.id.as_str(), opened.request_id.as_str());
     report_closed(app, &opened.api, names, opened.deliveries.path(), &End::never_opened());
-    if removed(app, &opened.id, &opened.deliveries).await {
+    if removed(app, names, &opened.deliveries).await {
         opened.api.functions.cleanup(&opened.id).await;
     }
 }
 
 /// Removes the connection from the registry. Whether its client left; `false` if a function closed it.
-async fn removed(app: &App, id: &str, deliveries: &Deliveries) -> bool {
+async fn removed(app: &App, (id, request_id): (&str, &str), deliveries: &Deliveries) -> bool {
     app.registry.remove(id).await.unwrap_or_else(|error| {
-        warn!("{id} has ended and may still be registered: {error}");
+        warn!(connection = id, request_id; "{id} has ended and may still be registered: {error} (request {request_id})");
         !deliveries.closed_by_function()
     })
 }

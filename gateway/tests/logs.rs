@@ -2,6 +2,7 @@
 
 use std::{fs::OpenOptions, process::Stdio};
 
+use axum::http::header::SEC_WEBSOCKET_PROTOCOL;
 use scf_websocket_test_harness::{Gateway, echo, misbehaving};
 use serde_json::Value;
 
@@ -45,6 +46,9 @@ async fn in_json_each_line_is_an_object_with_the_ids_as_fields() {
     let id = client.id(&gateway).await;
     client.close().await;
     gateway.wait_for_log("trace role=cleanup").await;
+    let offer = [(SEC_WEBSOCKET_PROTOCOL, "chat")];
+    let (client, _) = gateway.connect_with("/protocol-other", &offer).await.expect("accepted");
+    client.close().await;
     assert_eq!(gateway.ask("/refuse", &[]).await.status, 403);
     gateway.wait_for_log("was refused with 403").await;
     let log = gateway.log();
@@ -69,6 +73,13 @@ async fn in_json_each_line_is_an_object_with_the_ids_as_fields() {
     for line in &life {
         assert_eq!(line["request_id"].as_str().map(str::len), Some(36), "{line}");
     }
+    // Whatever names a connection has both.
+    for line in &lines {
+        let names_one = line["message"].as_str().is_some_and(|message| message.contains("=="));
+        assert_eq!(names_one, line["connection"].is_string() && line["request_id"].is_string(), "{line}");
+    }
+    let warned = lines.iter().find(|line| line["level"] == "WARN").expect("a line");
+    assert!(warned.to_string().contains("did not offer") && warned["connection"].is_string(), "{warned}");
     let refused = lines.iter().find(|line| line["message"].to_string().contains("was refused with 403"));
     let refused = refused.expect("a line");
     assert!(refused["connection"].is_string() && refused["request_id"].is_string(), "{refused}");

@@ -24,6 +24,7 @@ mod load;
 mod logs;
 mod misbehaving_runtimes;
 mod overload;
+mod production;
 mod proxies;
 mod push_address;
 mod python_client;

@@ -38,20 +38,24 @@ async fn serve(authority: &Authority) -> Gateway {
 }
 
 /// A client over TLS.
-struct Client(WebSocketStream<TlsStream<TcpStream>>);
+pub struct Client(WebSocketStream<TlsStream<TcpStream>>);
 
 impl Client {
     async fn connect(gateway: &Gateway, connector: &TlsConnector) -> Self {
-        let addr = gateway.running().addr();
+        Self::connect_to(gateway, connector, "/").await
+    }
+
+    pub async fn connect_to(gateway: &Gateway, connector: &TlsConnector, path: &str) -> Self {
+        let addr = gateway.clients.trim_start_matches("wss://").trim_end_matches('/');
         let stream = TcpStream::connect(addr).await.expect("a connection");
         let name = ServerName::try_from(NAME).expect("a name");
         let stream = connector.connect(name, stream).await.expect("TLS");
-        let uri = format!("ws://{NAME}/").parse().expect("an address");
+        let uri = format!("ws://{NAME}{path}").parse().expect("an address");
         let builder = ClientBuilder::from_uri(uri);
         Self(timeout(SOON, builder.connect_on(stream)).await.expect("in time").expect("accepted").0)
     }
 
-    async fn ask(&mut self, text: &str) {
+    pub async fn ask(&mut self, text: &str) {
         self.0.send(Message::text(text.to_owned())).await.expect("sent");
         loop {
             let answer = timeout(SOON, self.0.next()).await.expect("in time").expect("open").expect("valid");
@@ -65,7 +69,17 @@ impl Client {
         self.0.get_ref().get_ref().1
     }
 
-    fn certificate(&self) -> CertificateDer<'static> {
+    /// The code and the text of the close frame.
+    pub async fn closed(&mut self) -> (u16, String) {
+        loop {
+            let message = timeout(SOON, self.0.next()).await.expect("in time").expect("open").expect("valid");
+            if let Some((code, reason)) = message.as_close() {
+                return (code.into(), reason.to_owned());
+            }
+        }
+    }
+
+    pub fn certificate(&self) -> CertificateDer<'static> {
         self.session().peer_certificates().expect("a certificate")[0].clone().into_owned()
     }
 }

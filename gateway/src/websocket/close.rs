@@ -29,7 +29,7 @@ pub(super) async fn close(
     stream: SplitStream<Socket>,
     deliveries: &Deliveries,
     end: &End,
-    time: Duration,
+    (connection, time): (&str, Duration),
 ) {
     // Both halves are of one socket.
     let Ok(mut socket) = sink.reunite(stream) else { return };
@@ -40,7 +40,7 @@ pub(super) async fn close(
                 let frame = CloseFrame { code: code.into(), reason: end.text.as_str().into() };
                 let sent = socket.send(Message::Close(Some(frame))).await;
                 if let Err(error) = sent {
-                    return debug!("the close frame was not sent: {error}");
+                    return debug!(connection; "{connection}: the close frame was not sent: {error}");
                 }
             }
             None if end.reason == CloseReason::ClosedByClient => {}
@@ -55,7 +55,9 @@ pub(super) async fn close(
         }
     };
     if timeout(time, closing).await.is_err() {
-        debug!("the client did not close the connection within {} ms", time.as_millis());
+        debug!(
+            connection; "{connection}: the client did not close the connection within {} ms", time.as_millis()
+        );
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) async fn read(
                 return End::protocol_error(format_args!("a frame cannot be written as an event: {error}"));
             }
         };
-        debug!("{connection}: {}", String::from_utf8_lossy(&event));
+        debug!(connection; "{connection}: {}", String::from_utf8_lossy(&event));
         let bytes = event.len();
         let event = FrameEvent { event, received, queued: Instant::now() };
         if heartbeat.while_not_reading(events.send(event, bytes)).await.is_err() {

@@ -62,7 +62,7 @@ impl InProcess {
         let running = self.builder.api(self.api).start().await.expect("the gateway starts");
         self.functions.push_to(running.push_url());
         Gateway {
-            clients: format!("ws://{}/", running.addr()),
+            clients: format!("{}/", running.client_url()),
             push: running.push_url().to_owned(),
             page: running.has_page().then(|| format!("http://{}/", running.addr())),
             host: Host::InProcess { running: Some(running), functions: self.functions },
