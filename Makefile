@@ -17,8 +17,10 @@ $(if $(EXAMPLE),$(if $(filter-out build package run deploy destroy deploy-status
 $(if $(and $(EXAMPLE),$(BOOTSTRAP)),$(error Set EXAMPLE or BOOTSTRAP, not both))
 
 PACKAGED := target/package/$(PROGRAM)
+GATEWAY  := target/package/gateway
 
-GATEWAY  := target/release/gateway
+# What `make run` starts; it is built sooner.
+RUN      := target/release/gateway
 LISTEN   ?= 127.0.0.1:9000
 ARGS     ?=
 
@@ -26,13 +28,13 @@ ROUNDS   ?= 7
 SECTIONS ?=
 
 .DEFAULT_GOAL := build
-.PHONY: help toolchain build gateway package run smoke test test-browser soak fuzz audit bench bench-instructions lint clean
+.PHONY: help toolchain build gateway gateway-to-run package run smoke test test-browser soak fuzz audit bench bench-instructions lint clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
 # Whatever calls cargo; only ordered, so that it rebuilds nothing.
-build gateway test test-browser soak fuzz audit bench bench-instructions lint clean: | toolchain
+build gateway gateway-to-run test test-browser soak fuzz audit bench bench-instructions lint clean: | toolchain
 
 toolchain:
 	@scripts/toolchain.sh
@@ -42,7 +44,12 @@ build: ## the static binary at target/package/bootstrap (TARGET=x86_64-unknown-l
 	mkdir -p $(dir $(PACKAGED))
 	install -m 755 target/$(TARGET)/packaged/$(if $(EXAMPLE),examples/)$(PROGRAM) $(PACKAGED)
 
-gateway:
+gateway: ## the gateway as one static file at target/package/gateway
+	PROFILE=gateway scripts/build-static.sh $(TARGET) --locked -p scf-websocket-gateway --bin gateway
+	mkdir -p $(dir $(GATEWAY))
+	install -m 755 target/$(TARGET)/gateway/gateway $(GATEWAY)
+
+gateway-to-run:
 	cargo build --release --locked -p scf-websocket-gateway --bin gateway
 
 package: build ## bootstrap.zip, the file to upload (EXAMPLE=chat for chat.zip)
@@ -51,8 +58,8 @@ package: build ## bootstrap.zip, the file to upload (EXAMPLE=chat for chat.zip)
 # Only a program that is built here is known to understand --check, and only the bootstrap relays frames to a room.
 run: export CHECK := $(if $(BOOTSTRAP),,1)
 run: export RELAY := $(if $(BOOTSTRAP)$(EXAMPLE),,1)
-run: $(if $(BOOTSTRAP),,build) gateway ## a whole WebSocket API on this machine (LISTEN=host:port, EXAMPLE=chat or BOOTSTRAP=path of your own program, ARGS="gateway options")
-	exec scripts/run.sh $(GATEWAY) --bootstrap $(or $(BOOTSTRAP),$(PACKAGED)) --listen $(LISTEN) \
+run: $(if $(BOOTSTRAP),,build) gateway-to-run ## a whole WebSocket API on this machine (LISTEN=host:port, EXAMPLE=chat or BOOTSTRAP=path of your own program, ARGS="gateway options")
+	exec scripts/run.sh $(RUN) --bootstrap $(or $(BOOTSTRAP),$(PACKAGED)) --listen $(LISTEN) \
 		$(patsubst %,--client-page %,$(wildcard examples/$(EXAMPLE).html)) $(ARGS)
 
 smoke: package ## drive the packaged zip with real WebSocket clients, and print what was seen

@@ -1,18 +1,25 @@
 #!/bin/sh
-# Builds with the profile of the packaged file, linked statically at fixed addresses: build-static.sh TARGET CARGO-OPTION...
+# Builds a static file: build-static.sh TARGET CARGO-OPTION... [PROFILE=packaged or gateway]
 #
-# Static, since SCF's system has an older C library than any build machine's; at fixed addresses, since relocations cost
-# room and start-up time. The flags hold for the target alone: a build for the host could not load procedural macros.
+# Static, since SCF's system has an older C library than any build machine's, and a container may have none. What is
+# packaged for SCF is at fixed addresses, since relocations cost room and start-up time; the gateway, which strangers
+# reach, is loaded at random ones. The flags hold for the target alone: a build for the host could not load procedural
+# macros.
 set -eu
 
 target=$1
 shift
+profile=${PROFILE:-packaged}
+case $profile in
+packaged) model=static ;;
+*) model=pic ;;
+esac
 name=$(printf '%s' "$target" | tr - _)
 upper=$(printf '%s' "$name" | tr '[:lower:]' '[:upper:]')
-export "CARGO_TARGET_${upper}_RUSTFLAGS=-C target-feature=+crt-static -C relocation-model=static"
+export "CARGO_TARGET_${upper}_RUSTFLAGS=-C target-feature=+crt-static -C relocation-model=$model"
 # ring's C code (feature tls) calls little of a C library, so the host's compiler serves musl too, in place of musl-gcc, as
 # long as it does not call the checked variants that only glibc has.
 if [ "$target" = "$(uname -m)-unknown-linux-musl" ] && ! printenv "CC_$name" >/dev/null; then
     export "CC_$name=cc" "CFLAGS_$name=-U_FORTIFY_SOURCE"
 fi
-exec cargo build --profile packaged --target "$target" "$@"
+exec cargo build --profile "$profile" --target "$target" "$@"

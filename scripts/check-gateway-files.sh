@@ -3,14 +3,17 @@
 # What their settings say is checked by `make test-deploy`.
 set -eu
 cd "$(dirname "$0")/.."
-scripts/need.sh systemd-analyze:systemd
+scripts/need.sh systemd-analyze:systemd file
 
 room=$(mktemp -d)
 trap 'rm -rf "$room"' EXIT
-target=$(scripts/target.sh)
-scripts/build-static.sh "$target" -p scf-websocket-gateway --bin gateway
+make gateway
+file target/package/gateway | grep -Eq 'statically linked|static-pie linked' || {
+    echo "check-gateway-files: target/package/gateway is not static" >&2
+    exit 1
+}
 mkdir "$room/image"
-cp "target/$target/packaged/gateway" "$room/image/gateway"
+cp target/package/gateway "$room/image/gateway"
 
 # The commands of the unit have to be there to be accepted.
 sed "s#/usr/local/bin/gateway#$room/image/gateway#" deploy/gateway/gateway.service >"$room/gateway.service"

@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::function::{FunctionBackend, local::Processes};
+use crate::{
+    function::{FunctionBackend, local::Processes},
+    origin::Origins,
+};
 
 /// A WebSocket API.
 #[derive(Debug, Clone)]
@@ -18,10 +21,14 @@ pub struct Api {
     pub cleanup: FunctionSource,
     /// Whether the functions' answers are integration responses.
     pub integration_response: bool,
+    /// Which web pages may connect; any, unless set.
+    pub origins: Origins,
     /// How long a connection may go without a data frame in either direction before it is closed.
     pub idle_timeout: Duration,
-    /// How many events of each function may run at once; at least 1.
+    /// How many events of each function that runs in processes may run at once; at least 1.
     pub max_running: usize,
+    /// How many calls of each function with another backend may be in flight at once; at least 1.
+    pub max_calls: usize,
     /// How many events of each function may wait for that; at least 1. With more, a client that asks to connect is
     /// refused, and the connection that a frame comes from is not read.
     pub max_waiting: usize,
@@ -38,8 +45,8 @@ pub enum FunctionSource {
 }
 
 impl Api {
-    /// An API with these functions. At most 8 events of each run at once and 1,000 wait; a connection may be idle for
-    /// ten minutes.
+    /// An API with these functions. At most 8 events of each run in processes at once, or 256 elsewhere, and 1,000 wait; a
+    /// connection may be idle for ten minutes.
     #[must_use]
     pub fn new(
         path: impl Into<String>,
@@ -53,8 +60,10 @@ impl Api {
             transfer: transfer.into(),
             cleanup: cleanup.into(),
             integration_response: false,
+            origins: Origins::Any,
             idle_timeout: Duration::from_mins(10),
             max_running: 8,
+            max_calls: 256,
             max_waiting: 1000,
         }
     }
@@ -70,6 +79,12 @@ impl Api {
 impl From<Processes> for FunctionSource {
     fn from(processes: Processes) -> Self {
         Self::Processes(processes)
+    }
+}
+
+impl From<Arc<dyn FunctionBackend>> for FunctionSource {
+    fn from(backend: Arc<dyn FunctionBackend>) -> Self {
+        Self::Backend(backend)
     }
 }
 

@@ -5,21 +5,23 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    invoke::Functions, page_access::PageAccess, push::PushAddress, registry::ConnectionRegistry,
-    report::Reports, timeline::Timeline,
+    apis::Apis, clients::Clients, drain::Drain, invoke::Functions, metrics::ApiMetrics, origin::Origins,
+    page_access::PageAccess, push::PushAddress, registry::ConnectionRegistry, report::Reports,
+    timeline::Timeline,
 };
 
 /// The gateway's shared state.
 pub(crate) struct App {
-    pub(crate) apis: Vec<Arc<RunningApi>>,
+    pub(crate) apis: Apis,
     pub(crate) registry: Arc<dyn ConnectionRegistry>,
     pub(crate) reports: Reports,
-    /// How many bytes may wait to be sent to one client.
-    pub(crate) send_queue_bytes: usize,
+    pub(crate) clients: Arc<Clients>,
     /// The page pushes through it too.
     pub(crate) push_address: Arc<PushAddress>,
     /// Cancelled when the gateway shuts down.
     pub(crate) stopping: CancellationToken,
+    /// When each connection is closed then.
+    pub(crate) drain: Drain,
     /// The connections and replays that still have something to do, their closing event included.
     pub(crate) open: TaskTracker,
     /// Whether the page and the time line are served.
@@ -35,37 +37,16 @@ pub(crate) struct RunningApi {
     /// Requests for this path, and for paths below it, are this API's.
     pub(crate) path: Arc<str>,
     pub(crate) functions: Functions,
+    pub(crate) metrics: Arc<ApiMetrics>,
+    /// Which web pages may connect.
+    pub(crate) origins: Origins,
     /// How long a connection may go without a data frame in either direction.
     pub(crate) idle_timeout: Duration,
 }
 
 impl App {
     /// The API whose path is the longest beginning of the request's, by whole segments.
-    pub(crate) fn api(&self, path: &str) -> Option<&Arc<RunningApi>> {
-        let matching = self.apis.iter().filter(|api| contains(&api.path, path));
-        matching.max_by_key(|api| api.path.len())
-    }
-}
-
-/// Whether a request's path is this one or below it.
-fn contains(api: &str, path: &str) -> bool {
-    let rest = path.strip_prefix(api.trim_end_matches('/'));
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_api_answers_its_path_and_those_below_it() {
-        for (api, path) in
-            [("/", "/"), ("/", "/chat"), ("/chat", "/chat"), ("/chat", "/chat/room"), ("/chat/", "/chat")]
-        {
-            assert!(contains(api, path), "{api} {path}");
-        }
-        for (api, path) in [("/chat", "/"), ("/chat", "/chatter"), ("/chat/room", "/chat")] {
-            assert!(!contains(api, path), "{api} {path}");
-        }
+    pub(crate) fn api(&self, path: &str) -> Option<Arc<RunningApi>> {
+        self.apis.find(path)
     }
 }

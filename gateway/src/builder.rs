@@ -3,33 +3,35 @@
 use std::{
     error, fmt, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    sync::Arc,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicUsize},
 };
 
 use axum::Router;
-use log::warn;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    admission::Admission,
+    admin::{self, Stage},
     api::{Api, FunctionSource},
-    app::{App, RunningApi},
-    function::{
-        FunctionBackend, Role,
-        local::{LocalBackend, Processes, orphan_reaper::OrphanReaper},
-    },
+    apis::Apis,
+    app::App,
+    assembly::Assembly,
+    clients::{ClientSettings, Clients},
+    config::Admin,
+    drain::Drain,
+    executable,
+    function::local::orphan_reaper::OrphanReaper,
     handshake,
     http::{HeaderCase, Server},
-    invoke::{Function, Functions},
+    page,
     page_access::PageAccess,
     push::{self, PushAddress},
     registry::{ConnectionRegistry, MemoryRegistry},
     report::{Reporter, Reports},
     running::Running,
     timeline::Timeline,
+    tls::TlsError,
 };
 
 /// The gateway; see [`Gateway::builder`].
@@ -42,12 +44,15 @@ impl Gateway {
         Builder {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)),
             push_listen: None,
+            push_url: None,
             push_token: None,
             apis: Vec::new(),
-            send_queue_bytes: 1 << 20,
+            clients: ClientSettings::default(),
+            admin: None,
             trace: false,
             page: false,
             client_page: None,
+            no_page: false,
             orphan_reaper: None,
             registry: Arc::new(MemoryRegistry::default()),
             reporters: Vec::new(),
@@ -60,12 +65,15 @@ impl Gateway {
 pub struct Builder {
     listen: SocketAddr,
     push_listen: Option<SocketAddr>,
+    push_url: Option<String>,
     push_token: Option<String>,
     apis: Vec<Api>,
-    send_queue_bytes: usize,
+    clients: ClientSettings,
+    admin: Option<Admin>,
     trace: bool,
     page: bool,
     client_page: Option<PathBuf>,
+    no_page: bool,
     orphan_reaper: Option<PathBuf>,
     registry: Arc<dyn ConnectionRegistry>,
     reporters: Vec<Arc<dyn Reporter>>,
@@ -84,6 +92,12 @@ impl Builder {
         self
     }
 
+    /// What functions are given as the push address, up to its path, if it is not the address that is listened on.
+    pub fn push_url(mut self, base: impl Into<String>) -> Self {
+        self.push_url = Some(base.into());
+        self
+    }
+
     /// A secret in the push address's path.
     pub fn push_token(mut self, token: impl Into<String>) -> Self {
         self.push_token = Some(token.into());
@@ -99,7 +113,19 @@ impl Builder {
     /// How many bytes may wait to be sent to one client, 1 MiB unless set; one larger frame may wait alone. With more,
     /// the client is closed.
     pub fn send_queue_bytes(mut self, bytes: usize) -> Self {
-        self.send_queue_bytes = bytes;
+        self.clients.limits.send_queue_bytes = bytes;
+        self
+    }
+
+    /// How clients are served: TLS, proxies, limits, time-outs, the shutdown. Replaces what was set before.
+    pub fn clients(mut self, settings: ClientSettings) -> Self {
+        self.clients = settings;
+        self
+    }
+
+    /// Where `/healthz`, `/readyz`, `/metrics` and the page are served. Without it, the page is where clients connect.
+    pub fn admin(mut self, admin: Admin) -> Self {
+        self.admin = Some(admin);
         self
     }
 
@@ -118,6 +144,13 @@ impl Builder {
     /// An HTML file for the clients of an API, served at `/client` wherever the page is served.
     pub fn client_page(mut self, file: impl Into<PathBuf>) -> Self {
         self.client_page = Some(file.into());
+        self
+    }
+
+    /// Serves the page at the admin address or not at all. A proxy on the same machine makes every client look like one
+    /// of this machine, to which the page is served otherwise.
+    pub fn page_for_operators_only(mut self) -> Self {
+        self.no_page = true;
         self
     }
 
@@ -153,16 +186,56 @@ impl Builder {
             (Some(listener), Some(push_listen)) => local_addr(listener, push_listen)?,
             _ => addr,
         };
+        let admin = match &self.admin {
+            Some(admin) => Some(listen(admin.listen).await?),
+            None => None,
+        };
+        let admin_addr = match (&admin, &self.admin) {
+            (Some(listener), Some(admin)) => Some(local_addr(listener, admin.listen)?),
+            _ => None,
+        };
+        let clients_served = Clients::new(self.clients.clone(), Arc::default()).map_err(StartError::Tls)?;
+        let clients_served = Arc::new(clients_served);
         let orphan_reaper = self.start_orphan_reaper()?;
-        self.warn_of_exposure(addr, push_addr);
         let push_path = push::path(self.push_token.as_deref());
-        let push_url = format!("http://{}{push_path}", reachable(push_addr));
-        let app = Arc::new(self.app(addr, &push_url, orphan_reaper.as_ref()));
+        let scheme = if pushes.is_none() && clients_served.has_tls() { "https" } else { "http" };
+        let push_base =
+            self.push_url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(push_addr)));
+        let push_url = format!("{push_base}{push_path}");
+        let (app, assembly) = self.app(addr, &push_url, orphan_reaper, clients_served);
+        let app = Arc::new(app);
         let push_router = push::router_at(&push_path, Arc::clone(&app.push_address));
-        let client_router = Router::new().fallback(handshake::entry).with_state(Arc::clone(&app));
-        let servers = serve(clients, client_router, pushes, push_router)
+        let servers = self
+            .serve(&app, clients, pushes.map(|pushes| (pushes, push_router.clone())), push_router, admin)
             .map_err(|error| StartError::Listen { addr: self.listen, error })?;
-        Ok(Running::new(addr, push_url, app, servers))
+        app.clients.readiness.enter(Stage::Ready);
+        Ok(Running::new((addr, admin_addr), push_url, app, assembly, servers))
+    }
+
+    fn serve(
+        &self,
+        app: &Arc<App>,
+        clients: TcpListener,
+        pushes: Option<(TcpListener, Router)>,
+        push_router: Router,
+        admin: Option<TcpListener>,
+    ) -> io::Result<Vec<Server>> {
+        let page = Router::new().fallback(page::entry).with_state(Arc::clone(app));
+        let mut client_router = page.clone();
+        let mut servers = Vec::new();
+        if let Some(listener) = admin {
+            let Clients { metrics, readiness, .. } = &*app.clients;
+            let password = self.admin.as_ref().and_then(|admin| admin.password.clone());
+            let router = admin::router(Arc::clone(metrics), readiness.clone(), password, page);
+            servers.push(Server::start_for_operators(listener, router)?);
+            client_router = Router::new().fallback(handshake::entry).with_state(Arc::clone(app));
+        }
+        match pushes {
+            None => client_router = push_router.merge(client_router),
+            Some((listener, router)) => servers.push(Server::start(listener, router, HeaderCase::Lower)?),
+        }
+        servers.push(Server::start_for_clients(clients, client_router, Arc::clone(&app.clients))?);
+        Ok(servers)
     }
 
     /// Each API has a path of its own, and programs that can be executed.
@@ -178,7 +251,9 @@ impl Builder {
         for api in &mut self.apis {
             for function in [&mut api.register, &mut api.transfer, &mut api.cleanup] {
                 if let FunctionSource::Processes(processes) = function {
-                    processes.program = executable(&processes.program)?;
+                    let program = &processes.program;
+                    processes.program = executable::absolute(program)
+                        .map_err(|error| StartError::Program { path: program.clone(), error })?;
                 }
             }
         }
@@ -193,72 +268,55 @@ impl Builder {
         }
     }
 
-    fn warn_of_exposure(&self, addr: SocketAddr, push_addr: SocketAddr) {
-        if !addr.ip().is_loopback() {
-            warn!("{addr} is no loopback address: anyone who reaches this machine can connect");
-            if self.page {
-                warn!(
-                    "with --page anyone who reaches {addr} sees every payload, and can push to and close every \
-                     connection"
-                );
-            }
-        }
-        if !push_addr.ip().is_loopback() && self.push_token.is_none() {
-            warn!(
-                "anyone who reaches {push_addr} can push to every connection whose id they know: set --push-listen \
-                 to a loopback address, or --push-token"
-            );
+    /// Who sees the page, and where.
+    fn page_access(&self, addr: SocketAddr) -> PageAccess {
+        match &self.admin {
+            Some(admin) if admin.password.is_some() => PageAccess::AllHosts,
+            Some(admin) => page_access(admin.listen, self.page),
+            None if self.no_page => PageAccess::Disabled,
+            None => page_access(addr, self.page),
         }
     }
 
-    fn app(&self, addr: SocketAddr, push_url: &str, orphan_reaper: Option<&Arc<OrphanReaper>>) -> App {
-        let page = page_access(addr, self.page);
+    fn app(
+        &self,
+        addr: SocketAddr,
+        push_url: &str,
+        orphan_reaper: Option<Arc<OrphanReaper>>,
+        clients: Arc<Clients>,
+    ) -> (App, Assembly) {
+        let page = self.page_access(addr);
         let timeline = (page != PageAccess::Disabled).then(|| Arc::new(Timeline::default()));
         let mut reporters = self.reporters.clone();
         reporters.extend(timeline.clone().map(|timeline| timeline as Arc<dyn Reporter>));
         let reports = Reports::to(reporters);
-        let local = |role, prefix: &str, processes: &Processes| -> Arc<dyn FunctionBackend> {
-            let name = format!("{prefix}{role}");
-            let (processes, reaper) = (processes.clone(), orphan_reaper.cloned());
-            Arc::new(LocalBackend::new(role, name, processes, push_url, reports.clone(), reaper))
+        let assembly = Assembly {
+            push_url: push_url.to_owned(),
+            reports: reports.clone(),
+            orphan_reaper,
+            metrics: Arc::clone(&clients.metrics),
+            trace: self.trace,
+            made: AtomicUsize::new(0),
         };
-        let apis = self.apis.iter().enumerate().map(|(index, api)| {
-            // The instances' names tell the APIs apart; with one API there is nothing to tell apart.
-            let prefix = if index == 0 { String::new() } else { format!("api{}-", index + 1) };
-            let function = |role, source: &FunctionSource| Function {
-                backend: match source {
-                    FunctionSource::Processes(processes) => local(role, &prefix, processes),
-                    FunctionSource::Backend(backend) => Arc::clone(backend),
-                },
-                admission: Admission::new(api.max_running, api.max_waiting),
-            };
-            let path: Arc<str> = api.path.as_str().into();
-            let functions = Functions {
-                register: function(Role::Register, &api.register),
-                transfer: function(Role::Transfer, &api.transfer),
-                cleanup: function(Role::Cleanup, &api.cleanup),
-                integration_response: api.integration_response,
-                api: Arc::clone(&path),
-                reports: reports.clone(),
-                trace: self.trace,
-            };
-            Arc::new(RunningApi { path, functions, idle_timeout: api.idle_timeout })
-        });
-        App {
-            apis: apis.collect(),
+        let stopping = CancellationToken::new();
+        let app = App {
+            apis: Apis::new(self.apis.iter().map(|api| assembly.run(api)).collect()),
             registry: Arc::clone(&self.registry),
-            send_queue_bytes: self.send_queue_bytes,
             push_address: Arc::new(PushAddress {
                 registry: Arc::clone(&self.registry),
                 reports: reports.clone(),
+                metrics: Arc::clone(&clients.metrics),
             }),
-            stopping: CancellationToken::new(),
+            drain: Drain::new(stopping.clone()),
+            stopping,
             open: TaskTracker::new(),
             page,
             client_page: self.client_page.clone(),
             timeline,
             reports,
-        }
+            clients,
+        };
+        (app, assembly)
     }
 }
 
@@ -290,6 +348,8 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// The certificate, or TLS with it, cannot be used.
+    Tls(TlsError),
     /// The program of the functions does not exist, or cannot be executed.
     Program {
         /// The program.
@@ -312,6 +372,7 @@ impl fmt::Display for StartError {
             Self::NoApi => formatter.write_str("the gateway has no WebSocket API"),
             Self::SamePath { path } => write!(formatter, "two WebSocket APIs have the path {path:?}"),
             Self::Listen { addr, error } => write!(formatter, "cannot listen on {addr}: {error}"),
+            Self::Tls(error) => error.fmt(formatter),
             Self::Program { path, error } => {
                 write!(formatter, "cannot run functions from {}: {error}", path.display())
             }
@@ -326,6 +387,7 @@ impl error::Error for StartError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             Self::NoApi | Self::SamePath { .. } => None,
+            Self::Tls(error) => Some(error),
             Self::Listen { error, .. } | Self::Program { error, .. } | Self::OrphanReaper { error, .. } => {
                 Some(error)
             }
@@ -339,17 +401,6 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
 
 fn local_addr(listener: &TcpListener, addr: SocketAddr) -> Result<SocketAddr, StartError> {
     listener.local_addr().map_err(|error| StartError::Listen { addr, error })
-}
-
-/// The absolute path of an executable file. Instances run in its folder, where a relative path would not find it.
-fn executable(path: &Path) -> Result<PathBuf, StartError> {
-    let fail = |error| StartError::Program { path: path.to_owned(), error };
-    let absolute = std::path::absolute(path).map_err(fail)?;
-    let metadata = absolute.metadata().map_err(fail)?;
-    if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
-        return Err(fail(io::Error::other("it is no executable file (mode 755)")));
-    }
-    Ok(absolute)
 }
 
 /// The address under which a process of this machine reaches what listens there.
@@ -369,21 +420,5 @@ fn page_access(addr: SocketAddr, page: bool) -> PageAccess {
         (true, _) => PageAccess::AllHosts,
         (false, true) => PageAccess::ThisMachine,
         (false, false) => PageAccess::Disabled,
-    }
-}
-
-/// One server for both, or one for each.
-fn serve(
-    clients: TcpListener,
-    client_router: Router,
-    pushes: Option<TcpListener>,
-    push_router: Router,
-) -> io::Result<Vec<Server>> {
-    match pushes {
-        None => Ok(vec![Server::start_public(clients, push_router.merge(client_router))?]),
-        Some(pushes) => Ok(vec![
-            Server::start_public(clients, client_router)?,
-            Server::start(pushes, push_router, HeaderCase::Lower)?,
-        ]),
     }
 }

@@ -8,25 +8,66 @@ use std::{
 };
 
 use clap::{Parser, value_parser};
-use scf_websocket_gateway::{Api, Builder, Gateway, function::local::Processes};
+use scf_websocket_gateway::{Api, Builder, Gateway, config, function::local::Processes, push::check_token};
 
-/// Names that SCF keeps for itself.
-const RESERVED: [&str; 3] = ["SCF_", "QCLOUD_", "TENCENTCLOUD_"];
+use crate::log_format::LogFormat;
 
-const ABOUT: &str = "Runs the register, transfer and cleanup functions of a WebSocket API on this machine, and the gateway before them";
+const ABOUT: &str = "A WebSocket gateway before register, transfer and cleanup functions: on this machine, at an HTTP address, or in the cloud";
 const LONG_ABOUT: &str = "\
-Runs the register, transfer and cleanup functions of a WebSocket API on this machine, and the gateway before them.
+A WebSocket gateway before register, transfer and cleanup functions: on this machine, at an HTTP address, or in the \
+cloud.
 
-The functions are processes of one program (--bootstrap). They get the variables that SCF documents, WS_ROLE, \
+In production everything is in a file (--config), which SIGHUP reads again; examples/gateway.toml has every key. \
+Without a file there is one WebSocket API, whose functions are processes of one program (--bootstrap). They get the variables that SCF documents, WS_ROLE, \
 WS_PUSH_URL (unless set), every WS_* variable of this program's own environment, and --env.
 
 Of a flag given twice the last one counts. Ends with 0 after SIGINT or SIGTERM, 1 if it could not start, 2 if the \
-command line is wrong.";
+command line or the file is wrong.";
+
+/// The flags that describe one API, and where the gateway listens: what a file says too.
+const OF_ONE_API: [&str; 13] = [
+    "listen",
+    "push_listen",
+    "push_token",
+    "bootstrap",
+    "env",
+    "max_instances",
+    "max_waiting",
+    "init_timeout",
+    "timeout",
+    "memory",
+    "idle_timeout",
+    "send_queue",
+    "integration_response",
+];
+
+/// What the command line asks for.
+pub enum Command {
+    /// A gateway before one API, described by flags.
+    Serve { builder: Box<Builder>, warnings: Vec<String> },
+    /// The gateway that a file describes.
+    ServeFile { file: PathBuf, trace: bool },
+    /// Nothing is started.
+    Check { file: PathBuf, online: bool },
+}
 
 /// The command line.
+#[allow(clippy::struct_excessive_bools, reason = "flags")]
 #[derive(Debug, Parser)]
 #[command(name = "gateway", version, about = ABOUT, long_about = LONG_ABOUT, args_override_self = true)]
 pub struct Cli {
+    /// Everything from this file, see examples/gateway.toml; only --trace and --log-format go with it
+    #[arg(long, value_name = "FILE", conflicts_with_all = OF_ONE_API)]
+    config: Option<PathBuf>,
+
+    /// Only read the file and say everything that is wrong with it; ends with 2 if anything is
+    #[arg(long, requires = "config")]
+    check: bool,
+
+    /// With --check: also ask each backend whether its function can be called, running none; ends with 1 if one cannot
+    #[arg(long, requires = "check")]
+    online: bool,
+
     /// Where clients connect (port 0: a free one)
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:9000", value_parser = address)]
     listen: SocketAddr,
@@ -83,6 +124,10 @@ pub struct Cli {
     #[arg(long)]
     trace: bool,
 
+    /// How a line of the log on standard error is written: text or json
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, hide_possible_values = true)]
+    pub log_format: LogFormat,
+
     /// Serve the page, which shows payloads, also at another than the loopback address
     #[arg(long)]
     page: bool,
@@ -93,8 +138,41 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// The gateway that is asked for, given the WS_* variables of its own environment.
-    pub fn into_builder(self, inherited: impl Iterator<Item = (String, OsString)>) -> Builder {
+    /// What is asked for, given the WS_* variables of the gateway's own environment.
+    pub fn command(mut self, inherited: impl Iterator<Item = (String, OsString)>) -> Command {
+        match self.config.take() {
+            Some(file) if self.check => Command::Check { file, online: self.online },
+            Some(file) => Command::ServeFile { file, trace: self.trace },
+            None => {
+                Command::Serve { warnings: self.warnings(), builder: Box::new(self.into_builder(inherited)) }
+            }
+        }
+    }
+
+    /// A sentence for each thing that deserves attention at the start.
+    fn warnings(&self) -> Vec<String> {
+        let (listen, push) = (self.listen, self.push_listen.unwrap_or(self.listen));
+        let mut warnings = Vec::new();
+        if !listen.ip().is_loopback() {
+            warnings.push(format!(
+                "{listen} is no loopback address: anyone who reaches this machine can connect"
+            ));
+        }
+        if !listen.ip().is_loopback() && self.page {
+            warnings.push(format!(
+                "with --page anyone who reaches {listen} sees every payload, and can push to and close every connection"
+            ));
+        }
+        if !push.ip().is_loopback() && self.push_token.is_none() {
+            warnings.push(format!(
+                "anyone who reaches {push} can push to every connection whose id they know: set --push-listen to a \
+                 loopback address, or --push-token"
+            ));
+        }
+        warnings
+    }
+
+    fn into_builder(self, inherited: impl Iterator<Item = (String, OsString)>) -> Builder {
         let mut processes = Processes::new(self.bootstrap);
         processes.env = inherited.chain(self.env).collect();
         processes.init_timeout = Duration::from_millis(self.init_timeout);
@@ -143,23 +221,11 @@ fn html_file(text: &str) -> Result<PathBuf, String> {
 }
 
 fn token(text: &str) -> Result<String, String> {
-    let allowed = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-');
-    if text.is_empty() || !text.chars().all(allowed) {
-        return Err("a token consists of letters, digits, _ and -".to_owned());
-    }
-    Ok(text.to_owned())
+    check_token(text).map(|()| text.to_owned())
 }
 
 fn variable(text: &str) -> Result<(String, OsString), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
-    if let Some(prefix) = RESERVED.iter().find(|prefix| name.starts_with(**prefix)) {
-        return Err(format!("SCF keeps names that start with {prefix} for itself"));
-    }
-    let allowed = |character: char| character.is_ascii_alphanumeric() || character == '_';
-    if !name.starts_with(|first: char| first.is_ascii_alphabetic()) || !name.chars().all(allowed) {
-        return Err(
-            "SCF takes only names that start with a letter and consist of letters, digits and _".to_owned()
-        );
-    }
+    config::check_variable_name(name)?;
     Ok((name.to_owned(), value.into()))
 }

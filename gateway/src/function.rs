@@ -1,15 +1,18 @@
 //! Where a function runs: the seam between the gateway and the functions behind it.
 //!
 //! The gateway knows a function only as a [`FunctionBackend`]: an event goes in, an answer or a [`Failure`] comes out,
-//! with the times that it took. [`local`] runs processes on this machine.
+//! with the times that it took. [`local`] runs processes on this machine, [`remote`] calls functions elsewhere.
 
 pub mod local;
+pub mod remote;
 pub mod runtime_api;
 
 use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+
+pub use self::remote::circuit::CircuitState;
 
 /// Which of a WebSocket API's three functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,6 +50,11 @@ impl fmt::Display for Role {
 pub trait FunctionBackend: Send + Sync {
     /// Carries out one event. Dropping the future gives the event up.
     fn invoke<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Invoked>;
+
+    /// Whether it is called, of a backend that is not called while it is down.
+    fn circuit(&self) -> Option<CircuitState> {
+        None
+    }
 
     /// Ends what it has started and waits until it is gone.
     fn stop(&self) -> BoxFuture<'_, ()>;
@@ -132,13 +140,34 @@ pub enum Failure {
         /// When another attempt makes sense.
         retry_after: Duration,
     },
-    /// The backend is down, or calls to it are suspended because it was. The function did not run.
+    /// The backend cannot be reached, or accepts no calls at present. The function did not run.
     Unavailable(String),
+    /// The backend has been down for a while and is not called for now. The function did not run.
+    CircuitOpen {
+        /// Why it counts as down: a sentence.
+        why: String,
+        /// When it is called again.
+        retry_after: Duration,
+    },
+    /// It cannot be called as it is configured: a wrong name, region or key. The function did not run.
+    Misconfigured(String),
     /// The gateway is shutting down.
     Stopping,
 }
 
 impl Failure {
+    /// Whether it says something about the backend and nothing about the event. The function did not run.
+    #[must_use]
+    pub fn is_of_backend(&self) -> bool {
+        matches!(
+            self,
+            Self::Overloaded { .. }
+                | Self::Unavailable(_)
+                | Self::CircuitOpen { .. }
+                | Self::Misconfigured(_)
+        )
+    }
+
     /// What happened, in a few words that a client may see.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -148,7 +177,8 @@ impl Failure {
             Self::Crashed(_) => "crashed",
             Self::NeverReady(_) => "did not start",
             Self::Overloaded { .. } => "is overloaded",
-            Self::Unavailable(_) => "is unavailable",
+            Self::Unavailable(_) | Self::CircuitOpen { .. } => "is unavailable",
+            Self::Misconfigured(_) => "cannot be called",
             Self::Stopping => "is shutting down",
         }
     }
@@ -161,9 +191,13 @@ impl fmt::Display for Failure {
             | Self::TimedOut(message)
             | Self::Crashed(message)
             | Self::NeverReady(message)
-            | Self::Unavailable(message) => formatter.write_str(message),
+            | Self::Unavailable(message)
+            | Self::Misconfigured(message) => formatter.write_str(message),
             Self::Overloaded { retry_after } => {
                 write!(formatter, "the backend is overloaded; retry after {} s", retry_after.as_secs_f64())
+            }
+            Self::CircuitOpen { why, .. } => {
+                write!(formatter, "not called for now, because it is down: {why}")
             }
             Self::Stopping => formatter.write_str("the gateway is shutting down"),
         }

@@ -5,7 +5,7 @@
 //! end even if the client disconnects: each client that the function accepts gets its closing event.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -25,18 +25,21 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use hyper::upgrade::OnUpgrade;
-use log::{info, warn};
+use log::{Level, info, log, warn};
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::{
     app::{App, RunningApi},
+    clients::Current,
     contract::{Agreed, Connecting, ConnectingEvent, Identity, RequestContext, Status, encode},
     function::Failure,
     http::Peer,
     ids,
     invoke::Registration,
-    page,
+    limits::{self, Permit},
+    metrics::labels::HandshakeOutcome,
+    origin::ForeignOrigin,
     push::answer,
     registry::{Deliveries, outbox},
     report::Report,
@@ -54,21 +57,22 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 struct UpgradeRequest {
     api: Arc<RunningApi>,
     path: Arc<str>,
+    /// Where the connection comes from.
     peer: SocketAddr,
+    /// The client's address, which a proxy may have reported.
+    client: IpAddr,
     received: Instant,
     accept_key: String,
     protocols: Option<String>,
     extensions: Option<String>,
     details: RequestDetails,
+    /// Whether the web page that asks may connect.
+    origin: Result<(), ForeignOrigin>,
     upgrade: OnUpgrade,
 }
 
 /// Answers a request on any path.
 pub(crate) async fn entry(State(app): State<Arc<App>>, request: Request) -> Response {
-    let request = match page::serve(&app, request).await {
-        Ok(response) => return response,
-        Err(request) => request,
-    };
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return refuse(StatusCode::NOT_FOUND, "only GET is answered here");
     }
@@ -76,20 +80,64 @@ pub(crate) async fn entry(State(app): State<Arc<App>>, request: Request) -> Resp
     if *request.method() == Method::HEAD || !names(request.headers(), UPGRADE_HEADER, "websocket") {
         return upgrade_required("this is a WebSocket address: ask for an upgrade to it");
     }
-    let Some(api) = app.api(request.uri().path()).cloned() else {
+    let Some(api) = app.api(request.uri().path()) else {
+        app.clients.metrics.unknown_path();
         return refuse(StatusCode::NOT_FOUND, "no WebSocket API has this path");
     };
-    match UpgradeRequest::read(request, api) {
-        Ok(_) if app.stopping.is_cancelled() => {
-            refuse(StatusCode::SERVICE_UNAVAILABLE, "the gateway is shutting down")
+    let asked = match UpgradeRequest::read(&app, request, Arc::clone(&api)) {
+        Ok(asked) => asked,
+        Err(refusal) => {
+            api.metrics.handshake(HandshakeOutcome::Malformed);
+            return *refusal;
         }
-        Ok(asked) => connect(app, asked).await,
+    };
+    match admit(&app, &asked) {
+        Ok(permit) => connect(app, asked, permit).await,
         Err(refusal) => *refusal,
     }
 }
 
+/// What the gateway itself checks before it asks the register function. The permit counts the connection.
+fn admit(app: &App, asked: &UpgradeRequest) -> Result<Permit, Box<Response>> {
+    let refused = |outcome, code: StatusCode, sentence: &str, key: &str| {
+        info!(
+            "a client from {} on {} was refused with {}: {sentence}{key}",
+            asked.from(),
+            asked.path,
+            code.as_u16()
+        );
+        asked.api.metrics.handshake(outcome);
+        Box::new(refuse(code, sentence))
+    };
+    if app.stopping.is_cancelled() {
+        let sentence = "the gateway is shutting down";
+        return Err(refused(HandshakeOutcome::Draining, StatusCode::SERVICE_UNAVAILABLE, sentence, ""));
+    }
+    let permit = app.clients.admit(asked.client).map_err(|limit| {
+        let code = match limit.answer() {
+            limits::Answer::Status(status) => status,
+            limits::Answer::Close(_) => StatusCode::TOO_MANY_REQUESTS,
+        };
+        let key = format!(" (limits.{})", limit.key());
+        Box::new(retry_after(*refused(HandshakeOutcome::Limit, code, &limit.to_string(), &key), RETRY_AFTER))
+    })?;
+    if let Err(foreign) = &asked.origin {
+        return Err(refused(HandshakeOutcome::Origin, StatusCode::FORBIDDEN, &foreign.to_string(), ""));
+    }
+    Ok(permit)
+}
+
 impl UpgradeRequest {
-    fn read(mut request: Request, api: Arc<RunningApi>) -> Result<Self, Box<Response>> {
+    /// The client as the log names it.
+    fn from(&self) -> String {
+        if self.client == self.peer.ip().to_canonical() {
+            self.peer.to_string()
+        } else {
+            format!("{} through {}", self.client, self.peer)
+        }
+    }
+
+    fn read(app: &App, mut request: Request, api: Arc<RunningApi>) -> Result<Self, Box<Response>> {
         let bad = |sentence: &str| Box::new(refuse(StatusCode::BAD_REQUEST, sentence));
         let headers = request.headers();
         if !names(headers, CONNECTION, "upgrade") {
@@ -105,11 +153,13 @@ impl UpgradeRequest {
         let accept_key = derive_accept_key(key);
         let protocols = list(headers, SEC_WEBSOCKET_PROTOCOL);
         let extensions = list(headers, SEC_WEBSOCKET_EXTENSIONS);
+        let origin = api.origins.check(headers);
         let details = RequestDetails::of(headers, request.uri());
         let path = request.uri().path().into();
         let Some(Peer(peer)) = request.extensions().get().copied() else {
             return Err(bad("the client's address is unknown"));
         };
+        let client = app.clients.address(peer.ip(), headers);
         let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
             return Err(bad("this request cannot be upgraded: it must be HTTP/1.1"));
         };
@@ -117,11 +167,13 @@ impl UpgradeRequest {
             api,
             path,
             peer,
+            client,
             received: Instant::now(),
             accept_key,
             protocols,
             extensions,
             details,
+            origin,
             upgrade,
         })
     }
@@ -140,24 +192,41 @@ fn list(headers: &HeaderMap, header: HeaderName) -> Option<String> {
     (!values.is_empty()).then(|| values.join(","))
 }
 
-async fn connect(app: Arc<App>, asked: UpgradeRequest) -> Response {
+async fn connect(app: Arc<App>, asked: UpgradeRequest, permit: Permit) -> Response {
     let (answer_sender, answer) = oneshot::channel();
     let open = app.open.clone();
     // A task of its own: the server drops this future when the client goes away, but the function's event goes on.
-    open.spawn(handshake(app, asked, answer_sender));
+    open.spawn(handshake(app, asked, permit, answer_sender));
     answer.await.unwrap_or_else(|_| refuse(StatusCode::BAD_GATEWAY, "the handshake ended without an answer"))
 }
 
-async fn handshake(app: Arc<App>, asked: UpgradeRequest, mut answer_to: oneshot::Sender<Response>) {
-    let response = match decide(&app, &asked, answer_to.closed()).await {
+async fn handshake(
+    app: Arc<App>,
+    asked: UpgradeRequest,
+    permit: Permit,
+    mut answer_to: oneshot::Sender<Response>,
+) {
+    let current = app.clients.current();
+    let response = match decide(&app, &asked, &current, answer_to.closed()).await {
         Err(refusal) => *refusal,
-        Ok((connection, agreed, deliveries)) => {
-            let sub_protocol = sub_protocol(asked.protocols.as_deref(), &agreed);
-            return open(&app, asked, connection, deliveries, sub_protocol, answer_to).await;
+        Ok(Decided { connection, request_id, agreed, deliveries }) => {
+            let names = (connection.as_str(), request_id.as_str());
+            let sub_protocol = sub_protocol(names, asked.protocols.as_deref(), &agreed);
+            let api = Arc::clone(&asked.api);
+            let opened = Opened { id: connection, api, deliveries, request_id, current, permit };
+            return open(&app, asked, opened, sub_protocol, answer_to).await;
         }
     };
     // A client that is gone needs no refusal.
     let _ = answer_to.send(response);
+}
+
+/// A client that the register function accepts.
+struct Decided {
+    connection: String,
+    request_id: String,
+    agreed: Agreed,
+    deliveries: Deliveries,
 }
 
 /// The register function's decision: the id of the accepted connection, what was agreed, and what was pushed to it
@@ -168,33 +237,56 @@ async fn handshake(app: Arc<App>, asked: UpgradeRequest, mut answer_to: oneshot:
 async fn decide(
     app: &App,
     asked: &UpgradeRequest,
+    current: &Current,
     client_gone: impl Future<Output = ()>,
-) -> Result<(String, Agreed, Deliveries), Box<Response>> {
+) -> Result<Decided, Box<Response>> {
     let no_randomness = |error: getrandom::Error| {
+        asked.api.metrics.handshake(HandshakeOutcome::FunctionFailed);
         warn!("the system gave no random bytes for a connection id: {error}");
         refuse(StatusCode::SERVICE_UNAVAILABLE, "the gateway cannot name a connection now")
     };
     let connection = ids::connection_id().map_err(no_randomness)?;
     let request_id = ids::request_id().map_err(no_randomness)?;
     let event = connecting_event(asked, &connection, &request_id).map_err(|error| {
+        asked.api.metrics.handshake(HandshakeOutcome::Malformed);
         refuse(StatusCode::BAD_REQUEST, &format!("the request cannot be written as an event: {error}"))
     })?;
-    let (outbox, deliveries) = outbox(Arc::clone(&asked.path), asked.peer.ip(), app.send_queue_bytes);
+    let (outbox, deliveries) = outbox(
+        Arc::clone(&asked.path),
+        asked.client,
+        current.settings.limits.send_queue_bytes,
+        &app.clients.metrics.queue_bytes,
+    );
     let registered = match app.registry.add(&connection, outbox).await {
         Ok(()) => {
             let functions = &asked.api.functions;
             functions.register(&connection, &request_id, event, asked.received, client_gone).await
         }
-        Err(error) => Err(Failure::Unavailable(error.to_string())),
+        Err(error) => {
+            warn!(
+                connection, request_id;
+                "{connection} cannot be registered: {error} (request {request_id})"
+            );
+            Err(Failure::Unavailable(error.to_string()))
+        }
     };
+    // What meets every client alike is logged now and then by the function.
+    let is_logged = match &registered {
+        Ok(Registration::NoPlace) => false,
+        Err(failure) => !failure.is_of_backend(),
+        Ok(_) => true,
+    };
+    asked.api.metrics.handshake(outcome(&registered));
     let (why, refusal) = match registered {
-        Ok(Registration::Accepted(agreed)) => return Ok((connection, agreed, deliveries)),
+        Ok(Registration::Accepted(agreed)) => {
+            return Ok(Decided { connection, request_id, agreed, deliveries });
+        }
         Ok(Registration::Refused(body)) => {
             let refusal = (StatusCode::FORBIDDEN, [(CONTENT_TYPE, "application/json")], body);
             ("the register function refused it".to_owned(), refusal.into_response())
         }
         Ok(Registration::NoPlace) => {
-            ("too many events wait for the register function: see --max-waiting".to_owned(), overloaded())
+            ("too many events wait for the register function".to_owned(), overloaded())
         }
         Ok(Registration::ClientGone) => {
             let sentence = "the client has gone before the register function was called";
@@ -202,23 +294,39 @@ async fn decide(
         }
         Err(failure) => {
             // The function's own message may hold what only its owner should see: it goes to the log alone.
-            warn!(
-                "the register function {} (request {request_id}, connection {connection}): {failure}",
-                failure.kind()
-            );
             (format!("the register function {}", failure.kind()), failed(&failure, &request_id))
         }
     };
     if let Err(error) = app.registry.remove(&connection).await {
-        warn!("{connection} was refused and may still be registered: {error}");
+        warn!(
+            connection, request_id;
+            "{connection} was refused and may still be registered: {error} (request {request_id})"
+        );
     }
-    info!("{connection} from {} was refused with {}: {why}", asked.peer, refusal.status().as_u16());
+    let level = if is_logged { Level::Info } else { Level::Debug };
+    log!(
+        level,
+        connection, request_id;
+        "{connection} from {} was refused with {}: {why} (request {request_id})",
+        asked.from(),
+        refusal.status().as_u16()
+    );
     app.reports.report(|| Report::ConnectionRefused {
         connection: &connection,
         path: &asked.path,
         message: &why,
     });
     Err(Box::new(refusal))
+}
+
+fn outcome(registered: &Result<Registration, Failure>) -> HandshakeOutcome {
+    match registered {
+        Ok(Registration::Accepted(_)) => HandshakeOutcome::Accepted,
+        Ok(Registration::Refused(_)) => HandshakeOutcome::Refused,
+        Ok(Registration::ClientGone) => HandshakeOutcome::Abandoned,
+        Err(Failure::Stopping) => HandshakeOutcome::Draining,
+        Ok(Registration::NoPlace) | Err(_) => HandshakeOutcome::FunctionFailed,
+    }
 }
 
 fn overloaded() -> Response {
@@ -241,7 +349,7 @@ fn connecting_event(asked: &UpgradeRequest, connection: &str, request_id: &str) 
             http_method: "GET",
             request_id,
             identity: Identity { secret_id: "local" },
-            source_ip: &asked.peer.ip().to_string(),
+            source_ip: &asked.client.to_string(),
             stage: "local",
             websocket_enable: true,
         },
@@ -253,14 +361,19 @@ fn connecting_event(asked: &UpgradeRequest, connection: &str, request_id: &str) 
 fn failed(failure: &Failure, request_id: &str) -> Response {
     let code = match failure {
         Failure::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
-        Failure::Stopping | Failure::Overloaded { .. } | Failure::Unavailable(_) => {
-            StatusCode::SERVICE_UNAVAILABLE
+        Failure::Stopping
+        | Failure::Overloaded { .. }
+        | Failure::Unavailable(_)
+        | Failure::CircuitOpen { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Failure::Error(_) | Failure::Crashed(_) | Failure::NeverReady(_) | Failure::Misconfigured(_) => {
+            StatusCode::BAD_GATEWAY
         }
-        Failure::Error(_) | Failure::Crashed(_) | Failure::NeverReady(_) => StatusCode::BAD_GATEWAY,
     };
     let response = refuse(code, &format!("the register function {} (request {request_id})", failure.kind()));
     match failure {
-        Failure::Overloaded { retry_after: after } => retry_after(response, *after),
+        Failure::Overloaded { retry_after: after } | Failure::CircuitOpen { retry_after: after, .. } => {
+            retry_after(response, *after)
+        }
         Failure::Unavailable(_) => retry_after(response, RETRY_AFTER),
         _ => response,
     }
@@ -268,10 +381,17 @@ fn failed(failure: &Failure, request_id: &str) -> Response {
 
 /// The sub-protocol for the client: the first item of the function's list that the client offered. If there is none,
 /// the function's value is passed on as it is, and the client decides whether to accept it.
-fn sub_protocol(offered: Option<&str>, agreed: &Agreed) -> Option<HeaderValue> {
+fn sub_protocol(
+    (connection, request_id): (&str, &str),
+    offered: Option<&str>,
+    agreed: &Agreed,
+) -> Option<HeaderValue> {
+    let warn = |sentence: &str| {
+        warn!(connection, request_id; "{connection}: {sentence} (request {request_id})");
+    };
     if agreed.sec_web_socket_extensions.as_deref().is_some_and(|extensions| !extensions.trim().is_empty()) {
-        warn!(
-            "the register function agreed to an extension, but the gateway frames the data and supports none"
+        warn(
+            "the register function agreed to an extension, but the gateway frames the data and supports none",
         );
     }
     let returned = agreed.sec_web_socket_protocol.as_deref()?.trim();
@@ -280,12 +400,15 @@ fn sub_protocol(offered: Option<&str>, agreed: &Agreed) -> Option<HeaderValue> {
     }
     let offers: Vec<&str> = offered.unwrap_or_default().split(',').map(str::trim).collect();
     let chosen = returned.split(',').map(str::trim).find(|item| offers.contains(item)).unwrap_or_else(|| {
-        warn!("the register function returned the sub-protocol {returned:?}, which the client did not offer");
+        let sentence = "the register function returned a sub-protocol that the client did not offer";
+        warn(&format!("{sentence}: {returned:?}"));
         returned
     });
     let value = HeaderValue::from_str(chosen);
     value
-        .inspect_err(|_| warn!("the sub-protocol {chosen:?} is not a valid header value and is left out"))
+        .inspect_err(|_| {
+            warn(&format!("the sub-protocol {chosen:?} is not a valid header value and is left out"));
+        })
         .ok()
 }
 
@@ -293,18 +416,20 @@ fn sub_protocol(offered: Option<&str>, agreed: &Agreed) -> Option<HeaderValue> {
 async fn open(
     app: &Arc<App>,
     asked: UpgradeRequest,
-    connection: String,
-    deliveries: Deliveries,
+    opened: Opened,
     sub_protocol: Option<HeaderValue>,
     answer_to: oneshot::Sender<Response>,
 ) {
     app.reports.report(|| Report::ConnectionOpened {
-        connection: &connection,
+        connection: &opened.id,
         path: &asked.path,
         sub_protocol: sub_protocol.as_ref().and_then(|value| value.to_str().ok()),
     });
-    info!("{connection} opened from {} on {}", asked.peer, asked.path);
-    let opened = Opened { id: connection, api: asked.api, deliveries };
+    let (connection, request_id) = (&opened.id, &opened.request_id);
+    info!(
+        connection, request_id;
+        "{connection} opened from {} on {} (request {request_id})", asked.from(), asked.path
+    );
     let answered = answer_to.send(switching(&asked.accept_key, sub_protocol)).is_ok();
     let upgraded = tokio::time::timeout(UPGRADE_TIMEOUT, asked.upgrade);
     match upgraded.await {
@@ -348,7 +473,7 @@ mod tests {
     fn chosen(offered: Option<&str>, returned: Option<&str>) -> Option<String> {
         let agreed =
             Agreed { sec_web_socket_protocol: returned.map(str::to_owned), sec_web_socket_extensions: None };
-        sub_protocol(offered, &agreed).and_then(|value| value.to_str().ok().map(str::to_owned))
+        sub_protocol(("id==", "1"), offered, &agreed).and_then(|value| value.to_str().ok().map(str::to_owned))
     }
 
     #[test]

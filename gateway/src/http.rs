@@ -3,10 +3,12 @@
 //! [`Server::start`] with a listener and a router → [`Server::addr`] → dropped, it closes its address and
 //! every connection that has not become a WebSocket. Handlers find the peer's address as a request extension, [`Peer`].
 //!
-//! Time limits: 10 s for a request's head, 10 s without progress for its body and for writing the response. Between
+//! Time limits, unless clients have others: 10 s for a request's head, 10 s without progress for its body and for writing
+//! the response. Between
 //! requests a connection of [`Server::start`] may idle without limit, one of `start_public` for 75 s at most.
 
 mod stream;
+mod write_limit;
 
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -20,15 +22,27 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use hyper::{body::Incoming, server::conn::http1, service::Service as _, upgrade::Upgraded};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
-use log::{debug, warn};
+use log::{debug, info, warn};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::{JoinHandle, JoinSet},
-    time::timeout,
+    time::{sleep, timeout},
+};
+use tokio_util::either::Either;
+
+pub(crate) use self::stream::{Activity, LimitedStream, PROGRESS_TIMEOUT};
+use self::{stream::Peers, write_limit::WriteLimit};
+use crate::{
+    clients::Clients,
+    transport::{HttpStream, Opened, TransportError},
 };
 
-use self::stream::Peers;
-pub(crate) use self::stream::{Activity, LimitedStream, PROGRESS_TIMEOUT};
+/// How long accepting pauses after an error, as when the process is out of file descriptors. The connections that ask
+/// meanwhile wait in the operating system's queue.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The stream of a connection, of whatever kind.
+pub(crate) type Stream = LimitedStream<HttpStream<WriteLimit<TcpStream>>>;
 
 /// Where a request came from.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +58,17 @@ pub enum HeaderCase {
     Title,
 }
 
+/// Whose connections a server accepts.
+#[derive(Clone)]
+enum Kind {
+    /// Those of functions.
+    Functions,
+    /// Those of operators, as browsers and monitoring open them.
+    Operators,
+    /// Those of clients.
+    Clients(Arc<Clients>),
+}
+
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
@@ -54,17 +79,26 @@ pub struct Server {
 impl Server {
     /// Answers requests of functions with the router.
     pub fn start(listener: TcpListener, router: Router, case: HeaderCase) -> io::Result<Self> {
-        Self::start_for(listener, router, case, Peers::Functions)
+        Self::start_for(listener, router, case, Kind::Functions)
     }
 
-    /// Answers requests of anyone with the router.
-    pub(crate) fn start_public(listener: TcpListener, router: Router) -> io::Result<Self> {
-        Self::start_for(listener, router, HeaderCase::Lower, Peers::Clients)
+    /// Answers requests of operators with the router.
+    pub(crate) fn start_for_operators(listener: TcpListener, router: Router) -> io::Result<Self> {
+        Self::start_for(listener, router, HeaderCase::Lower, Kind::Operators)
     }
 
-    fn start_for(listener: TcpListener, router: Router, case: HeaderCase, peers: Peers) -> io::Result<Self> {
+    /// Answers requests of clients with the router.
+    pub(crate) fn start_for_clients(
+        listener: TcpListener,
+        router: Router,
+        clients: Arc<Clients>,
+    ) -> io::Result<Self> {
+        Self::start_for(listener, router, HeaderCase::Lower, Kind::Clients(clients))
+    }
+
+    fn start_for(listener: TcpListener, router: Router, case: HeaderCase, kind: Kind) -> io::Result<Self> {
         let addr = listener.local_addr()?;
-        let task = tokio::spawn(accept(listener, router, case, peers));
+        let task = tokio::spawn(accept(listener, router, case, kind));
         Ok(Self { addr, task })
     }
 
@@ -81,16 +115,29 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: TcpListener, router: Router, case: HeaderCase, peers: Peers) {
+async fn accept(listener: TcpListener, router: Router, case: HeaderCase, kind: Kind) {
     // Owned by this task, so that the connections end with it.
     let mut connections = JoinSet::new();
+    let mut is_failing = false;
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => { connections.spawn(serve(stream, peer, router.clone(), case, peers)); }
+                Ok((stream, peer)) => {
+                    if std::mem::take(&mut is_failing) {
+                        info!("connections are accepted again");
+                    }
+                    connections.spawn(serve(stream, peer, router.clone(), case, kind.clone()));
+                }
                 Err(error) => {
-                    warn!("cannot accept a connection: {error}; if too many files are open, raise `ulimit -n`");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    if !std::mem::replace(&mut is_failing, true) {
+                        warn!(
+                            "cannot accept a connection: {error}; if too many files are open, raise `ulimit -n`"
+                        );
+                    }
+                    if let Kind::Clients(clients) = &kind {
+                        clients.metrics.accept_error();
+                    }
+                    sleep(ACCEPT_PAUSE).await;
                 }
             },
             Some(_) = connections.join_next() => {}
@@ -98,12 +145,36 @@ async fn accept(listener: TcpListener, router: Router, case: HeaderCase, peers: 
     }
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, case: HeaderCase, peers: Peers) {
+/// Serves a connection, which may begin with a proxy's header and TLS if it is a client's.
+async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, case: HeaderCase, kind: Kind) {
     // Without it a short answer may wait 40 ms for the peer's delayed acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         debug!("TCP_NODELAY for {peer}: {error}");
     }
-    let activity = Activity::new(peers);
+    let Kind::Clients(clients) = kind else {
+        let peers = if matches!(kind, Kind::Functions) { Peers::Functions } else { Peers::Clients };
+        let activity = Activity::new(peers, PROGRESS_TIMEOUT);
+        let stream = Either::Left(WriteLimit::new(stream, PROGRESS_TIMEOUT));
+        return answer(Opened { stream, peer }, activity, router, case).await;
+    };
+    let current = clients.current();
+    let timeouts = &current.settings.timeouts;
+    let activity = Activity::new(Peers::Clients, timeouts.request_head);
+    match current.transport.open(WriteLimit::new(stream, timeouts.send), peer).await {
+        Ok(opened) => answer(opened, activity, router, case).await,
+        Err(error @ (TransportError::ProxyProtocol(_) | TransportError::ProxyProtocolTimeout(_))) => {
+            info!("a connection from {peer} was refused: {error}");
+        }
+        Err(error) => debug!("a connection from {peer} was refused: {error}"),
+    }
+}
+
+async fn answer(
+    Opened { stream, peer }: Opened<WriteLimit<TcpStream>>,
+    activity: Arc<Activity>,
+    router: Router,
+    case: HeaderCase,
+) {
     let stream = LimitedStream::new(stream, Arc::clone(&activity));
     let router = TowerToHyperService::new(router);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
@@ -129,8 +200,8 @@ async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, case: Header
 }
 
 /// The stream of a connection that has been upgraded, and what the peer sent behind its request.
-pub(crate) fn upgraded_stream(upgraded: Upgraded) -> Option<(LimitedStream<TcpStream>, Bytes)> {
-    let parts = upgraded.downcast::<TokioIo<LimitedStream<TcpStream>>>().ok()?;
+pub(crate) fn upgraded_stream(upgraded: Upgraded) -> Option<(Stream, Bytes)> {
+    let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
     Some((parts.io.into_inner(), parts.read_buf))
 }
 

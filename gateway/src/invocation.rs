@@ -10,6 +10,7 @@ use log::info;
 
 use crate::{
     function::{Invoked, Role, Timings},
+    metrics::{ApiMetrics, EventTimer},
     report::{InvocationOutcome, Report, Reports},
 };
 
@@ -32,6 +33,7 @@ pub(crate) struct Subject<'a> {
 pub(crate) struct Invocation<'a> {
     subject: Subject<'a>,
     reports: &'a Reports,
+    timer: Option<EventTimer<'a>>,
     /// Whether the end is a line of the log, with the times.
     trace: bool,
     timings: Timings,
@@ -39,7 +41,12 @@ pub(crate) struct Invocation<'a> {
 }
 
 impl<'a> Invocation<'a> {
-    pub(crate) fn begin(subject: Subject<'a>, event: &Bytes, reports: &'a Reports, trace: bool) -> Self {
+    pub(crate) fn begin(
+        subject: Subject<'a>,
+        event: &Bytes,
+        (reports, metrics): (&'a Reports, &'a ApiMetrics),
+        trace: bool,
+    ) -> Self {
         reports.report(|| Report::InvocationBegun {
             request_id: subject.request_id,
             api: subject.api,
@@ -51,7 +58,8 @@ impl<'a> Invocation<'a> {
             replay: subject.replay,
         });
         let timings = Timings { queued: subject.waited, ..Timings::default() };
-        Self { subject, reports, trace, timings, has_ended: false }
+        let timer = Some(metrics.event(subject.role));
+        Self { subject, reports, timer, trace, timings, has_ended: false }
     }
 
     pub(crate) fn subject(&self) -> Subject<'a> {
@@ -78,6 +86,9 @@ impl<'a> Invocation<'a> {
 
     fn close(&mut self, outcome: InvocationOutcome, message: Option<&str>, answer: Option<&[u8]>) {
         self.has_ended = true;
+        if let Some(timer) = self.timer.take() {
+            timer.finish(outcome.into());
+        }
         let total = self.subject.received.elapsed();
         self.reports.report(|| Report::InvocationEnded {
             request_id: self.subject.request_id,
@@ -95,12 +106,15 @@ impl<'a> Invocation<'a> {
 
     fn trace(&self, outcome: InvocationOutcome, total: Duration) {
         let timings = &self.timings;
+        let Subject { connection, request_id, .. } = self.subject;
         info!(
-            "trace role={} instance={} connection={} outcome={} queued_ms={:.3} init_ms={:.3} \
+            connection, request_id;
+            "trace role={} instance={} connection={} request={} outcome={} queued_ms={:.3} init_ms={:.3} \
              function_ms={:.3} total_ms={:.3} gateway_ms={:.3}",
             self.subject.role.name(),
             timings.instance.as_deref().unwrap_or("-"),
-            self.subject.connection,
+            connection,
+            request_id,
             outcome.name(),
             ms(timings.queued),
             ms(timings.started.unwrap_or_default()),
@@ -128,6 +142,7 @@ fn ms(duration: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metrics;
 
     #[test]
     fn without_a_reporter_the_event_is_not_kept() {
@@ -141,8 +156,8 @@ mod tests {
             waited: Duration::ZERO,
             replay: false,
         };
-        let reports = Reports::default();
-        let mut invocation = Invocation::begin(subject, &event, &reports, false);
+        let (reports, metrics) = (Reports::default(), Metrics::new().api("/"));
+        let mut invocation = Invocation::begin(subject, &event, (&reports, &metrics), false);
         invocation.called(Duration::from_millis(1));
         assert!(event.is_unique(), "the invocation holds the event");
         invocation.end(InvocationOutcome::Ok, None, Some(&event));

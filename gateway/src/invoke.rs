@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use log::warn;
+use log::{debug, warn};
 
 use crate::{
     admission::{Admission, Place, Turn},
@@ -16,6 +16,8 @@ use crate::{
     function::{Call, Failure, FunctionBackend, Role},
     ids, integration_response,
     invocation::{Invocation, Subject},
+    log_limit::LogLimit,
+    metrics::ApiMetrics,
     report::{InvocationOutcome, Reports},
 };
 
@@ -29,6 +31,7 @@ pub(crate) struct Functions {
     /// The path of the API.
     pub(crate) api: Arc<str>,
     pub(crate) reports: Reports,
+    pub(crate) metrics: Arc<ApiMetrics>,
     /// Whether each invocation is a line of the log, with its times.
     pub(crate) trace: bool,
 }
@@ -37,6 +40,8 @@ pub(crate) struct Functions {
 pub(crate) struct Function {
     pub(crate) backend: Arc<dyn FunctionBackend>,
     pub(crate) admission: Admission,
+    /// Refusals of the backend's that say nothing about a single event.
+    pub(crate) refusals: LogLimit,
 }
 
 /// Whether a client may connect.
@@ -77,7 +82,10 @@ impl Functions {
         received: Instant,
         client_gone: impl Future<Output = ()>,
     ) -> Result<Registration, Failure> {
-        let Some(place) = self.register.admission.try_place() else { return Ok(Registration::NoPlace) };
+        let Some(place) = self.register.admission.try_place() else {
+            self.register.log_no_place(connection);
+            return Ok(Registration::NoPlace);
+        };
         let waited = Duration::ZERO;
         let mut invocation =
             self.begin(Role::Register, connection, request_id, &event, (received, waited), false);
@@ -101,7 +109,7 @@ impl Functions {
     ) -> Result<Registration, Failure> {
         let answer = match self.invoke(&self.register, turn, event, &mut invocation).await {
             Ok(answer) => answer,
-            Err(failure) => return Err(fail(invocation, failure, None)),
+            Err(failure) => return Err(self.register.fail(invocation, failure, None)),
         };
         match serde_json::from_slice::<ConnectAnswer>(&answer) {
             Ok(decision) if decision.err_no == 0 => {
@@ -115,7 +123,7 @@ impl Functions {
             }
             Err(error) => {
                 let message = format!("the register function's answer decides nothing: {error}");
-                Err(fail(invocation, Failure::Error(message), Some(&answer)))
+                Err(self.register.fail(invocation, Failure::Error(message), Some(&answer)))
             }
         }
     }
@@ -186,7 +194,7 @@ impl Functions {
         replay: bool,
     ) -> Invocation<'a> {
         let subject = Subject { api: &self.api, role, connection, request_id, received, waited, replay };
-        Invocation::begin(subject, event, &self.reports, self.trace)
+        Invocation::begin(subject, event, (&self.reports, &self.metrics), self.trace)
     }
 
     async fn carry_out(
@@ -203,13 +211,8 @@ impl Functions {
                 Ok(())
             }
             Err(failure) => {
-                let Subject { role, connection, request_id, .. } = invocation.subject();
-                let kind = failure.kind();
-                warn!(
-                    "the {role} function {kind} (request {request_id}, connection {connection}): {failure}"
-                );
-                let request_id = request_id.to_owned();
-                Err(FailedInvocation { failure: fail(invocation, failure, None), request_id })
+                let request_id = invocation.subject().request_id.to_owned();
+                Err(FailedInvocation { failure: function.fail(invocation, failure, None), request_id })
             }
         }
     }
@@ -225,6 +228,9 @@ impl Functions {
         let Subject { role, connection, request_id, .. } = invocation.subject();
         let mut invoked = function.backend.invoke(Call::new(role, connection, request_id, event)).await;
         invocation.measured(&mut invoked);
+        if let Some(state) = function.backend.circuit() {
+            self.metrics.circuit(role, state);
+        }
         let answer = invoked.result?;
         if self.integration_response {
             integration_response::unwrap(&answer).map_err(Failure::Error)
@@ -241,6 +247,45 @@ impl Function {
         invocation.called(asked.elapsed());
         Ok(turn)
     }
+
+    /// Logs the failure and ends the invocation with it.
+    fn fail(&self, invocation: Invocation<'_>, failure: Failure, answer: Option<&[u8]>) -> Failure {
+        self.log(&invocation.subject(), &failure);
+        invocation.end(outcome(&failure), Some(&failure.to_string()), answer);
+        failure
+    }
+
+    /// A failure of the event's own is a line each. One that meets every event alike is a line now and then, and the
+    /// backend's circuit logs when it opens and closes.
+    fn log(&self, subject: &Subject<'_>, failure: &Failure) {
+        let &Subject { api, role, connection, request_id, .. } = subject;
+        let kind = failure.kind();
+        if !failure.is_of_backend() {
+            return warn!(
+                connection, request_id;
+                "the {role} function {kind} (request {request_id}, connection {connection}): {failure}"
+            );
+        }
+        match self.refusals.admit() {
+            Some(left_out) => warn!(
+                connection, request_id;
+                "the {role} function of {api} {kind} (request {request_id}, connection {connection}): \
+                 {failure}{left_out}"
+            ),
+            None => debug!(
+                connection, request_id;
+                "the {role} function of {api} {kind} (request {request_id}, connection {connection}): {failure}"
+            ),
+        }
+    }
+
+    fn log_no_place(&self, connection: &str) {
+        let sentence = "too many events wait for the register function: see --max-waiting or waiting_calls";
+        match self.refusals.admit() {
+            Some(left_out) => warn!(connection; "{connection}: {sentence}{left_out}"),
+            None => debug!(connection; "{connection}: {sentence}"),
+        }
+    }
 }
 
 fn request_id() -> String {
@@ -250,12 +295,13 @@ fn request_id() -> String {
     })
 }
 
-fn fail(invocation: Invocation<'_>, failure: Failure, answer: Option<&[u8]>) -> Failure {
-    let outcome = match failure {
-        Failure::Error(_) | Failure::Overloaded { .. } | Failure::Unavailable(_) => InvocationOutcome::Error,
+fn outcome(failure: &Failure) -> InvocationOutcome {
+    match failure {
+        Failure::Error(_) => InvocationOutcome::Error,
         Failure::TimedOut(_) => InvocationOutcome::TimedOut,
         Failure::Crashed(_) | Failure::NeverReady(_) | Failure::Stopping => InvocationOutcome::Crashed,
-    };
-    invocation.end(outcome, Some(&failure.to_string()), answer);
-    failure
+        Failure::Overloaded { .. } => InvocationOutcome::Overloaded,
+        Failure::Unavailable(_) | Failure::Misconfigured(_) => InvocationOutcome::Unavailable,
+        Failure::CircuitOpen { .. } => InvocationOutcome::CircuitOpen,
+    }
 }

@@ -26,12 +26,21 @@
 //! Two parts are of use alone: [`function::runtime_api`] stands in for SCF in tests of a custom runtime, and [`push`]
 //! is the reverse push address.
 
+pub mod admin;
 mod admission;
 mod api;
+mod apis;
 mod app;
+mod assembly;
 mod builder;
+pub mod client_address;
+mod clients;
+pub mod config;
+pub mod configured;
 pub mod contract;
+mod drain;
 mod event_queue;
+mod executable;
 pub mod function;
 mod handshake;
 pub mod http;
@@ -39,14 +48,22 @@ mod ids;
 mod integration_response;
 mod invocation;
 mod invoke;
+pub mod limits;
+mod log_limit;
+pub mod metrics;
+pub mod origin;
 mod page;
 mod page_access;
+pub mod proxy_protocol;
 pub mod push;
 pub mod registry;
 pub mod report;
 pub mod request_details;
 mod running;
+pub mod secret;
 mod timeline;
+pub mod tls;
+pub mod transport;
 mod websocket;
 
 /// A future that can be awaited without knowing its type: what the methods of a trait object return.
@@ -55,6 +72,7 @@ pub use futures_util::future::BoxFuture;
 pub use self::{
     api::{Api, FunctionSource},
     builder::{Builder, Gateway, StartError},
+    clients::ClientSettings,
     running::Running,
     websocket::CloseReason,
 };

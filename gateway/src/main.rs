@@ -1,14 +1,27 @@
-//! The gateway as a program: the command line in, two addresses out, then it runs until SIGINT or SIGTERM.
+//! The gateway as a program: the command line in, its addresses out, then it runs until SIGINT or SIGTERM.
 //!
-//! Ends with 0 after SIGINT or SIGTERM, 1 if it could not start, 2 if the command line is wrong.
+//! Ends with 0 after SIGINT or SIGTERM, 1 if it could not start, 2 if the command line or the file is wrong.
 
+mod check;
 mod cli;
+mod log_format;
 
-use std::{io::Write, process::ExitCode};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use clap::Parser as _;
-use scf_websocket_gateway::{Builder, Running, StartError, function::local::orphan_reaper};
-use tokio::signal::unix::{SignalKind, signal};
+use cli::Command;
+use scf_websocket_gateway::{
+    Builder, Running, StartError,
+    config::{Config, Environment, warnings},
+    configured::{self, Backends, Configured},
+    function::local::orphan_reaper,
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 fn main() -> ExitCode {
     // Hidden from the command line's help: the gateway starts itself so.
@@ -16,11 +29,32 @@ fn main() -> ExitCode {
         orphan_reaper::run(std::io::stdin());
         return ExitCode::SUCCESS;
     }
-    let builder = cli::Cli::parse().into_builder(cli::inherited());
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"))
-        .format_target(false)
-        .init();
-    match run(builder) {
+    let cli = cli::Cli::parse();
+    log_format::init(cli.log_format);
+    match cli.command(cli::inherited()) {
+        Command::Check { file, online } => check::check(&file, online),
+        Command::Serve { builder, warnings } => {
+            warn(&warnings);
+            ended(run(serve(*builder)))
+        }
+        Command::ServeFile { file, trace } => match Config::load(&file, &Environment::of_process()) {
+            Ok(config) => ended(run(serve_file(&file, config, trace))),
+            Err(report) => {
+                eprintln!("{report}");
+                ExitCode::from(check::WRONG)
+            }
+        },
+    }
+}
+
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        log::warn!("{warning}");
+    }
+}
+
+fn ended(result: Result<(), String>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {
             log::error!("{sentence}");
@@ -29,33 +63,97 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(builder: Builder) -> Result<(), String> {
-    let program =
-        std::env::current_exe().map_err(|error| format!("this program's own path is unknown: {error}"))?;
+fn run(serving: impl Future<Output = Result<(), String>>) -> Result<(), String> {
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| format!("cannot start the worker threads: {error}"))?;
-    runtime.block_on(serve(builder.orphan_reaper(program)))
+    runtime.block_on(serving)
 }
 
 async fn serve(builder: Builder) -> Result<(), String> {
     // Before anything can be started that would have to be ended.
-    let no_signals = |error: std::io::Error| format!("cannot wait for signals: {error}");
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
-    let running = builder.start().await.map_err(|error| explain(&error))?;
-    announce(&running);
-    tokio::select! {
-        _ = interrupt.recv() => log::info!("SIGINT: shutting down"),
-        _ = terminate.recv() => log::info!("SIGTERM: shutting down"),
-    }
-    running.shutdown().await;
+    let mut signals = Signals::new()?;
+    let running = start(builder).await?;
+    signals.shutdown().await;
+    shut_down(running, &mut signals).await;
     Ok(())
 }
 
-/// The error, and the flag to change.
+async fn serve_file(file: &Path, config: Config, trace: bool) -> Result<(), String> {
+    let mut signals = Signals::new()?;
+    let mut hangup = wait_for(SignalKind::hangup())?;
+    warn(&warnings::of(&config));
+    let backends = Arc::new(Backends::new());
+    let builder = configured::builder(&config, &backends).map_err(|error| error.to_string())?;
+    let running = start(builder.trace(trace)).await?;
+    let environment = Environment::of_process();
+    let mut configured = Configured::new(running, file.to_owned(), environment, config, backends);
+    loop {
+        tokio::select! {
+            () = signals.shutdown() => break,
+            _ = hangup.recv() => {
+                log::info!("SIGHUP: reading {} again", file.display());
+                configured.reload();
+            }
+        }
+    }
+    shut_down(configured.into_running(), &mut signals).await;
+    Ok(())
+}
+
+async fn shut_down(running: Running, signals: &mut Signals) {
+    tokio::select! {
+        () = running.shutdown() => {}
+        name = signals.next() => log::warn!("{name} again: stopping at once"),
+    }
+}
+
+async fn start(builder: Builder) -> Result<Running, String> {
+    let running = builder.orphan_reaper(own_path()?).start().await.map_err(|error| explain(&error))?;
+    announce(&running);
+    Ok(running)
+}
+
+fn own_path() -> Result<PathBuf, String> {
+    std::env::current_exe().map_err(|error| format!("this program's own path is unknown: {error}"))
+}
+
+/// The signals that end the gateway.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, String> {
+        Ok(Self {
+            interrupt: wait_for(SignalKind::interrupt())?,
+            terminate: wait_for(SignalKind::terminate())?,
+        })
+    }
+
+    async fn shutdown(&mut self) {
+        let name = self.next().await;
+        log::info!("{name}: shutting down");
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+fn wait_for(kind: SignalKind) -> Result<Signal, String> {
+    signal(kind).map_err(|error| format!("cannot wait for signals: {error}"))
+}
+
+/// The error, and what to change.
 fn explain(error: &StartError) -> String {
     match error {
-        StartError::Listen { .. } => format!("{error}; see --listen and --push-listen"),
+        StartError::Listen { .. } => {
+            format!("{error}; see --listen and --push-listen, or listen and push_listen of the file")
+        }
         StartError::Program { .. } => format!("{error}; see --bootstrap"),
         _ => error.to_string(),
     }
@@ -69,13 +167,12 @@ fn announce(running: &Running) {
 }
 
 fn write_addresses(out: &mut impl Write, running: &Running) -> std::io::Result<()> {
-    let addr = running.addr();
     if running.has_page() {
-        writeln!(out, "page     http://{addr}/")?;
+        writeln!(out, "page     http://{}/", running.admin_addr().unwrap_or(running.addr()))?;
     }
     if let Some(path) = running.client_page() {
-        writeln!(out, "client   http://{addr}{path}")?;
+        writeln!(out, "client   http://{}{path}", running.admin_addr().unwrap_or(running.addr()))?;
     }
-    writeln!(out, "clients  ws://{addr}/")?;
+    writeln!(out, "clients  {}/", running.client_url())?;
     writeln!(out, "push     {}", running.push_url())
 }

@@ -1,7 +1,7 @@
 //! The page at `/`, the time line behind it at `/timeline`, and the actions that the page offers.
 //!
-//! [`serve`] gets each request that is no reverse push and answers those that are the page's: its files, the stream of
-//! records, the actions of [`actions`], and the client page of `--client-page`.
+//! [`entry`] gets each request that is no reverse push and answers those that are the page's: its files, the stream of
+//! records, the actions of [`actions`], and the client page of `--client-page`. Any other is a client's.
 
 mod actions;
 mod header;
@@ -11,7 +11,7 @@ use std::{fs, io, path::Path, sync::Arc};
 
 use axum::{
     body::Body,
-    extract::Request,
+    extract::{Request, State},
     http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
         header::{
@@ -23,7 +23,7 @@ use axum::{
 };
 
 use self::header::header;
-use crate::app::App;
+use crate::{app::App, handshake};
 
 /// Where a client page is served, beside the page.
 pub(crate) const CLIENT_PAGE: &str = "/client";
@@ -62,8 +62,16 @@ files! {
     "/page/words.js" SCRIPT "words.js",
 }
 
+/// Answers a request on any path: the page's here, any other as a client's.
+pub(crate) async fn entry(State(app): State<Arc<App>>, request: Request) -> Response {
+    match serve(&app, request).await {
+        Ok(response) => response,
+        Err(request) => handshake::entry(State(app), request).await,
+    }
+}
+
 /// The answer to a request that is the page's; any other request comes back.
-pub(crate) async fn serve(app: &Arc<App>, request: Request) -> Result<Response, Request> {
+async fn serve(app: &Arc<App>, request: Request) -> Result<Response, Request> {
     let path = request.uri().path();
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let file = FILES.iter().find(|(at, ..)| *at == path);

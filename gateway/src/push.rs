@@ -18,6 +18,7 @@ use log::{debug, warn};
 use crate::{
     contract::{MAX_EVENT_BYTES, Push, Status},
     http::{Activity, read_body},
+    metrics::{Metrics, labels::PushOutcome},
     registry::{ConnectionRegistry, Delivery, DeliveryError},
     report::{Report, Reports},
 };
@@ -31,6 +32,7 @@ pub(crate) const BODY_LIMIT_BYTES: usize = MAX_EVENT_BYTES / 3 * 4 + 64 * 1024;
 pub(crate) struct PushAddress {
     pub(crate) registry: Arc<dyn ConnectionRegistry>,
     pub(crate) reports: Reports,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// The path with this token in it. A caller without the token finds nothing there.
@@ -39,9 +41,18 @@ pub fn path(token: Option<&str>) -> String {
     token.map_or_else(|| PATH.to_owned(), |token| format!("/api-{token}"))
 }
 
+/// Whether a text can be the token of a push address. The error says what is allowed.
+pub fn check_token(token: &str) -> Result<(), String> {
+    let allowed = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-');
+    if token.is_empty() || !token.chars().all(allowed) {
+        return Err("a token consists of letters, digits, _ and -".to_owned());
+    }
+    Ok(())
+}
+
 /// A reverse push address at [`PATH`].
 pub fn router(registry: Arc<dyn ConnectionRegistry>, reports: Reports) -> Router {
-    router_at(PATH, Arc::new(PushAddress { registry, reports }))
+    router_at(PATH, Arc::new(PushAddress { registry, reports, metrics: Arc::default() }))
 }
 
 /// A reverse push address at this path.
@@ -97,6 +108,12 @@ impl PushAddress {
             Push::Close { connection } => (connection, Delivery::Close),
         };
         let delivered = self.registry.deliver(std::slice::from_ref(connection), delivery).await.pop();
+        self.metrics.push(match &delivered {
+            Some(Ok(())) => PushOutcome::Accepted,
+            Some(Err(DeliveryError::NotFound)) => PushOutcome::Gone,
+            Some(Err(DeliveryError::TooSlow)) => PushOutcome::QueueFull,
+            Some(Err(DeliveryError::Unreachable(_))) | None => PushOutcome::NodeUnavailable,
+        });
         let (code, status) = match delivered {
             Some(Ok(())) => (StatusCode::OK, Status::ok()),
             // With status 200 the function forgets the connection: it is gone, or about to be.
@@ -115,6 +132,7 @@ impl PushAddress {
     /// Refuses a body that is no push.
     fn refuse(&self, code: StatusCode, sentence: &str, instance: Option<&str>, body: &[u8]) -> Response {
         warn!("refused a reverse push: {sentence}");
+        self.metrics.push(PushOutcome::Malformed);
         let status = Status::refused(u32::from(code.as_u16()), sentence);
         self.reports.report(|| Report::PushAnswered { instance, push: Err(body), status: &status });
         answer(code, &status)

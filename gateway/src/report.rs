@@ -171,6 +171,12 @@ pub enum InvocationOutcome {
     TimedOut,
     /// The function's process did not start, or ended in the middle.
     Crashed,
+    /// The function's backend has too much to do.
+    Overloaded,
+    /// The function's backend cannot be reached.
+    Unavailable,
+    /// The function's backend has been down for a while and is not called for now.
+    CircuitOpen,
     /// The caller no longer waits.
     Abandoned,
 }
@@ -185,6 +191,9 @@ impl InvocationOutcome {
             Self::Error => "error",
             Self::TimedOut => "timeout",
             Self::Crashed => "crashed",
+            Self::Overloaded => "overloaded",
+            Self::Unavailable => "unavailable",
+            Self::CircuitOpen => "circuit_open",
             Self::Abandoned => "abandoned",
         }
     }
@@ -192,7 +201,7 @@ impl InvocationOutcome {
     /// Whether it counts as an error.
     #[must_use]
     pub fn is_error(self) -> bool {
-        matches!(self, Self::Error | Self::TimedOut | Self::Crashed)
+        !matches!(self, Self::Ok | Self::Refused | Self::Abandoned)
     }
 }
 

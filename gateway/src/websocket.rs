@@ -41,10 +41,11 @@ use self::{
 };
 use crate::{
     app::{App, RunningApi},
-    contract::MAX_EVENT_BYTES,
+    clients::Current,
     event_queue::{self, Queued},
     http::upgraded_stream,
     invoke::{FailedInvocation, FrameEvent, Functions},
+    limits::Permit,
     registry::Deliveries,
     report::Report,
 };
@@ -59,20 +60,32 @@ pub(crate) struct Opened {
     pub(crate) id: String,
     pub(crate) api: Arc<RunningApi>,
     pub(crate) deliveries: Deliveries,
+    /// Of the connecting event; the log names the connection by it too.
+    pub(crate) request_id: String,
+    /// What applied when the client asked to connect.
+    pub(crate) current: Arc<Current>,
+    /// Held for as long as the connection counts.
+    pub(crate) permit: Permit,
 }
 
 /// Serves a connection until its end, the closing event included.
 pub(crate) async fn serve(app: &App, opened: Opened, upgraded: Upgraded) {
     let Some((stream, already_received)) = upgraded_stream(upgraded) else {
-        warn!("{}: the connection was not accepted by this server", opened.id);
+        let (connection, request_id) = (&opened.id, &opened.request_id);
+        warn!(
+            connection, request_id;
+            "{connection}: the connection was not accepted by this server (request {request_id})"
+        );
         return never_began(app, opened).await;
     };
-    let Opened { id, api, deliveries } = opened;
+    let Opened { id, api, deliveries, request_id, current, permit } = opened;
+    let settings = &current.settings;
+    let frame_bytes = settings.limits.frame_bytes;
     let activity = stream.activity();
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
-        .max_message_size(Some(MAX_EVENT_BYTES))
-        .max_frame_size(Some(MAX_EVENT_BYTES));
+        .max_message_size(Some(frame_bytes))
+        .max_frame_size(Some(frame_bytes));
     let socket =
         WebSocketStream::from_partially_read(stream, already_received.into(), Role::Server, Some(config))
             .await;
@@ -83,10 +96,11 @@ pub(crate) async fn serve(app: &App, opened: Opened, upgraded: Upgraded) {
     let mut transfers = pin!(transfers(&api.functions, &id, waiting, &heartbeat, &discard));
     let end = {
         let ping = Notify::new();
+        let times = (api.idle_timeout, settings.timeouts.ping_interval);
         // The reader owns the queue's sending end: once the reader is gone, the transfers end behind the last event.
-        let mut reader = pin!(read(&mut stream, events, (&heartbeat, &deliveries), &id));
-        let mut writer = pin!(write(&mut sink, &deliveries, &ping, &heartbeat));
-        let mut watch = pin!(watch(&heartbeat, &activity, api.idle_timeout, &ping));
+        let mut reader = pin!(read(&mut stream, events, (&heartbeat, &deliveries), (&id, &api, settings)));
+        let mut writer = pin!(write(&mut sink, &deliveries, &ping, &heartbeat, (&api, settings)));
+        let mut watch = pin!(watch(&heartbeat, &activity, times, &ping));
         let failed = async {
             match transfers.as_mut().await {
                 Err(FailedInvocation { failure, request_id }) => End::transfer_failed(&failure, &request_id),
@@ -102,12 +116,13 @@ pub(crate) async fn serve(app: &App, opened: Opened, upgraded: Upgraded) {
             end = &mut writer => end,
             end = &mut failed => end,
             end = &mut watch => end,
-            () = app.stopping.cancelled() => CloseReason::ShuttingDown.into(),
+            () = app.drain.turn() => CloseReason::ShuttingDown.into(),
         }
     };
     discard.store(!end.reason.carries_out_the_rest(), Ordering::Relaxed);
-    let needs_cleanup = removed(app, &id, &deliveries).await && end.reason != CloseReason::ClosedByFunction;
-    report_closed(app, &id, deliveries.path(), &end);
+    let needs_cleanup =
+        removed(app, (&id, &request_id), &deliveries).await && end.reason != CloseReason::ClosedByFunction;
+    report_closed(app, &api, (&id, &request_id), deliveries.path(), &end);
     let carried_out = async {
         if !end.reason.is_failed_transfer() {
             // A failure no longer has a client to be reported to; it is logged.
@@ -117,27 +132,33 @@ pub(crate) async fn serve(app: &App, opened: Opened, upgraded: Upgraded) {
             api.functions.cleanup(&id).await;
         }
     };
-    tokio::join!(close(sink, stream, &deliveries, &end), carried_out);
+    tokio::join!(close(sink, stream, &deliveries, &end, (&id, settings.timeouts.close)), carried_out);
+    drop(permit);
 }
 
 /// The client was gone before its connection became a WebSocket; the register function had accepted it.
 pub(crate) async fn never_began(app: &App, opened: Opened) {
-    report_closed(app, &opened.id, opened.deliveries.path(), &End::never_opened());
-    if removed(app, &opened.id, &opened.deliveries).await {
+    let names = (opened.id.as_str(), opened.request_id.as_str());
+    report_closed(app, &opened.api, names, opened.deliveries.path(), &End::never_opened());
+    if removed(app, names, &opened.deliveries).await {
         opened.api.functions.cleanup(&opened.id).await;
     }
 }
 
 /// Removes the connection from the registry. Whether its client left; `false` if a function closed it.
-async fn removed(app: &App, id: &str, deliveries: &Deliveries) -> bool {
+async fn removed(app: &App, (id, request_id): (&str, &str), deliveries: &Deliveries) -> bool {
     app.registry.remove(id).await.unwrap_or_else(|error| {
-        warn!("{id} has ended and may still be registered: {error}");
+        warn!(connection = id, request_id; "{id} has ended and may still be registered: {error} (request {request_id})");
         !deliveries.closed_by_function()
     })
 }
 
-fn report_closed(app: &App, id: &str, path: &str, end: &End) {
-    info!("{id} {end}");
+fn report_closed(app: &App, api: &RunningApi, (id, request_id): (&str, &str), path: &str, end: &End) {
+    info!(connection = id, request_id; "{id} {end} (request {request_id})");
+    api.metrics.closed(end.reason);
+    if let Some(limit) = end.limit {
+        app.clients.metrics.limit_hit(limit);
+    }
     let reason = end.reason.name();
     app.reports.report(|| Report::ConnectionClosed { connection: id, path, reason, message: end.sentence() });
 }

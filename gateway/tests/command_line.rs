@@ -45,8 +45,8 @@ fn what_cannot_start_is_status_1_and_one_sentence() {
     let taken = taken.local_addr().expect("an address").to_string();
     let cases: [(&[&str], &str); 4] = [
         (&["--bootstrap", "/no/such/file"], "/no/such/file"),
-        (&["--bootstrap", "/etc/passwd"], "no executable file"),
-        (&["--bootstrap", "/etc"], "no executable file"),
+        (&["--bootstrap", "/etc/passwd"], "not an executable file"),
+        (&["--bootstrap", "/etc"], "not an executable file"),
         (&["--bootstrap", "/bin/true", "--listen", &taken], &taken),
     ];
     for (args, named) in cases {

@@ -32,7 +32,11 @@ async fn a_client_beyond_the_limit_gets_503_and_may_try_again() {
         let refused = gateway.ask("/", &[]).await;
         assert_eq!((refused.status, refused.err_no()), (503, 503));
         assert!(refused.head.to_lowercase().contains("\r\nretry-after: 1"), "{}", refused.head);
-        gateway.wait_for_log("too many events wait for the register function: see --max-waiting").await;
+        gateway
+            .wait_for_log(
+                "too many events wait for the register function: see --max-waiting or waiting_calls",
+            )
+            .await;
         gateway.release();
     };
     let behind = async {

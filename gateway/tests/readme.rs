@@ -1,8 +1,12 @@
-//! The README's table of the gateway's flags is what the gateway's `-h` says.
+//! The README's tables of the gateway's flags, close reasons and metrics are what the gateway has, its configuration file
+//! is sound, and the dashboard shows no other metrics.
 
 use std::{fs, path::Path, process::Command};
 
-use scf_websocket_test_harness::gateway_program;
+use scf_websocket_gateway::metrics::catalogue::{self, Kind};
+use scf_websocket_test_harness::{from_file, gateway_program};
+
+use crate::wss::authority::Authority;
 
 /// A row for each flag, from a line such as `--listen <ADDR:PORT>  Where clients connect [default: 127.0.0.1:9000]`.
 fn row(line: &str) -> Option<String> {
@@ -29,7 +33,85 @@ fn the_table_of_flags_is_the_gateway_s() {
     let rows: Vec<String> = help.lines().filter_map(row).collect();
     assert!(rows.len() > 10, "{help}");
     let table = format!("| flag | meaning | default |\n| --- | --- | --- |\n{}\n", rows.concat());
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let readme = fs::read_to_string(readme).expect("the README");
-    assert!(readme.contains(&table), "README.md must contain:\n{table}");
+    assert_in_readme(&table);
+}
+
+fn file(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)).expect(name)
+}
+
+fn assert_in_readme(table: &str) {
+    assert!(file("README.md").contains(table), "README.md must contain:\n{table}");
+}
+
+/// Tests beside the code compare both with the enum and the registry.
+#[test]
+fn the_tables_of_close_reasons_and_metrics_are_the_gateway_s() {
+    assert_in_readme(include_str!("../src/websocket/close_reasons.md"));
+    assert_in_readme(include_str!("../src/metrics/catalogue.md"));
+}
+
+/// The names of metrics in a text.
+fn metrics_in(text: &str) -> Vec<&str> {
+    let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let words = text.split(|character| !is_part(character));
+    words.filter(|word| word.starts_with("scf_gateway_")).collect()
+}
+
+#[test]
+fn the_dashboard_shows_every_metric_and_no_other() {
+    let text = file("deploy/grafana/gateway.json");
+    let dashboard: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let shown: Vec<String> = panels
+        .iter()
+        .flat_map(|panel| panel["targets"].as_array().expect("targets"))
+        .map(|target| target["expr"].as_str().expect("a query").to_owned())
+        .collect();
+    let shown: Vec<&str> = shown.iter().flat_map(|query| metrics_in(query)).collect();
+    let names: Vec<String> = catalogue::ALL
+        .iter()
+        .map(|metric| match metric.kind {
+            Kind::Histogram => format!("{}_bucket", metric.name),
+            _ => metric.name.to_owned(),
+        })
+        .collect();
+    for name in metrics_in(&text) {
+        assert!(names.iter().any(|known| known == name), "the gateway has no {name}");
+    }
+    for name in &names {
+        assert!(shown.contains(&name.as_str()), "no panel shows {name}");
+    }
+    // Labels that a query names must exist as well: `by (…)`, `{…=~…}`.
+    let labels: Vec<&str> =
+        catalogue::ALL.iter().flat_map(|metric| metric.labels).copied().chain(["instance", "le"]).collect();
+    for query in panels.iter().flat_map(|panel| panel["targets"].as_array().expect("targets")) {
+        let query = query["expr"].as_str().expect("a query");
+        for grouped in query.split("by (").skip(1) {
+            let grouped = grouped.split(')').next().unwrap_or_default();
+            for label in grouped.split(", ") {
+                assert!(labels.contains(&label), "no label {label}: {query}");
+            }
+        }
+    }
+}
+
+/// The file of "In production", with a certificate that is there.
+#[test]
+fn the_file_of_the_readme_has_no_errors() {
+    let readme = file("README.md");
+    let production = readme.split("## In production").nth(1).expect("the section");
+    let text =
+        production.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the file");
+    let authority = Authority::new();
+    authority.install(&authority.issue(2000, 3000));
+    let files = authority.files();
+    let text = text
+        .replace("/etc/scf-websocket/tls/fullchain.pem", &files.certificate.display().to_string())
+        .replace("/etc/scf-websocket/tls/privkey.pem", &files.key.display().to_string());
+    let output = from_file(&text).args(&["--check"]).output();
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("clients  wss://0.0.0.0:443\npush     http://10.0.0.5:9001/api-"), "{said}");
 }

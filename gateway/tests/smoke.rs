@@ -6,7 +6,11 @@ use std::{any::Any, panic, process::ExitCode, time::Instant};
 
 use axum::http::header::SEC_WEBSOCKET_PROTOCOL;
 use futures_util::future::join_all;
-use scf_websocket_test_harness::{Gateway, bootstrap, eventually, lives, processes};
+use scf_websocket_test_harness::{
+    Gateway, bootstrap,
+    elsewhere::cloud::{Cloud, REGION},
+    eventually, from_file, lives, processes,
+};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio_websockets::{CloseCode, Message};
@@ -29,7 +33,7 @@ async fn main() -> ExitCode {
     let mut failed = 0;
     println!("| step | what came of it | ms | |");
     println!("| --- | --- | ---: | --- |");
-    let steps: [Step; 13] = steps![
+    let steps: [Step; 14] = steps![
         connect_without_a_sub_protocol,
         connect_with_a_sub_protocol,
         a_refused_connect,
@@ -42,6 +46,7 @@ async fn main() -> ExitCode {
         cleanup_when_the_client_closes,
         cleanup_when_the_line_is_cut,
         cleanup_when_the_client_is_idle,
+        functions_in_the_cloud,
         the_end,
     ];
     for (name, begin) in steps {
@@ -203,6 +208,42 @@ async fn one_cleanup(gateway: &Gateway) -> String {
     );
     assert!(record["event"].as_str().is_some_and(|event| event.contains(r#""closing""#)), "{record}");
     "one cleanup".into()
+}
+
+/// Client → gateway → signed call → the stand-in for the cloud API → bootstrap → reverse push → client.
+async fn functions_in_the_cloud() -> String {
+    let Some(cloud) = Cloud::start().await else {
+        return "skipped: the vendor's SDK cannot be installed; the reason is on standard error".into();
+    };
+    let (id, key) = ("AKIDsmoke", "the-key-of-the-smoke-test");
+    cloud.account(id, key, None);
+    let gateway = from_file(&format!(
+        "listen = \"127.0.0.1:0\"\npush_token = \"smoke\"\n[scf]\nregion = \"{REGION}\"\nendpoint = \"{}\"\n[[api]]\n\
+         path = \"/chat\"\nregister = \"scf:register\"\ntransfer = \"scf:transfer\"\ncleanup = \"scf:cleanup\"\n",
+        cloud.endpoint()
+    ))
+    .own_env("SSL_CERT_FILE", &cloud.authority.file.display().to_string())
+    .own_env("TENCENTCLOUD_SECRET_ID", id)
+    .own_env("TENCENTCLOUD_SECRET_KEY", key)
+    .start();
+    let program = std::env::var_os("BOOTSTRAP").expect("the program to try");
+    for role in ["register", "transfer", "cleanup"] {
+        let variables =
+            [("WS_ROLE", role), ("WS_PUSH_URL", gateway.push.as_str()), ("WS_PUSH_ENCODING", "raw")];
+        cloud.function("default", role, program.as_ref(), &variables);
+    }
+    let mut client = gateway.connect("/chat").await;
+    for text in ["over the cloud", "and back"] {
+        client.send_text(text).await;
+        assert_eq!(client.next_text().await, text);
+    }
+    client.close().await;
+    cloud.server().requests(4).await;
+    let calls = cloud.accepted();
+    let functions: Vec<_> =
+        calls.iter().filter_map(|call| call.parameters["FunctionName"].as_str()).collect();
+    assert_eq!(functions, ["register", "transfer", "transfer", "cleanup"]);
+    format!("{} calls, each signature as the vendor's SDK computes it; 2 echoes by reverse push", calls.len())
 }
 
 async fn the_end() -> String {

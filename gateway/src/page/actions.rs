@@ -99,8 +99,8 @@ fn recorded(app: &App, id: u64) -> Result<Found, Refusal> {
         let sentence = "the event is long and old: only its beginning is still recorded";
         (StatusCode::GONE, sentence.to_owned())
     })?;
-    let api = app.apis.iter().find(|running| running.path == api).ok_or_else(gone)?;
-    Ok((Arc::clone(api), role, connection, event))
+    let api = app.apis.at(&api).ok_or_else(gone)?;
+    Ok((api, role, connection, event))
 }
 
 fn given(app: &App, role: &str, event: &[u8]) -> Result<Found, Refusal> {
@@ -115,11 +115,11 @@ fn given(app: &App, role: &str, event: &[u8]) -> Result<Found, Refusal> {
     let parsed: serde_json::Value = serde_json::from_slice(event).unwrap_or_default();
     // Only a connecting event has a path; the first API stands in for all others.
     let path = parsed["requestContext"]["path"].as_str().unwrap_or_default();
-    let api = app.api(path).or_else(|| app.apis.first());
+    let api = app.apis.find(path).or_else(|| app.apis.first());
     let no_api = || (StatusCode::NOT_FOUND, "the gateway has no WebSocket API".to_owned());
     // An event that names no connection is for the function to judge.
     let connection = parsed["websocket"]["secConnectionID"].as_str().unwrap_or_default().to_owned();
-    Ok((Arc::clone(api.ok_or_else(no_api)?), known, connection, Bytes::copy_from_slice(event)))
+    Ok((api.ok_or_else(no_api)?, known, connection, Bytes::copy_from_slice(event)))
 }
 
 fn refuse(code: StatusCode, sentence: &str) -> Response {

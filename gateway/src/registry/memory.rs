@@ -58,6 +58,7 @@ mod tests {
     use super::*;
     use crate::{
         contract::Frame,
+        metrics::Gauge,
         registry::{
             outbox::{Deliveries, outbox},
             send_queue::QueueEnd,
@@ -67,7 +68,8 @@ mod tests {
     const LIMIT_BYTES: usize = 1000;
 
     async fn added(registry: &MemoryRegistry, id: &str) -> Deliveries {
-        let (outbox, deliveries) = outbox("/chat".into(), Ipv4Addr::LOCALHOST.into(), LIMIT_BYTES);
+        let (outbox, deliveries) =
+            outbox("/chat".into(), Ipv4Addr::LOCALHOST.into(), LIMIT_BYTES, &Gauge::default());
         registry.add(id, outbox).await.expect("memory never fails");
         deliveries
     }

@@ -14,7 +14,7 @@ use super::{
     delivery::{ConnectionInfo, Delivery, DeliveryError},
     send_queue::{QueueEnd, SendQueue},
 };
-use crate::contract::Frame;
+use crate::{contract::Frame, metrics::Gauge};
 
 /// The sending end, which a registry keeps for each connection of this process. Clones share it.
 #[derive(Debug, Clone)]
@@ -34,10 +34,16 @@ struct Shared {
 }
 
 /// Both ends for a client that asks to connect now, between which `limit_bytes` may wait.
-pub(crate) fn outbox(path: Arc<str>, source_ip: IpAddr, limit_bytes: usize) -> (Outbox, Deliveries) {
+/// The gauge shows what waits in all of them together.
+pub(crate) fn outbox(
+    path: Arc<str>,
+    source_ip: IpAddr,
+    limit_bytes: usize,
+    waiting: &Gauge,
+) -> (Outbox, Deliveries) {
     let connected_at_ms = epoch_ms();
     let shared = Arc::new(Shared {
-        queue: SendQueue::new(limit_bytes),
+        queue: SendQueue::new(limit_bytes, waiting.clone()),
         path,
         source_ip,
         connected_at_ms,

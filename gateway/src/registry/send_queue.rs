@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::contract::Frame;
+use crate::{contract::Frame, metrics::Gauge};
 
 /// What a frame counts beyond its own bytes, so that empty ones are bounded too.
 const FRAME_OVERHEAD_BYTES: usize = 64;
@@ -28,6 +28,7 @@ pub(super) struct SendQueue {
 struct State {
     frames: VecDeque<Frame>,
     waiting_bytes: usize,
+    gauge: Gauge,
     end: Option<QueueEnd>,
 }
 
@@ -44,8 +45,10 @@ pub(crate) enum QueueEnd {
 
 impl SendQueue {
     /// Frames of together `limit_bytes` may wait; a larger one may wait alone.
-    pub(super) fn new(limit_bytes: usize) -> Self {
-        Self { limit_bytes, state: Mutex::default(), changed: Notify::new() }
+    /// The gauge shows what waits in all queues.
+    pub(super) fn new(limit_bytes: usize, gauge: Gauge) -> Self {
+        let state = State { gauge, ..State::default() };
+        Self { limit_bytes, state: Mutex::new(state), changed: Notify::new() }
     }
 
     /// Queues a frame, or says why none is taken any more.
@@ -61,7 +64,7 @@ impl SendQueue {
             self.changed.notify_one();
             return Err(QueueEnd::Full);
         }
-        state.waiting_bytes = waiting_bytes;
+        state.set_waiting(waiting_bytes);
         state.frames.push_back(frame);
         drop(state);
         self.changed.notify_one();
@@ -125,18 +128,28 @@ impl SendQueue {
 impl State {
     fn take(&mut self) -> Option<Result<Frame, QueueEnd>> {
         let Some(frame) = self.frames.pop_front() else { return self.end.map(Err) };
-        self.waiting_bytes -= cost(&frame);
+        self.set_waiting(self.waiting_bytes - cost(&frame));
         if self.frames.is_empty() {
             self.frames = VecDeque::new();
         }
         Some(Ok(frame))
     }
 
+    fn set_waiting(&mut self, bytes: usize) {
+        let difference = signed(bytes) - signed(self.waiting_bytes);
+        self.gauge.inc_by(difference);
+        self.waiting_bytes = bytes;
+    }
+
     fn discard(&mut self, end: QueueEnd) {
         self.frames = VecDeque::new();
-        self.waiting_bytes = 0;
+        self.set_waiting(0);
         self.end = Some(end);
     }
+}
+
+fn signed(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 fn cost(frame: &Frame) -> usize {
@@ -147,13 +160,26 @@ fn cost(frame: &Frame) -> usize {
 mod tests {
     use super::*;
 
+    #[test]
+    fn the_gauge_shows_what_waits_in_all_queues() {
+        let gauge = Gauge::default();
+        let [one, two] = [(); 2].map(|()| SendQueue::new(1000, gauge.clone()));
+        one.push(frame(100)).expect("capacity");
+        two.push(frame(100)).expect("capacity");
+        assert_eq!(gauge.get(), 328);
+        assert!(one.next_waiting().is_some());
+        assert_eq!(gauge.get(), 164);
+        two.abandon();
+        assert_eq!(gauge.get(), 0);
+    }
+
     fn frame(bytes: usize) -> Frame {
         Frame::text("x".repeat(bytes))
     }
 
     #[tokio::test]
     async fn a_frame_that_exceeds_the_limit_ends_it() {
-        let queue = SendQueue::new(1000);
+        let queue = SendQueue::new(1000, Gauge::default());
         assert_eq!(queue.push(frame(400)), Ok(()));
         assert_eq!(queue.push(frame(400)), Ok(()));
         assert_eq!(queue.push(frame(400)), Err(QueueEnd::Full));
@@ -164,7 +190,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_larger_frame_may_wait_alone() {
-        let queue = SendQueue::new(1000);
+        let queue = SendQueue::new(1000, Gauge::default());
         assert_eq!(queue.push(frame(5000)), Ok(()));
         assert_eq!(queue.next().await, Ok(frame(5000)));
         assert_eq!(queue.push(frame(0)), Ok(()));
@@ -173,14 +199,14 @@ mod tests {
 
     #[tokio::test]
     async fn empty_frames_are_bounded_too() {
-        let queue = SendQueue::new(1000);
+        let queue = SendQueue::new(1000, Gauge::default());
         let taken = (0..1000).take_while(|_| queue.push(frame(0)).is_ok()).count();
         assert_eq!(taken, 1000 / FRAME_OVERHEAD_BYTES);
     }
 
     #[tokio::test]
     async fn a_close_comes_behind_the_frames_and_nothing_behind_it() {
-        let queue = SendQueue::new(1000);
+        let queue = SendQueue::new(1000, Gauge::default());
         assert_eq!(queue.push(frame(1)), Ok(()));
         assert_eq!(queue.close(), Ok(()));
         assert_eq!(queue.push(frame(1)), Err(QueueEnd::ClosedByFunction));

@@ -20,17 +20,16 @@ use super::{
 };
 use crate::registry::Deliveries;
 
-/// How long the whole close may take.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How much a client may still send; it is discarded.
 const DISCARD_LIMIT_BYTES: u64 = 64 << 20;
 
-/// Closes the connection.
+/// Closes the connection within this time.
 pub(super) async fn close(
     sink: SplitSink<Socket, Message>,
     stream: SplitStream<Socket>,
     deliveries: &Deliveries,
     end: &End,
+    (connection, time): (&str, Duration),
 ) {
     // Both halves are of one socket.
     let Ok(mut socket) = sink.reunite(stream) else { return };
@@ -41,7 +40,7 @@ pub(super) async fn close(
                 let frame = CloseFrame { code: code.into(), reason: end.text.as_str().into() };
                 let sent = socket.send(Message::Close(Some(frame))).await;
                 if let Err(error) = sent {
-                    return debug!("the close frame was not sent: {error}");
+                    return debug!(connection; "{connection}: the close frame was not sent: {error}");
                 }
             }
             None if end.reason == CloseReason::ClosedByClient => {}
@@ -55,8 +54,10 @@ pub(super) async fn close(
             let _ = tokio::io::copy(&mut stream.take(DISCARD_LIMIT_BYTES), &mut tokio::io::sink()).await;
         }
     };
-    if timeout(CLOSE_TIMEOUT, closing).await.is_err() {
-        debug!("the client did not close the connection within {} ms", CLOSE_TIMEOUT.as_millis());
+    if timeout(time, closing).await.is_err() {
+        debug!(
+            connection; "{connection}: the client did not close the connection within {} ms", time.as_millis()
+        );
     }
 }
 

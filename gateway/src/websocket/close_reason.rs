@@ -5,7 +5,7 @@ use std::{fmt, io, time::Duration};
 
 use tokio_tungstenite::tungstenite::{Error, error::ProtocolError, protocol::frame::coding::CloseCode};
 
-use crate::{function::Failure, http::PROGRESS_TIMEOUT};
+use crate::{contract::MAX_EVENT_BYTES, function::Failure, limits::Limit};
 
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,8 +23,10 @@ pub enum CloseReason {
     Idle,
     /// The client reads too slowly for what is sent to it: 1008, `too slow`.
     TooSlow,
-    /// A frame, or the event that it would become, exceeds 6 MB: 1009.
+    /// A frame has more bytes than the limit, or the event that it would become more than 6 MB: 1009.
     TooBig,
+    /// The client sends more frames a second than the limit: 1008, `too many frames a second`.
+    TooFast,
     /// A text frame is not UTF-8: 1007.
     NotUtf8,
     /// The client broke the WebSocket protocol: 1002.
@@ -39,6 +41,23 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// All reasons, those that have several texts with one of them.
+    pub const ALL: [Self; 13] = [
+        Self::ClosedByClient,
+        Self::ClosedByFunction,
+        Self::ConnectionLost,
+        Self::Unresponsive,
+        Self::Idle,
+        Self::TooSlow,
+        Self::TooFast,
+        Self::TooBig,
+        Self::NotUtf8,
+        Self::ProtocolError,
+        Self::TransferFailed("failed"),
+        Self::TransferUnavailable("is unavailable"),
+        Self::ShuttingDown,
+    ];
+
     /// A short name that never changes, for metrics.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -49,6 +68,7 @@ impl CloseReason {
             Self::Unresponsive => "unresponsive",
             Self::Idle => "idle",
             Self::TooSlow => "too_slow",
+            Self::TooFast => "too_fast",
             Self::TooBig => "too_big",
             Self::NotUtf8 => "not_utf8",
             Self::ProtocolError => "protocol_error",
@@ -64,7 +84,7 @@ impl CloseReason {
         let code = match self {
             Self::ClosedByClient | Self::ConnectionLost | Self::Unresponsive => return None,
             Self::ClosedByFunction | Self::Idle => CloseCode::Normal,
-            Self::TooSlow => CloseCode::Policy,
+            Self::TooSlow | Self::TooFast => CloseCode::Policy,
             Self::TooBig => CloseCode::Size,
             Self::NotUtf8 => CloseCode::Invalid,
             Self::ProtocolError => CloseCode::Protocol,
@@ -84,6 +104,7 @@ impl CloseReason {
             }
             Self::Idle => "idle".to_owned(),
             Self::TooSlow => "too slow".to_owned(),
+            Self::TooFast => "too many frames a second".to_owned(),
             Self::TooBig => "a frame or its event exceeds 6 MB".to_owned(),
             Self::NotUtf8 => "a text frame is not UTF-8".to_owned(),
             Self::ProtocolError => "not the WebSocket protocol".to_owned(),
@@ -91,6 +112,37 @@ impl CloseReason {
                 format!("the transfer function {kind}")
             }
             Self::ShuttingDown => "the gateway is shutting down".to_owned(),
+        }
+    }
+
+    /// When a connection ends so, as a sentence without a full stop.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::ClosedByClient => "The client sent a close frame, and receives its code back",
+            Self::ClosedByFunction => "A function closed the connection by a reverse push",
+            Self::ConnectionLost => "The TCP connection ended without a close frame",
+            Self::Unresponsive => {
+                "The client gave no sign of life for two ping intervals, or answered no pings"
+            }
+            Self::Idle => "No data frame in either direction for the API's idle time-out",
+            Self::TooSlow => {
+                "More than `send_queue_bytes` wait for the client, or it has read nothing for `send_seconds`"
+            }
+            Self::TooFast => "The client sends more than `frames_per_second`",
+            Self::TooBig => {
+                "A frame has more than `frame_bytes`, which the text names if it is less than 6 MB, or its event has more than 6 MB"
+            }
+            Self::NotUtf8 => "A text frame is not UTF-8",
+            Self::ProtocolError => "The client broke the WebSocket protocol",
+            Self::TransferFailed(_) => {
+                "The transfer function failed, timed out, crashed or did not start; the text ends with the request \
+                 id under which the log has the cause"
+            }
+            Self::TransferUnavailable(_) => {
+                "The transfer function is overloaded or unavailable and did not run; with the request id likewise"
+            }
+            Self::ShuttingDown => "The gateway shuts down; connect again",
         }
     }
 
@@ -111,12 +163,14 @@ impl CloseReason {
 pub(super) struct End {
     pub(super) reason: CloseReason,
     pub(super) text: String,
+    /// The limit that was met.
+    pub(super) limit: Option<Limit>,
     sentence: String,
 }
 
 impl End {
     fn new(reason: CloseReason, sentence: impl Into<String>) -> Self {
-        Self { reason, text: reason.text(), sentence: sentence.into() }
+        Self { reason, text: reason.text(), limit: None, sentence: sentence.into() }
     }
 
     pub(super) fn sentence(&self) -> &str {
@@ -150,18 +204,50 @@ impl End {
         Self::new(CloseReason::Idle, format!("idle for {} s", time.as_secs_f64()))
     }
 
-    pub(super) fn queue_full(limit_bytes: usize) -> Self {
-        Self::closed(
-            CloseReason::TooSlow,
-            &format!("too slow, more than {limit_bytes} bytes wait for the client"),
-        )
+    /// A limit was met.
+    pub(super) fn limit(limit: Limit) -> Self {
+        let reason = match limit {
+            Limit::SendQueueBytes(_) => CloseReason::TooSlow,
+            Limit::FrameBytes(_) => CloseReason::TooBig,
+            _ => CloseReason::TooFast,
+        };
+        let sentence = match reason {
+            CloseReason::TooSlow => format!("too slow, {limit}"),
+            _ => limit.to_string(),
+        };
+        let end = Self::closed(reason, &format!("{sentence} (limits.{})", limit.key()));
+        let text = match limit {
+            Limit::FrameBytes(bytes) if bytes != MAX_EVENT_BYTES => sentence,
+            _ => end.text,
+        };
+        Self { text, limit: Some(limit), ..end }
+    }
+
+    /// The client has taken no byte for this long.
+    fn overdue(time: Duration) -> Self {
+        let sentence = format!("too slow, the client has read nothing for {} s", time.as_secs_f64());
+        Self::closed(CloseReason::TooSlow, &sentence)
+    }
+
+    /// The WebSocket implementation found an error.
+    pub(super) fn error(error: Error, frame_bytes: usize, send_timeout: Duration) -> Self {
+        match error {
+            Error::Capacity(_) => Self::limit(Limit::FrameBytes(frame_bytes)),
+            Error::Utf8(_) => CloseReason::NotUtf8.into(),
+            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Self::connection_lost(),
+            Error::Protocol(error) => Self::protocol_error(error),
+            // Of the gateway's own stream: the operating system's have a number.
+            Error::Io(error) if error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none() => {
+                Self::overdue(send_timeout)
+            }
+            other => Self::new(CloseReason::ConnectionLost, format!("connection lost: {other}")),
+        }
     }
 
     pub(super) fn transfer_failed(failure: &Failure, request_id: &str) -> Self {
         let reason = match failure {
-            Failure::Overloaded { .. } | Failure::Unavailable(_) => {
-                CloseReason::TransferUnavailable(failure.kind())
-            }
+            Failure::Misconfigured(_) => CloseReason::TransferFailed(failure.kind()),
+            _ if failure.is_of_backend() => CloseReason::TransferUnavailable(failure.kind()),
             _ => CloseReason::TransferFailed(failure.kind()),
         };
         let text = format!("{} (request {request_id})", reason.text());
@@ -188,25 +274,6 @@ impl From<CloseReason> for End {
     }
 }
 
-impl From<Error> for End {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Capacity(_) => CloseReason::TooBig.into(),
-            Error::Utf8(_) => CloseReason::NotUtf8.into(),
-            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Self::connection_lost(),
-            Error::Protocol(error) => Self::protocol_error(error),
-            // Of the gateway's own stream: the operating system's have a number.
-            Error::Io(error) if error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none() => {
-                Self::closed(
-                    CloseReason::TooSlow,
-                    &format!("too slow, the client has read nothing for {} s", PROGRESS_TIMEOUT.as_secs()),
-                )
-            }
-            other => Self::new(CloseReason::ConnectionLost, format!("connection lost: {other}")),
-        }
-    }
-}
-
 impl fmt::Display for End {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.sentence)
@@ -215,28 +282,46 @@ impl fmt::Display for End {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
 
     #[test]
     fn a_reason_has_a_code_if_it_has_a_text_and_fits_into_a_close_frame() {
-        for reason in [
-            CloseReason::ClosedByClient,
-            CloseReason::ClosedByFunction,
-            CloseReason::ConnectionLost,
-            CloseReason::Unresponsive,
-            CloseReason::Idle,
-            CloseReason::TooSlow,
-            CloseReason::TooBig,
-            CloseReason::NotUtf8,
-            CloseReason::ProtocolError,
-            CloseReason::TransferFailed("did not start"),
-            CloseReason::TransferUnavailable("is unavailable"),
-            CloseReason::ShuttingDown,
-        ] {
+        for reason in CloseReason::ALL {
             let text = reason.text();
             assert!(text.len() <= 123, "{text}");
             assert!(text.is_empty() || reason.code().is_some(), "{reason:?}");
         }
+    }
+
+    #[test]
+    fn the_table_lists_every_reason() {
+        let row = |reason: CloseReason| {
+            let code = reason.code().map_or_else(String::new, |code| code.to_string());
+            let text = reason.text();
+            let text = if text.is_empty() { text } else { format!("`{text}`") };
+            format!("| {code} | {text} | `{}` | {} |\n", reason.name(), reason.meaning())
+        };
+        let rows: String = CloseReason::ALL.into_iter().map(row).collect();
+        let table =
+            format!("| code | text | `reason` of the metric | when |\n| --- | --- | --- | --- |\n{rows}");
+        assert!(
+            include_str!("close_reasons.md") == table,
+            "gateway/src/websocket/close_reasons.md must be this table:\n{table}"
+        );
+    }
+
+    #[test]
+    fn a_limit_that_was_met_is_named_to_the_client_and_in_the_log() {
+        let limit = NonZeroU32::MIN.saturating_add(9);
+        let end = End::limit(Limit::FramesPerSecond(limit));
+        assert_eq!((end.reason.code(), end.text.as_str()), (Some(1008), "too many frames a second"));
+        assert!(end.sentence.ends_with("10 frames a second (limits.frames_per_second)"), "{end}");
+        let end = End::limit(Limit::FrameBytes(1000));
+        assert_eq!((end.reason.code(), end.text.as_str()), (Some(1009), "a frame has more than 1000 bytes"));
+        assert_eq!(End::limit(Limit::FrameBytes(MAX_EVENT_BYTES)).text, CloseReason::TooBig.text());
+        assert_eq!(End::limit(Limit::SendQueueBytes(5)).text, "too slow");
     }
 
     #[test]
@@ -252,9 +337,14 @@ mod tests {
 
     #[test]
     fn a_write_that_is_overdue_is_the_clients_slowness_and_a_broken_line_is_not() {
-        let overdue = End::from(Error::Io(io::ErrorKind::TimedOut.into()));
+        let overdue =
+            End::error(Error::Io(io::ErrorKind::TimedOut.into()), MAX_EVENT_BYTES, Duration::from_secs(10));
         assert_eq!(overdue.reason, CloseReason::TooSlow);
-        let unreachable = End::from(Error::Io(io::Error::from_raw_os_error(110)));
+        let unreachable = End::error(
+            Error::Io(io::Error::from_raw_os_error(110)),
+            MAX_EVENT_BYTES,
+            Duration::from_secs(10),
+        );
         assert_eq!(unreachable.reason, CloseReason::ConnectionLost);
     }
 }

@@ -15,8 +15,6 @@ use tokio::{
 use super::close_reason::End;
 use crate::http::Activity;
 
-/// A ping goes out at least this often.
-const LONGEST_PING_INTERVAL: Duration = Duration::from_secs(20);
 /// A client that sends all the time and answers none of so many pings in a row does not read.
 const MAX_UNANSWERED_PINGS: u32 = 6;
 
@@ -116,8 +114,13 @@ impl Heartbeat {
 
 /// Finds a connection that carries no data, and one whose client gives no sign of life: pings go out, and after two
 /// intervals without anything received the connection counts as lost, though TCP has reported nothing.
-pub(super) async fn watch(heartbeat: &Heartbeat, activity: &Activity, idle: Duration, ping: &Notify) -> End {
-    let interval = (idle / 2).min(LONGEST_PING_INTERVAL);
+pub(super) async fn watch(
+    heartbeat: &Heartbeat,
+    activity: &Activity,
+    (idle, ping_interval): (Duration, Duration),
+    ping: &Notify,
+) -> End {
+    let interval = (idle / 2).min(ping_interval);
     let mut next_ping = Instant::now() + interval;
     loop {
         sleep_until(next_ping.min(heartbeat.last_data() + idle)).await;

@@ -1,8 +1,7 @@
 //! The WebSocket of an open connection.
 
-use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 
-use crate::http::LimitedStream;
+use crate::http;
 
-pub(super) type Socket = WebSocketStream<LimitedStream<TcpStream>>;
+pub(super) type Socket = WebSocketStream<http::Stream>;

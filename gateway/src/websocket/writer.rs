@@ -10,7 +10,13 @@ use super::{
     heartbeat::Heartbeat,
     socket::Socket,
 };
-use crate::registry::{Deliveries, QueueEnd};
+use crate::{
+    app::RunningApi,
+    clients::ClientSettings,
+    limits::Limit,
+    metrics::labels::Direction,
+    registry::{Deliveries, QueueEnd},
+};
 
 /// Sends pushes and pings until a function closes the connection, too much waits, or the connection is lost.
 pub(super) async fn write(
@@ -18,23 +24,28 @@ pub(super) async fn write(
     deliveries: &Deliveries,
     ping: &Notify,
     heartbeat: &Heartbeat,
+    (api, settings): (&RunningApi, &ClientSettings),
 ) -> End {
     loop {
-        let (message, is_data) = tokio::select! {
+        let (message, data_bytes) = tokio::select! {
             delivery = deliveries.next() => match delivery {
-                Ok(frame) => (frame.into_message(), true),
-                Err(QueueEnd::Full) => return End::queue_full(deliveries.limit_bytes()),
+                Ok(frame) => {
+                    let bytes = frame.len();
+                    (frame.into_message(), Some(bytes))
+                }
+                Err(QueueEnd::Full) => return queue_full(deliveries),
                 Err(QueueEnd::ClosedByFunction) => return CloseReason::ClosedByFunction.into(),
                 // Only this connection itself abandons its queue.
                 Err(QueueEnd::Gone) => return End::connection_lost(),
             },
-            () = ping.notified() => (Message::Ping(Bytes::new()), false),
+            () = ping.notified() => (Message::Ping(Bytes::new()), None),
         };
         let sent = tokio::select! {
             sent = sink.send(message) => sent,
-            () = deliveries.full() => return End::queue_full(deliveries.limit_bytes()),
+            () = deliveries.full() => return queue_full(deliveries),
         };
-        if is_data {
+        if let Some(bytes) = data_bytes {
+            api.metrics.frame(Direction::Out, bytes);
             heartbeat.data();
             deliveries.note_data();
         }
@@ -44,7 +55,13 @@ pub(super) async fn write(
             Err(Error::ConnectionClosed | Error::AlreadyClosed | Error::Protocol(_)) => {
                 std::future::pending::<()>().await;
             }
-            Err(error) => return error.into(),
+            Err(error) => {
+                return End::error(error, settings.limits.frame_bytes, settings.timeouts.send);
+            }
         }
     }
+}
+
+fn queue_full(deliveries: &Deliveries) -> End {
+    End::limit(Limit::SendQueueBytes(deliveries.limit_bytes()))
 }

@@ -192,7 +192,7 @@ fn read_log(log: &str) -> HashMap<String, Logged> {
     for line in log.lines() {
         let Some((_, line)) = line.split_once("] ") else { continue };
         if let Some((id, rest)) = line.split_once(" opened from ") {
-            let path = rest.split_once(" on ").map_or("", |(_, path)| path);
+            let path = value(rest, " on ");
             paths.insert(id, path);
             logged.entry(path.to_owned()).or_default();
         } else if let Some(trace) = line.strip_prefix("trace role=") {
@@ -220,7 +220,8 @@ fn read_log(log: &str) -> HashMap<String, Logged> {
             && let Some(told) = paths.get(id).and_then(|path| logged.get_mut(*path))
             && (how.starts_with("closed") || how.starts_with("connection lost") || how.starts_with("idle"))
         {
-            told.closed = Some(how.to_owned());
+            // Without the request id, so that equal ends are counted together.
+            told.closed = Some(how.split(" (request ").next().unwrap_or(how).to_owned());
         }
     }
     logged

@@ -20,6 +20,7 @@ use crate::{Gateway, SOON, gateway::Host};
 pub struct Api {
     command: Command,
     folder: PathBuf,
+    log: Option<Stdio>,
 }
 
 /// Functions that do as they are told, see the file.
@@ -66,10 +67,7 @@ impl Api {
 
     /// Functions that are processes of this program.
     pub fn of(program: &Path) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let folder = env::temp_dir().join(format!("gateway-test-{}-{number}", std::process::id()));
-        fs::create_dir_all(&folder).expect("a folder for the test");
+        let folder = new_folder();
         let mut command = Command::new(gateway_program());
         command.arg("--bootstrap").arg(program);
         // A python3 that is no wrapper script, if there is one, starts sooner.
@@ -77,7 +75,7 @@ impl Api {
         command.env_clear().env("PATH", format!("/usr/bin:/bin:{path}")).env("HOME", &folder);
         let record = format!("RECORD={}", folder.join("record").display());
         command.arg("--env").arg(record);
-        Self { command, folder }
+        Self { command, folder, log: None }
     }
 
     /// Further arguments of the gateway.
@@ -98,37 +96,51 @@ impl Api {
         self
     }
 
+    /// Where the log goes instead of a file.
+    pub fn log_to(mut self, log: Stdio) -> Self {
+        self.log = Some(log);
+        self
+    }
+
     /// Starts the gateway and waits for its addresses.
     pub fn start(mut self) -> Gateway {
-        let log = File::create(self.folder.join("log")).expect("a log file");
+        let log = self
+            .log
+            .take()
+            .unwrap_or_else(|| File::create(self.folder.join("log")).expect("a log file").into());
         if !self.command.get_args().any(|argument| argument == "--listen") {
             self.command.args(["--listen", "127.0.0.1:0"]);
         }
-        self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-        let mut child = self.command.spawn().expect("the gateway starts");
-        let stdout = child.stdout.take().expect("its output is a pipe");
-        let mut gateway = Gateway {
-            clients: String::new(),
-            push: String::new(),
-            page: None,
-            client_page: None,
-            host: Host::Process { child, folder: self.folder },
-        };
-        let addresses = first_lines(stdout);
-        while gateway.push.is_empty() {
-            let Ok(line) = addresses.recv_timeout(SOON * 3) else { panic!("the gateway gave no addresses") };
-            let (name, address) = line.split_once(' ').expect("a name and an address");
-            let address = address.trim().to_owned();
-            match name {
-                "page" => gateway.page = Some(address),
-                "client" => gateway.client_page = Some(address),
-                "clients" => gateway.clients = address,
-                "push" => gateway.push = address,
-                other => panic!("an unknown address: {other}"),
-            }
-        }
-        gateway
+        launch(self.command, log, self.folder)
     }
+}
+
+/// Starts the gateway with this log and waits for its addresses.
+pub(crate) fn launch(mut command: Command, log: Stdio, folder: PathBuf) -> Gateway {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+    let mut child = command.spawn().expect("the gateway starts");
+    let stdout = child.stdout.take().expect("its output is a pipe");
+    let mut gateway = Gateway {
+        clients: String::new(),
+        push: String::new(),
+        page: None,
+        client_page: None,
+        host: Host::Process { child, folder },
+    };
+    let addresses = first_lines(stdout);
+    while gateway.push.is_empty() {
+        let Ok(line) = addresses.recv_timeout(SOON * 3) else { panic!("the gateway gave no addresses") };
+        let (name, address) = line.split_once(' ').expect("a name and an address");
+        let address = address.trim().to_owned();
+        match name {
+            "page" => gateway.page = Some(address),
+            "client" => gateway.client_page = Some(address),
+            "clients" => gateway.clients = address,
+            "push" => gateway.push = address,
+            other => panic!("an unknown address: {other}"),
+        }
+    }
+    gateway
 }
 
 /// The lines of an output, read by a thread so that they can be waited for with a bound.
@@ -142,6 +154,15 @@ fn first_lines(output: ChildStdout) -> mpsc::Receiver<String> {
         }
     });
     lines
+}
+
+/// A folder of the test's own.
+pub(crate) fn new_folder() -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let folder = env::temp_dir().join(format!("gateway-test-{}-{number}", std::process::id()));
+    fs::create_dir_all(&folder).expect("a folder for the test");
+    folder
 }
 
 /// The gateway's program, which Cargo builds beside the tests that use it.

@@ -165,6 +165,27 @@ impl Gateway {
         fs::read_to_string(folder.join("log")).unwrap_or_default()
     }
 
+    /// The gateway in process.
+    pub fn running(&self) -> &Running {
+        let Host::InProcess { running, .. } = &self.host else { panic!("the gateway is a process") };
+        running.as_ref().expect("not shut down yet")
+    }
+
+    /// The value of this series, with its labels as they are exposed, of a gateway in process.
+    pub fn metric(&self, series: &str) -> f64 {
+        let text = self.running().metrics().encode().expect("text");
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no series {series} in\n{text}"))
+    }
+
+    /// Waits until a series has this value.
+    pub async fn wait_for_metric(&self, series: &str, wanted: f64) {
+        eventually(&format!("{series} is {wanted}"), || {
+            ((self.metric(series) - wanted).abs() < f64::EPSILON).then_some(())
+        })
+        .await;
+    }
+
     /// Whether it is a process, with a log of its own.
     pub fn has_log(&self) -> bool {
         matches!(self.host, Host::Process { .. })

@@ -9,7 +9,7 @@ use scf_websocket_gateway::{
 };
 use serde_json::Value;
 
-use crate::{AsyncFn, Echo, Gateway, functions::TestFunctions, gateway::Host};
+use crate::{AsyncFn, Echo, Gateway, functions::TestFunctions, gateway::Host, log};
 
 /// A gateway about to be started.
 #[must_use = "a gateway runs once it is started"]
@@ -58,10 +58,11 @@ impl InProcess {
     }
 
     pub async fn start(self) -> Gateway {
+        log::keep();
         let running = self.builder.api(self.api).start().await.expect("the gateway starts");
         self.functions.push_to(running.push_url());
         Gateway {
-            clients: format!("ws://{}/", running.addr()),
+            clients: format!("{}/", running.client_url()),
             push: running.push_url().to_owned(),
             client_page: None,
             page: running.has_page().then(|| format!("http://{}/", running.addr())),

@@ -1,0 +1,269 @@
+//! Takes the whole file apart: each table by itself first, then what must fit together.
+
+use std::{
+    collections::HashSet,
+    ffi::OsStr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    ops::Range,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use toml::{Spanned, de::DeTable};
+
+use super::{
+    Admin, Config, Environment, Scf, Timeouts, api,
+    problems::{Problems, Report},
+    section::Section,
+    target::Target,
+    values,
+};
+use crate::{
+    client_address::Proxies, contract::MAX_EVENT_BYTES, limits::Limits, push, secret::Secret,
+    tls::CertificateFiles,
+};
+
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9000);
+
+/// Functions cannot verify a certificate for an address that was made of `listen`.
+const PUSHES_NEED_A_NAME: &str = "with [tls] functions push over TLS too: set push_url to https:// and a name that the \
+    certificate has, or push_listen to an address of their own, which is without TLS";
+
+/// Reads the text of a file that is at `file`.
+pub(super) fn read(file: &Path, text: &str, environment: &Environment) -> Result<Config, Report> {
+    let problems = Problems::new(text);
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        problems.add_syntax(&error.span().unwrap_or_default(), format!("not TOML: {}", error.message()));
+    }
+    let top = Section::new("", document.into_inner(), 0..0, &problems);
+    let config = assemble(top, folder_of(file), environment);
+    problems.into_report(file).map_or(Ok(config), Err)
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new(""))
+}
+
+fn assemble(mut top: Section<'_, '_>, folder: &Path, environment: &Environment) -> Config {
+    let listen = top.parsed("listen", values::address);
+    let push_listen = top.parsed("push_listen", values::address);
+    let push_url = top.parsed("push_url", values::push_url);
+    let push_token = push_token(&mut top, environment);
+    let admin_listen = top.parsed("admin_listen", values::address);
+    let cluster = top.secret("cluster", values::cluster);
+    let drain = top.seconds("drain_seconds", 30, 0..=86_400);
+    let (separate_pushes, named_pushes) = (top.was_given("push_listen"), top.was_given("push_url"));
+    let tls = top.section("tls", "tls.").map(|table| {
+        if !separate_pushes && !named_pushes {
+            table.problems.add_missing(&table.span, PUSHES_NEED_A_NAME);
+        }
+        tls(table, folder)
+    });
+    let proxy = top.section("proxy", "proxy.").map(proxy).unwrap_or_default();
+    let limits = limits(&mut top);
+    let timeouts = timeouts(&mut top);
+    let (scf, missing_region) = scf(&mut top);
+    let apis = apis(&mut top, folder);
+    check_addresses(
+        &top,
+        [("listen", &listen), ("push_listen", &push_listen), ("admin_listen", &admin_listen)],
+    );
+    let admin = admin_listen.map(|listen| admin(&top, &listen, environment));
+    let push_path = (!separate_pushes).then(|| push::path(push_token.as_ref().map(Secret::expose)));
+    check_paths(&top, &apis, push_path.as_deref());
+    if let Some(missing) = missing_region {
+        check_region(&top, missing, &apis);
+    }
+    top.finish();
+    Config {
+        listen: listen.map_or(DEFAULT_LISTEN, Spanned::into_inner),
+        push_listen: push_listen.map(Spanned::into_inner),
+        push_url: push_url.map(Spanned::into_inner),
+        push_token,
+        admin,
+        cluster: cluster.map(Spanned::into_inner),
+        drain,
+        tls: tls.flatten(),
+        proxy,
+        limits,
+        timeouts,
+        scf,
+        apis: apis.into_iter().filter_map(|read| read.api).collect(),
+    }
+}
+
+/// The variable before the file, so that a file can be shared and a machine has its own.
+fn push_token(top: &mut Section<'_, '_>, environment: &Environment) -> Option<Secret> {
+    let from_file = top.secret("push_token", values::push_token);
+    let Some(variable) = &environment.push_token else { return from_file.map(Spanned::into_inner) };
+    let parsed = readable(variable).and_then(values::push_token);
+    parsed
+        .map_err(|sentence| top.problems.add_outside(format!("the variable GATEWAY_PUSH_TOKEN: {sentence}")))
+        .ok()
+}
+
+fn readable(variable: &OsStr) -> Result<&str, String> {
+    variable.to_str().ok_or_else(|| "the value is not UTF-8".to_owned())
+}
+
+fn admin(top: &Section<'_, '_>, listen: &Spanned<SocketAddr>, environment: &Environment) -> Admin {
+    let span = listen.span();
+    let listen = *listen.get_ref();
+    let password = match environment.admin_password.as_deref().map(readable) {
+        Some(Ok("")) => Err("the variable GATEWAY_ADMIN_PASSWORD is empty".to_owned()),
+        Some(Ok(password)) => Ok(Some(Secret::new(password))),
+        Some(Err(sentence)) => Err(format!("the variable GATEWAY_ADMIN_PASSWORD: {sentence}")),
+        None if listen.ip().is_loopback() => Ok(None),
+        None => Err("other machines reach this address: set the variable GATEWAY_ADMIN_PASSWORD, or listen on 127.0.0.1"
+            .to_owned()),
+    };
+    let password = password.unwrap_or_else(|sentence| {
+        top.problem(&span, "admin_listen", &format!(" = \"{listen}\": {sentence}"));
+        None
+    });
+    Admin { listen, password }
+}
+
+fn tls(mut table: Section<'_, '_>, folder: &Path) -> Option<CertificateFiles> {
+    let path = |text: &str| {
+        if text.is_empty() { Err("write the path of a PEM file".to_owned()) } else { Ok(folder.join(text)) }
+    };
+    let certificate: Option<Spanned<PathBuf>> =
+        table.required("certificate", "write the path of the certificate chain in PEM", path);
+    let key = table.required("key", "write the path of the private key in PEM", path);
+    let files = match (certificate, key) {
+        (Some(certificate), Some(key)) => {
+            let (certificate_span, key_span) = (certificate.span(), key.span());
+            let files = CertificateFiles { certificate: certificate.into_inner(), key: key.into_inner() };
+            if let Err(error) = files.load() {
+                let (span, name) =
+                    if error.is_about_key() { (key_span, "key") } else { (certificate_span, "certificate") };
+                table.problem(&span, name, &format!(": {error}"));
+            }
+            Some(files)
+        }
+        _ => None,
+    };
+    table.finish();
+    files
+}
+
+fn proxy(mut table: Section<'_, '_>) -> Proxies {
+    let trusted = table.list("trusted", values::network);
+    let protocol = table.flag("proxy_protocol");
+    if protocol && !table.was_given("trusted") {
+        table.problems.add_missing(
+            &table.span,
+            "proxy.proxy_protocol = true has no effect without proxy.trusted: name the proxies that send its header",
+        );
+    }
+    table.finish();
+    Proxies { trusted: trusted.map(Spanned::into_inner).unwrap_or_default(), proxy_protocol: protocol }
+}
+
+fn limits(top: &mut Section<'_, '_>) -> Limits {
+    let Some(mut table) = top.section("limits", "limits.") else { return Limits::default() };
+    let default = Limits::default();
+    let frame_bytes = MAX_EVENT_BYTES as u64;
+    let limits = Limits {
+        connections: table.count("connections", default.connections, 1..=10_000_000),
+        connections_per_ip: table.count("connections_per_ip", default.connections_per_ip, 1..=10_000_000),
+        handshakes_per_second_per_ip: table
+            .rate("handshakes_per_second_per_ip", default.handshakes_per_second_per_ip),
+        frames_per_second: table.rate("frames_per_second", default.frames_per_second),
+        frame_bytes: table.count("frame_bytes", default.frame_bytes, 1..=frame_bytes),
+        send_queue_bytes: table.count("send_queue_bytes", default.send_queue_bytes, 1024..=1 << 30),
+    };
+    table.finish();
+    limits
+}
+
+fn timeouts(top: &mut Section<'_, '_>) -> Timeouts {
+    let Some(mut table) = top.section("timeouts", "timeouts.") else { return Timeouts::default() };
+    let default = Timeouts::default();
+    let mut seconds = |key, default: Duration| table.seconds(key, default.as_secs(), 1..=3600);
+    let timeouts = Timeouts {
+        tls_handshake: seconds("tls_handshake_seconds", default.tls_handshake),
+        request_head: seconds("request_head_seconds", default.request_head),
+        ping_interval: seconds("ping_interval_seconds", default.ping_interval),
+        send: seconds("send_seconds", default.send),
+        close: seconds("close_seconds", default.close),
+    };
+    table.finish();
+    timeouts
+}
+
+/// Where the table of the cloud API is, if the region should be in it and is not.
+struct MissingRegion(Option<Range<usize>>);
+
+fn scf(top: &mut Section<'_, '_>) -> (Scf, Option<MissingRegion>) {
+    let Some(mut table) = top.section("scf", "scf.") else {
+        return (Scf::default(), Some(MissingRegion(None)));
+    };
+    let default = Scf::default();
+    let scf = Scf {
+        region: table.parsed("region", values::region).map(Spanned::into_inner),
+        endpoint: table.parsed("endpoint", values::endpoint).map_or(default.endpoint, Spanned::into_inner),
+        role: table.parsed("role", values::role).map(Spanned::into_inner),
+    };
+    let missing = (!table.was_given("region")).then(|| MissingRegion(Some(table.span.clone())));
+    table.finish();
+    (scf, missing)
+}
+
+fn apis(top: &mut Section<'_, '_>, folder: &Path) -> Vec<api::Read> {
+    let tables = top.sections("api", "write one with path, register, transfer and cleanup", "api.");
+    tables.into_iter().map(|table| api::read(table, folder)).collect()
+}
+
+/// Of two listeners on one address the second would not start.
+fn check_addresses(top: &Section<'_, '_>, named: [(&str, &Option<Spanned<SocketAddr>>); 3]) {
+    let addresses: Vec<_> =
+        named.into_iter().filter_map(|(name, address)| Some((name, address.as_ref()?))).collect();
+    for (index, (name, address)) in addresses.iter().enumerate() {
+        for (other_name, other) in &addresses[..index] {
+            if overlap(*address.get_ref(), *other.get_ref()) {
+                let advice = if *name == "push_listen" {
+                    "leave it out to take pushes where clients connect"
+                } else {
+                    "write another address or port"
+                };
+                let sentence =
+                    format!(" = \"{}\": {other_name} has this address; {advice}", address.get_ref());
+                top.problem(&address.span(), name, &sentence);
+            }
+        }
+    }
+}
+
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_ip = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && same_ip
+}
+
+/// Each API has a path of its own, which is not the push address's.
+fn check_paths(top: &Section<'_, '_>, apis: &[api::Read], push_path: Option<&str>) {
+    let mut seen = HashSet::new();
+    for path in apis.iter().filter_map(|read| read.path.as_ref()) {
+        let (span, path) = (path.span(), path.get_ref().as_str());
+        if push_path == Some(path) {
+            let sentence = " is the push address's path: write another one, or set push_listen";
+            top.problem(&span, "api.path", sentence);
+        }
+        if !seen.insert(path) {
+            let sentence = format!(" = {path:?}: another [[api]] has this path; each needs its own");
+            top.problem(&span, "api.path", &sentence);
+        }
+    }
+}
+
+fn check_region(top: &Section<'_, '_>, MissingRegion(table): MissingRegion, apis: &[api::Read]) {
+    let mut targets = apis.iter().flat_map(|read| &read.targets).flatten();
+    let Some(first) = targets.find(|target| matches!(target.get_ref(), Target::Scf(_))) else { return };
+    let message = format!(
+        "scf.region is missing: {} needs it; write the region, such as ap-guangzhou",
+        first.get_ref()
+    );
+    top.problems.add_missing(&table.unwrap_or_else(|| first.span()), message);
+}

@@ -1,0 +1,40 @@
+//! What a configuration may do, but seldom should.
+
+use super::Config;
+
+/// A sentence for each thing that deserves an operator's attention at the start.
+#[must_use]
+pub fn of(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let push = config.push_listen.unwrap_or(config.listen);
+    if config.push_token.is_none() && !push.ip().is_loopback() {
+        warnings.push(format!(
+            "every machine that reaches {push} can push to any connection whose id it knows: set push_token, or let \
+             push_listen be an address that only functions reach"
+        ));
+    }
+    if config.tls.is_none() && config.proxy.trusted.is_empty() && !config.listen.ip().is_loopback() {
+        warnings.push(format!(
+            "clients of {} are not encrypted: set [tls], or put a proxy with TLS in front and name it in proxy.trusted",
+            config.listen
+        ));
+    }
+    if let Some(network) = config.proxy.trusted.iter().find(|network| network.prefix_len() == 0) {
+        warnings.push(format!(
+            "proxy.trusted has {network}: every client can claim any address, which defeats the limits for an address"
+        ));
+    }
+    if config.cluster.is_some() {
+        warnings.push(
+            "cluster is set, but this version serves each node alone: pushes reach its own clients only"
+                .to_owned(),
+        );
+    }
+    if let Some(admin) = config.admin.as_ref().filter(|admin| !admin.listen.ip().is_loopback()) {
+        warnings.push(format!(
+            "the password of {} travels unencrypted: let only a network that you trust reach it",
+            admin.listen
+        ));
+    }
+    warnings
+}

@@ -1,0 +1,59 @@
+//! The header `traceparent` of W3C Trace Context, version 00: <https://www.w3.org/TR/trace-context/>.
+
+use std::fmt::Write as _;
+
+/// A trace whose id is the request id without its hyphens, so that the log and the traces of a function find each
+/// other. A request id that is no UUID gets a random trace id. The flag says "sampled": the gateway leaves the decision
+/// to the function, and most tracing libraries record nothing without it. `None` if the system has no random bytes.
+pub(super) fn traceparent(request_id: &str) -> Option<String> {
+    let span = random()?;
+    let trace = hex(request_id).or_else(random)?;
+    Some(format!("00-{trace}-{}-01", &span[..16]))
+}
+
+/// 32 hexadecimal digits in lower case that are not all zero.
+fn hex(id: &str) -> Option<String> {
+    let digits: String = id.chars().filter(|char| *char != '-').collect();
+    let valid = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (valid && digits.bytes().any(|byte| byte != b'0')).then(|| digits.to_ascii_lowercase())
+}
+
+fn random() -> Option<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).ok()?;
+    let mut digits = String::with_capacity(32);
+    for byte in bytes {
+        // Writing to a `String` cannot fail.
+        let _ = write!(digits, "{byte:02x}");
+    }
+    // All zeros are invalid, in the first half too.
+    digits[..16].bytes().any(|byte| byte != b'0').then_some(digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn traceparent(request_id: &str) -> String {
+        super::traceparent(request_id).expect("random bytes")
+    }
+
+    #[test]
+    fn the_trace_is_the_request() {
+        let header = traceparent("c6af9ac6-7b61-11e6-9a41-93e8DEADBEEF");
+        let parts: Vec<&str> = header.split('-').collect();
+        assert_eq!(parts[..2], ["00", "c6af9ac67b6111e69a4193e8deadbeef"]);
+        assert_eq!((parts[2].len(), parts[3], parts.len()), (16, "01", 4));
+        assert_ne!(header, traceparent("c6af9ac6-7b61-11e6-9a41-93e8DEADBEEF"), "each attempt is a span");
+    }
+
+    #[test]
+    fn any_other_request_id_gets_a_random_trace() {
+        for id in ["", "request 1", "00000000-0000-0000-0000-000000000000"] {
+            let header = traceparent(id);
+            let trace = header.split('-').nth(1).expect("a trace id");
+            assert!(hex(trace).is_some(), "{header}");
+            assert_ne!(traceparent(id).split('-').nth(1), Some(trace));
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! How much clients may do: connections in total and from one address, handshakes from one address, frames on one
+//! connection.
+//!
+//! [`Admission::admit`] → a [`Permit`] for as long as the connection is there, or the [`Limit`] that refuses it.
+//! [`FrameRate`] belongs to one connection. Neither has a task or a timer; time is looked at when something happens.
+//!
+//! An address is an IPv4 address, or the first 64 bits of an IPv6 address: a single customer of a provider has as many
+//! IPv6 addresses as it likes.
+
+mod admission;
+mod frame_rate;
+
+use std::{fmt, num::NonZeroU32};
+
+use axum::http::StatusCode;
+
+pub use self::{
+    admission::{Admission, Permit},
+    frame_rate::FrameRate,
+};
+
+/// The settings, by the names of the file's keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Connections of all clients.
+    pub connections: usize,
+    /// Connections of an address.
+    pub connections_per_ip: usize,
+    /// Handshakes of an address in a second, those that are refused included.
+    pub handshakes_per_second_per_ip: NonZeroU32,
+    /// Frames from a client in a second. A client that was quiet for a second may send as many at once.
+    pub frames_per_second: NonZeroU32,
+    /// The payload of a frame.
+    pub frame_bytes: usize,
+    /// What waits to be sent to one client.
+    pub send_queue_bytes: usize,
+}
+
+const ONE_HUNDRED: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
+
+impl Limits {
+    /// Neither connections nor handshakes nor frames are limited in their number.
+    #[must_use]
+    pub fn unlimited() -> Self {
+        Self {
+            connections: usize::MAX,
+            connections_per_ip: usize::MAX,
+            handshakes_per_second_per_ip: NonZeroU32::MAX,
+            frames_per_second: NonZeroU32::MAX,
+            ..Self::default()
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 100_000,
+            connections_per_ip: 1000,
+            handshakes_per_second_per_ip: ONE_HUNDRED,
+            frames_per_second: ONE_HUNDRED,
+            frame_bytes: 6 << 20,
+            send_queue_bytes: 1 << 20,
+        }
+    }
+}
+
+/// A limit that a client has met, and its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Limit {
+    /// There are this many connections already.
+    Connections(usize),
+    /// The client's address has this many connections already.
+    ConnectionsPerIp(usize),
+    /// The client's address makes more handshakes a second than this.
+    HandshakesPerSecondPerIp(NonZeroU32),
+    /// The client sends more frames a second than this.
+    FramesPerSecond(NonZeroU32),
+    /// The client sends a frame with more bytes than this, or one whose event would have too many.
+    FrameBytes(usize),
+    /// More bytes than this wait to be sent to the client.
+    SendQueueBytes(usize),
+}
+
+/// The keys of all limits that are a [`Limit`].
+pub const KEYS: [&str; 6] = [
+    "connections",
+    "connections_per_ip",
+    "handshakes_per_second_per_ip",
+    "frames_per_second",
+    "frame_bytes",
+    "send_queue_bytes",
+];
+
+/// What a client receives when it meets a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Its handshake is refused with this status.
+    Status(StatusCode),
+    /// Its connection is closed with this code.
+    Close(u16),
+}
+
+impl Limit {
+    /// The key of `[limits]` that sets it; also its name in logs and metrics.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Connections(_) => "connections",
+            Self::ConnectionsPerIp(_) => "connections_per_ip",
+            Self::HandshakesPerSecondPerIp(_) => "handshakes_per_second_per_ip",
+            Self::FramesPerSecond(_) => "frames_per_second",
+            Self::FrameBytes(_) => "frame_bytes",
+            Self::SendQueueBytes(_) => "send_queue_bytes",
+        }
+    }
+
+    /// What the client receives: 503 if another node may have capacity, 429 if the client itself is too much, 1008 or
+    /// 1009 if it is connected.
+    #[must_use]
+    pub fn answer(self) -> Answer {
+        match self {
+            Self::Connections(_) => Answer::Status(StatusCode::SERVICE_UNAVAILABLE),
+            Self::ConnectionsPerIp(_) | Self::HandshakesPerSecondPerIp(_) => {
+                Answer::Status(StatusCode::TOO_MANY_REQUESTS)
+            }
+            Self::FramesPerSecond(_) | Self::SendQueueBytes(_) => Answer::Close(1008),
+            Self::FrameBytes(_) => Answer::Close(1009),
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    /// A sentence for the client and the log; short enough for the reason of a close frame.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connections(limit) => write!(formatter, "the gateway has {limit} connections, its limit"),
+            Self::ConnectionsPerIp(limit) => {
+                write!(formatter, "this address has {limit} connections, its limit")
+            }
+            Self::HandshakesPerSecondPerIp(limit) => {
+                write!(formatter, "this address makes more than {limit} handshakes a second")
+            }
+            Self::FramesPerSecond(limit) => write!(formatter, "more than {limit} frames a second"),
+            Self::FrameBytes(limit) => write!(formatter, "a frame has more than {limit} bytes"),
+            Self::SendQueueBytes(limit) => write!(formatter, "more than {limit} bytes wait for the client"),
+        }
+    }
+}
+
+impl std::error::Error for Limit {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_names_its_key_and_fits_into_a_close_frame() {
+        let limits = [
+            Limit::Connections(usize::MAX),
+            Limit::ConnectionsPerIp(usize::MAX),
+            Limit::HandshakesPerSecondPerIp(NonZeroU32::MAX),
+            Limit::FramesPerSecond(NonZeroU32::MAX),
+            Limit::FrameBytes(usize::MAX),
+            Limit::SendQueueBytes(usize::MAX),
+        ];
+        assert_eq!(limits.map(Limit::key), KEYS);
+        for limit in limits {
+            assert!(limit.to_string().len() <= 123, "{limit}");
+            match limit.answer() {
+                Answer::Status(status) => assert!(status == 503 || status == 429, "{limit}"),
+                Answer::Close(code) => assert!(code == 1008 || code == 1009, "{limit}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Every metric: its name, type, labels and meaning. The registry is filled from here, and a test compares what is
+//! exposed with it.
+//!
+#![doc = include_str!("catalogue.md")]
+
+/// The type of a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows; its name ends in `_total`.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts observations in buckets.
+    Histogram,
+}
+
+impl Kind {
+    /// As in the exposed text.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// A metric.
+#[derive(Debug, Clone, Copy)]
+pub struct Description {
+    /// Its name in queries.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+    /// What it counts or measures, without a full stop.
+    pub help: &'static str,
+}
+
+macro_rules! catalogue {
+    ($($constant:ident: $kind:ident $name:literal [$($label:literal),*] $help:literal;)+) => {
+        $(pub(super) const $constant: Description =
+            Description { name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help };)+
+
+        /// All metrics, in the order in which they are exposed.
+        pub const ALL: &[Description] = &[$($constant,)+];
+    };
+}
+
+catalogue! {
+    BUILD: Gauge "scf_gateway_build_info" ["version"]
+        "Always 1; the label is the version of the program";
+    CONNECTIONS: Gauge "scf_gateway_connections" ["api"]
+        "Clients that are connected";
+    HANDSHAKES: Counter "scf_gateway_handshakes_total" ["api", "outcome"]
+        "Requests to connect by what became of them; api is empty if the path belongs to none";
+    LIMIT_HITS: Counter "scf_gateway_limit_hits_total" ["limit"]
+        "Handshakes refused and connections closed because of a limit, by its key in the configuration";
+    CLOSES: Counter "scf_gateway_closes_total" ["api", "reason"]
+        "Connections that ended, by reason";
+    FRAMES: Counter "scf_gateway_frames_total" ["api", "direction"]
+        "Data frames from (in) and to (out) clients";
+    FRAME_BYTES: Counter "scf_gateway_frame_bytes_total" ["api", "direction"]
+        "Payload bytes of these frames";
+    EVENTS: Counter "scf_gateway_events_total" ["api", "role", "outcome"]
+        "Calls of functions by what became of them";
+    EVENT_SECONDS: Histogram "scf_gateway_event_seconds" ["api", "role"]
+        "From the call of a function to its answer or failure, waiting for a turn and retries included";
+    EVENTS_IN_FLIGHT: Gauge "scf_gateway_events_in_flight" ["api", "role"]
+        "Calls of functions without an answer yet, waiting ones included";
+    CIRCUIT: Gauge "scf_gateway_circuit_state" ["api", "role"]
+        "The circuit of a function's backend: 0 closed, 1 half open, 2 open";
+    PUSHES: Counter "scf_gateway_pushes_total" ["outcome"]
+        "Reverse pushes, counted for each connection that they name";
+    QUEUE_BYTES: Gauge "scf_gateway_send_queue_bytes" []
+        "Bytes that wait to be sent to clients";
+    TLS_HANDSHAKES: Counter "scf_gateway_tls_handshakes_total" ["outcome"]
+        "TLS handshakes of clients";
+    CERTIFICATE_EXPIRES: Gauge "scf_gateway_certificate_expires_timestamp_seconds" []
+        "Until when the certificate is valid, in seconds since 1970; 0 without TLS";
+    RELOADS: Counter "scf_gateway_reloads_total" ["what", "outcome"]
+        "Reloads of the configuration and of the certificate";
+    ACCEPT_ERRORS: Counter "scf_gateway_accept_errors_total" []
+        "Connections that could not be accepted, as when the process is out of file descriptors";
+}

@@ -1,0 +1,212 @@
+//! TLS for clients (`wss`): versions 1.2 and 1.3, sessions that are resumed, and a certificate that is replaced while
+//! the gateway runs.
+//!
+//! [`Tls::load`] → [`Tls::acceptor`] for each connection. [`Tls::watch`] notices new files, [`Tls::reload`] reads them
+//! on demand. New files that cannot be used, because they are half-written, expired or not of one pair, change
+//! nothing: the log says why, and connections keep the certificate they had. Connections that are open notice nothing
+//! in either case.
+
+#[cfg(test)]
+pub(crate) mod authority;
+mod certificate;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    hash::{DefaultHasher, Hasher as _},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use log::{info, warn};
+use parking_lot::Mutex;
+use rustls::{
+    ServerConfig,
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+    version::{TLS12, TLS13},
+};
+use tokio::time::MissedTickBehavior;
+use tokio_rustls::TlsAcceptor;
+
+pub use self::certificate::{Certificate, CertificateError, CertificateFiles};
+
+/// How often [`Tls::watch`] looks at the files. They are read, not only asked for their time: that also notices links
+/// that change their target, and works on file systems that send no notifications.
+pub const WATCH_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Why TLS cannot be served.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// The certificate or its key.
+    Certificate(CertificateError),
+    /// The library of TLS refuses to work, as without randomness for the keys of session tickets.
+    Library(rustls::Error),
+}
+
+impl std::fmt::Display for TlsError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Certificate(error) => error.fmt(formatter),
+            Self::Library(error) => write!(formatter, "TLS cannot be set up: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for TlsError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Certificate(error) => Some(error),
+            Self::Library(error) => Some(error),
+        }
+    }
+}
+
+/// What a reload did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reloaded {
+    /// The files are those that are served already.
+    Unchanged,
+    /// New connections get the new certificate.
+    Replaced,
+}
+
+/// The server's side of TLS.
+pub struct Tls {
+    watched: Mutex<Watched>,
+    served: Arc<Served>,
+    config: Arc<ServerConfig>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    files: CertificateFiles,
+    /// Their content when they were last looked at, usable or not, so that a bad pair is logged once.
+    seen: u64,
+}
+
+impl Tls {
+    /// Reads and checks the files.
+    pub fn load(files: CertificateFiles) -> Result<Self, TlsError> {
+        let pem = files.read().map_err(TlsError::Certificate)?;
+        let certificate = files.parse(&pem).map_err(TlsError::Certificate)?;
+        let served = Arc::new(Served(ArcSwap::from_pointee(certificate)));
+        let config = server_config(Arc::clone(&served)).map_err(TlsError::Library)?;
+        let watched = Mutex::new(Watched { files, seen: fingerprint(&pem) });
+        Ok(Self { watched, served, config: Arc::new(config) })
+    }
+
+    /// Accepts connections with the certificate that is served at the time of each handshake.
+    #[must_use]
+    pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.config))
+    }
+
+    /// Until when the certificate that is served is valid.
+    #[must_use]
+    pub fn expires(&self) -> SystemTime {
+        self.served.0.load().expires
+    }
+
+    /// Reads the files again and serves what is in them, unless it cannot be used. The log says which.
+    pub fn reload(&self) -> Result<Reloaded, CertificateError> {
+        self.look(&mut self.watched.lock(), true)
+    }
+
+    /// Like [`Tls::reload`], from other files. They are watched from now on, even if they cannot be used yet.
+    pub fn reload_from(&self, files: CertificateFiles) -> Result<Reloaded, CertificateError> {
+        let mut watched = self.watched.lock();
+        watched.files = files;
+        self.look(&mut watched, true)
+    }
+
+    /// Reads the files every [`WATCH_INTERVAL`] for as long as it is polled, and serves what is in them after a change.
+    /// The closure is called with the result each time.
+    pub async fn watch(&self, mut looked: impl FnMut(&Result<Reloaded, CertificateError>)) {
+        let mut ticks = tokio::time::interval(WATCH_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let result = self.look(&mut self.watched.lock(), false);
+            looked(&result);
+        }
+    }
+
+    fn look(&self, watched: &mut Watched, asked: bool) -> Result<Reloaded, CertificateError> {
+        let read = watched.files.read();
+        let now = match &read {
+            Ok(pem) => fingerprint(pem),
+            Err(error) => fingerprint(&error.to_string()),
+        };
+        let changed = std::mem::replace(&mut watched.seen, now) != now;
+        if !changed && !asked {
+            return Ok(Reloaded::Unchanged);
+        }
+        match read.and_then(|pem| watched.files.parse(&pem)) {
+            Ok(certificate) if self.served.is(&certificate) => Ok(Reloaded::Unchanged),
+            Ok(certificate) => {
+                let valid = remaining(certificate.expires);
+                info!("new certificate {}, valid for {valid}", watched.files.certificate.display());
+                self.served.0.store(Arc::new(certificate));
+                Ok(Reloaded::Replaced)
+            }
+            Err(error) => {
+                warn!("{error}; the certificate in use stays, valid for {}", remaining(self.expires()));
+                Err(error)
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Tls").field("watched", &self.watched).finish_non_exhaustive()
+    }
+}
+
+fn server_config(served: Arc<Served>) -> Result<ServerConfig, rustls::Error> {
+    let mut config = ServerConfig::builder_with_provider(Arc::new(certificate::provider()))
+        .with_protocol_versions(&[&TLS13, &TLS12])?
+        .with_no_client_auth()
+        .with_cert_resolver(served);
+    // The handshake of a WebSocket needs HTTP/1.1.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // Tickets instead of a table of sessions: the memory does not grow with the clients, and 100,000 of them that
+    // come back after a restart of the network do so without a signature each.
+    config.ticketer = rustls::crypto::ring::Ticketer::new()?;
+    Ok(config)
+}
+
+/// The certificate that new connections get.
+#[derive(Debug)]
+struct Served(ArcSwap<Certificate>);
+
+impl Served {
+    fn is(&self, other: &Certificate) -> bool {
+        self.0.load().key.cert == other.key.cert
+    }
+}
+
+impl ResolvesServerCert for Served {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.load().key))
+    }
+}
+
+fn fingerprint(content: &impl std::hash::Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A time from now, for a person.
+fn remaining(expires: SystemTime) -> String {
+    let seconds = expires.duration_since(SystemTime::now()).unwrap_or_default().as_secs();
+    match seconds {
+        0 => "0 h: it has expired".to_owned(),
+        1..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}

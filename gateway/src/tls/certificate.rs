@@ -1,0 +1,173 @@
+//! A certificate chain and its private key, read from two PEM files and checked before anything uses them.
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use rustls::{
+    Error as TlsError, InconsistentKeys,
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    sign::CertifiedKey,
+};
+use x509_parser::{parse_x509_certificate, time::ASN1Time};
+
+/// Where certificate and key are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The server's certificate and the intermediate ones behind it, in PEM.
+    pub certificate: PathBuf,
+    /// The private key in PEM, not encrypted.
+    pub key: PathBuf,
+}
+
+/// A certificate that can be served.
+#[derive(Debug, Clone)]
+pub struct Certificate {
+    /// The chain and the key.
+    pub key: std::sync::Arc<CertifiedKey>,
+    /// Until when it is valid.
+    pub expires: SystemTime,
+}
+
+/// Why a certificate cannot be served.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CertificateError {
+    /// The certificate's file cannot be read.
+    ReadCertificate(PathBuf, io::Error),
+    /// The key's file cannot be read.
+    ReadKey(PathBuf, io::Error),
+    /// The file holds no complete certificate.
+    Certificate(PathBuf, String),
+    /// The file holds no complete private key that can be used.
+    Key(PathBuf, String),
+    /// The key is that of another certificate.
+    Mismatch(CertificateFiles),
+    /// The certificate is valid only up to this time.
+    Expired(PathBuf, String),
+    /// The certificate is valid only from this time on.
+    NotYetValid(PathBuf, String),
+}
+
+impl CertificateError {
+    /// Whether the key's file is at fault rather than the certificate's.
+    #[must_use]
+    pub fn is_about_key(&self) -> bool {
+        matches!(self, Self::ReadKey(..) | Self::Key(..) | Self::Mismatch(_))
+    }
+}
+
+impl fmt::Display for CertificateError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReadCertificate(path, error) => {
+                write!(formatter, "cannot read the certificate {}: {error}", path.display())
+            }
+            Self::ReadKey(path, error) => {
+                write!(formatter, "cannot read the key {}: {error}", path.display())
+            }
+            Self::Certificate(path, why) => {
+                write!(formatter, "no complete PEM certificate in {}: {why}", path.display())
+            }
+            Self::Key(path, why) => {
+                write!(formatter, "no usable PEM private key in {}: {why}", path.display())
+            }
+            Self::Mismatch(CertificateFiles { certificate, key }) => write!(
+                formatter,
+                "the key {} does not belong to the certificate {}",
+                key.display(),
+                certificate.display()
+            ),
+            Self::Expired(path, time) => {
+                write!(formatter, "the certificate {} expired at {time}", path.display())
+            }
+            Self::NotYetValid(path, time) => {
+                write!(formatter, "the certificate {} is not valid before {time}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for CertificateError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::ReadCertificate(_, error) | Self::ReadKey(_, error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// The bytes of both files.
+#[derive(Hash)]
+pub(super) struct Pem {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl CertificateFiles {
+    /// Reads the files and checks what is in them.
+    pub fn load(&self) -> Result<Certificate, CertificateError> {
+        self.parse(&self.read()?)
+    }
+
+    pub(super) fn read(&self) -> Result<Pem, CertificateError> {
+        let certificate = std::fs::read(&self.certificate)
+            .map_err(|error| CertificateError::ReadCertificate(self.certificate.clone(), error))?;
+        let key =
+            std::fs::read(&self.key).map_err(|error| CertificateError::ReadKey(self.key.clone(), error))?;
+        Ok(Pem { certificate, key })
+    }
+
+    pub(super) fn parse(&self, pem: &Pem) -> Result<Certificate, CertificateError> {
+        let chain = chain(&self.certificate, &pem.certificate)?;
+        let expires = validity(&self.certificate, &chain[0])?;
+        let key = PrivateKeyDer::from_pem_slice(&pem.key)
+            .map_err(|error| CertificateError::Key(self.key.clone(), error.to_string()))?;
+        let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
+            TlsError::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                CertificateError::Mismatch(self.clone())
+            }
+            TlsError::InvalidCertificate(why) => {
+                CertificateError::Certificate(self.certificate.clone(), format!("{why:?}"))
+            }
+            other => CertificateError::Key(self.key.clone(), other.to_string()),
+        })?;
+        Ok(Certificate { key: std::sync::Arc::new(key), expires })
+    }
+}
+
+/// The cryptography of all TLS here.
+pub(super) fn provider() -> CryptoProvider {
+    rustls::crypto::ring::default_provider()
+}
+
+/// The certificates of a file; at least one.
+fn chain(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+    let fail = |why: String| CertificateError::Certificate(path.to_owned(), why);
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| fail(error.to_string()))?;
+    if chain.is_empty() {
+        return Err(fail("there is no BEGIN CERTIFICATE in it".to_owned()));
+    }
+    Ok(chain)
+}
+
+/// When the certificate expires. It must be valid now.
+fn validity(path: &Path, certificate: &CertificateDer<'_>) -> Result<SystemTime, CertificateError> {
+    let (_, parsed) = parse_x509_certificate(certificate)
+        .map_err(|error| CertificateError::Certificate(path.to_owned(), error.to_string()))?;
+    let validity = parsed.validity();
+    let now = ASN1Time::now();
+    if now < validity.not_before {
+        return Err(CertificateError::NotYetValid(path.to_owned(), validity.not_before.to_string()));
+    }
+    if now > validity.not_after {
+        return Err(CertificateError::Expired(path.to_owned(), validity.not_after.to_string()));
+    }
+    let seconds = u64::try_from(validity.not_after.timestamp()).unwrap_or_default();
+    Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+}

@@ -1,0 +1,76 @@
+//! A gateway as a process that a configuration file describes.
+
+use std::{
+    env,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use crate::{
+    Gateway,
+    api::{launch, new_folder},
+    gateway::Host,
+    gateway_program,
+};
+
+/// A gateway about to be started with a file.
+#[must_use = "a gateway runs once it is started"]
+pub struct FromFile {
+    command: Command,
+    folder: PathBuf,
+}
+
+/// A gateway with this file. In it `$FOLDER` stands for the test's folder, and `$RUNTIMES` for that of its runtimes.
+pub fn from_file(text: &str) -> FromFile {
+    let folder = new_folder();
+    write(&folder, text);
+    let mut command = Command::new(gateway_program());
+    command.arg("--config").arg(folder.join("gateway.toml"));
+    let path = env::var("PATH").unwrap_or_default();
+    command.env_clear().env("PATH", format!("/usr/bin:/bin:{path}")).env("HOME", &folder);
+    FromFile { command, folder }
+}
+
+impl FromFile {
+    /// A variable of the gateway's own environment.
+    pub fn own_env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Further arguments of the gateway.
+    pub fn args(mut self, args: &[&str]) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    /// Starts the gateway and waits for its addresses.
+    pub fn start(self) -> Gateway {
+        let log = File::create(self.folder.join("log")).expect("a log file");
+        launch(self.command, log.into(), self.folder)
+    }
+
+    /// Runs the gateway to its end.
+    pub fn output(mut self) -> Output {
+        let output = self.command.output().expect("the gateway runs");
+        let _ = fs::remove_dir_all(&self.folder);
+        output
+    }
+}
+
+impl Gateway {
+    /// Replaces the file that the gateway was started with; [`Gateway::signal`] with `HUP` makes it read it.
+    pub fn rewrite(&self, text: &str) {
+        let Host::Process { folder, .. } = &self.host else { panic!("a gateway in process has no file") };
+        write(folder, text);
+    }
+}
+
+fn write(folder: &Path, text: &str) {
+    let runtimes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../gateway/tests/runtimes");
+    let text = text
+        .replace("$FOLDER", &folder.display().to_string())
+        .replace("$RUNTIMES", &runtimes.display().to_string());
+    fs::write(folder.join("gateway.toml"), text).expect("a file in the test's folder");
+}
