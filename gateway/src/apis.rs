@@ -1,11 +1,26 @@
 //! The APIs that new connections find. A reload replaces them; a connection keeps the one that it began with.
 
-use std::sync::{Arc, Weak};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use crate::app::RunningApi;
+use crate::{invoke::Functions, metrics::ApiMetrics, origin::Origins};
+
+/// A WebSocket API with its functions.
+pub(crate) struct RunningApi {
+    /// Requests for this path, and for paths below it, are this API's.
+    pub(crate) path: Arc<str>,
+    pub(crate) functions: Functions,
+    pub(crate) metrics: Arc<ApiMetrics>,
+    /// Which web pages may connect.
+    pub(crate) origins: Origins,
+    /// How long a connection may go without a data frame in either direction.
+    pub(crate) idle_timeout: Duration,
+}
 
 /// The running APIs.
 pub(crate) struct Apis {

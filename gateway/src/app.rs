@@ -1,12 +1,17 @@
 //! What the parts that serve clients have in common.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    apis::Apis, clients::Clients, drain::Drain, invoke::Functions, metrics::ApiMetrics, origin::Origins,
-    page_access::PageAccess, push::PushAddress, registry::ConnectionRegistry, report::Reports,
+    apis::{Apis, RunningApi},
+    clients::Clients,
+    drain::Drain,
+    page_access::PageAccess,
+    push::PushAddress,
+    registry::ConnectionRegistry,
+    report::Reports,
     timeline::Timeline,
 };
 
@@ -30,18 +35,6 @@ pub(crate) struct App {
     pub(crate) timeline: Option<Arc<Timeline>>,
     /// An HTML file that is served beside the page, to those who may see it.
     pub(crate) client_page: Option<PathBuf>,
-}
-
-/// A WebSocket API with its functions.
-pub(crate) struct RunningApi {
-    /// Requests for this path, and for paths below it, are this API's.
-    pub(crate) path: Arc<str>,
-    pub(crate) functions: Functions,
-    pub(crate) metrics: Arc<ApiMetrics>,
-    /// Which web pages may connect.
-    pub(crate) origins: Origins,
-    /// How long a connection may go without a data frame in either direction.
-    pub(crate) idle_timeout: Duration,
 }
 
 impl App {

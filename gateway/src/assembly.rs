@@ -8,7 +8,7 @@ use std::sync::{
 use crate::{
     admission::Admission,
     api::{Api, FunctionSource},
-    app::RunningApi,
+    apis::RunningApi,
     function::{
         FunctionBackend, Role,
         local::{LocalBackend, Processes, orphan_reaper::OrphanReaper},

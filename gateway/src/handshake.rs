@@ -30,7 +30,8 @@ use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::{
-    app::{App, RunningApi},
+    apis::RunningApi,
+    app::App,
     clients::Current,
     contract::{Agreed, Connecting, ConnectingEvent, Identity, RequestContext, Status, encode},
     function::Failure,

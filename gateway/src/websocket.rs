@@ -40,7 +40,8 @@ use self::{
     writer::write,
 };
 use crate::{
-    app::{App, RunningApi},
+    apis::RunningApi,
+    app::App,
     clients::Current,
     event_queue::{self, Queued},
     http::upgraded_stream,

@@ -17,7 +17,8 @@ use serde_json::value::RawValue;
 
 use super::origin;
 use crate::{
-    app::{App, RunningApi},
+    apis::RunningApi,
+    app::App,
     contract::{MAX_EVENT_BYTES, Status},
     function::Role,
     http::read_body,

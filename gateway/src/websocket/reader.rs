@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::{close_reason::End, heartbeat::Heartbeat, socket::Socket};
 use crate::{
-    app::RunningApi,
+    apis::RunningApi,
     clients::ClientSettings,
     contract::{MAX_EVENT_BYTES, binary_event, text_event},
     event_queue,

@@ -11,7 +11,7 @@ use super::{
     socket::Socket,
 };
 use crate::{
-    app::RunningApi,
+    apis::RunningApi,
     clients::ClientSettings,
     limits::Limit,
     metrics::labels::Direction,
