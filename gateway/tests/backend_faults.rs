@@ -18,8 +18,8 @@ type Answer = fn(role: &str, event: &Value) -> server::Reply;
 /// An API of local processes, and one whose functions are at this address; `more` are further keys of the latter.
 fn beside(address: &str, more: &str) -> Gateway {
     from_file(&format!(
-        "listen = \"127.0.0.1:0\"\n\
-         [[api]]\npath = \"/near\"\nregister = \"process:$RUNTIMES/echo.py\"\n\
+        "listen = \"127.0.0.1:0\"\n[limits]\nframes_per_second = 100000\n\
+         handshakes_per_second_per_ip = 100000\n[[api]]\npath = \"/near\"\nregister = \"process:$RUNTIMES/echo.py\"\n\
          transfer = \"process:$RUNTIMES/echo.py\"\ncleanup = \"process:$RUNTIMES/echo.py\"\n\
          function_timeout_seconds = 30\n[api.env]\nRECORD = \"$FOLDER/record\"\n\
          [[api]]\npath = \"/far\"\nregister = \"http://{address}/register\"\n\

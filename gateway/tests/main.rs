@@ -11,6 +11,7 @@ mod command_line;
 mod custom_runtimes;
 mod debian;
 mod draining;
+mod example_file;
 mod faults;
 mod frames;
 mod function_backends;

@@ -1,10 +1,12 @@
-//! The README's tables of the gateway's flags, close reasons and metrics are what the gateway has, and the dashboard
-//! shows no other metrics.
+//! The README's tables of the gateway's flags, close reasons and metrics are what the gateway has, its configuration file
+//! is sound, and the dashboard shows no other metrics.
 
 use std::{fs, path::Path, process::Command};
 
 use scf_websocket_gateway::metrics::catalogue::{self, Kind};
-use scf_websocket_test_harness::gateway_program;
+use scf_websocket_test_harness::{from_file, gateway_program};
+
+use crate::wss::authority::Authority;
 
 /// A row for each flag, from a line such as `--listen <ADDR:PORT>  Where clients connect [default: 127.0.0.1:9000]`.
 fn row(line: &str) -> Option<String> {
@@ -92,4 +94,24 @@ fn the_dashboard_shows_every_metric_and_no_other() {
             }
         }
     }
+}
+
+/// The file of "In production", with a certificate that is there.
+#[test]
+fn the_file_of_the_readme_has_no_errors() {
+    let readme = file("README.md");
+    let production = readme.split("## In production").nth(1).expect("the section");
+    let text =
+        production.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the file");
+    let authority = Authority::new();
+    authority.install(&authority.issue(2000, 3000));
+    let files = authority.files();
+    let text = text
+        .replace("/etc/scf-websocket/tls/fullchain.pem", &files.certificate.display().to_string())
+        .replace("/etc/scf-websocket/tls/privkey.pem", &files.key.display().to_string());
+    let output = from_file(&text).args(&["--check"]).output();
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("clients  wss://0.0.0.0:443\npush     http://10.0.0.5:9001/api-"), "{said}");
 }

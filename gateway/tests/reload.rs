@@ -17,7 +17,11 @@ fn api(path: &str, generation: &str) -> String {
 }
 
 fn file(apis: &[String]) -> String {
-    format!("listen = \"127.0.0.1:0\"\n{}", apis.concat())
+    limited("frames_per_second = 100000", apis)
+}
+
+fn limited(limits: &str, apis: &[String]) -> String {
+    format!("listen = \"127.0.0.1:0\"\n[limits]\n{limits}\n{}", apis.concat())
 }
 
 async fn echoes(client: &mut Client, text: &str) {
@@ -54,8 +58,8 @@ async fn a_broken_file_under_load_changes_nothing_and_a_sound_one_cuts_nobody() 
             .rewrite(&file(&[api("/chat", "two"), "[[api]]\npath = \"chat\"\nconections = 1\n".to_owned()]));
         gateway.signal("HUP");
         gateway.wait_for_log("the configuration stays as it was").await;
-        gateway.wait_for_log("gateway.toml:12:8: api.path = \"chat\"").await;
-        gateway.wait_for_log("gateway.toml:13:1: api.conections is not a known key").await;
+        gateway.wait_for_log("gateway.toml:14:8: api.path = \"chat\"").await;
+        gateway.wait_for_log("gateway.toml:15:1: api.conections is not a known key").await;
         goes_on(&rounds).await;
         gateway.connect("/old").await.close().await;
         gateway.connect("/chat").await.close().await;
@@ -119,4 +123,21 @@ async fn what_needs_a_restart_is_named_and_an_api_that_did_not_change_keeps_its_
     assert_eq!(gateway.pids("transfer"), pids);
     another.close().await;
     client.close().await;
+}
+
+#[tokio::test]
+async fn limits_change_for_new_connections() {
+    let limited = |connections: u32| limited(&format!("connections = {connections}"), &[api("/chat", "one")]);
+    let gateway = from_file(&limited(1)).start();
+    let mut first = gateway.connect("/chat").await;
+    let refused = gateway.ask("/chat", &[]).await;
+    assert_eq!(refused.json()["errMsg"], "the gateway has 1 connections, its limit");
+    gateway.rewrite(&limited(2));
+    gateway.signal("HUP");
+    gateway.wait_for_log("configuration reloaded, for new connections: [limits]").await;
+    let second = gateway.connect("/chat").await;
+    assert_eq!(gateway.ask("/chat", &[]).await.status, 503);
+    echoes(&mut first, "still here").await;
+    second.close().await;
+    first.close().await;
 }

@@ -115,7 +115,7 @@ max_instances = 2
 init_timeout_seconds = 6
 memory_mb = 256
 concurrent_calls = 7
-waiting_calls = 0
+waiting_calls = 9
 [api.env]
 WS_PUSH_TO = "others"
 WS_CLOSE = "a,b"
@@ -149,7 +149,7 @@ WS_CLOSE = "a,b"
     let Api { idle_timeout, function_timeout, init_timeout, .. } = api;
     assert_eq!([idle_timeout, function_timeout, init_timeout].map(Duration::as_secs), [60, 5, 6]);
     let Api { max_instances, memory_mb, concurrent_calls, waiting_calls, .. } = *api;
-    assert_eq!((max_instances, memory_mb, concurrent_calls, waiting_calls), (2, 256, 7, 0));
+    assert_eq!((max_instances, memory_mb, concurrent_calls, waiting_calls), (2, 256, 7, 9));
     let env = [("WS_PUSH_TO", "others"), ("WS_CLOSE", "a,b")];
     assert_eq!(api.env, env.map(|(name, value)| (name.to_owned(), value.to_owned())));
 }
