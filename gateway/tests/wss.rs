@@ -1,6 +1,6 @@
 //! Clients connect with `wss://`: versions, resumption, and certificates that are replaced while clients are there.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use rustls::{
@@ -10,7 +10,11 @@ use rustls::{
 };
 use scf_websocket_gateway::{ClientSettings, tls::CertificateFiles};
 use scf_websocket_test_harness::{Gateway, InProcess, SOON, eventually};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_websockets::{ClientBuilder, Message, WebSocketStream};
 
@@ -116,6 +120,21 @@ async fn a_client_without_tls_gets_no_answer_and_harms_nobody() {
     assert!(timeout(SOON, builder.connect()).await.expect("in time").is_err());
     gateway.wait_for_metric(r#"scf_gateway_tls_handshakes_total{outcome="failed"}"#, 1.0).await;
     client.ask("still here").await;
+}
+
+#[tokio::test]
+async fn a_client_that_never_finishes_its_handshake_is_cut() {
+    let authority = Authority::new();
+    authority.install(&authority.issue(2000, 3000));
+    let mut settings = settings(authority.files());
+    settings.timeouts.tls_handshake = Duration::from_millis(300);
+    let pushes = ([127, 0, 0, 1], 0).into();
+    let gateway =
+        InProcess::echo().gateway(|builder| builder.clients(settings).push_listen(pushes)).start().await;
+    let mut stream = TcpStream::connect(gateway.running().addr()).await.expect("a connection");
+    stream.write_all(&[0x16, 0x03]).await.expect("the beginning of a record");
+    assert_eq!(timeout(SOON, stream.read(&mut [0; 64])).await.expect("in time").expect("no reset"), 0);
+    gateway.wait_for_metric(r#"scf_gateway_tls_handshakes_total{outcome="timed_out"}"#, 1.0).await;
 }
 
 #[tokio::test]
