@@ -8,7 +8,6 @@ use std::{
 };
 
 use axum::Router;
-use log::warn;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -52,6 +51,7 @@ impl Gateway {
             admin: None,
             trace: false,
             page: false,
+            no_page: false,
             orphan_reaper: None,
             registry: Arc::new(MemoryRegistry::default()),
             reporters: Vec::new(),
@@ -71,6 +71,7 @@ pub struct Builder {
     admin: Option<Admin>,
     trace: bool,
     page: bool,
+    no_page: bool,
     orphan_reaper: Option<PathBuf>,
     registry: Arc<dyn ConnectionRegistry>,
     reporters: Vec<Arc<dyn Reporter>>,
@@ -138,6 +139,13 @@ impl Builder {
         self
     }
 
+    /// Serves the page at the admin address or not at all. A proxy on the same machine makes every client look like one
+    /// of this machine, to which the page is served otherwise.
+    pub fn page_for_operators_only(mut self) -> Self {
+        self.no_page = true;
+        self
+    }
+
     /// A program whose `main` calls [`orphan_reaper::run`](crate::function::local::orphan_reaper::run): it kills the
     /// functions' processes when the gateway is killed. Without one they are left running then.
     pub fn orphan_reaper(mut self, program: impl Into<PathBuf>) -> Self {
@@ -181,7 +189,6 @@ impl Builder {
         let clients_served = Clients::new(self.clients.clone(), Arc::default()).map_err(StartError::Tls)?;
         let clients_served = Arc::new(clients_served);
         let orphan_reaper = self.start_orphan_reaper()?;
-        self.warn_of_exposure(addr, push_addr);
         let push_path = push::path(self.push_token.as_deref());
         let scheme = if pushes.is_none() && clients_served.has_tls() { "https" } else { "http" };
         let push_base =
@@ -253,29 +260,12 @@ impl Builder {
         }
     }
 
-    fn warn_of_exposure(&self, addr: SocketAddr, push_addr: SocketAddr) {
-        if !addr.ip().is_loopback() {
-            warn!("{addr} is no loopback address: anyone who reaches this machine can connect");
-            if self.page {
-                warn!(
-                    "with --page anyone who reaches {addr} sees every payload, and can push to and close every \
-                     connection"
-                );
-            }
-        }
-        if !push_addr.ip().is_loopback() && self.push_token.is_none() {
-            warn!(
-                "anyone who reaches {push_addr} can push to every connection whose id they know: set --push-listen \
-                 to a loopback address, or --push-token"
-            );
-        }
-    }
-
     /// Who sees the page, and where.
     fn page_access(&self, addr: SocketAddr) -> PageAccess {
         match &self.admin {
             Some(admin) if admin.password.is_some() => PageAccess::AllHosts,
             Some(admin) => page_access(admin.listen, self.page),
+            None if self.no_page => PageAccess::Disabled,
             None => page_access(addr, self.page),
         }
     }

@@ -44,7 +44,7 @@ const OF_ONE_API: [&str; 13] = [
 /// What the command line asks for.
 pub enum Command {
     /// A gateway before one API, described by flags.
-    Serve(Box<Builder>),
+    Serve { builder: Box<Builder>, warnings: Vec<String> },
     /// The gateway that a file describes.
     ServeFile { file: PathBuf, trace: bool },
     /// Nothing is started.
@@ -139,8 +139,33 @@ impl Cli {
         match self.config.take() {
             Some(file) if self.check => Command::Check { file, online: self.online },
             Some(file) => Command::ServeFile { file, trace: self.trace },
-            None => Command::Serve(Box::new(self.into_builder(inherited))),
+            None => {
+                Command::Serve { warnings: self.warnings(), builder: Box::new(self.into_builder(inherited)) }
+            }
         }
+    }
+
+    /// A sentence for each thing that deserves attention at the start.
+    fn warnings(&self) -> Vec<String> {
+        let (listen, push) = (self.listen, self.push_listen.unwrap_or(self.listen));
+        let mut warnings = Vec::new();
+        if !listen.ip().is_loopback() {
+            warnings.push(format!(
+                "{listen} is no loopback address: anyone who reaches this machine can connect"
+            ));
+        }
+        if !listen.ip().is_loopback() && self.page {
+            warnings.push(format!(
+                "with --page anyone who reaches {listen} sees every payload, and can push to and close every connection"
+            ));
+        }
+        if !push.ip().is_loopback() && self.push_token.is_none() {
+            warnings.push(format!(
+                "anyone who reaches {push} can push to every connection whose id they know: set --push-listen to a \
+                 loopback address, or --push-token"
+            ));
+        }
+        warnings
     }
 
     fn into_builder(self, inherited: impl Iterator<Item = (String, OsString)>) -> Builder {

@@ -30,7 +30,7 @@ pub fn builder(config: &Config, backends: &Backends) -> Result<Builder, Backends
     if let Some(admin) = &config.admin {
         builder = builder.admin(admin.clone());
     }
-    builder = builder.clients(clients(config));
+    builder = builder.clients(clients(config)).page_for_operators_only();
     Ok(backends.apis(config)?.into_iter().fold(builder, Builder::api))
 }
 

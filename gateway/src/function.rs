@@ -149,6 +149,8 @@ pub enum Failure {
         /// When it is called again.
         retry_after: Duration,
     },
+    /// It cannot be called as it is configured: a wrong name, region or key. The function did not run.
+    Misconfigured(String),
     /// The gateway is shutting down.
     Stopping,
 }
@@ -157,7 +159,13 @@ impl Failure {
     /// Whether it says something about the backend and nothing about the event. The function did not run.
     #[must_use]
     pub fn is_of_backend(&self) -> bool {
-        matches!(self, Self::Overloaded { .. } | Self::Unavailable(_) | Self::CircuitOpen { .. })
+        matches!(
+            self,
+            Self::Overloaded { .. }
+                | Self::Unavailable(_)
+                | Self::CircuitOpen { .. }
+                | Self::Misconfigured(_)
+        )
     }
 
     /// What happened, in a few words that a client may see.
@@ -170,6 +178,7 @@ impl Failure {
             Self::NeverReady(_) => "did not start",
             Self::Overloaded { .. } => "is overloaded",
             Self::Unavailable(_) | Self::CircuitOpen { .. } => "is unavailable",
+            Self::Misconfigured(_) => "cannot be called",
             Self::Stopping => "is shutting down",
         }
     }
@@ -182,7 +191,8 @@ impl fmt::Display for Failure {
             | Self::TimedOut(message)
             | Self::Crashed(message)
             | Self::NeverReady(message)
-            | Self::Unavailable(message) => formatter.write_str(message),
+            | Self::Unavailable(message)
+            | Self::Misconfigured(message) => formatter.write_str(message),
             Self::Overloaded { retry_after } => {
                 write!(formatter, "the backend is overloaded; retry after {} s", retry_after.as_secs_f64())
             }

@@ -370,7 +370,9 @@ fn failed(failure: &Failure, request_id: &str) -> Response {
         | Failure::Overloaded { .. }
         | Failure::Unavailable(_)
         | Failure::CircuitOpen { .. } => StatusCode::SERVICE_UNAVAILABLE,
-        Failure::Error(_) | Failure::Crashed(_) | Failure::NeverReady(_) => StatusCode::BAD_GATEWAY,
+        Failure::Error(_) | Failure::Crashed(_) | Failure::NeverReady(_) | Failure::Misconfigured(_) => {
+            StatusCode::BAD_GATEWAY
+        }
     };
     let response = refuse(code, &format!("the register function {} (request {request_id})", failure.kind()));
     match failure {

@@ -301,7 +301,7 @@ fn outcome(failure: &Failure) -> InvocationOutcome {
         Failure::TimedOut(_) => InvocationOutcome::TimedOut,
         Failure::Crashed(_) | Failure::NeverReady(_) | Failure::Stopping => InvocationOutcome::Crashed,
         Failure::Overloaded { .. } => InvocationOutcome::Overloaded,
-        Failure::Unavailable(_) => InvocationOutcome::Unavailable,
+        Failure::Unavailable(_) | Failure::Misconfigured(_) => InvocationOutcome::Unavailable,
         Failure::CircuitOpen { .. } => InvocationOutcome::CircuitOpen,
     }
 }

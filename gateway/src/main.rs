@@ -33,7 +33,10 @@ fn main() -> ExitCode {
     log_format::init(cli.log_format);
     match cli.command(cli::inherited()) {
         Command::Check { file, online } => check::check(&file, online),
-        Command::Serve(builder) => ended(run(serve(*builder))),
+        Command::Serve { builder, warnings } => {
+            warn(&warnings);
+            ended(run(serve(*builder)))
+        }
         Command::ServeFile { file, trace } => match Config::load(&file, &Environment::of_process()) {
             Ok(config) => ended(run(serve_file(&file, config, trace))),
             Err(report) => {
@@ -41,6 +44,12 @@ fn main() -> ExitCode {
                 ExitCode::from(check::WRONG)
             }
         },
+    }
+}
+
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        log::warn!("{warning}");
     }
 }
 
@@ -72,9 +81,7 @@ async fn serve(builder: Builder) -> Result<(), String> {
 async fn serve_file(file: &Path, config: Config, trace: bool) -> Result<(), String> {
     let mut signals = Signals::new()?;
     let mut hangup = wait_for(SignalKind::hangup())?;
-    for warning in warnings::of(&config) {
-        log::warn!("{warning}");
-    }
+    warn(&warnings::of(&config));
     let backends = Arc::new(Backends::new());
     let builder = configured::builder(&config, &backends).map_err(|error| error.to_string())?;
     let running = start(builder.trace(trace)).await?;

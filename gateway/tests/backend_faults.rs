@@ -6,7 +6,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use scf_websocket_test_harness::{
     Client, Gateway, Reply, SOON,
     elsewhere::server::{self, Request, Server},
-    eventually, from_file,
+    eventually, from_file, request,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
@@ -18,7 +18,7 @@ type Answer = fn(role: &str, event: &Value) -> server::Reply;
 /// An API of local processes, and one whose functions are at this address; `more` are further keys of the latter.
 fn beside(address: &str, more: &str) -> Gateway {
     from_file(&format!(
-        "listen = \"127.0.0.1:0\"\n[limits]\nframes_per_second = 100000\n\
+        "listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n[limits]\nframes_per_second = 100000\n\
          handshakes_per_second_per_ip = 100000\n[[api]]\npath = \"/near\"\nregister = \"process:$RUNTIMES/echo.py\"\n\
          transfer = \"process:$RUNTIMES/echo.py\"\ncleanup = \"process:$RUNTIMES/echo.py\"\n\
          function_timeout_seconds = 30\n[api.env]\nRECORD = \"$FOLDER/record\"\n\
@@ -204,6 +204,17 @@ async fn a_circuit_opens_and_the_log_does_not_repeat_it_for_each_client() {
         assert!(has_retry_after(&reply), "{reply:?}");
         refused += 1;
     }
+    let admin = gateway.page.as_deref().expect("an admin address").trim_start_matches("http://");
+    let metrics = request(admin.trim_end_matches('/'), "GET", "/metrics", &[], b"").await.body;
+    let labels = r#"{api="/far",role="register""#;
+    let state = metrics.lines().find(|line| line.starts_with(&format!("scf_gateway_circuit_state{labels}")));
+    assert!(state.is_some_and(|line| line.ends_with(" 2") || line.ends_with(" 1")), "{state:?}");
+    let refusals = format!("scf_gateway_events_total{labels},outcome=\"circuit_open\"}} ");
+    let counted = metrics.lines().find_map(|line| line.strip_prefix(refusals.as_str()));
+    assert!(
+        counted.and_then(|count| count.parse::<u32>().ok()).is_some_and(|count| count > 100),
+        "{metrics}"
+    );
     let lines = gateway.log().lines().filter(|line| line.contains("register function")).count();
     let allowed = 1 + begun.elapsed().as_secs() / 10;
     assert!(lines as u64 <= allowed, "{lines} lines about {refused} clients:\n{}", gateway.log());

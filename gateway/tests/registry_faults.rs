@@ -1,12 +1,43 @@
 //! A connection registry that drops, delays and duplicates: what clients and functions notice.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use scf_websocket_gateway::registry::{ConnectionRegistry, MemoryRegistry};
 use scf_websocket_test_harness::{Fault, FaultyRegistry, InProcess};
 use serde_json::{Value, json};
 
 fn send(id: &str, data: &str) -> Value {
     json!({"action": "data send", "secConnectionID": id, "dataType": "text", "data": data})
+}
+
+/// What every registry does as long as nothing fails.
+#[tokio::test]
+async fn each_registry_delivers_closes_and_forgets() {
+    let registries: [Arc<dyn ConnectionRegistry>; 2] =
+        [Arc::new(MemoryRegistry::default()), FaultyRegistry::new()];
+    for registry in registries {
+        let mut gateway = InProcess::echo().registry(Arc::clone(&registry)).start().await;
+        let (mut closed, mut leaving) = (gateway.connect("/a").await, gateway.connect("/b").await);
+        let ids = [closed.id(&gateway).await, leaving.id(&gateway).await];
+        assert_eq!(&*registry.look_up(&ids[0]).await.expect("known").path, "/a");
+        for (client, id) in [(&mut closed, &ids[0]), (&mut leaving, &ids[1])] {
+            assert_eq!(gateway.push_json(send(id, "pushed")).await.err_no(), 0);
+            assert_eq!(client.next_text().await, "pushed");
+        }
+        let closing = json!({"action": "closing", "secConnectionID": ids[0]});
+        assert_eq!(gateway.push_json(closing).await.err_no(), 0);
+        closed.closed().await;
+        leaving.close().await;
+        gateway.wait_for_events("cleanup", 1).await;
+        for id in &ids {
+            assert_eq!(gateway.push_json(send(id, "late")).await.err_no(), 404);
+            assert!(registry.look_up(id).await.is_err());
+        }
+        gateway.shutdown().await;
+        let cleaned_up = gateway.events("cleanup");
+        assert_eq!(cleaned_up.len(), 1, "a function closed the other");
+        assert_eq!(cleaned_up[0]["websocket"]["secConnectionID"], ids[1].as_str());
+    }
 }
 
 #[tokio::test]

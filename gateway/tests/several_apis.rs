@@ -7,7 +7,7 @@ use scf_websocket_test_harness::{
         cloud::{Cloud, REGION},
         server::{Reply, Request, Server},
     },
-    from_file,
+    from_file, request,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -45,6 +45,8 @@ async fn one_api_is_in_the_cloud_and_one_on_this_machine() {
     .own_env("TENCENTCLOUD_SECRET_KEY", SECRET_KEY)
     .start();
     assert!(gateway.push.ends_with("/api-secret"), "{}", gateway.push);
+    assert_eq!(gateway.page, None, "the page is for operators only");
+    assert_eq!(request(gateway.addr(), "GET", "/", &[], b"").await.status, 403);
     for (namespace, name, role) in [
         ("default", "chat-register", "register"),
         ("chat", "transfer", "transfer"),
@@ -104,4 +106,29 @@ async fn a_function_at_an_http_address_answers_as_its_api_says() {
     server.requests(3).await;
     let targets: Vec<_> = server.seen().iter().map(|request| request.target().to_owned()).collect();
     assert_eq!(targets, ["POST /register", "POST /transfer", "POST /cleanup?key=1"]);
+}
+
+#[tokio::test]
+async fn a_refused_signature_is_a_clear_line_and_not_one_for_each_client() {
+    let Some(cloud) = Cloud::start().await else { return };
+    cloud.account(SECRET_ID, SECRET_KEY, None);
+    let gateway = from_file(&format!(
+        "listen = \"127.0.0.1:0\"\n[scf]\nregion = \"{REGION}\"\nendpoint = \"{}\"\n[[api]]\npath = \"/\"\n\
+         register = \"scf:register\"\ntransfer = \"scf:transfer\"\ncleanup = \"scf:cleanup\"\n",
+        cloud.endpoint()
+    ))
+    .own_env("SSL_CERT_FILE", &cloud.authority.file.display().to_string())
+    .own_env("TENCENTCLOUD_SECRET_ID", SECRET_ID)
+    .own_env("TENCENTCLOUD_SECRET_KEY", "another-key")
+    .start();
+    let begun = std::time::Instant::now();
+    for _ in 0..20 {
+        assert_eq!(gateway.ask("/", &[]).await.status, 502);
+    }
+    let sentence = "the signature of the call of scf:register is refused: AuthFailure.SignatureFailure";
+    gateway.wait_for_log(sentence).await;
+    let log = gateway.log();
+    let lines = log.lines().filter(|line| line.contains(sentence)).count() as u64;
+    assert!(lines <= 1 + begun.elapsed().as_secs() / 10, "{log}");
+    assert!(!log.contains("another-key"), "{log}");
 }

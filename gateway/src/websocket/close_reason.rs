@@ -23,7 +23,7 @@ pub enum CloseReason {
     Idle,
     /// The client reads too slowly for what is sent to it: 1008, `too slow`.
     TooSlow,
-    /// A frame has more bytes than the limit, or the event that it would become more than 6 MB: 1009.
+    /// A frame exceeds the limit, or the event that it would become exceeds 6 MB: 1009.
     TooBig,
     /// The client sends more frames a second than the limit: 1008, `too many frames a second`.
     TooFast,
@@ -105,7 +105,7 @@ impl CloseReason {
             Self::Idle => "idle".to_owned(),
             Self::TooSlow => "too slow".to_owned(),
             Self::TooFast => "too many frames a second".to_owned(),
-            Self::TooBig => "a frame or its event has more than 6 MB".to_owned(),
+            Self::TooBig => "a frame or its event exceeds 6 MB".to_owned(),
             Self::NotUtf8 => "a text frame is not UTF-8".to_owned(),
             Self::ProtocolError => "not the WebSocket protocol".to_owned(),
             Self::TransferFailed(kind) | Self::TransferUnavailable(kind) => {
@@ -131,7 +131,7 @@ impl CloseReason {
             }
             Self::TooFast => "The client sends more than `frames_per_second`",
             Self::TooBig => {
-                "A frame has more than `frame_bytes`, which the text names if it is less than 6 MB, or its event has more than 6 MB"
+                "A frame has more than `frame_bytes`, which the text names if it is less than 6 MB, or its event exceeds 6 MB"
             }
             Self::NotUtf8 => "A text frame is not UTF-8",
             Self::ProtocolError => "The client broke the WebSocket protocol",
@@ -246,6 +246,7 @@ impl End {
 
     pub(super) fn transfer_failed(failure: &Failure, request_id: &str) -> Self {
         let reason = match failure {
+            Failure::Misconfigured(_) => CloseReason::TransferFailed(failure.kind()),
             _ if failure.is_of_backend() => CloseReason::TransferUnavailable(failure.kind()),
             _ => CloseReason::TransferFailed(failure.kind()),
         };

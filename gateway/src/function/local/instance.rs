@@ -69,7 +69,7 @@ impl Instance {
             ready = timeout(processes.init_timeout, api.ready()) => if ready.is_err() {
                 let reason = format!("not ready within {} ms", processes.init_timeout.as_millis());
                 process.kill(&reason).await;
-                return Err(Failure::TimedOut(format!("{name} was {reason}: see --init-timeout")));
+                return Err(Failure::TimedOut(format!("{name} was {reason}: see --init-timeout or init_timeout_seconds")));
             },
             exit = process.exited() => {
                 return Err(Failure::NeverReady(exit.sentence(&name, "before it was ready", started)));
@@ -135,7 +135,7 @@ impl Instance {
     async fn too_late(&self, what: &str) -> Failure {
         let reason = format!("{what} within {} ms", self.timeout.as_millis());
         self.process.kill(&reason).await;
-        Failure::TimedOut(format!("{} had {reason}: see --timeout", self.name))
+        Failure::TimedOut(format!("{} had {reason}: see --timeout or function_timeout_seconds", self.name))
     }
 }
 
