@@ -110,7 +110,7 @@ async fn both_versions_are_served_and_sessions_are_resumed() {
 }
 
 #[tokio::test]
-async fn a_client_without_tls_gets_no_answer_and_harms_nobody() {
+async fn a_client_without_tls_gets_no_answer_and_others_notice_nothing() {
     let authority = Authority::new();
     authority.install(&authority.issue(2000, 3000));
     let gateway = serve(&authority).await;
@@ -138,7 +138,7 @@ async fn a_client_that_never_finishes_its_handshake_is_cut() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_cannot_be_used_changes_nothing_and_a_new_one_cuts_nobody() {
+async fn a_certificate_that_cannot_be_used_changes_nothing_and_a_new_one_closes_no_connection() {
     let authority = Authority::new();
     let (old, new) = (authority.issue(2000, 3000), authority.issue(2000, 3000));
     authority.install(&old);
