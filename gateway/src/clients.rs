@@ -19,7 +19,8 @@ use crate::{
     admin::Readiness,
     client_address::{Proxies, check_for_unlisted_proxy},
     config::Timeouts,
-    limits::{Admission, Limit, Limits, Permit},
+    limits::{self, Admission, Limit, Limits, Permit},
+    log_limit::LogLimit,
     metrics::{
         Metrics,
         labels::{ReloadOutcome, Reloadable},
@@ -72,6 +73,8 @@ pub(crate) struct Clients {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) readiness: Readiness,
     unlisted_proxy_is_logged: AtomicBool,
+    /// Refusals by the keys of the limits.
+    refusals: [LogLimit; limits::KEYS.len()],
 }
 
 impl Clients {
@@ -90,6 +93,7 @@ impl Clients {
             metrics,
             readiness: Readiness::default(),
             unlisted_proxy_is_logged: AtomicBool::new(false),
+            refusals: Default::default(),
         })
     }
 
@@ -138,6 +142,12 @@ impl Clients {
             warn!("{sentence}");
         }
         proxies.client(peer, headers)
+    }
+
+    /// How often refusals by this limit are a line of the log.
+    pub(crate) fn log_limit(&self, limit: Limit) -> &LogLimit {
+        let index = limits::KEYS.iter().position(|key| *key == limit.key());
+        &self.refusals[index.unwrap_or_default()]
     }
 
     /// Counts a handshake of this address, and the connection that it may become.

@@ -25,7 +25,7 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use hyper::upgrade::OnUpgrade;
-use log::{Level, info, log, warn};
+use log::{Level, debug, info, log, warn};
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -100,30 +100,35 @@ pub(crate) async fn entry(State(app): State<Arc<App>>, request: Request) -> Resp
 
 /// What the gateway itself checks before it asks the register function. The permit counts the connection.
 fn admit(app: &App, asked: &UpgradeRequest) -> Result<Permit, Box<Response>> {
-    let refused = |outcome, code: StatusCode, sentence: &str, key: &str| {
-        info!(
-            "a client from {} on {} was refused with {}: {sentence}{key}",
-            asked.from(),
-            asked.path,
-            code.as_u16()
-        );
+    let refused = |outcome, code: StatusCode, sentence: &str| {
         asked.api.metrics.handshake(outcome);
-        Box::new(refuse(code, sentence))
+        let from = asked.from();
+        let line = format!("a client from {from} on {} was refused with {}", asked.path, code.as_u16());
+        (line, Box::new(refuse(code, sentence)))
     };
     if app.stopping.is_cancelled() {
         let sentence = "the gateway is shutting down";
-        return Err(refused(HandshakeOutcome::Draining, StatusCode::SERVICE_UNAVAILABLE, sentence, ""));
+        let (line, refusal) = refused(HandshakeOutcome::Draining, StatusCode::SERVICE_UNAVAILABLE, sentence);
+        debug!("{line}: {sentence}");
+        return Err(refusal);
     }
     let permit = app.clients.admit(asked.client).map_err(|limit| {
         let code = match limit.answer() {
             limits::Answer::Status(status) => status,
             limits::Answer::Close(_) => StatusCode::TOO_MANY_REQUESTS,
         };
-        let key = format!(" (limits.{})", limit.key());
-        Box::new(retry_after(*refused(HandshakeOutcome::Limit, code, &limit.to_string(), &key), RETRY_AFTER))
+        let (line, refusal) = refused(HandshakeOutcome::Limit, code, &limit.to_string());
+        match app.clients.log_limit(limit).admit() {
+            Some(left_out) => info!("{line}: {limit} (limits.{}){left_out}", limit.key()),
+            None => debug!("{line}: {limit} (limits.{})", limit.key()),
+        }
+        Box::new(retry_after(*refusal, RETRY_AFTER))
     })?;
     if let Err(foreign) = &asked.origin {
-        return Err(refused(HandshakeOutcome::Origin, StatusCode::FORBIDDEN, &foreign.to_string(), ""));
+        let sentence = foreign.to_string();
+        let (line, refusal) = refused(HandshakeOutcome::Origin, StatusCode::FORBIDDEN, &sentence);
+        info!("{line}: {sentence}");
+        return Err(refusal);
     }
     Ok(permit)
 }

@@ -7,7 +7,7 @@
 //! called: exactly once, unless a function itself has closed the connection.
 
 mod close;
-mod close_reason;
+pub(crate) mod close_reason;
 mod heartbeat;
 mod reader;
 mod socket;

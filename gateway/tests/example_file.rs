@@ -3,21 +3,15 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use futures_util::{SinkExt as _, StreamExt as _};
-use rustls::pki_types::ServerName;
 use scf_websocket_test_harness::{
-    Gateway, SOON,
     elsewhere::{
         cloud::{Cloud, REGION},
         server::{Reply, Server},
     },
     from_file,
 };
-use tokio::{net::TcpStream, time::timeout};
-use tokio_rustls::client::TlsStream;
-use tokio_websockets::{ClientBuilder, Message, WebSocketStream};
 
-use crate::wss::authority::{Authority, NAME};
+use crate::wss::{Client, authority::Authority};
 
 /// The file with these texts replaced. Each must be there.
 fn example(replaced: &[(&str, &str)]) -> String {
@@ -27,31 +21,6 @@ fn example(replaced: &[(&str, &str)]) -> String {
         assert!(text.contains(from), "the example no longer contains {from}");
         text.replace(from, to)
     })
-}
-
-async fn connect(
-    gateway: &Gateway,
-    authority: &Authority,
-    path: &str,
-) -> WebSocketStream<TlsStream<TcpStream>> {
-    let addr =
-        gateway.clients.trim_start_matches("wss://").trim_end_matches('/').replace("0.0.0.0", "127.0.0.1");
-    let stream = TcpStream::connect(addr).await.expect("a connection");
-    let name = ServerName::try_from(NAME).expect("a name");
-    let connector = authority.client(rustls::ALL_VERSIONS);
-    let stream = connector.connect(name, stream).await.expect("TLS");
-    let builder = ClientBuilder::from_uri(format!("ws://{NAME}{path}").parse().expect("an address"));
-    timeout(SOON, builder.connect_on(stream)).await.expect("in time").expect("accepted").0
-}
-
-async fn echoes(client: &mut WebSocketStream<TlsStream<TcpStream>>, text: &str) {
-    client.send(Message::text(text.to_owned())).await.expect("sent");
-    loop {
-        let message = timeout(SOON, client.next()).await.expect("in time").expect("open").expect("a frame");
-        if message.is_text() {
-            return assert_eq!(message.as_text(), Some(text));
-        }
-    }
 }
 
 #[tokio::test]
@@ -65,7 +34,7 @@ async fn serves_two_apis_over_wss() {
     let (certificate, key) = (files.certificate.display().to_string(), files.key.display().to_string());
     let (region, endpoint) = (format!("region = \"{REGION}\""), cloud.endpoint());
     let text = example(&[
-        ("0.0.0.0:9000", "0.0.0.0:0"),
+        ("0.0.0.0:9000", "127.0.0.1:0"),
         ("push_url = \"http://127.0.0.1:9001\"", ""),
         ("127.0.0.1:9001", "127.0.0.1:0"),
         ("127.0.0.1:9002", "127.0.0.1:0"),
@@ -88,12 +57,12 @@ async fn serves_two_apis_over_wss() {
         let variables = [("WS_ROLE", role), ("WS_PUSH_URL", gateway.push.as_str())];
         cloud.function("default", &format!("chat-{role}"), &program, &variables);
     }
-    let mut far = connect(&gateway, &authority, "/chat").await;
-    let mut near = connect(&gateway, &authority, "/local").await;
-    echoes(&mut far, "over the cloud").await;
-    echoes(&mut near, "on this machine").await;
-    far.close().await.expect("closed");
-    near.close().await.expect("closed");
+    let connector = || authority.client(rustls::ALL_VERSIONS);
+    let mut far = Client::connect_to(&gateway, &connector(), "/chat").await;
+    let mut near = Client::connect_to(&gateway, &connector(), "/local").await;
+    far.ask("over the cloud").await;
+    near.ask("on this machine").await;
+    drop((far, near));
     cleanup.requests(1).await;
     assert_eq!(cleanup.seen()[0].target(), "POST /cleanup");
     gateway.wait_for_events("cleanup", 1).await;

@@ -1,4 +1,4 @@
-//! Faults of the machine and of clients, which no other client notices.
+//! Faults of the machine and of clients. No other client notices them.
 
 use std::{
     fs,

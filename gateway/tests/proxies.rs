@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use axum::http::HeaderName;
 use scf_websocket_gateway::{ClientSettings, origin::Origins};
-use scf_websocket_test_harness::{Gateway, InProcess, SOON};
+use scf_websocket_test_harness::{Gateway, InProcess, SOON, in_process_log};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -63,6 +63,9 @@ async fn a_trusted_proxy_names_the_client_and_a_stranger_does_not() {
     let suspicious = behind(&["10.0.0.0/8"], false).await;
     let (client, _) = suspicious.connect_with("/", &[(FORWARDED, "198.51.100.2")]).await.expect("accepted");
     assert_eq!(source_ips(&suspicious), ["127.0.0.1"]);
+    let log = in_process_log();
+    let warning = "127.0.0.1 sends X-Forwarded-For but is not in proxy.trusted";
+    assert!(log.contains(warning), "{log}");
     client.close().await;
 }
 

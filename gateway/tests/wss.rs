@@ -1,6 +1,6 @@
 //! Clients connect with `wss://`: versions, resumption, and certificates that are replaced while clients are there.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use rustls::{
@@ -10,7 +10,11 @@ use rustls::{
 };
 use scf_websocket_gateway::{ClientSettings, tls::CertificateFiles};
 use scf_websocket_test_harness::{Gateway, InProcess, SOON, eventually};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_websockets::{ClientBuilder, Message, WebSocketStream};
 
@@ -106,7 +110,7 @@ async fn both_versions_are_served_and_sessions_are_resumed() {
 }
 
 #[tokio::test]
-async fn a_client_without_tls_gets_no_answer_and_harms_nobody() {
+async fn a_client_without_tls_gets_no_answer_and_others_notice_nothing() {
     let authority = Authority::new();
     authority.install(&authority.issue(2000, 3000));
     let gateway = serve(&authority).await;
@@ -119,7 +123,22 @@ async fn a_client_without_tls_gets_no_answer_and_harms_nobody() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_cannot_be_used_changes_nothing_and_a_new_one_cuts_nobody() {
+async fn a_client_that_never_finishes_its_handshake_is_cut() {
+    let authority = Authority::new();
+    authority.install(&authority.issue(2000, 3000));
+    let mut settings = settings(authority.files());
+    settings.timeouts.tls_handshake = Duration::from_millis(300);
+    let pushes = ([127, 0, 0, 1], 0).into();
+    let gateway =
+        InProcess::echo().gateway(|builder| builder.clients(settings).push_listen(pushes)).start().await;
+    let mut stream = TcpStream::connect(gateway.running().addr()).await.expect("a connection");
+    stream.write_all(&[0x16, 0x03]).await.expect("the beginning of a record");
+    assert_eq!(timeout(SOON, stream.read(&mut [0; 64])).await.expect("in time").expect("no reset"), 0);
+    gateway.wait_for_metric(r#"scf_gateway_tls_handshakes_total{outcome="timed_out"}"#, 1.0).await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_cannot_be_used_changes_nothing_and_a_new_one_closes_no_connection() {
     let authority = Authority::new();
     let (old, new) = (authority.issue(2000, 3000), authority.issue(2000, 3000));
     authority.install(&old);
@@ -139,7 +158,8 @@ async fn a_certificate_that_cannot_be_used_changes_nothing_and_a_new_one_cuts_no
         gateway.running().set_clients(settings(authority.files()));
         let newcomer = Client::connect(&gateway, &authority.client(&[&TLS13])).await;
         assert_eq!(newcomer.certificate(), served);
-        assert!((gateway.metric(&reloads("rejected")) - f64::from(count)).abs() < f64::EPSILON);
+        // The watch may have noticed it too.
+        assert!(gateway.metric(&reloads("rejected")) >= f64::from(count));
     }
     authority.install(&new);
     gateway.running().set_clients(settings(authority.files()));

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     function::{CircuitState, Role},
-    websocket::CloseReason,
+    websocket::close_reason::CloseReason,
 };
 
 /// The metrics of one API. All its series are there from the beginning, with 0.

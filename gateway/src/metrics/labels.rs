@@ -1,6 +1,6 @@
 //! The values that labels of metrics can have. Each is an enum, so that no series is made of what a client sends.
 
-use crate::{report::InvocationOutcome, websocket::CloseReason};
+use crate::{report::InvocationOutcome, websocket::close_reason::CloseReason};
 
 /// A label's values.
 pub trait Label: Copy + 'static {

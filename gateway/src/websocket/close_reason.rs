@@ -23,7 +23,7 @@ pub enum CloseReason {
     Idle,
     /// The client reads too slowly for what is sent to it: 1008, `too slow`.
     TooSlow,
-    /// A frame has more bytes than the limit, or the event that it would become more than 6 MB: 1009.
+    /// A frame exceeds the limit, or the event that it would become exceeds 6 MB: 1009.
     TooBig,
     /// The client sends more frames a second than the limit: 1008, `too many frames a second`.
     TooFast,
@@ -131,7 +131,7 @@ impl CloseReason {
             }
             Self::TooFast => "The client sends more than `frames_per_second`",
             Self::TooBig => {
-                "A frame has more than `frame_bytes`, which the text names if it is less than 6 MB, or its event has more than 6 MB"
+                "A frame has more than `frame_bytes`, which the text names if it is less than 6 MB, or its event exceeds 6 MB"
             }
             Self::NotUtf8 => "A text frame is not UTF-8",
             Self::ProtocolError => "The client broke the WebSocket protocol",
