@@ -1,13 +1,19 @@
 //! The gateway as it runs in production: one file, two APIs, one of them in the cloud, over wss; a certificate that is
 //! replaced, and a shutdown that takes its time.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use rustls::version::TLS13;
 use scf_websocket_test_harness::{
+    SOON,
     elsewhere::cloud::{Cloud, REGION},
     from_file, request,
 };
+
+use tokio::time::sleep;
 
 use crate::wss::{
     Client,
@@ -90,14 +96,14 @@ async fn two_apis_are_served_over_wss_through_reloads_to_a_paced_end() {
     let admin = gateway.page.clone().expect("the page at the admin address");
     let admin = admin.trim_start_matches("http://").trim_end_matches('/').to_owned();
     assert_eq!(request(&admin, "GET", "/readyz", &[], b"").await.status, 200);
-    let metrics = request(&admin, "GET", "/metrics", &[], b"").await.body;
+    // An event ends a moment after its frame has come back.
     for line in [
         r#"scf_gateway_events_total{api="/cloud",role="transfer",outcome="ok"} 2"#,
         r#"scf_gateway_events_total{api="/local",role="transfer",outcome="ok"} 2"#,
         r#"scf_gateway_circuit_state{api="/cloud",role="transfer"} 0"#,
         r#"scf_gateway_reloads_total{what="certificate",outcome="applied"} 1"#,
     ] {
-        assert!(metrics.lines().any(|exposed| exposed == line), "no {line} in\n{metrics}");
+        is_exposed(&admin, line).await;
     }
 
     gateway.signal("TERM");
@@ -136,4 +142,17 @@ async fn a_second_sigterm_ends_a_shutdown_that_takes_its_time() {
     gateway.signal("TERM");
     gateway.wait_for_log("SIGTERM again").await;
     assert_eq!(gateway.ended().await.code(), Some(0));
+}
+
+/// Waits until the metrics have this line.
+async fn is_exposed(admin: &str, line: &str) {
+    let begun = Instant::now();
+    loop {
+        let metrics = request(admin, "GET", "/metrics", &[], b"").await.body;
+        if metrics.lines().any(|exposed| exposed == line) {
+            return;
+        }
+        assert!(begun.elapsed() < SOON, "no {line} in\n{metrics}");
+        sleep(Duration::from_millis(20)).await;
+    }
 }
