@@ -18,13 +18,13 @@ use log::warn;
 use crate::{
     admin::Readiness,
     client_address::{Proxies, check_for_unlisted_proxy},
-    config::Timeouts,
     limits::{self, Admission, Limit, Limits, Permit},
     log_limit::LogLimit,
     metrics::{
         Metrics,
         labels::{ReloadOutcome, Reloadable},
     },
+    timeouts::Timeouts,
     tls::{CertificateError, CertificateFiles, Reloaded, Tls, TlsError},
     transport::Transport,
 };

@@ -21,6 +21,9 @@
 //! # }
 //! ```
 //!
+//! In production everything is in a file: [`config`] reads it, [`configured`] makes a gateway of it and applies what a
+//! reload changes.
+//!
 //! Three seams are meant for other implementations: [`function::FunctionBackend`], where a function runs,
 //! [`registry::ConnectionRegistry`], who holds a connection, and [`report::Reporter`], who observes the gateway's work.
 //! Two parts are of use alone: [`function::runtime_api`] stands in for SCF in tests of a custom runtime, and [`push`]
@@ -62,6 +65,7 @@ pub mod request_details;
 mod running;
 pub mod secret;
 mod timeline;
+pub mod timeouts;
 pub mod tls;
 pub mod transport;
 mod websocket;

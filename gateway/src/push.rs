@@ -3,6 +3,8 @@
 //! [`router`] answers `POST /api-local`. It needs nothing of the gateway but a [`ConnectionRegistry`]. Each push is
 //! reported with its answer, and with the instance's name if the caller put it into the query as `?instance=NAME`.
 
+pub(crate) mod address;
+
 use std::sync::Arc;
 
 use axum::{
@@ -15,6 +17,7 @@ use axum::{
 };
 use log::{debug, warn};
 
+pub use self::address::{PATH, check_token, path};
 use crate::{
     contract::{MAX_EVENT_BYTES, Push, Status},
     http::{Activity, read_body},
@@ -23,8 +26,6 @@ use crate::{
     report::{Report, Reports},
 };
 
-/// Where the address is unless a token is asked for.
-pub const PATH: &str = "/api-local";
 /// The largest frame in Base64, and the JSON around it.
 pub(crate) const BODY_LIMIT_BYTES: usize = MAX_EVENT_BYTES / 3 * 4 + 64 * 1024;
 
@@ -33,21 +34,6 @@ pub(crate) struct PushAddress {
     pub(crate) registry: Arc<dyn ConnectionRegistry>,
     pub(crate) reports: Reports,
     pub(crate) metrics: Arc<Metrics>,
-}
-
-/// The path with this token in it. A caller without the token finds nothing there.
-#[must_use]
-pub fn path(token: Option<&str>) -> String {
-    token.map_or_else(|| PATH.to_owned(), |token| format!("/api-{token}"))
-}
-
-/// Whether a text can be the token of a push address. The error says what is allowed.
-pub fn check_token(token: &str) -> Result<(), String> {
-    let allowed = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-');
-    if token.is_empty() || !token.chars().all(allowed) {
-        return Err("a token consists of letters, digits, _ and -".to_owned());
-    }
-    Ok(())
 }
 
 /// A reverse push address at [`PATH`].

@@ -14,9 +14,9 @@ use tokio_util::either::Either;
 
 use crate::{
     client_address::Proxies,
-    config::Timeouts,
     metrics::{Metrics, labels::TlsOutcome},
     proxy_protocol::{self, ProxyProtocolError},
+    timeouts::Timeouts,
     tls::Tls,
 };
 

@@ -238,12 +238,8 @@ async fn functions_in_the_cloud() -> String {
         assert_eq!(client.next_text().await, text);
     }
     client.close().await;
-    cloud.server().requests(4).await;
-    let calls = cloud.accepted();
-    let functions: Vec<_> =
-        calls.iter().filter_map(|call| call.parameters["FunctionName"].as_str()).collect();
-    assert_eq!(functions, ["register", "transfer", "transfer", "cleanup"]);
-    format!("{} calls, each signature as the vendor's SDK computes it; 2 echoes by reverse push", calls.len())
+    assert_eq!(cloud.called(4).await, ["register", "transfer", "transfer", "cleanup"]);
+    "4 calls, each signature as the vendor's SDK computes it; 2 echoes by reverse push".into()
 }
 
 async fn the_end() -> String {

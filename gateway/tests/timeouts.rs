@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scf_websocket_gateway::{ClientSettings, config::Timeouts};
+use scf_websocket_gateway::{ClientSettings, timeouts::Timeouts};
 use scf_websocket_test_harness::{Gateway, InProcess, SOON};
 use serde_json::json;
 use tokio::{

@@ -12,15 +12,15 @@ use std::{
 use toml::{Spanned, de::DeTable};
 
 use super::{
-    Admin, Config, Environment, Scf, Timeouts, api,
+    Admin, Config, Environment, Scf, api,
     problems::{Problems, Report},
     section::Section,
     target::Target,
     values,
 };
 use crate::{
-    client_address::Proxies, contract::MAX_EVENT_BYTES, limits::Limits, push, secret::Secret,
-    tls::CertificateFiles,
+    client_address::Proxies, contract::MAX_EVENT_BYTES, limits::Limits, push::address, secret::Secret,
+    timeouts::Timeouts, tls::CertificateFiles,
 };
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9000);
@@ -70,7 +70,7 @@ fn assemble(mut top: Section<'_, '_>, folder: &Path, environment: &Environment) 
         [("listen", &listen), ("push_listen", &push_listen), ("admin_listen", &admin_listen)],
     );
     let admin = admin_listen.map(|listen| admin(&top, &listen, environment));
-    let push_path = (!separate_pushes).then(|| push::path(push_token.as_ref().map(Secret::expose)));
+    let push_path = (!separate_pushes).then(|| address::path(push_token.as_ref().map(Secret::expose)));
     check_paths(&top, &apis, push_path.as_deref());
     if let Some(missing) = missing_region {
         check_region(&top, missing, &apis);

@@ -8,7 +8,7 @@ use url::{Host, Url};
 
 use crate::{
     function::remote::scf::{Endpoint, EndpointError},
-    push,
+    push::address::check_token,
     secret::Secret,
 };
 
@@ -32,7 +32,7 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
 
 /// The token of the push address.
 pub(super) fn push_token(text: &str) -> Result<Secret, String> {
-    push::check_token(text)?;
+    check_token(text)?;
     Ok(Secret::new(text))
 }
 

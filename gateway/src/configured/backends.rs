@@ -195,3 +195,67 @@ fn remote<A: Attempt + 'static>(function: A, api: &config::Api) -> Arc<Remote<A>
     };
     Arc::new(Remote::new(function, RemoteSettings { limit, ..RemoteSettings::new(api.function_timeout) }))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::Environment;
+
+    fn apis(text: &str, backends: &Backends) -> Result<Vec<Api>, BackendsError> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("gateway.toml");
+        std::fs::write(&file, text).expect("a file");
+        let config = Config::load(&file, &Environment::default()).expect("a configuration");
+        backends.apis(&config)
+    }
+
+    #[test]
+    fn an_api_is_as_the_file_says() {
+        let text = r#"
+            [[api]]
+            path = "/chat"
+            register = "process:/bin/sh"
+            transfer = "http://127.0.0.1:1/transfer"
+            cleanup = "process:/bin/cat"
+            integration_response = true
+            idle_timeout_seconds = 7
+            function_timeout_seconds = 8
+            max_instances = 9
+            init_timeout_seconds = 10
+            memory_mb = 11
+            concurrent_calls = 12
+            waiting_calls = 13
+            origins = ["https://example.com"]
+            [api.env]
+            WS_PUSH_TO = "others"
+        "#;
+        let built = apis(text, &Backends::with_variables(|_| None)).expect("APIs").remove(0);
+        assert_eq!((built.path.as_str(), built.integration_response), ("/chat", true));
+        assert_eq!((built.max_running, built.max_calls, built.max_waiting), (9, 12, 13));
+        assert_eq!(built.idle_timeout, Duration::from_secs(7));
+        assert_ne!(built.origins, crate::origin::Origins::Any);
+        assert!(matches!(built.transfer, FunctionSource::Backend(_)));
+        let FunctionSource::Processes(processes) = built.register else { panic!("processes") };
+        assert_eq!(processes.program, std::path::Path::new("/bin/sh"));
+        assert_eq!(processes.env, [("WS_PUSH_TO".to_owned(), "others".into())]);
+        let times = (processes.init_timeout, processes.timeout, processes.memory_mb);
+        assert_eq!(times, (Duration::from_secs(10), Duration::from_secs(8), 11));
+    }
+
+    const CLOUD: &str = "[scf]\nregion = \"ap-guangzhou\"\n[[api]]\npath = \"/\"\nregister = \"scf:r\"\n\
+                         transfer = \"scf:t\"\ncleanup = \"scf:c\"\n";
+
+    #[test]
+    fn without_credentials_the_error_says_what_to_set() {
+        let error = apis(CLOUD, &Backends::with_variables(|_| None)).expect_err("no credentials").to_string();
+        assert!(error.contains("TENCENTCLOUD_SECRET_ID") && error.contains("role in [scf]"), "{error}");
+    }
+
+    #[test]
+    fn a_role_needs_no_credentials_in_the_environment() {
+        let text = CLOUD.replace("[[api]]", "role = \"gateway\"\n[[api]]");
+        assert_eq!(apis(&text, &Backends::with_variables(|_| None)).expect("APIs").len(), 1);
+    }
+}

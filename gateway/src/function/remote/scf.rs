@@ -9,6 +9,7 @@ mod client;
 pub mod credentials;
 mod endpoint;
 mod refusal;
+mod report;
 mod sign;
 mod status;
 mod target;

@@ -6,7 +6,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -20,6 +20,7 @@ use super::{
     sdk::{Claim, Signer, python},
     server::{Reply, Request, Server},
 };
+use crate::eventually;
 
 /// Where the functions are.
 pub const REGION: &str = "ap-guangzhou";
@@ -85,6 +86,7 @@ struct Shared {
     functions: Mutex<HashMap<(String, String), Arc<Function>>>,
     faults: Mutex<VecDeque<Fault>>,
     accepted: Mutex<Vec<Accepted>>,
+    invocations: AtomicUsize,
     /// How far ahead its clock is.
     clock: AtomicI64,
 }
@@ -99,6 +101,7 @@ impl Cloud {
             functions: Mutex::default(),
             faults: Mutex::default(),
             accepted: Mutex::default(),
+            invocations: AtomicUsize::new(0),
             clock: AtomicI64::new(0),
         });
         let authority = Authority::new();
@@ -149,6 +152,16 @@ impl Cloud {
     /// The calls whose signatures were accepted, up to now.
     pub fn accepted(&self) -> Vec<Accepted> {
         self.shared.accepted.lock().expect("no panic").clone()
+    }
+
+    /// The names of the called functions, once there were so many calls whose signatures were accepted.
+    pub async fn called(&self, count: usize) -> Vec<String> {
+        let calls = eventually("calls of cloud functions", || {
+            Some(self.accepted()).filter(|accepted| accepted.len() >= count)
+        })
+        .await;
+        let name = |call: Accepted| call.parameters["FunctionName"].as_str().unwrap_or_default().to_owned();
+        calls.into_iter().map(name).collect()
     }
 
     /// The server under it, which has seen every request.
@@ -259,10 +272,13 @@ impl Shared {
         let Some(event) = text("Event") else {
             return self.refused("InvalidParameter.Payload", "the event is no text");
         };
-        let result = match function.invoke("a-function-request-id", event).await {
+        // Each event has an id of its own: a function that is offered one twice keeps to its first outcome.
+        let number = self.invocations.fetch_add(1, Ordering::Relaxed) + 1;
+        let request_id = format!("function-request-{number}");
+        let result = match function.invoke(&request_id, event).await {
             Ok(Outcome::Response(answer)) => json!({
                 "RetMsg": String::from_utf8_lossy(&answer), "ErrMsg": "", "InvokeResult": 0, "Duration": 1.25,
-                "BillDuration": 2, "MemUsage": 1_048_576, "Log": "", "FunctionRequestId": "a-function-request-id",
+                "BillDuration": 2, "MemUsage": 1_048_576, "Log": "", "FunctionRequestId": request_id,
             }),
             Ok(Outcome::Error(message)) => reported(430, &String::from_utf8_lossy(&message)),
             Err(Ended::TimedOut) => reported(433, "Invoking task timed out after 10 seconds"),

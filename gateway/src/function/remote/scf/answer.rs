@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::status;
+use super::{report::Report, status};
 use crate::function::{
     Failure,
     remote::attempt::{Answer, AttemptError},
@@ -58,15 +58,6 @@ struct FunctionResult {
     duration: Option<f64>,
 }
 
-/// What `RetMsg` is when the function failed.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Report {
-    error_code: Option<i64>,
-    error_message: Option<String>,
-    status_code: Option<u16>,
-}
-
 /// Reads an answer; the error says what is wrong with it.
 pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<Response<T>, String> {
     let refused: Envelope<MaybeRefused> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
@@ -88,7 +79,7 @@ impl Invocation {
         let result = self.result;
         let ret_msg = result.ret_msg.unwrap_or_default();
         let err_msg = result.err_msg.unwrap_or_default();
-        let reported = report(&ret_msg);
+        let reported = Report::parse(&ret_msg);
         let failed = !err_msg.is_empty() || !matches!(result.invoke_result, None | Some(0));
         if !failed && !reported.is_of_platform() {
             let ran = result.duration.filter(|ms| ms.is_finite() && *ms >= 0.0);
@@ -102,24 +93,6 @@ impl Invocation {
             let status = reported.status_code.map(|code| format!(" with status {code}")).unwrap_or_default();
             AttemptError::permanent(Failure::Error(format!("{name} failed{status}: {message}")))
         }))
-    }
-}
-
-/// The status of the function that an error message holds, if it is such a report.
-pub(super) fn status_in(message: &str) -> Option<u16> {
-    report(message).status_code
-}
-
-fn report(text: &str) -> Report {
-    serde_json::from_str(text).unwrap_or_default()
-}
-
-impl Report {
-    /// The platform's own report has all three; an answer that looks like it would have to be made on purpose.
-    fn is_of_platform(&self) -> bool {
-        self.error_code.is_some_and(|code| code != 0)
-            && self.error_message.is_some()
-            && self.status_code.is_some_and(|status| (400..600).contains(&status))
     }
 }
 
