@@ -1,6 +1,6 @@
 //! The example `chat` with clients of the real gateway, over each store.
 
-use crate::common::{Gateway, Redis};
+use scf_websocket_test_harness::{Api, Need, Redis, needs};
 
 const NAME: &str = "* please send a name first: letters, digits, . _ and -, at most 32 bytes";
 
@@ -12,12 +12,15 @@ async fn the_chat_works_over_a_directory() {
 
 #[tokio::test]
 async fn the_chat_works_over_redis() {
+    if !needs(Need::Redis) {
+        return;
+    }
     let redis = Redis::start(&[]);
     chat_over(&redis.url()).await;
 }
 
 async fn chat_over(store: &str) {
-    let gateway = Gateway::with_example("chat", &[("WS_STORE", store)]);
+    let gateway = Api::example("chat").env("WS_STORE", store).start();
     let mut ann = gateway.connect("/").await;
     assert_eq!(ann.ask("/who").await, NAME);
     for name in ["a b", "*", "a:", &"a".repeat(33)] {
@@ -34,25 +37,25 @@ async fn chat_over(store: &str) {
     let lines: Vec<&str> = welcome.lines().collect();
     assert_eq!(lines.len(), 21, "{welcome}");
     assert_eq!((lines[0], lines[19], lines[20]), ("ann: line 3", "ann: line 22", "* welcome to lobby, ben"));
-    assert_eq!(ann.next().await, "* ben joined");
+    assert_eq!(ann.next_text().await, "* ben joined");
     assert_eq!(ann.ask("/who").await, "* in lobby: ann, ben");
 
     assert_eq!(ben.ask("hello, \"ann\" \\ 你好").await, "ben: hello, \"ann\" \\ 你好");
-    assert_eq!(ann.next().await, "ben: hello, \"ann\" \\ 你好");
+    assert_eq!(ann.next_text().await, "ben: hello, \"ann\" \\ 你好");
     assert_eq!(ben.ask("one\n* welcome to two").await, "ben: one * welcome to two", "a frame is one line");
-    assert_eq!(ann.next().await, "ben: one * welcome to two");
-    ann.send("/msg ben psst").await;
-    assert_eq!(ben.next().await, "ann (only to you): psst");
+    assert_eq!(ann.next_text().await, "ben: one * welcome to two");
+    ann.send_text("/msg ben psst").await;
+    assert_eq!(ben.next_text().await, "ann (only to you): psst");
     assert_eq!(ann.ask("/msg carl psst").await, "* carl is not here");
     assert_eq!(ann.ask("/dance").await, "* /join ROOM, /msg NAME TEXT, /who");
 
     assert!(ben.ask("/join ../etc").await.starts_with("* the room name \"../etc\" is not allowed"));
     assert_eq!(ben.ask("/join garden").await, "* welcome to garden, ben");
-    assert_eq!(ann.next().await, "* ben left");
+    assert_eq!(ann.next_text().await, "* ben left");
     assert_eq!(ben.ask("anyone?").await, "ben: anyone?");
     assert_eq!(ann.ask("/join garden").await, "ben: anyone?\n* welcome to garden, ann");
-    assert_eq!(ben.next().await, "* ann joined");
+    assert_eq!(ben.next_text().await, "* ann joined");
     ben.close().await;
-    assert_eq!(ann.next().await, "* ben left");
+    assert_eq!(ann.next_text().await, "* ben left");
     assert_eq!(ann.ask("/who").await, "* in garden: ann");
 }

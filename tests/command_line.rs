@@ -1,13 +1,11 @@
 //! The command line: `--help`, `--version`, `--check`, and a start outside SCF.
 
-use std::time::Duration;
-
 use scf_websocket::bootstrap::VARIABLES;
 
-use crate::common::Process;
+use scf_websocket_test_harness::Process;
 
 fn run(env: &[(&str, &str)], args: &[&str]) -> (Option<i32>, String) {
-    let (status, output) = Process::start(env, args).wait(Duration::from_secs(5));
+    let (status, output) = Process::start(env, args).wait();
     (status.code(), output)
 }
 

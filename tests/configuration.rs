@@ -1,15 +1,13 @@
 //! An invalid variable ends the program with status 2 before `ready`, with one line that names the allowed values.
 
-use std::time::Duration;
-
-use crate::common::{Function, Process, Wire};
+use scf_websocket_test_harness::{Function, Process, Wire};
 
 /// Runs the bootstrap, whose runtime API must receive no call, and returns the one line of output.
 fn refused(env: &[(&str, &str)]) -> String {
     let api = Wire::start(|request| {
         panic!("no call may be made before the configuration is accepted: {request:?}")
     });
-    let (status, output) = Process::for_api(api.port, env).wait(Duration::from_secs(5));
+    let (status, output) = Process::for_api(api.port, env).wait();
     assert_eq!(status.code(), Some(2), "{output}");
     assert_eq!(output.lines().count(), 1, "{output}");
     assert!(api.requests().is_empty());

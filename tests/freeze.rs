@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::common::{Act, DATA_RECV, Process, Redis, Wire};
+use scf_websocket_test_harness::{Act, DATA_RECV, Gate, Need, Process, Redis, Wire, needs, wait_until};
 
 const ANSWER: &str = r#"{"errNo":0,"errMsg":"ok"}"#;
-const FROZEN: Duration = Duration::from_millis(300);
 
 /// When the peers of a frozen process close its idle connections.
 #[derive(Clone, Copy)]
@@ -21,6 +19,9 @@ enum Idle {
 
 #[test]
 fn the_first_event_after_a_freeze_succeeds_and_is_pushed_once() {
+    if !needs(Need::Redis) {
+        return;
+    }
     for idle in [Idle::Closed, Idle::ClosedAtUse] {
         resume_after_freeze(idle);
     }
@@ -28,12 +29,18 @@ fn the_first_event_after_a_freeze_succeeds_and_is_pushed_once() {
 
 fn resume_after_freeze(idle: Idle) {
     let mut redis = Redis::start(&[]);
-    let gateway = Wire::start(move |_| vec![Act::answer(200, "", ANSWER), before_close(idle), Act::Close]);
+    let frozen = Gate::default();
+    let before_close = match idle {
+        Idle::Closed => Act::Until(frozen.clone()),
+        Idle::ClosedAtUse => Act::CloseAtInput,
+    };
+    let gateway = Wire::start(move |_| vec![Act::answer(200, "", ANSWER), before_close.clone(), Act::Close]);
     let polls = Arc::new(AtomicUsize::new(0));
     let outcomes = Arc::new(AtomicUsize::new(0));
     let resumed = Arc::new(AtomicUsize::new(0));
     let api = {
         let (polls, outcomes, resumed) = (Arc::clone(&polls), Arc::clone(&outcomes), Arc::clone(&resumed));
+        let frozen = frozen.clone();
         Wire::start(move |request| match request.line.as_str() {
             "GET /runtime/invocation/next" => {
                 let poll = polls.fetch_add(1, Ordering::SeqCst);
@@ -45,7 +52,7 @@ fn resume_after_freeze(idle: Idle) {
                 match (poll, resumed.load(Ordering::SeqCst)) {
                     (0, _) => offer("before"),
                     // The connection of the long poll is closed while the process is frozen.
-                    (_, 0) => vec![Act::Wait(FROZEN / 2), Act::Close],
+                    (_, 0) => vec![Act::Until(frozen.clone()), Act::Close],
                     (_, 1) => {
                         resumed.store(2, Ordering::SeqCst);
                         offer("after")
@@ -67,33 +74,28 @@ fn resume_after_freeze(idle: Idle) {
         ("WS_STORE", &redis.url()),
     ];
     let process = Process::for_api(api.port, &env);
-    wait_until(|| polls.load(Ordering::SeqCst) == 2, &process);
-    process.signal("STOP");
+    let reaches = |counter: &AtomicUsize, count| {
+        wait_until(
+            || format!("{count} calls:\n{}", process.output()),
+            || (counter.load(Ordering::SeqCst) == count).then_some(()),
+        );
+    };
+    reaches(&polls, 2);
+    process.freeze();
     redis.stop();
     redis.restart();
-    thread::sleep(FROZEN);
+    frozen.open();
+    api.await_closed(1);
+    if let Idle::Closed = idle {
+        gateway.await_closed(1);
+    }
     resumed.store(1, Ordering::SeqCst);
-    process.signal("CONT");
-    wait_until(|| outcomes.load(Ordering::SeqCst) == 2, &process);
+    process.resume();
+    reaches(&outcomes, 2);
 
     let output = process.await_output("request_id=after");
     assert_eq!(output.matches("outcome=ok").count(), 2, "{output}");
     assert!(!output.contains("outcome=error"), "{output}");
     let pushes = gateway.requests().len();
     assert_eq!(pushes, 2, "one push per event:\n{output}");
-}
-
-fn before_close(idle: Idle) -> Act {
-    match idle {
-        Idle::Closed => Act::Wait(FROZEN / 2),
-        Idle::ClosedAtUse => Act::CloseAtInput,
-    }
-}
-
-fn wait_until(condition: impl Fn() -> bool, process: &Process) {
-    let since = Instant::now();
-    while !condition() {
-        assert!(since.elapsed() < Duration::from_secs(10), "the condition is not met:\n{}", process.output());
-        thread::sleep(Duration::from_millis(2));
-    }
 }

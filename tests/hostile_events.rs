@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
-use crate::common::{CONNECTING, DATA_RECV, Function, Limits, Outcome, error, response};
+use scf_websocket_test_harness::{CONNECTING, DATA_RECV, Function, Limits, Outcome, error, response};
 
 fn auto_function() -> Function {
     Function::start(&[("WS_ROLE", "auto"), ("WS_PUSH_TO", "none"), ("RUST_LOG", "warn")])

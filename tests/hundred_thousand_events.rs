@@ -1,6 +1,6 @@
 //! A hundred thousand hostile events, derived from real ones: one outcome each, no exit, constant memory.
 
-use crate::common::{CLOSING, CONNECTING, DATA_RECV, Function, Outcome};
+use scf_websocket_test_harness::{CLOSING, CONNECTING, DATA_RECV, Function, Outcome};
 
 const EVENTS: usize = 100_000;
 

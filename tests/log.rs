@@ -1,6 +1,6 @@
 //! The log: one line per invocation on standard output, payloads at `debug` only, credentials never.
 
-use crate::common::{CONNECTING, DATA_RECV, Function, PushAddress};
+use scf_websocket_test_harness::{CONNECTING, DATA_RECV, Function, PushAddress};
 
 const CREDENTIALS: &[(&str, &str)] = &[
     ("TENCENTCLOUD_SECRETID", "canary-id"),
@@ -20,7 +20,7 @@ fn output_after(env: &[(&str, &str)], events: &[&str]) -> String {
     }
     function.process.signal("TERM");
     let process = function.process;
-    process.wait(std::time::Duration::from_secs(5)).1
+    process.wait().1
 }
 
 #[test]

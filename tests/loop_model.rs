@@ -3,13 +3,10 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use proptest::prelude::*;
-
-use crate::common::wire::Request;
-use crate::common::{Act, DATA_RECV, Process, Wire};
+use scf_websocket_test_harness::{Act, DATA_RECV, Process, Request, Wire, wait_until};
 
 /// What `next` does instead of offering an event.
 #[derive(Debug, Clone, Copy)]
@@ -232,11 +229,10 @@ proptest! {
             [("WS_ROLE", "transfer"), ("WS_PUSH_URL", &gateway.url()), ("WS_PUSH_ENCODING", "raw")];
         let process = Process::for_api(api.port, &env);
 
-        let since = Instant::now();
-        while !locked(&scf).is_done() {
-            prop_assert!(since.elapsed() < Duration::from_secs(15), "stuck:\n{}", process.output());
-            thread::sleep(Duration::from_millis(2));
-        }
+        wait_until(
+            || format!("the last outcome is accepted:\n{}", process.output()),
+            || locked(&scf).is_done().then_some(()),
+        );
         prop_assert_eq!(&locked(&scf).accepted, &expected, "{}", process.output());
         let pushed: Vec<String> =
             gateway.requests().iter().map(|push| String::from_utf8_lossy(&push.body).into_owned()).collect();

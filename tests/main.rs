@@ -1,7 +1,5 @@
 //! Tests of the binary through the real protocols: one file per behaviour, one shared harness, one test program.
 
-mod common;
-
 mod chat;
 mod command_line;
 mod configuration;

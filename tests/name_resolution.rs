@@ -1,7 +1,7 @@
 //! The host of the push address is a name. `scripts/check-names.sh` sets up name servers and runs these tests once per
 //! case, with `PUSH_HOST` as the name.
 
-use crate::common::{DATA_RECV, Function, PushAddress, error, response};
+use scf_websocket_test_harness::{DATA_RECV, Function, PushAddress, error, response};
 
 #[test]
 #[ignore = "needs name servers: run scripts/check-names.sh"]

@@ -1,9 +1,7 @@
 //! A user's own functions: what they see of an event, what they can do, and how their program behaves.
 
-use std::time::Duration;
-
-use crate::common::{
-    CLOSING, CONNECTING, DATA_RECV, Function, Gateway, Process, PushAddress, error, example, frame, response,
+use scf_websocket_test_harness::{
+    Api, CLOSING, CONNECTING, DATA_RECV, Function, Process, PushAddress, error, example, frame, response,
 };
 
 const BINARY: &str =
@@ -40,14 +38,14 @@ fn the_example_checks_the_query_and_pushes_plain_text() {
 
 #[tokio::test]
 async fn the_example_refuses_a_client_of_the_real_gateway_without_its_token() {
-    let gateway = Gateway::with_example("shout", &[]);
-    assert!(gateway.try_connect("/").await.is_err());
-    assert!(gateway.try_connect("/?token=wrong").await.is_err());
+    let gateway = Api::example("shout").start();
+    assert!(gateway.connect_with("/", &[]).await.is_err());
+    assert!(gateway.connect_with("/?token=wrong", &[]).await.is_err());
 }
 
 #[tokio::test]
 async fn the_example_serves_a_client_of_the_real_gateway_with_its_token() {
-    let gateway = Gateway::with_example("shout", &[]);
+    let gateway = Api::example("shout").start();
     let mut client = gateway.connect("/?token=secret").await;
     assert_eq!(client.ask("hello").await, "HELLO");
 }
@@ -167,7 +165,7 @@ fn a_room_without_a_store_or_with_an_invalid_name_is_a_clear_error() {
 }
 
 fn run(env: &[(&str, &str)], args: &[&str]) -> (Option<i32>, String) {
-    let (status, output) = Process::of(&example("probe"), env, args).wait(Duration::from_secs(20));
+    let (status, output) = Process::of(&example("probe"), env, args).wait();
     (status.code(), output)
 }
 

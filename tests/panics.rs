@@ -1,6 +1,6 @@
 //! A function panics: the invocation fails with the panic's message, and the next event is served.
 
-use crate::common::{Function, error, frame, response};
+use scf_websocket_test_harness::{Function, error, frame, response};
 
 #[test]
 fn a_panic_fails_its_event_and_the_next_one_is_served() {

@@ -1,9 +1,10 @@
 //! The push address fails in many ways; the invocation ends within its time limit with the right outcome.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::common::{Act, DATA_RECV, Function, Limits, PushAddress, Wire, error, response, unused_port};
+use scf_websocket_test_harness::{
+    Act, DATA_RECV, Function, Gate, Limits, PushAddress, ReservedPort, Wire, error, response,
+};
 
 const OK: &str = r#"{"errNo":0,"errMsg":"ok"}"#;
 
@@ -42,7 +43,8 @@ fn a_status_that_is_not_200_is_a_warning_too() {
 
 #[test]
 fn an_event_fails_if_no_push_reaches_the_gateway() {
-    let function = transfer(&format!("http://127.0.0.1:{}/api", unused_port()), LIMIT);
+    let port = ReservedPort::new();
+    let function = transfer(&format!("http://127.0.0.1:{}/api", port.number()), LIMIT);
     let message = error(&function.invoke(DATA_RECV));
     assert!(
         message.starts_with("no push of this event reached the gateway at WS_PUSH_URL http://127.0.0.1:")
@@ -121,13 +123,18 @@ fn a_push_with_an_unparseable_answer_counts_as_delivered() {
 
 #[test]
 fn a_stale_kept_connection_is_replaced_without_a_warning() {
-    // Each connection answers once and is closed later, as while an instance is frozen.
-    let gateway =
-        Wire::start(|_| vec![Act::answer(200, "", OK), Act::Wait(Duration::from_millis(50)), Act::Close]);
+    // Each connection answers once and is closed after the event, as while an instance is frozen.
+    let gates = [Gate::default(), Gate::default(), Gate::default()];
+    let mut script = gates.clone().into_iter();
+    let gateway = Wire::start(move |_| {
+        let after = script.next().map_or(Act::Close, Act::Until);
+        vec![Act::answer(200, "", OK), after, Act::Close]
+    });
     let function = transfer(&gateway.url(), LIMIT);
-    for pause in [0, 100, 700] {
-        thread::sleep(Duration::from_millis(pause));
+    for (gate, closed) in gates.iter().zip(1..) {
         assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV);
+        gate.open();
+        gateway.await_closed(closed);
     }
     assert_eq!(gateway.requests().len(), 3, "no push is sent twice");
     let output = function.process.await_output("invocation request_id=request-3");

@@ -1,6 +1,6 @@
 //! The answers and pushes of the three roles match the documentation byte for byte.
 
-use crate::common::{CLOSING, CONNECTING, DATA_RECV, Function, PushAddress, error, response};
+use scf_websocket_test_harness::{CLOSING, CONNECTING, DATA_RECV, Function, PushAddress, error, response};
 
 const ID: &str = "xawexasdfewezdfsdfeasdfffa==";
 

@@ -1,11 +1,9 @@
 //! The runtime API fails in many ways; no event is handled twice or partially, and no outcome is lost.
 
-use std::net::TcpListener;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::common::{
-    Act, CLOSING, DATA_RECV, Function, HeaderCase, Limits, Process, Wire, response, unused_port,
+use scf_websocket_test_harness::{
+    Act, CLOSING, DATA_RECV, Function, HeaderCase, Limits, Process, ReservedPort, Wire, response, wait_until,
 };
 
 const CLEANUP: &[(&str, &str)] = &[("WS_ROLE", "cleanup")];
@@ -36,19 +34,14 @@ fn event(headers: &str) -> Act {
 
 /// Waits for this many outcomes and returns them.
 fn outcomes(api: &Wire, process: &Process, count: usize) -> Vec<String> {
-    let since = Instant::now();
-    loop {
-        let requests = api.requests();
-        let posted: Vec<_> = requests.iter().filter(|request| is_outcome(&request.line)).collect();
-        if posted.len() >= count {
-            return posted
-                .iter()
-                .map(|request| String::from_utf8_lossy(&request.body).into_owned())
-                .collect();
-        }
-        assert!(since.elapsed() < Duration::from_secs(10), "{posted:?}\n{}", process.output());
-        thread::sleep(Duration::from_millis(5));
-    }
+    let posted = || -> Vec<String> {
+        let requests = api.requests().into_iter().filter(|request| is_outcome(&request.line));
+        requests.map(|request| String::from_utf8_lossy(&request.body).into_owned()).collect()
+    };
+    wait_until(
+        || format!("{count} outcomes instead of {:?}\n{}", posted(), process.output()),
+        || Some(posted()).filter(|posted| posted.len() >= count),
+    )
 }
 
 #[test]
@@ -116,12 +109,10 @@ fn absurd_limit_headers_are_tolerated_too() {
 
 #[test]
 fn a_runtime_api_that_comes_late_is_waited_for() {
-    let port = unused_port();
-    let process = Process::for_api(port, CLEANUP);
-    process.await_output("ready failed");
+    let port = ReservedPort::new();
+    let process = Process::for_api(port.number(), CLEANUP);
     process.await_output("ready failed, trying again in 640ms");
-    let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port is still unused");
-    let api = Wire::on(listener, |request| match request.line.as_str() {
+    let api = Wire::on(port.listen(), |request| match request.line.as_str() {
         line if is_next(line) => vec![event(HEADERS)],
         _ => vec![ok()],
     });
@@ -131,8 +122,9 @@ fn a_runtime_api_that_comes_late_is_waited_for() {
 #[test]
 fn a_runtime_api_that_is_gone_ends_the_process_after_thirty_seconds() {
     let since = Instant::now();
-    let process = Process::for_api(unused_port(), CLEANUP);
-    let (status, output) = process.wait(Duration::from_secs(40));
+    let port = ReservedPort::new();
+    let process = Process::for_api(port.number(), CLEANUP);
+    let (status, output) = process.wait();
     assert_eq!(status.code(), Some(1), "{output}");
     assert!(since.elapsed() >= Duration::from_secs(30), "{:?}", since.elapsed());
     let last = output.lines().last().expect("a line");

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::common::{Act, DATA_RECV, Function, Process, Wire};
+use scf_websocket_test_harness::{Act, DATA_RECV, Function, Process, Wire, response, wait_until};
 
 const NEXT: &str = "GET /runtime/invocation/next";
 
@@ -27,7 +27,7 @@ fn an_idle_function_ends_at_once() {
         let process = Process::for_api(api.port, &[("WS_ROLE", "cleanup")]);
         api.await_requests(NEXT, 2);
         process.signal(signal);
-        let (status, output) = process.wait(Duration::from_secs(20));
+        let (status, output) = process.wait();
         assert_eq!(status.code(), Some(0), "{output}");
         assert!(output.ends_with(&format!("INFO stopped by SIG{signal} while idle\n")), "{output}");
     }
@@ -38,7 +38,7 @@ fn a_function_without_its_runtime_api_ends_at_once_too() {
     let process = Process::for_api(1, &[("WS_ROLE", "cleanup")]);
     process.await_output("ready failed");
     process.signal("TERM");
-    let (status, output) = process.wait(Duration::from_secs(2));
+    let (status, output) = process.wait();
     assert_eq!(status.code(), Some(0), "{output}");
 }
 
@@ -50,13 +50,11 @@ fn the_current_event_is_finished_first() {
     let function = Function::start(&[("WS_ROLE", "transfer"), ("WS_PUSH_URL", &gateway.url())]);
     thread::scope(|scope| {
         let outcome = scope.spawn(|| function.invoke(DATA_RECV));
-        while gateway.requests().is_empty() {
-            thread::sleep(Duration::from_millis(2));
-        }
+        gateway.await_requests("POST /api-wire", 1);
         function.process.signal("TERM");
-        assert_eq!(crate::common::response(&outcome.join().expect("an outcome")), DATA_RECV);
+        assert_eq!(response(&outcome.join().expect("an outcome")), DATA_RECV);
     });
-    let (status, output) = function.process.wait(Duration::from_secs(5));
+    let (status, output) = function.process.wait();
     assert_eq!(status.code(), Some(0), "{output}");
     assert!(output.contains("INFO SIGTERM: finishing the current event first\n"), "{output}");
 }
@@ -85,14 +83,17 @@ fn each_offered_event_has_an_outcome_whenever_the_signal_arrives() {
         });
         let env = [("WS_ROLE", "transfer"), ("WS_PUSH_TO", "none"), ("RUST_LOG", "off")];
         let process = Process::for_api(api.port, &env);
-        while delivered.load(Ordering::SeqCst) < 3 {
-            thread::sleep(Duration::from_micros(50));
-        }
+        wait_until(
+            || format!("three outcomes:\n{}", process.output()),
+            || (delivered.load(Ordering::SeqCst) >= 3).then_some(()),
+        );
+        // Not to wait for anything: this is the moment of the cycle.
         thread::sleep(Duration::from_micros(round * 7));
         process.signal("TERM");
-        let (status, output) = process.wait(Duration::from_secs(5));
+        let (status, output) = process.wait();
         assert_eq!(status.code(), Some(0), "{output}");
-        thread::sleep(Duration::from_millis(2));
+        // Each request that the process has sent is counted now.
+        api.await_closed(1);
         let (offered, delivered) = (offered.load(Ordering::SeqCst), delivered.load(Ordering::SeqCst));
         assert_eq!(offered, delivered, "round {round}");
     }

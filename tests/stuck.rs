@@ -3,7 +3,9 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::common::{Act, CONNECTING, Function, Limits, Process, Wire, error, response};
+use scf_websocket_test_harness::{
+    Act, CONNECTING, DATA_RECV, Function, Limits, Process, Wire, error, response,
+};
 
 const LIMIT: Duration = Duration::from_secs(1);
 
@@ -35,7 +37,7 @@ fn a_stuck_handler_is_reported_before_the_limit_and_the_process_ends() {
     let message = error(&function.invoke(stuck));
     assert!(message.starts_with("the handler was still at work when its time limit was near"), "{message}");
     assert!(since.elapsed() > LIMIT / 2, "{:?}", since.elapsed());
-    let (status, output) = function.process.wait(Duration::from_secs(2));
+    let (status, output) = function.process.wait();
     assert_eq!(status.code(), Some(1), "{output}");
     let last = output.lines().last().expect("a line");
     assert!(last.starts_with("ERROR invocation request_id=request-3 outcome=error message="), "{last}");
@@ -61,7 +63,7 @@ fn a_stuck_process_ends_even_if_its_error_report_is_never_answered() {
     let url = format!("dir:{}", store.path().display());
     let process = Process::for_api(api.port, &[("WS_ROLE", "register"), ("WS_STORE", &url)]);
     // Long before the answer's end, which never comes.
-    let (status, output) = process.wait(Duration::from_secs(30));
+    let (status, output) = process.wait();
     assert_eq!(status.code(), Some(1), "{output}");
     assert!(output.ends_with("reported to SCF\n"), "{output}");
 }
@@ -77,7 +79,7 @@ fn events_within_the_limit_do_not_trigger_the_watchdog() {
     let function = Function::with_limits(Limits::new(128, LIMIT), &env);
     for _ in 0..3 {
         for data in ["quick", "quick", "slow"] {
-            let event = crate::common::DATA_RECV.replace("xxx", data);
+            let event = DATA_RECV.replace("xxx", data);
             assert_eq!(response(&function.invoke(event.clone())), event);
         }
     }

@@ -13,7 +13,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::common::{CONNECTING, DATA_RECV, Function, Redis, error, response, unused_port};
+use scf_websocket_test_harness::{CONNECTING, DATA_RECV, Function, Need, Redis, error, needs, response};
 
 const EXPIRED: (i32, i32) = (2001, 2002);
 const VALID: (i32, i32) = (2001, 2999);
@@ -87,11 +87,8 @@ impl Certificates {
 
     /// A Redis server that speaks TLS on the port that is returned too.
     fn redis(&self) -> (Redis, u16) {
-        let port = unused_port();
         let (certificate, key, root) = (self.file("certificate"), self.file("key"), self.root());
-        let redis = Redis::start(&[
-            "--tls-port",
-            &port.to_string(),
+        Redis::start_with_tls(&[
             "--tls-cert-file",
             &certificate,
             "--tls-key-file",
@@ -100,8 +97,7 @@ impl Certificates {
             &root,
             "--tls-auth-clients",
             "no",
-        ]);
-        (redis, port)
+        ])
     }
 }
 
@@ -180,6 +176,9 @@ fn a_certificate_may_be_issued_for_an_address() {
 
 #[test]
 fn a_client_is_recorded_in_redis() {
+    if !needs(Need::Redis) {
+        return;
+    }
     let certificates = Certificates::issue("localhost", VALID);
     let (redis, port) = certificates.redis();
     let function = register("localhost", port, Some(&certificates.root()));
@@ -190,6 +189,9 @@ fn a_client_is_recorded_in_redis() {
 
 #[test]
 fn an_unknown_authority_is_refused() {
+    if !needs(Need::Redis) {
+        return;
+    }
     let certificates = Certificates::issue("localhost", VALID);
     for refusal in refusals(&certificates, "localhost", None) {
         assert!(refusal.contains("it is issued by no public authority: set SSL_CERT_FILE to"), "{refusal}");
@@ -204,6 +206,9 @@ fn an_unknown_authority_is_refused() {
 
 #[test]
 fn a_wrong_host_name_is_refused() {
+    if !needs(Need::Redis) {
+        return;
+    }
     let certificates = Certificates::issue("gateway.example", VALID);
     for refusal in refusals(&certificates, "localhost", Some(&certificates.root())) {
         assert!(refusal.contains("gateway.example"), "{refusal}");
@@ -214,6 +219,9 @@ fn a_wrong_host_name_is_refused() {
 
 #[test]
 fn an_expired_certificate_is_refused() {
+    if !needs(Need::Redis) {
+        return;
+    }
     let certificates = Certificates::issue("localhost", EXPIRED);
     for refusal in refusals(&certificates, "localhost", Some(&certificates.root())) {
         assert!(refusal.contains("expired"), "{refusal}");

@@ -1,9 +1,12 @@
 //! Custom runtimes in the forms that public ones have run behind the gateway as they run on SCF.
 
-use scf_websocket_test_harness::runtime;
+use scf_websocket_test_harness::{Need, needs, runtime};
 
 /// Two frames come back, through all three functions, each of them this program.
 async fn serves(program: &str) {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = runtime(program).start();
     let mut client = gateway.connect("/").await;
     for text in ["one", "two"] {

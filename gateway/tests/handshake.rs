@@ -2,7 +2,7 @@
 
 use axum::http::header::{COOKIE, PROXY_AUTHORIZATION, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use scf_websocket_test_harness::{InProcess, echo, limits, misbehaving, request};
+use scf_websocket_test_harness::{InProcess, Need, echo, limits, misbehaving, needs, request};
 use serde_json::json;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
@@ -71,6 +71,9 @@ async fn a_refusal_is_403_with_the_functions_answer() {
 
 #[tokio::test]
 async fn a_failing_register_function_is_502_and_a_slow_one_504() {
+    if !needs(Need::Python) {
+        return;
+    }
     for (way, status) in [
         ("error", 502),
         ("rubbish", 502),
@@ -91,6 +94,9 @@ async fn a_failing_register_function_is_502_and_a_slow_one_504() {
 
 #[tokio::test]
 async fn what_a_failing_function_says_goes_to_the_log_and_not_to_the_client() {
+    if !needs(Need::Python) {
+        return;
+    }
     for (way, said) in
         [("error", "it did not work out"), ("rubbish", "decides nothing"), ("exits before ready", "status 4")]
     {
@@ -147,6 +153,9 @@ async fn the_page_is_for_this_machine_only() {
 
 #[tokio::test]
 async fn elsewhere_than_on_loopback_there_is_no_page_unless_asked_for() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = echo().args(&["--listen", "0.0.0.0:0"]).start();
     assert_eq!(gateway.page, None);
     let addr = gateway.addr().replace("0.0.0.0", "127.0.0.1");

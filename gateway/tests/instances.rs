@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use scf_websocket_test_harness::{echo, kill, misbehaving};
+use scf_websocket_test_harness::{Need, echo, kill, misbehaving, needs};
 use tokio_websockets::CloseCode;
 
 #[tokio::test]
 async fn a_function_finds_what_scf_would_give_it() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = echo()
         .args(&["--timeout", "4000", "--memory", "256"])
         .env("WS_OF_CALLER", "flag")
@@ -52,6 +55,9 @@ async fn a_function_finds_what_scf_would_give_it() {
 
 #[tokio::test]
 async fn a_push_address_of_the_callers_own_is_kept() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway =
         echo().own_env("WS_PUSH_URL", "http://127.0.0.1:9/api").own_env("WS_ROLE", "cleanup").start();
     let _client = gateway.connect("/").await;
@@ -62,6 +68,9 @@ async fn a_push_address_of_the_callers_own_is_kept() {
 
 #[tokio::test]
 async fn one_program_that_finds_its_role_by_itself_is_told_so() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = misbehaving("not at all", Some("nobody")).env("WS_ROLE", "auto").start();
     // This runtime knows no such role and answers as nobody would: its answer decides nothing.
     let refused = gateway.ask("/", &[]).await;
@@ -71,6 +80,9 @@ async fn one_program_that_finds_its_role_by_itself_is_told_so() {
 
 #[tokio::test]
 async fn idle_instances_are_reused_the_most_recent_first() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = echo().start();
     let mut client = gateway.connect("/").await;
     for _ in 0..5 {
@@ -88,13 +100,16 @@ async fn idle_instances_are_reused_the_most_recent_first() {
 
 #[tokio::test]
 async fn of_two_idle_instances_the_one_used_last_is_taken() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = echo().start();
     let (mut one, mut other) = (gateway.connect("/").await, gateway.connect("/").await);
-    one.send_text("sleep 1500").await;
+    one.send_text("hold").await;
     gateway.wait_for_events("transfer", 1).await;
-    other.send_text("sleep 1").await;
+    other.send_text("x").await;
     other.next_text().await;
-    one.next_text().await;
+    gateway.release();
     for instance in ["transfer-1", "transfer-2"] {
         let done = |record: &serde_json::Value| record["instance"] == instance && record["outcome"] == "ok";
         gateway.wait_for_record("the end of each", done).await;
@@ -114,6 +129,9 @@ async fn of_two_idle_instances_the_one_used_last_is_taken() {
 
 #[tokio::test]
 async fn concurrent_events_get_instances_up_to_the_limit_and_then_wait() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = echo().args(&["--max-instances", "2"]).start();
     let mut clients = Vec::new();
     for _ in 0..4 {
@@ -146,6 +164,9 @@ async fn concurrent_events_get_instances_up_to_the_limit_and_then_wait() {
 
 #[tokio::test]
 async fn a_crash_costs_one_connection_and_the_instance_is_replaced() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = echo().start();
     let (mut one, mut other) = (gateway.connect("/").await, gateway.connect("/").await);
     one.send_text("crash").await;
@@ -161,6 +182,9 @@ async fn a_crash_costs_one_connection_and_the_instance_is_replaced() {
 
 #[tokio::test]
 async fn a_process_killed_by_hand_costs_one_connection_at_most() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = echo().start();
     let mut client = gateway.connect("/").await;
     client.send_text("before").await;
@@ -174,7 +198,7 @@ async fn a_process_killed_by_hand_costs_one_connection_at_most() {
     client.send_text("after").await;
     assert_eq!(client.next_text().await, "after");
 
-    client.send_text("sleep 2000").await;
+    client.send_text("hold").await;
     gateway.wait_for_events("transfer", 3).await;
     let busy =
         u32::try_from(gateway.pids("transfer").into_iter().find(|pid| *pid != u64::from(idle)).expect("two"));
@@ -185,6 +209,9 @@ async fn a_process_killed_by_hand_costs_one_connection_at_most() {
 
 #[tokio::test]
 async fn an_event_that_takes_too_long_ends_its_process() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = echo().args(&["--timeout", "300"]).start();
     let mut client = gateway.connect("/").await;
     client.send_text("sleep 5000").await;
@@ -197,6 +224,9 @@ async fn an_event_that_takes_too_long_ends_its_process() {
 
 #[tokio::test]
 async fn output_is_in_the_log_and_in_the_time_line() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = echo().start();
     let mut client = gateway.connect("/").await;
     gateway.wait_for_log("register-1 | register starts").await;
@@ -204,9 +234,12 @@ async fn output_is_in_the_log_and_in_the_time_line() {
     let cold = |record: &serde_json::Value| record["cold"] == true && record["log"][0] == "register starts";
     gateway.wait_for_record("the line in the invocation that the instance was started for", cold).await;
     // Standard error, within an invocation: the push is refused because the client has left.
-    client.send_text("sleep 100").await;
+    client.send_text("hold").await;
     client.send_text("x").await;
+    gateway.wait_for_events("transfer", 1).await;
     drop(client);
+    gateway.wait_for_record("its end", |record| record["what"] == "closed").await;
+    gateway.release();
     gateway.wait_for_log("transfer-1 | push: there is no such connection").await;
     let line =
         |record: &serde_json::Value| record["log"][0].as_str().is_some_and(|line| line.starts_with("push:"));
@@ -216,6 +249,9 @@ async fn output_is_in_the_log_and_in_the_time_line() {
 
 #[tokio::test]
 async fn a_line_that_a_function_logs_as_an_error_is_an_error_in_the_log() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = echo().own_env("RUST_LOG", "error").start();
     let mut client = gateway.connect("/").await;
     client.send_text("say [2026-11-24T18:00:00Z ERROR handler] it is broken").await;

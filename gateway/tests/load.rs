@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use futures_util::{SinkExt as _, future::join_all};
-use scf_websocket_test_harness::echo;
+use scf_websocket_test_harness::{Need, echo, needs};
 use tokio::sync::Mutex;
 use tokio_websockets::Message;
 
@@ -16,6 +16,9 @@ static ALONE: Mutex<()> = Mutex::const_new(());
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_clients_lose_nothing() {
+    if !needs(Need::Python) {
+        return;
+    }
     let _alone = ALONE.lock().await;
     let gateway = echo().args(&["--max-instances", "8", "--timeout", "10000", "--trace"]).start();
     let begun = Instant::now();
@@ -48,6 +51,9 @@ async fn two_hundred_clients_lose_nothing() {
 /// The same measure without a queue and without a crowd for the processor.
 #[tokio::test]
 async fn what_the_gateway_adds_is_traced_for_each_frame() {
+    if !needs(Need::Python) {
+        return;
+    }
     let _alone = ALONE.lock().await;
     let gateway = echo().args(&["--trace"]).start();
     let mut client = gateway.connect("/").await;

@@ -2,7 +2,7 @@
 //!
 //! Where the register function misbehaves, the handshake's tests say what the client is answered.
 
-use scf_websocket_test_harness::{Gateway, limits, misbehaving};
+use scf_websocket_test_harness::{Gateway, Need, limits, misbehaving, needs};
 
 /// A client's frame comes back twice: whatever the misbehaviour, it has touched nothing.
 async fn works(gateway: &Gateway) {
@@ -16,6 +16,9 @@ async fn works(gateway: &Gateway) {
 
 #[tokio::test]
 async fn a_second_outcome_is_ignored() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = misbehaving("answers twice", Some("transfer")).start();
     works(&gateway).await;
     gateway.wait_for_log("transfer-1 | outcomes: 200 200").await;
@@ -24,6 +27,9 @@ async fn a_second_outcome_is_ignored() {
 
 #[tokio::test]
 async fn next_within_an_invocation_returns_the_same_event() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = misbehaving("calls next twice", Some("transfer")).start();
     works(&gateway).await;
     gateway.wait_for_log("transfer-1 | the same event: True").await;
@@ -32,6 +38,9 @@ async fn next_within_an_invocation_returns_the_same_event() {
 
 #[tokio::test]
 async fn ready_again_does_no_harm() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = misbehaving("ready twice", Some("transfer")).start();
     works(&gateway).await;
     gateway.wait_for_log("transfer-1 | ready again: 200").await;
@@ -39,6 +48,9 @@ async fn ready_again_does_no_harm() {
 
 #[tokio::test]
 async fn an_outcome_before_any_event_is_a_mistake() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = misbehaving("outcome before next", Some("transfer")).start();
     works(&gateway).await;
     gateway.wait_for_log("transfer-1 | outcome: 400").await;
@@ -46,6 +58,9 @@ async fn an_outcome_before_any_event_is_a_mistake() {
 
 #[tokio::test]
 async fn an_instance_that_exits_after_its_answer_has_answered() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = misbehaving("answers and exits", Some("transfer")).start();
     works(&gateway).await;
     gateway.wait_for_record("the second instance", |record| record["instance"] == "transfer-2").await;
@@ -53,6 +68,9 @@ async fn an_instance_that_exits_after_its_answer_has_answered() {
 
 #[tokio::test]
 async fn a_transfer_functions_answer_does_not_matter() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = misbehaving("rubbish", Some("transfer")).start();
     let mut client = gateway.connect("/").await;
     client.send_text("x").await;
@@ -65,6 +83,9 @@ async fn a_transfer_functions_answer_does_not_matter() {
 
 #[tokio::test]
 async fn a_transfer_that_fails_costs_its_connection_only() {
+    if !needs(Need::Python) {
+        return;
+    }
     for (way, kind) in [
         ("error", "failed"),
         ("exits in the middle", "crashed"),
@@ -84,6 +105,9 @@ async fn a_transfer_that_fails_costs_its_connection_only() {
 
 #[tokio::test]
 async fn an_answer_over_6_mb_is_refused_and_the_runtime_can_still_answer() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = misbehaving("answers too much", Some("transfer")).start();
     works(&gateway).await;
     gateway.wait_for_log("transfer-1 | too much: 413").await;
@@ -91,6 +115,9 @@ async fn an_answer_over_6_mb_is_refused_and_the_runtime_can_still_answer() {
 
 #[tokio::test]
 async fn a_failing_cleanup_function_harms_nobody() {
+    if !needs(Need::Python) {
+        return;
+    }
     for way in ["error", "exits in the middle", "exits before ready"] {
         let gateway = misbehaving(way, Some("cleanup")).start();
         works(&gateway).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::SinkExt as _;
-use scf_websocket_test_harness::{Gateway, SOON, echo};
+use scf_websocket_test_harness::{Gateway, Need, SOON, echo, needs};
 use serde_json::Value;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
 use tokio_websockets::Message;
@@ -26,6 +26,9 @@ async fn waits(gateway: &Gateway, role: &str) {
 
 #[tokio::test]
 async fn a_client_beyond_the_limit_gets_503_and_may_try_again() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = narrow();
     let beyond = async {
         waits(&gateway, "register").await;
@@ -52,6 +55,9 @@ async fn a_client_beyond_the_limit_gets_503_and_may_try_again() {
 
 #[tokio::test]
 async fn a_client_that_has_gone_costs_no_call() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = narrow();
     let (held, ()) = tokio::join!(gateway.connect("/hold"), async {
         gateway.wait_for_events("register", 1).await;
@@ -72,6 +78,9 @@ async fn a_client_that_has_gone_costs_no_call() {
 #[tokio::test]
 async fn a_connection_whose_frame_finds_no_place_is_not_read_and_loses_nothing() {
     const FRAMES: usize = 128;
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = narrow();
     let (mut running, mut waiting) = (gateway.connect("/").await, gateway.connect("/").await);
     let mut sending = gateway.connect("/").await;

@@ -1,7 +1,7 @@
 //! The reverse push address: what functions send to clients.
 
 use bytes::Bytes;
-use scf_websocket_test_harness::{InProcess, echo, request};
+use scf_websocket_test_harness::{InProcess, Need, echo, needs, request};
 use serde_json::{Value, json};
 use tokio_websockets::CloseCode;
 
@@ -30,6 +30,9 @@ async fn frames_and_a_close_reach_the_client_in_order() {
 
 #[tokio::test]
 async fn one_client_reaches_another() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = echo().start();
     let (mut one, mut other) = (gateway.connect("/").await, gateway.connect("/").await);
     let id = other.id(&gateway).await;
@@ -87,6 +90,9 @@ async fn only_a_post_of_a_sound_size_is_taken() {
 
 #[tokio::test]
 async fn it_can_have_an_address_and_a_token_of_its_own() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = echo().args(&["--push-listen", "127.0.0.1:0", "--push-token", "s3-cret_"]).start();
     assert!(gateway.push.ends_with("/api-s3-cret_"), "{}", gateway.push);
     let mut client = gateway.connect("/").await;

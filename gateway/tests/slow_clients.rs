@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::SinkExt as _;
-use scf_websocket_test_harness::{Client, Gateway, InProcess, SOON, echo};
+use scf_websocket_test_harness::{Client, Gateway, InProcess, Need, SOON, echo, needs};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 use tokio_websockets::{CloseCode, Message};
@@ -103,6 +103,9 @@ async fn send_without_reading(client: &mut Client, frame: &Message, pause: Durat
 
 #[tokio::test]
 async fn a_client_that_sends_and_never_reads_is_closed() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = echo().start();
     let mut client = gateway.connect("/").await;
     let id = client.id(&gateway).await;
@@ -119,6 +122,9 @@ async fn a_client_that_sends_and_never_reads_is_closed() {
 
 #[tokio::test]
 async fn a_client_that_sends_little_and_answers_no_ping_is_cut() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = echo().args(&["--idle-timeout", "2"]).start();
     let mut client = gateway.connect("/").await;
     let id = client.id(&gateway).await;

@@ -1,6 +1,6 @@
 //! The time line: whom what happened is attributed to, what is counted, and what may be done from the page.
 
-use scf_websocket_test_harness::{Gateway, echo, misbehaving, request};
+use scf_websocket_test_harness::{Gateway, Need, echo, misbehaving, needs, request};
 use serde_json::{Value, json};
 
 const STARTS: usize = 40;
@@ -8,6 +8,9 @@ const STARTS: usize = 40;
 /// The reason of each is the last thing that the process prints before it ends.
 #[tokio::test]
 async fn each_crashed_start_shows_its_reason() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = misbehaving("complains and exits", None).start();
     for _ in 0..STARTS {
         assert_eq!(gateway.ask("/", &[]).await.status, 502);
@@ -28,6 +31,9 @@ fn crashed(records: &[Value]) -> Vec<&Value> {
 
 #[tokio::test]
 async fn a_crash_in_the_middle_shows_the_last_line() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = misbehaving("complains in the middle", Some("transfer")).start();
     let mut client = gateway.connect("/").await;
     client.send_text("x").await;
@@ -42,6 +48,9 @@ async fn a_crash_in_the_middle_shows_the_last_line() {
 
 #[tokio::test]
 async fn a_malformed_push_belongs_to_the_invocation_that_made_it() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = misbehaving("pushes rubbish", Some("transfer")).start();
     let mut client = gateway.connect("/").await;
     client.send_text("x").await;
@@ -59,6 +68,9 @@ async fn a_malformed_push_belongs_to_the_invocation_that_made_it() {
 
 #[tokio::test]
 async fn a_push_by_anybody_else_is_a_record_of_its_own() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = echo().start();
     gateway.push_json(json!({"action": "closing", "secConnectionID": "unknown=="})).await;
     gateway.push(b"nonsense").await;
@@ -73,6 +85,9 @@ async fn a_push_by_anybody_else_is_a_record_of_its_own() {
 
 #[tokio::test]
 async fn open_connections_are_listed() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = echo().start();
     let mut client = gateway.connect("/protocol-chat").await;
     let id = client.id(&gateway).await;
@@ -89,6 +104,9 @@ async fn open_connections_are_listed() {
 
 #[tokio::test]
 async fn a_recorded_and_a_given_event_are_replayed() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = echo().start();
     let mut client = gateway.connect("/").await;
     client.send_text("once more").await;
@@ -122,6 +140,9 @@ async fn a_recorded_and_a_given_event_are_replayed() {
 /// A page from elsewhere may send requests to this machine; none of them must do anything.
 #[tokio::test]
 async fn a_foreign_web_page_cannot_act() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = echo().start();
     let mut client = gateway.connect("/").await;
     let id = client.id(&gateway).await;
@@ -149,6 +170,9 @@ async fn a_foreign_web_page_cannot_act() {
 
 #[tokio::test]
 async fn without_a_page_there_is_nothing_to_act_on_and_traces_are_still_printed() {
+    if !needs(Need::Python) {
+        return;
+    }
     let gateway = echo().args(&["--listen", "0.0.0.0:0", "--push-listen", "127.0.0.1:0", "--trace"]).start();
     let addr = gateway.addr().replace("0.0.0.0", "127.0.0.1");
     for path in ["/timeline/push", "/timeline/replay"] {

@@ -80,7 +80,7 @@ impl Chaos {
         let mut redis = self.redis.lock().await;
         redis.stop();
         sleep(pause).await;
-        redis.start_again();
+        redis.restart();
     }
 
     async fn pause_redis(&mut self) {
@@ -89,7 +89,7 @@ impl Chaos {
         let redis = self.redis.lock().await;
         redis.pause();
         sleep(pause).await;
-        redis.go_on();
+        redis.resume();
     }
 
     fn order(&mut self, order: Order, what: &'static str) {

@@ -13,7 +13,11 @@ use std::{
     thread,
 };
 
-use crate::{Gateway, SOON, gateway::Host};
+use crate::{
+    Gateway, SOON,
+    gateway::Host,
+    programs::{built_gateway, example, gateway_program},
+};
 
 /// An API about to be started.
 #[must_use = "a gateway runs once it is started"]
@@ -65,10 +69,19 @@ impl Api {
         Self::of(&runtimes.join(file))
     }
 
+    /// Functions that are processes of this example of the library.
+    pub fn example(name: &str) -> Self {
+        Self::behind(&built_gateway(), &example(name))
+    }
+
     /// Functions that are processes of this program.
     pub fn of(program: &Path) -> Self {
+        Self::behind(&gateway_program(), program)
+    }
+
+    fn behind(gateway: &Path, program: &Path) -> Self {
         let folder = new_folder();
-        let mut command = Command::new(gateway_program());
+        let mut command = Command::new(gateway);
         command.arg("--bootstrap").arg(program);
         // A python3 that is no wrapper script, if there is one, starts sooner.
         let path = env::var("PATH").unwrap_or_default();
@@ -163,17 +176,4 @@ pub(crate) fn new_folder() -> PathBuf {
     let folder = env::temp_dir().join(format!("gateway-test-{}-{number}", std::process::id()));
     fs::create_dir_all(&folder).expect("a folder for the test");
     folder
-}
-
-/// The gateway's program, which Cargo builds beside the tests that use it.
-pub fn gateway_program() -> PathBuf {
-    let test = env::current_exe().expect("the test's own path");
-    let folder = test.parent().and_then(Path::parent).expect("target/PROFILE/deps");
-    let program = folder.join("gateway");
-    assert!(
-        program.exists(),
-        "run `cargo build -p scf-websocket-gateway --bin gateway` first: no {}",
-        program.display()
-    );
-    program
 }

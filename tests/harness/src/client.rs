@@ -39,6 +39,12 @@ impl Client {
         message.as_text().unwrap_or_else(|| panic!("a text frame, not {message:?}")).to_owned()
     }
 
+    /// Sends a text frame and returns the next one.
+    pub async fn ask(&mut self, text: &str) -> String {
+        self.send_text(text).await;
+        self.next_text().await
+    }
+
     /// Reads up to the close frame, past the frames before it.
     pub async fn closed(&mut self) -> (CloseCode, String) {
         let closed = async {

@@ -2,6 +2,10 @@
 //! an `async fn`, clients of another implementation than the gateway's, and a look into log, time line and events.
 //!
 //! [`Api`] starts a process, [`InProcess`] does not: it is for the tests in which processes are not the point.
+//! [`Function`] is one function's process without a gateway: its runtime API and [`PushAddress`] are the gateway's, so
+//! that no protocol is implemented twice. [`Wire`] is a scripted server, for faults that those never produce.
+//!
+//! A test that needs something of the machine asks [`needs`] first.
 //!
 //! Every wait has a bound, which only turns a hang into a failure.
 
@@ -17,30 +21,50 @@
 mod api;
 mod client;
 pub mod elsewhere;
+mod events;
 mod faulty_registry;
 mod file;
+mod function_process;
 mod functions;
 mod gateway;
 mod http;
 mod in_process;
 mod log;
+mod need;
+mod port;
+mod process;
 mod processes;
+mod programs;
+mod push_address;
 mod redis;
 mod timeline;
 mod wait;
+mod wire;
 
 pub use self::{
-    api::{Api, bootstrap, echo, gateway_program, limits, misbehaving, runtime},
+    api::{Api, bootstrap, echo, limits, misbehaving, runtime},
     client::Client,
+    events::{CLOSING, CONNECTING, DATA_RECV, error, frame, response},
     faulty_registry::{Fault, FaultyRegistry},
     file::{FromFile, from_file},
+    function_process::Function,
     functions::{AsyncFn, Echo},
     gateway::Gateway,
     http::{Reply, request},
     in_process::InProcess,
     log::in_process_log,
-    processes::{Stat, kill, lives, processes},
+    need::{Need, needs},
+    port::ReservedPort,
+    process::Process,
+    processes::{Stat, is_suspended, kill, lives, processes},
+    programs::{bootstrap_program, example, gateway_program},
+    push_address::PushAddress,
     redis::Redis,
     timeline::wait_for_record,
-    wait::{SOON, eventually},
+    wait::{SOON, eventually, wait_until},
+    wire::{Act, Gate, Request, Wire},
+};
+pub use scf_websocket_gateway::{
+    function::runtime_api::{Limits, Outcome},
+    http::HeaderCase,
 };

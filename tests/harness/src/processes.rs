@@ -11,6 +11,7 @@ pub fn kill(pid: u32, signal: &str) {
 pub struct Stat {
     pub parent: u32,
     pub zombie: bool,
+    pub suspended: bool,
 }
 
 /// Living processes that this is true of.
@@ -25,10 +26,15 @@ pub fn lives(pid: u32) -> bool {
     stat(pid).is_some_and(|stat| !stat.zombie)
 }
 
+/// Whether a process is suspended by a signal.
+pub fn is_suspended(pid: u32) -> bool {
+    stat(pid).is_some_and(|stat| stat.suspended)
+}
+
 fn stat(pid: u32) -> Option<Stat> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in brackets may contain anything; what follows it does not.
     let mut fields = text.rsplit_once(") ")?.1.split(' ');
-    let zombie = fields.next()? == "Z";
-    Some(Stat { parent: fields.next()?.parse().ok()?, zombie })
+    let state = fields.next()?;
+    Some(Stat { parent: fields.next()?.parse().ok()?, zombie: state == "Z", suspended: state == "T" })
 }

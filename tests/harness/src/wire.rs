@@ -1,13 +1,17 @@
 //! A scripted server that controls each byte of its answers, for faults that a correct server does not produce.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::{
+    io::{Read as _, Write as _},
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
-/// Turns a hang into a failure.
-const TIMEOUT: Duration = Duration::from_secs(20);
+use crate::wait_until;
 
 /// A received request.
 #[derive(Debug, Clone)]
@@ -26,6 +30,8 @@ pub enum Act {
     /// Sends byte by byte, with this pause before each.
     Trickle(Vec<u8>, Duration),
     Wait(Duration),
+    /// Waits until the gate is open.
+    Until(Gate),
     /// Closes the connection.
     Close,
     /// Closes the connection when more data arrives, without reading it, so that the peer receives a reset.
@@ -41,10 +47,25 @@ impl Act {
     }
 }
 
+/// What lets answers continue, once the test opens it.
+#[derive(Debug, Clone, Default)]
+pub struct Gate(Arc<AtomicBool>);
+
+impl Gate {
+    pub fn open(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    fn wait(&self) {
+        wait_until(|| "the gate is opened".to_owned(), || self.0.load(Ordering::SeqCst).then_some(()));
+    }
+}
+
 /// A running server. Its threads end with the test process.
 pub struct Wire {
     pub port: u16,
     requests: Arc<Mutex<Vec<Request>>>,
+    closed: Arc<AtomicUsize>,
 }
 
 impl Wire {
@@ -55,10 +76,12 @@ impl Wire {
     pub fn on(listener: TcpListener, script: impl FnMut(&Request) -> Vec<Act> + Send + 'static) -> Self {
         let port = listener.local_addr().expect("an address").port();
         let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
-        let (seen, script) = (Arc::clone(&requests), Arc::new(Mutex::new(script)));
+        let closed = Arc::<AtomicUsize>::default();
+        let (seen, script, ended) =
+            (Arc::clone(&requests), Arc::new(Mutex::new(script)), Arc::clone(&closed));
         thread::spawn(move || {
             for (number, stream) in listener.incoming().enumerate() {
-                let (seen, script) = (Arc::clone(&seen), Arc::clone(&script));
+                let (seen, script, ended) = (Arc::clone(&seen), Arc::clone(&script), Arc::clone(&ended));
                 let stream = stream.expect("a connection");
                 thread::spawn(move || {
                     let mut stream = stream;
@@ -66,14 +89,15 @@ impl Wire {
                         seen.lock().expect("not poisoned").push(request.clone());
                         let acts = (script.lock().expect("not poisoned"))(&request);
                         if !perform(&mut stream, acts) {
-                            let _ = stream.shutdown(Shutdown::Both);
-                            return;
+                            break;
                         }
                     }
+                    let _ = stream.shutdown(Shutdown::Both);
+                    ended.fetch_add(1, Ordering::SeqCst);
                 });
             }
         });
-        Self { port, requests }
+        Self { port, requests, closed }
     }
 
     pub fn url(&self) -> String {
@@ -87,11 +111,23 @@ impl Wire {
 
     /// Waits until this many requests with this line have arrived.
     pub fn await_requests(&self, line: &str, count: usize) {
-        let since = Instant::now();
-        while self.requests().iter().filter(|request| request.line == line).count() < count {
-            assert!(since.elapsed() < TIMEOUT, "not {count} times {line} in {:?}", self.requests());
-            thread::sleep(Duration::from_millis(2));
-        }
+        wait_until(
+            || format!("{count} times {line} in {:?}", self.requests()),
+            || {
+                let requests = self.requests();
+                let arrived = requests.iter().filter(|request| request.line == line).count();
+                (arrived >= count).then_some(())
+            },
+        );
+    }
+
+    /// Waits until this many connections are closed, by either side. Each request on them has arrived then.
+    pub fn await_closed(&self, count: usize) {
+        let closed = || self.closed.load(Ordering::SeqCst);
+        wait_until(
+            || format!("{count} closed connections instead of {}", closed()),
+            || (closed() >= count).then_some(()),
+        );
     }
 }
 
@@ -126,6 +162,10 @@ fn perform(stream: &mut TcpStream, acts: Vec<Act>) -> bool {
             }),
             Act::Wait(time) => {
                 thread::sleep(time);
+                Ok(())
+            }
+            Act::Until(gate) => {
+                gate.wait();
                 Ok(())
             }
             Act::Close => return false,

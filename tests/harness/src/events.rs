@@ -1,23 +1,6 @@
-//! The harness: a function's process with its runtime API, a push address that records pushes, the gateway with its
-//! clients, a Redis server, and a scripted server that misbehaves.
-//!
-//! The runtime API and the push address are the gateway's, so that no protocol is implemented twice.
+//! Events of the contract, and what becomes of them.
 
-mod function;
-mod gateway;
-mod programs;
-mod push_address;
-mod redis;
-pub mod wire;
-
-pub use function::{Function, Process, unused_port};
-pub use gateway::Gateway;
-pub use programs::example;
-pub use push_address::PushAddress;
-pub use redis::Redis;
-pub use scf_websocket_gateway::function::runtime_api::{Limits, Outcome};
-pub use scf_websocket_gateway::http::HeaderCase;
-pub use wire::{Act, Wire};
+use scf_websocket_gateway::function::runtime_api::Outcome;
 
 /// A connect event with every field of the contract.
 pub const CONNECTING: &str = r#"{"requestContext":{"serviceName":"testsvc","path":"/test/{testvar}","httpMethod":"GET","requestId":"c6af9ac6-7b61-11e6-9a41-93e8deadbeef","identity":{"secretId":"abdcdxxxxxxxsdfs"},"sourceIp":"10.0.2.14","stage":"prod","websocketEnable":true},"websocket":{"action":"connecting","secConnectionID":"xawexasdfewezdfsdfeasdfffa==","secWebSocketProtocol":"chat,binary","secWebSocketExtensions":"extension1,extension2"}}"#;

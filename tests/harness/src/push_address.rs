@@ -1,22 +1,25 @@
 //! The gateway's reverse push address without clients: it records the pushes that arrive.
 
-use std::collections::HashSet;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
-
-use axum::body::{Body, to_bytes};
-use axum::extract::Request;
-use axum::middleware::{self, Next};
-use axum::response::Response;
-use scf_websocket_gateway::BoxFuture;
-use scf_websocket_gateway::http::{HeaderCase, Peer, Server};
-use scf_websocket_gateway::push;
-use scf_websocket_gateway::registry::{
-    ConnectionInfo, ConnectionRegistry, Delivery, DeliveryError, Outbox, RegistryError,
+use std::{
+    collections::HashSet,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
 };
-use scf_websocket_gateway::report::Reports;
-use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+
+use axum::{
+    body::{Body, to_bytes},
+    extract::Request,
+    middleware::{self, Next},
+    response::Response,
+};
+use scf_websocket_gateway::{
+    BoxFuture,
+    http::{HeaderCase, Peer, Server},
+    push,
+    registry::{ConnectionInfo, ConnectionRegistry, Delivery, DeliveryError, Outbox, RegistryError},
+    report::Reports,
+};
+use tokio::{net::TcpListener, runtime::Runtime};
 
 /// A received push.
 #[derive(Debug, Clone)]

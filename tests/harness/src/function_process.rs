@@ -1,0 +1,53 @@
+//! A function's process with its own runtime API, as in SCF.
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use scf_websocket_gateway::function::runtime_api::{Limits, Outcome, RuntimeApi};
+use tokio::{runtime::Runtime, time::timeout};
+
+use crate::{
+    Process, SOON,
+    programs::{bootstrap_program, example},
+};
+
+/// A function that is ready for events.
+pub struct Function {
+    pub process: Process,
+    api: RuntimeApi,
+    tokio: Runtime,
+    invocations: AtomicUsize,
+}
+
+impl Function {
+    pub fn start(env: &[(&str, &str)]) -> Self {
+        Self::with_limits(Limits::default(), env)
+    }
+
+    pub fn with_limits(limits: Limits, env: &[(&str, &str)]) -> Self {
+        Self::of(&bootstrap_program(), limits, env)
+    }
+
+    /// Starts a program of `examples/` or `tests/programs/`.
+    pub fn of_example(name: &str, env: &[(&str, &str)]) -> Self {
+        Self::of(&example(name), Limits::default(), env)
+    }
+
+    fn of(program: &Path, limits: Limits, env: &[(&str, &str)]) -> Self {
+        let tokio = Runtime::new().expect("a tokio runtime");
+        let api = tokio.block_on(RuntimeApi::start(limits)).expect("a runtime API");
+        let process = Process::of_for_api(program, api.addr().port(), env);
+        let ready = tokio.block_on(async { timeout(SOON, api.ready()).await });
+        assert!(ready.is_ok(), "not ready:\n{}", process.output());
+        Self { process, api, tokio, invocations: AtomicUsize::new(0) }
+    }
+
+    /// Offers the event with a new request id and waits for the outcome.
+    pub fn invoke(&self, event: impl Into<Vec<u8>>) -> Outcome {
+        let id = format!("request-{}", self.invocations.fetch_add(1, Ordering::Relaxed) + 1);
+        let outcome = self.tokio.block_on(async { timeout(SOON, self.api.invoke(&id, event.into())).await });
+        outcome.unwrap_or_else(|_| panic!("no outcome:\n{}", self.process.output()))
+    }
+}

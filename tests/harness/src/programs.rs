@@ -1,0 +1,65 @@
+//! Programs of the workspace, beside the tests that run them.
+
+use std::{
+    collections::HashSet,
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Mutex,
+};
+
+/// What has been built. `cargo test --test behaviours` builds neither the examples nor the gateway.
+static BUILT: Mutex<Option<HashSet<String>>> = Mutex::new(None);
+
+/// The bootstrap. The variable `BOOTSTRAP` replaces it, for example with the packaged file.
+pub fn bootstrap_program() -> PathBuf {
+    env::var_os("BOOTSTRAP").map_or_else(|| beside_the_tests("bootstrap"), PathBuf::from)
+}
+
+/// The gateway's program, which Cargo builds beside the gateway's own tests.
+pub fn gateway_program() -> PathBuf {
+    beside_the_tests("gateway")
+}
+
+/// The gateway's program, built on first use with the profile of the tests.
+pub(crate) fn built_gateway() -> PathBuf {
+    build(&["--package", "scf-websocket-gateway", "--bin", "gateway"]);
+    gateway_program()
+}
+
+/// The program of this example of the library, built on first use with the profile of the tests.
+pub fn example(name: &str) -> PathBuf {
+    build(&["--package", "scf-websocket", "--example", name]);
+    beside_the_tests(&format!("examples/{name}"))
+}
+
+/// A program that Cargo has left in the tests' `target/<profile>`.
+fn beside_the_tests(name: &str) -> PathBuf {
+    let program = profile().join(name);
+    assert!(program.exists(), "run `cargo build --workspace` first: no {}", program.display());
+    program
+}
+
+/// The folder `target/<profile>` that contains this test program.
+fn profile() -> PathBuf {
+    let test = env::current_exe().expect("the path of the tests");
+    // target/<profile>/deps/behaviours-<hash>
+    test.ancestors().nth(2).expect("a profile's folder").to_owned()
+}
+
+fn build(what: &[&str]) {
+    let mut built = BUILT.lock().expect("no build has panicked");
+    if !built.get_or_insert_default().insert(what.join(" ")) {
+        return;
+    }
+    let profile = profile();
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--locked"])
+        .args(what)
+        .args(profile.ends_with("release").then_some("--release"))
+        .arg("--target-dir")
+        .arg(profile.parent().expect("a target folder"))
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
+        .status();
+    assert!(status.is_ok_and(|status| status.success()), "cargo build {what:?}");
+}
