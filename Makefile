@@ -65,9 +65,10 @@ run: $(if $(BOOTSTRAP),,build) gateway-to-run ## a whole WebSocket API on this m
 smoke: package ## drive the packaged zip with real WebSocket clients, and print what was seen
 	scripts/smoke.sh bootstrap.zip
 
+# Most tests wait for processes, so that there may be more of them than processors.
 test: ## all tests but the browser's
 	scripts/need.sh --optional /usr/bin/python3:python3 /usr/lib/python3/dist-packages/websockets:python3-websockets redis-server
-	cargo test --workspace --locked
+	RUST_TEST_THREADS=8 cargo test --workspace --locked
 	cargo test --locked --features tls --test behaviours tls::
 
 test-browser: build ## drive the page in headless Chromium (PICTURE=$PWD/docs/page.png renews the README's picture)

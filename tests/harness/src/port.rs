@@ -39,6 +39,9 @@ pub(crate) fn candidate() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 10_000;
-    let start = u16::try_from(process::id() % u32::from(COUNT)).expect("below COUNT");
+    /// The distance between test programs, whose process ids are often neighbours.
+    const DISTANCE: u64 = 3_989;
+    let start = u64::from(process::id()) * DISTANCE % u64::from(COUNT);
+    let start = u16::try_from(start).expect("below COUNT");
     FIRST + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT
 }

@@ -1,15 +1,11 @@
 //! Programs of the workspace, beside the tests that run them.
 
 use std::{
-    collections::HashSet,
     env,
     path::{Path, PathBuf},
     process::Command,
-    sync::Mutex,
+    sync::OnceLock,
 };
-
-/// What has been built. `cargo test --test behaviours` builds neither the examples nor the gateway.
-static BUILT: Mutex<Option<HashSet<String>>> = Mutex::new(None);
 
 /// The bootstrap. The variable `BOOTSTRAP` replaces it, for example with the packaged file.
 pub fn bootstrap_program() -> PathBuf {
@@ -23,13 +19,13 @@ pub fn gateway_program() -> PathBuf {
 
 /// The gateway's program, built on first use with the profile of the tests.
 pub(crate) fn built_gateway() -> PathBuf {
-    build(&["--package", "scf-websocket-gateway", "--bin", "gateway"]);
+    build();
     gateway_program()
 }
 
 /// The program of this example of the library, built on first use with the profile of the tests.
 pub fn example(name: &str) -> PathBuf {
-    build(&["--package", "scf-websocket", "--example", name]);
+    build();
     beside_the_tests(&format!("examples/{name}"))
 }
 
@@ -47,19 +43,19 @@ fn profile() -> PathBuf {
     test.ancestors().nth(2).expect("a profile's folder").to_owned()
 }
 
-fn build(what: &[&str]) {
-    let mut built = BUILT.lock().expect("no build has panicked");
-    if !built.get_or_insert_default().insert(what.join(" ")) {
-        return;
-    }
-    let profile = profile();
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--locked"])
-        .args(what)
-        .args(profile.ends_with("release").then_some("--release"))
-        .arg("--target-dir")
-        .arg(profile.parent().expect("a target folder"))
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
-        .status();
-    assert!(status.is_ok_and(|status| status.success()), "cargo build {what:?}");
+/// Builds the gateway and the examples, which `cargo test --test behaviours` does not. The whole workspace is named so that
+/// the features are those of `cargo test --workspace`, after which nothing is left to do.
+fn build() {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let profile = profile();
+        let status = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--locked", "--workspace", "--bin", "gateway", "--examples"])
+            .args(profile.ends_with("release").then_some("--release"))
+            .arg("--target-dir")
+            .arg(profile.parent().expect("a target folder"))
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
+            .status();
+        assert!(status.is_ok_and(|status| status.success()), "cargo build fails");
+    });
 }
