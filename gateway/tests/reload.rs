@@ -141,3 +141,17 @@ async fn limits_change_for_new_connections() {
     second.close().await;
     first.close().await;
 }
+
+#[tokio::test]
+async fn an_api_in_the_cloud_without_credentials_changes_nothing() {
+    let gateway = from_file(&file(&[api("/chat", "one")])).start();
+    let cloud = "[[api]]\npath = \"/cloud\"\nregister = \"scf:r\"\ntransfer = \"scf:t\"\ncleanup = \"scf:c\"\n\
+                 [scf]\nregion = \"ap-guangzhou\"\n";
+    gateway.rewrite(&file(&[api("/chat", "two"), cloud.to_owned()]));
+    gateway.signal("HUP");
+    gateway.wait_for_log("the configuration stays as it was").await;
+    gateway.wait_for_log("set TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY").await;
+    assert_eq!(gateway.ask("/cloud", &[]).await.status, 404);
+    gateway.connect("/chat").await.close().await;
+    assert_eq!(generation(&gateway), "one");
+}
