@@ -158,7 +158,8 @@ async fn a_certificate_that_cannot_be_used_changes_nothing_and_a_new_one_closes_
         gateway.running().set_clients(settings(authority.files()));
         let newcomer = Client::connect(&gateway, &authority.client(&[&TLS13])).await;
         assert_eq!(newcomer.certificate(), served);
-        assert!((gateway.metric(&reloads("rejected")) - f64::from(count)).abs() < f64::EPSILON);
+        // The watch may have noticed it too.
+        assert!(gateway.metric(&reloads("rejected")) >= f64::from(count));
     }
     authority.install(&new);
     gateway.running().set_clients(settings(authority.files()));
