@@ -8,7 +8,15 @@
 TARGET   ?= $(eval TARGET := $(shell scripts/target.sh))$(TARGET)
 FEATURES ?=
 
-PACKAGED := target/package/bootstrap
+# The program that is built, packaged and run: the bootstrap, or an example.
+EXAMPLE  ?=
+PROGRAM  := $(or $(EXAMPLE),bootstrap)
+EXAMPLES := $(sort $(basename $(notdir $(wildcard examples/*.rs))))
+$(if $(filter-out $(EXAMPLES),$(EXAMPLE)),$(error EXAMPLE=$(EXAMPLE) is not an example; there are: $(EXAMPLES)))
+$(if $(EXAMPLE),$(if $(filter-out build package run deploy destroy deploy-status,$(MAKECMDGOALS)),$(error EXAMPLE is for make build, package, run, deploy, destroy and deploy-status)))
+$(if $(and $(EXAMPLE),$(BOOTSTRAP)),$(error Set EXAMPLE or BOOTSTRAP, not both))
+
+PACKAGED := target/package/$(PROGRAM)
 GATEWAY  := target/package/gateway
 
 # What `make run` starts; it is built sooner.
@@ -31,26 +39,28 @@ build gateway gateway-to-run test test-browser soak fuzz audit bench bench-instr
 toolchain:
 	@scripts/toolchain.sh
 
-build: ## the static binary at target/package/bootstrap (TARGET=x86_64-unknown-linux-gnu for glibc, FEATURES=tls)
-	scripts/build-static.sh $(TARGET) --bin bootstrap --features "$(FEATURES)"
+build: ## the static binary at target/package/bootstrap (TARGET=x86_64-unknown-linux-gnu for glibc, FEATURES=tls, EXAMPLE=chat)
+	scripts/build-static.sh $(TARGET) --locked $(if $(EXAMPLE),--example,--bin) $(PROGRAM) --features "$(FEATURES)"
 	mkdir -p $(dir $(PACKAGED))
-	install -m 755 target/$(TARGET)/packaged/bootstrap $(PACKAGED)
+	install -m 755 target/$(TARGET)/packaged/$(if $(EXAMPLE),examples/)$(PROGRAM) $(PACKAGED)
 
 gateway: ## the gateway as one static file at target/package/gateway
-	PROFILE=gateway scripts/build-static.sh $(TARGET) -p scf-websocket-gateway --bin gateway
+	PROFILE=gateway scripts/build-static.sh $(TARGET) --locked -p scf-websocket-gateway --bin gateway
 	mkdir -p $(dir $(GATEWAY))
 	install -m 755 target/$(TARGET)/gateway/gateway $(GATEWAY)
 
 gateway-to-run:
 	cargo build --release --locked -p scf-websocket-gateway --bin gateway
 
-package: build ## bootstrap.zip, the file to upload
-	scripts/package.sh $(PACKAGED) bootstrap.zip
+package: build ## bootstrap.zip, the file to upload (EXAMPLE=chat for chat.zip)
+	scripts/package.sh $(PACKAGED) $(PROGRAM).zip
 
-# Only the program that is built here is known to understand --check.
+# Only a program that is built here is known to understand --check, and only the bootstrap relays frames to a room.
 run: export CHECK := $(if $(BOOTSTRAP),,1)
-run: $(if $(BOOTSTRAP),,build) gateway-to-run ## a whole WebSocket API on this machine (LISTEN=host:port, BOOTSTRAP=path of your own program, ARGS="gateway options")
-	exec scripts/run.sh $(RUN) --bootstrap $(or $(BOOTSTRAP),$(PACKAGED)) --listen $(LISTEN) $(ARGS)
+run: export RELAY := $(if $(BOOTSTRAP)$(EXAMPLE),,1)
+run: $(if $(BOOTSTRAP),,build) gateway-to-run ## a whole WebSocket API on this machine (LISTEN=host:port, EXAMPLE=chat or BOOTSTRAP=path of your own program, ARGS="gateway options")
+	exec scripts/run.sh $(RUN) --bootstrap $(or $(BOOTSTRAP),$(PACKAGED)) --listen $(LISTEN) \
+		$(patsubst %,--client-page %,$(wildcard examples/$(EXAMPLE).html)) $(ARGS)
 
 smoke: package ## drive the packaged zip with real WebSocket clients, and print what was seen
 	scripts/smoke.sh bootstrap.zip
@@ -58,11 +68,13 @@ smoke: package ## drive the packaged zip with real WebSocket clients, and print 
 test: ## all tests but the browser's
 	scripts/need.sh --optional /usr/bin/python3:python3 /usr/lib/python3/dist-packages/websockets:python3-websockets redis-server
 	cargo test --workspace --locked
+	cargo test --locked --features tls --test behaviours tls::
 
 test-browser: build ## drive the page in headless Chromium (PICTURE=$PWD/docs/page.png renews the README's picture)
 	scripts/need.sh chromium chromedriver:chromium-driver npm
 	npm ci --silent --no-audit --no-fund --prefix gateway/tests/browser
-	BOOTSTRAP=$(CURDIR)/$(PACKAGED) cargo test --locked -p scf-websocket-gateway --test browser
+	cargo build --locked -p scf-websocket --example chat
+	BOOTSTRAP=$(CURDIR)/$(PACKAGED) CHAT=$(CURDIR)/target/debug/examples/chat cargo test --locked -p scf-websocket-gateway --test browser
 
 soak: package ## 200 clients while everything fails that can, for SECONDS=600, and an account of every frame
 	scripts/need.sh redis-server
@@ -84,7 +96,7 @@ lint: ## format, clippy and documentation, warnings being errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --locked -p scf-websocket-gateway --test smoke --test browser --test soak -- -D warnings
-	cargo clippy --locked --features tls -- -D warnings
+	cargo clippy --locked --features tls --all-targets -- -D warnings
 	scripts/need.sh g++
 	RUSTFLAGS='--cfg fuzzing' cargo clippy --locked --manifest-path fuzz/Cargo.toml --target-dir target/lint-fuzz -- -D warnings
 	cargo clippy --locked --manifest-path benches/peers/Cargo.toml --target-dir target/lint-peers -- -D warnings
@@ -92,4 +104,32 @@ lint: ## format, clippy and documentation, warnings being errors
 
 clean: ## remove everything that was built
 	cargo clean
-	rm -f bootstrap.zip
+	rm -f bootstrap.zip $(EXAMPLES:=.zip)
+
+# The functions in SCF; see docs/deploy.md. A program that is built here is first checked with its variables.
+DEPLOYED := $(if $(BOOTSTRAP),target/deploy/bootstrap.zip,$(PROGRAM).zip)
+DEPLOY   := python3 deploy/deploy.py
+SETTINGS ?= $(or $(wildcard deploy/$(EXAMPLE).toml),deploy/deploy.toml)
+OPTIONS   = --settings $(SETTINGS) --zip $(DEPLOYED) $(if $(DRY),--dry)
+
+.PHONY: deploy destroy deploy-status test-deploy package-own
+
+deploy: $(if $(BOOTSTRAP),package-own,package) ## create or update the functions in SCF (DRY=1, ONE=1, EXAMPLE=chat, BOOTSTRAP=path, SETTINGS=path, ADOPT=1)
+	scripts/need.sh python3
+	$(DEPLOY) deploy $(OPTIONS) $(if $(ONE),--one) $(if $(ADOPT),--adopt) $(if $(BOOTSTRAP),,--check $(PACKAGED))
+
+destroy: ## delete the functions that `make deploy` created (DRY=1, EXAMPLE=chat, SETTINGS=path)
+	$(DEPLOY) destroy $(OPTIONS)
+
+deploy-status: ## how the functions in SCF are
+	$(DEPLOY) status $(OPTIONS)
+
+test-deploy: ## deploy with the real tccli against a stand-in for SCF
+	scripts/need.sh python3 zip unzip
+	scripts/tccli.sh --pinned >/dev/null
+	python3 -m unittest discover -t . -s deploy/tests
+
+# Another program in place of the bootstrap, zipped.
+package-own:
+	mkdir -p $(dir $(DEPLOYED))
+	scripts/package.sh $(BOOTSTRAP) $(DEPLOYED)

@@ -4,7 +4,7 @@
 use scf_websocket::{Closing, Config, ConfigError, Connecting, Context, Decision, Frame, Functions, Result};
 
 const HELP: &str = "* /join ROOM, /msg NAME TEXT, /who";
-const HISTORY: usize = 20; // the lines of a room that a client receives when it joins
+const NAME: &str = "* please send a name first: letters, digits, . _ and -, at most 32 bytes";
 
 struct Chat;
 
@@ -20,7 +20,7 @@ impl Functions for Chat {
 
     fn transfer(&mut self, frame: &Frame<'_>, context: &mut Context<'_>) -> Result<()> {
         let id = frame.connection();
-        let line = frame.text().unwrap_or_default().trim();
+        let line = &*frame.text().unwrap_or_default().trim().replace(['\r', '\n'], " ");
         let Some(member) = load(id, context)? else { return introduce(id, line, context) };
         save(id, &member, context)?; // again, which keeps an active member from expiring
         match line.split_once(' ').unwrap_or((line, "")) {
@@ -30,7 +30,7 @@ impl Functions for Chat {
             (word, _) if word.starts_with('/') || line.is_empty() => tell(id, HELP, context),
             _ => {
                 let line = format!("{}: {line}", member.name);
-                context.stored_list(&format!("history {}", member.room)).append(&line, HISTORY)?;
+                context.stored_list(&format!("history {}", member.room)).append(&line, 20)?; // shown in welcomes
                 say(&member.room, &line, context)
             }
         }
@@ -57,10 +57,10 @@ fn save(id: &str, member: &Member, context: &mut Context<'_>) -> Result<()> {
 }
 
 fn introduce(id: &str, name: &str, context: &mut Context<'_>) -> Result<()> {
-    if name.is_empty() || name.len() > 32 || name.contains([' ', '/']) {
-        return tell(id, "* please send a name without spaces first", context);
-    }
+    let fits =
+        (1..=32).contains(&name.len()) && name.chars().all(|c| c.is_alphanumeric() || "._-".contains(c));
     match context.stored_text(&format!("name {name}")).get()? {
+        _ if !fits => tell(id, NAME, context),
         Some(_) => tell(id, &format!("* {name} is taken"), context),
         None => enter(id, &Member { name: name.into(), room: "lobby".into() }, context),
     }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Checks the dependencies: licences, sources and bans always; known weaknesses where the database of advisories, which
-# lives on GitHub, can be reached.
+# Checks the dependencies' licences, sources and bans, and known vulnerabilities if the advisory database on GitHub is
+# reachable.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -13,5 +13,5 @@ cargo deny --locked check bans licenses sources
 if cargo deny --locked fetch db >/dev/null 2>&1; then
     cargo deny --locked check advisories
 else
-    echo "audit: NOT CHECKED for known weaknesses: the database of advisories cannot be reached from here" >&2
+    echo "audit: NOT CHECKED for known vulnerabilities: the advisory database is unreachable" >&2
 fi

@@ -22,4 +22,4 @@ export "CARGO_TARGET_${upper}_RUSTFLAGS=-C target-feature=+crt-static -C relocat
 if [ "$target" = "$(uname -m)-unknown-linux-musl" ] && ! printenv "CC_$name" >/dev/null; then
     export "CC_$name=cc" "CFLAGS_$name=-U_FORTIFY_SOURCE"
 fi
-exec cargo build --profile "$profile" --locked --target "$target" "$@"
+exec cargo build --profile "$profile" --target "$target" "$@"

@@ -1,24 +1,24 @@
 #!/bin/sh
-# Checks what `make` does on machines that lack something: Rust, a C compiler, rustup, Rust's musl target.
+# Checks `make` on machines without Rust, a C compiler, rustup or Rust's musl target.
 #
-# Each machine is a PATH of links without the programs in question, or with others in their place.
+# Each machine is simulated by a PATH of links that omits or replaces the programs in question.
 set -eu
 cd "$(dirname "$0")/.."
 
-room=$(mktemp -d)
-trap 'rm -rf "$room"' EXIT
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
 arch=$(uname -m)
 musl=$arch-unknown-linux-musl
 real_rustc=$(command -v rustc)
 
 fail() {
     echo "check-build: $*" >&2
-    [ ! -s "$room/err" ] || cat "$room/err" >&2
+    [ ! -s "$scratch/err" ] || cat "$scratch/err" >&2
     exit 1
 }
 
-machine() { # NAME WITHOUT...: a directory of links to all that PATH has, but for these
-    machine=$room/$1
+machine() { # NAME WITHOUT...: a directory of links to all programs in PATH except these
+    machine=$scratch/$1
     shift
     mkdir "$machine"
     (
@@ -26,14 +26,14 @@ machine() { # NAME WITHOUT...: a directory of links to all that PATH has, but fo
         # shellcheck disable=SC2086 # the directories of PATH
         for directory in $PATH; do
             [ -d "$directory" ] || continue
-            # The first of a name stays, as with PATH; whatever else fails shows when it is used.
+            # ln keeps the first program of a name, as PATH does. Other failures show when the program is used.
             find "$directory" -maxdepth 1 ! -type d -exec ln -s -t "$machine" {} + 2>/dev/null || true
         done
     )
     for program in "$@"; do rm -f "$machine/$program"; done
 }
 
-program() { # NAME: standard input becomes this program of the machine
+program() { # NAME: installs standard input as this program of the machine
     rm -f "$machine/$1"
     cat >"$machine/$1"
     chmod 755 "$machine/$1"
@@ -43,26 +43,26 @@ without_musl() { # a rustc that lacks the musl target until rustup has added it
     program rustc <<END
 #!/bin/sh
 case "\$* " in
-*"--print target-libdir --target $musl "*) [ -e "$machine.added" ] || { echo "$room/nowhere"; exit; } ;;
+*"--print target-libdir --target $musl "*) [ -e "$machine.added" ] || { echo "$scratch/nowhere"; exit; } ;;
 esac
 exec "$real_rustc" "\$@"
 END
 }
 
-target() { # what the machine would build for; what is said goes to err
-    PATH=$machine scripts/target.sh 2>"$room/err"
+target() { # prints the target that the machine builds for; messages go to err
+    PATH=$machine scripts/target.sh 2>"$scratch/err"
 }
 
-falls_back() { # WHY: glibc, and one line with the reason and its price
+falls_back() { # REASON: builds with glibc, and prints one line with the reason and the cost
     [ "$(target)" = "$arch-unknown-linux-gnu" ] || fail "$1: does not fall back to glibc"
-    [ "$(wc -l <"$room/err")" -eq 1 ] || fail "$1: one line was to be printed"
-    grep -q "glibc instead of musl.*$1.*memory" "$room/err" || fail "$1: reason or price are missing"
+    [ "$(wc -l <"$scratch/err")" -eq 1 ] || fail "$1: must print exactly one line"
+    grep -q "glibc instead of musl.*$1.*memory" "$scratch/err" || fail "$1: the reason or the cost is missing"
 }
 
-refuses() { # TARGET WHAT: make fails, and what it prints besides its own last word is one line that names this
-    ! PATH=$machine make --no-print-directory -s "$1" >"$room/out" 2>"$room/err" || fail "make $1 succeeds without $2"
-    said=$(cat "$room/out" "$room/err" | grep -v '^make: \*\*\*' || true)
-    case $said in
+refuses() { # TARGET TOOL: make fails and prints, besides its own error line, one line that names the tool
+    ! PATH=$machine make --no-print-directory -s "$1" >"$scratch/out" 2>"$scratch/err" || fail "make $1 succeeds without $2"
+    output=$(cat "$scratch/out" "$scratch/err" | grep -v '^make: \*\*\*' || true)
+    case $output in
     *"
 "*) fail "make $1 without $2 prints more than a line" ;;
     "Not installed: "*"$2"*) ;;
@@ -79,14 +79,14 @@ machine neither cargo cc gcc clang
 refuses build "https://rustup.rs) and a C compiler"
 
 machine as-it-is
-said=$(target)
-case $said in
-"$musl") [ ! -s "$room/err" ] || grep -q "^Added Rust's target" "$room/err" || fail "more than one word about musl" ;;
-"$arch-unknown-linux-gnu") echo "check-build: SKIPPED what needs musl: $(cat "$room/err")" ;;
-*) fail "builds for $said" ;;
+detected=$(target)
+case $detected in
+"$musl") [ ! -s "$scratch/err" ] || grep -q "^Added Rust's target" "$scratch/err" || fail "unexpected message about musl" ;;
+"$arch-unknown-linux-gnu") echo "check-build: SKIPPED: the checks that need musl: $(cat "$scratch/err")" ;;
+*) fail "builds for $detected" ;;
 esac
-if [ "$said" = "$musl" ]; then
-    machine added-at-need
+if [ "$detected" = "$musl" ]; then
+    machine missing-target
     without_musl
     program rustup <<END
 #!/bin/sh
@@ -95,13 +95,13 @@ echo "info: downloading"
 touch "$machine.added"
 END
     [ "$(target)" = "$musl" ] || fail "the target that rustup added is not used"
-    grep -q "^Added Rust's target $musl" "$room/err" || fail "does not say that it added a target"
+    grep -q "^Added Rust's target $musl" "$scratch/err" || fail "does not say that it added a target"
 
-    # The C code of the feature tls needs no compiler of musl's own.
+    # The C code of the feature tls must compile without musl-gcc.
     machine no-musl-gcc musl-gcc "$arch-linux-musl-gcc"
-    PATH=$machine make --no-print-directory -s build FEATURES=tls PACKAGED="$room/tls" 2>"$room/err" ||
+    PATH=$machine make --no-print-directory -s build FEATURES=tls PACKAGED="$scratch/tls" 2>"$scratch/err" ||
         fail "the feature tls cannot be built with musl"
-    "$room/tls" --version >/dev/null || fail "the build with musl and the feature tls does not start"
+    "$scratch/tls" --version >/dev/null || fail "the build with musl and the feature tls does not start"
 fi
 
 machine no-rustup rustup
@@ -122,16 +122,16 @@ without_musl
 printf '#!/bin/sh\necho "info: downloading"\necho "error: no network" >&2\nexit 1\n' | program rustup
 falls_back "error: no network"
 
-# The last machine builds, for real.
-PATH=$machine make --no-print-directory -s build PACKAGED="$room/bootstrap" 2>"$room/err" || fail "does not build with glibc"
-[ "$(grep -c 'glibc instead of musl' "$room/err")" -eq 1 ] || fail "make is to say once that it falls back"
-readelf -ldW "$room/bootstrap" 2>/dev/null >"$room/headers"
-! grep -qE 'INTERP|NEEDED' "$room/headers" || fail "the glibc build is not static"
-"$room/bootstrap" --version >/dev/null || fail "the glibc build does not start"
-strings -a "$room/bootstrap" 2>/dev/null | grep -q 'GNU C Library' || fail "the fallback is not a glibc build"
-cmp -s "$room/bootstrap" "target/$(uname -m)-unknown-linux-gnu/packaged/bootstrap" || fail "another file was installed than was built"
+# The last machine really builds.
+PATH=$machine make --no-print-directory -s build PACKAGED="$scratch/bootstrap" 2>"$scratch/err" || fail "does not build with glibc"
+[ "$(grep -c 'glibc instead of musl' "$scratch/err")" -eq 1 ] || fail "make must report the fallback exactly once"
+readelf -ldW "$scratch/bootstrap" 2>/dev/null >"$scratch/headers"
+! grep -qE 'INTERP|NEEDED' "$scratch/headers" || fail "the glibc build is not static"
+"$scratch/bootstrap" --version >/dev/null || fail "the glibc build does not start"
+strings -a "$scratch/bootstrap" 2>/dev/null | grep -q 'GNU C Library' || fail "the fallback is not a glibc build"
+cmp -s "$scratch/bootstrap" "target/$(uname -m)-unknown-linux-gnu/packaged/bootstrap" || fail "the installed file differs from the built file"
 
-# TARGET decides over all of this.
+# TARGET overrides the detection.
 [ "$(PATH=$machine make -s -n build TARGET="$musl" | grep -c -- "build-static.sh $musl ")" -eq 1 ] ||
-    fail "TARGET=$musl is not followed"
+    fail "TARGET=$musl is ignored"
 echo "check-build: missing tools are named, and without musl's target the build falls back to static glibc"

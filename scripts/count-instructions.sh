@@ -1,11 +1,10 @@
 #!/bin/sh
-# Counts the instructions of an invocation, and fails when they are more than 10 % above benches/instructions.
+# Counts the instructions per invocation, and fails if they exceed benches/instructions by more than 10 %. Run after
+# `make build`.
 #
-# valgrind counts what the program itself executes, the kernel's share left out: a figure that does not depend on how
-# fast or how busy the machine is. A process that serves one event is mostly start and end; what one with many executes
-# beyond that is the events'. Each count is the least of several: depending on which thread was first to allocate at the
-# start, musl's allocator takes up to a tenth more in some processes.
-# After `make build`.
+# valgrind counts user-space instructions, which do not depend on the speed or load of the machine. The count of a process
+# that serves one event is subtracted from that of a process that serves many, which removes start and exit. Each count is
+# the minimum of several runs: depending on which thread allocates first, musl's allocator executes up to 10 % more.
 set -eu
 cd "$(dirname "$0")/.."
 scripts/need.sh valgrind
@@ -16,7 +15,7 @@ runs=5
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
-count() { # the instructions of a process that serves so many events
+count() { # EVENTS: the instructions of a process that serves this many
     for _ in $(seq "$runs"); do
         target/release/scf-websocket-bench --offer "$1" \
             valgrind --tool=callgrind --callgrind-out-file=/dev/null --log-file="$log" target/package/bootstrap
@@ -28,12 +27,12 @@ one=$(count 1)
 many=$(count "$invocations")
 now=$(((many - one) / (invocations - 1)))
 committed=$(sed '/^#/d' benches/instructions)
-echo "instructions: $now an invocation, committed: $committed; a process that serves one: $one"
+echo "$now per invocation (committed: $committed), $one in a process that serves one"
 if [ "$now" -gt $((committed * 110 / 100)) ]; then
-    echo "count-instructions: $now is more than 10 % above the $committed in benches/instructions." >&2
-    echo "Make it cheaper, or, if it is worth it, write $now into that file and say in the commit what it buys." >&2
+    echo "count-instructions: $now instructions per invocation exceed the $committed in benches/instructions by more than 10 %." >&2
+    echo "Reduce them, or write $now to that file and give the reason in the commit message." >&2
     exit 1
 fi
 if [ "$now" -lt $((committed * 90 / 100)) ]; then
-    echo "That is more than 10 % below: write $now into benches/instructions, so that it stays." >&2
+    echo "That is more than 10 % less: write $now to benches/instructions to keep the improvement." >&2
 fi

@@ -1,14 +1,14 @@
 #!/bin/sh
-# Runs each fuzz target for so many seconds, from the committed corpus: fuzz.sh SECONDS
+# Runs each fuzz target for SECONDS, starting from the committed corpus: fuzz.sh SECONDS
 #
-# What is found lands in fuzz/artifacts, and belongs into a test.
+# A failing input is written to fuzz/artifacts. Add it to a test.
 set -eu
 cd "$(dirname "$0")/.."
 seconds=$1
 
 scripts/need.sh g++
 if ! cargo +nightly --version >/dev/null 2>&1; then
-    echo "the fuzzers need a nightly toolchain: rustup toolchain install nightly --profile minimal" >&2
+    echo "the fuzzers need a nightly toolchain; run: rustup toolchain install nightly --profile minimal" >&2
     exit 1
 fi
 if ! cargo fuzz --version >/dev/null 2>&1; then
@@ -18,7 +18,7 @@ fi
 
 cargo +nightly fuzz build
 for target in $(cargo +nightly fuzz list); do
-    # New inputs go to the first folder, which is not committed.
+    # libFuzzer writes new inputs to the first folder, which is not committed.
     grown=target/fuzz-corpus/$target
     mkdir -p "$grown"
     echo "fuzzing $target for $seconds s" >&2

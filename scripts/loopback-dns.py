@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""A name server for tests that knows every name, and each at 127.0.0.1: loopback-dns.py ADDRESS
+"""A name server for tests that resolves every name to 127.0.0.1: loopback-dns.py ADDRESS
 
-The first label says what becomes of other questions than that for IPv4 addresses: `servfail` and `refused` are answered
-so, `silent` is not answered; of every other name there is nothing else.
+The first label determines the answer to all queries except A: SERVFAIL for `servfail`, REFUSED for `refused`, none for
+`silent`, and an empty answer for any other label.
 """
 
 import socket

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Installs what is missing: need.sh [--optional] COMMAND[:DEBIAN-PACKAGE]... (the package is named like the command
-# unless given). In place of a command, the absolute path of a file of the package.
+# Installs missing commands: need.sh [--optional] COMMAND[:DEBIAN-PACKAGE]...
 #
-# --optional: only root installs; for anyone else, one line says what is missing, and the tests that need it are skipped.
+# The package defaults to the name of the command. COMMAND may also be the absolute path of a file of the package.
+# --optional: installs as root only; otherwise prints one line with the missing packages and succeeds, and the tests that
+# need them are skipped.
 set -eu
 
 optional=
@@ -22,18 +23,18 @@ done
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then
-    echo "needed and not installed:$missing (names of Debian's packages); install them with this system's own tools" >&2
+    echo "not installed:$missing (names of Debian packages); install them with this system's package manager" >&2
     [ -n "$optional" ] && exit 0
     exit 1
 fi
 as_root=""
 if [ -n "$optional" ] && [ "$(id -u)" -ne 0 ]; then
-    echo "not installed:$missing; the tests that need it are skipped. As root: apt-get install$missing" >&2
+    echo "not installed:$missing; the tests that need them are skipped. Run as root: apt-get install$missing" >&2
     exit 0
 fi
 if [ "$(id -u)" -ne 0 ]; then
     as_root=sudo
-    command -v sudo >/dev/null 2>&1 || { echo "needed and not installed; as root: apt-get install$missing" >&2; exit 1; }
+    command -v sudo >/dev/null 2>&1 || { echo "not installed:$missing; run as root: apt-get install$missing" >&2; exit 1; }
 fi
 echo "installing$missing" >&2
 export DEBIAN_FRONTEND=noninteractive

@@ -2,7 +2,8 @@
 # Runs the gateway with a room in a temporary directory, so that clients reach each other: run.sh GATEWAY OPTION...
 #
 # WS_STORE, WS_PUSH_TO and every other variable of the functions can be set by the caller. CHECK=1 says that the program
-# of --bootstrap knows --check: its settings are then checked for each role before the first client comes.
+# of --bootstrap knows --check: its settings are then checked for each role before the first client comes. RELAY=1 says
+# that it is the bootstrap, which then sends each frame as it is to everybody in the room.
 set -eu
 
 if [ "${WS_ROLE-auto}" != auto ]; then
@@ -14,7 +15,7 @@ if [ -z "${WS_STORE+set}" ]; then
     WS_STORE=dir:$(mktemp -d)
     export WS_STORE
     # A program of the user's own does not have these variables.
-    if [ -n "${CHECK-}" ]; then
+    if [ -n "${RELAY-}" ]; then
         export WS_PUSH_TO="${WS_PUSH_TO-all}"
         export WS_PUSH_ENCODING="${WS_PUSH_ENCODING-raw}"
     fi

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Unzips a package and drives what is in it, behind the gateway, with real WebSocket clients: smoke.sh ZIP
+# Tests the bootstrap of a zip behind the gateway, with real WebSocket clients: smoke.sh ZIP
 set -eu
 
 zip=$1

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Prints the target to build the bootstrap for: musl on this machine's processor, whose file is half as large and takes
-# half the memory, or static glibc where Rust's musl target cannot be installed.
+# Prints the target to build the bootstrap for: musl on this machine's architecture, whose zip and memory are smaller, or
+# static glibc if Rust's musl target cannot be installed.
 set -eu
 
 arch=$(uname -m)
 musl=$arch-unknown-linux-musl
 
-installed() { # rustc names the directory whether it is there or not
+installed() { # rustc prints the directory even if it does not exist
     ls "$(rustc --print target-libdir --target "$musl")"/libstd-*.rlib >/dev/null 2>&1
 }
 
@@ -23,8 +23,8 @@ esac
 if ! installed; then
     command -v rustup >/dev/null 2>&1 ||
         fall_back "this Rust has no target $musl and there is no rustup to add it (https://rustup.rs)"
-    said=$(rustup target add "$musl" 2>&1) ||
-        fall_back "\`rustup target add $musl\` failed ($(printf '%s' "$said" | tr -s '[:space:]' ' ' | cut -c 1-200))"
+    output=$(rustup target add "$musl" 2>&1) ||
+        fall_back "\`rustup target add $musl\` failed ($(printf '%s' "$output" | tr -s '[:space:]' ' ' | cut -c 1-200))"
     installed || fall_back "the rustc in use is not the one that rustup added $musl to"
     echo "Added Rust's target $musl with rustup." >&2
 fi

@@ -17,6 +17,7 @@ use self::register::Register;
 use self::transfer::{Transfer, TransferSettings};
 use crate::config::variables::{
     INTEGRATION_RESPONSE, LOG, PUSH_CONCURRENCY, PUSH_URL, ROLE_REQUIRED, ROOM, STORE, STORE_TTL,
+    TRUSTED_ROOTS,
 };
 use crate::config::{Config, ConfigError, Variable};
 use crate::connecting::Connecting;
@@ -56,6 +57,7 @@ pub const VARIABLES: &[Variable] = &[
     ROOM,
     STORE_TTL,
     INTEGRATION_RESPONSE,
+    TRUSTED_ROOTS,
     LOG,
 ];
 

@@ -17,6 +17,7 @@ pub use self::error::ConfigError;
 pub(crate) use self::log_filter::log_filter;
 pub use self::variables::Variable;
 use crate::context::FunctionInfo;
+use crate::net::TrustedRoots;
 use crate::push::{PushSettings, PushUrl};
 use crate::role::Role;
 use crate::store::{RoomName, StoreSettings, StoreUrl};
@@ -66,7 +67,8 @@ impl Config {
         let url = environment.parsed("WS_PUSH_URL", PushUrl::parse)?;
         let concurrency = environment.parsed("WS_PUSH_CONCURRENCY", values::concurrency)?;
         let concurrency = concurrency.unwrap_or(values::DEFAULT_CONCURRENCY);
-        let store = store(&environment)?;
+        let trusted_roots = TrustedRoots::new(environment.text("SSL_CERT_FILE")?.map(Into::into));
+        let store = store(&environment, &trusted_roots)?;
         let integration_response = environment.parsed("WS_INTEGRATION_RESPONSE", values::boolean)?;
         let Some(role) = role else {
             return Err(ConfigError::missing("WS_ROLE", Role::ALLOWED));
@@ -74,7 +76,7 @@ impl Config {
         Ok(Self {
             environment,
             role,
-            push: url.map(|url| PushSettings { url, concurrency }),
+            push: url.map(|url| PushSettings { url, concurrency, trusted_roots }),
             store,
             integration_response: integration_response.unwrap_or(false),
         })
@@ -175,12 +177,16 @@ impl Config {
     }
 }
 
-fn store(environment: &Environment) -> Result<Option<StoreSettings>, ConfigError> {
+fn store(
+    environment: &Environment,
+    trusted_roots: &TrustedRoots,
+) -> Result<Option<StoreSettings>, ConfigError> {
     let url = environment.parsed("WS_STORE", StoreUrl::parse)?;
     let default_room = environment.parsed("WS_ROOM", RoomName::parse)?.unwrap_or_default();
     let time_to_live = environment.parsed("WS_STORE_TTL", values::time_to_live)?;
     let time_to_live = time_to_live.unwrap_or(Some(values::DEFAULT_TIME_TO_LIVE));
-    Ok(url.map(|url| StoreSettings { url, default_room, time_to_live }))
+    let trusted_roots = trusted_roots.clone();
+    Ok(url.map(|url| StoreSettings { url, default_room, time_to_live, trusted_roots }))
 }
 
 struct CommonSettings<'c>(&'c Config);

@@ -29,6 +29,9 @@
 //! }
 //! ```
 //!
+//! [A step-by-step guide](https://github.com/scf-websocket/scf-websocket/blob/main/docs/own-functions.md) leads from
+//! `cargo new` to a zip for SCF.
+//!
 //! - [`Context`] pushes to connections and rooms, and stores texts that all instances share.
 //! - [`Config`] gives typed access to environment variables; [`Program`] declares variables of your own.
 //! - [`testing`] runs functions in process, without a gateway.

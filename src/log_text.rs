@@ -1,6 +1,7 @@
 //! Text from outside, shortened and escaped for a log line.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
+use std::time::Duration;
 
 const MAX_BYTES: usize = 256;
 
@@ -9,23 +10,31 @@ pub(crate) fn excerpt(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_BYTES)]
 }
 
-/// Displays an excerpt with line ends, control characters and quotes escaped.
-pub(crate) struct SingleLine<'t>(pub(crate) &'t str);
-
-impl fmt::Display for SingleLine<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = excerpt(self.0);
-        // Most ids need no escape; testing each character separately would dominate the cost of the line.
-        if text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'"' | b'\'')) {
-            return f.write_str(text);
-        }
-        text.chars().flat_map(char::escape_debug).try_for_each(|c| f.write_char(c))
+/// Appends an excerpt with line ends, control characters and quotes escaped.
+pub(crate) fn push_escaped(line: &mut String, text: &str) {
+    let text = excerpt(text);
+    // Most ids need no escape; testing each character separately would dominate the cost of the line.
+    if text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'"' | b'\'')) {
+        line.push_str(text);
+    } else {
+        line.extend(text.chars().flat_map(char::escape_debug));
     }
+}
+
+/// Appends milliseconds with three decimals. Formatting an `f64` would cost as much as the rest of the line.
+pub(crate) fn push_milliseconds(line: &mut String, time: Duration) {
+    // Writing to a String cannot fail.
+    let _ = write!(line, "{}", time.as_secs() * 1000 + u64::from(time.subsec_millis()));
+    line.push('.');
+    let microseconds = time.subsec_micros() % 1000;
+    line.extend([100, 10, 1].into_iter().filter_map(|unit| char::from_digit(microseconds / unit % 10, 10)));
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{SingleLine, excerpt};
+    use std::time::Duration;
+
+    use super::{excerpt, push_escaped, push_milliseconds};
 
     #[test]
     fn a_text_is_cut_between_characters() {
@@ -37,7 +46,20 @@ mod tests {
     #[test]
     fn what_could_end_the_line_is_escaped() {
         for text in ["xawexasdfewezdfsdfeasdfffa==", "", "a b", "a\n\u{1b}[31m", "\"\\'", "é\u{200b}"] {
-            assert_eq!(SingleLine(text).to_string(), text.escape_debug().to_string());
+            let mut line = String::new();
+            push_escaped(&mut line, text);
+            assert_eq!(line, text.escape_debug().to_string());
+        }
+    }
+
+    #[test]
+    fn milliseconds_have_three_decimals() {
+        for (nanoseconds, expected) in
+            [(0, "0.000"), (7_999, "0.007"), (42_000_000, "42.000"), (61_000_500_000, "61000.500")]
+        {
+            let mut line = String::new();
+            push_milliseconds(&mut line, Duration::from_nanos(nanoseconds));
+            assert_eq!(line, expected);
         }
     }
 }

@@ -232,7 +232,10 @@ fn start_log(filter: &str) {
     env_logger::Builder::new()
         .parse_filters(filter)
         .target(Target::Stdout)
-        .format(|out, record| writeln!(out, "{} {}", record.level(), record.args()))
+        .format(|out, record| {
+            out.write_all(record.level().as_str().as_bytes())?;
+            writeln!(out, " {}", record.args())
+        })
         .init();
     // A panic is one line of the log, like every other message.
     panic::set_hook(Box::new(|panic| {

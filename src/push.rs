@@ -52,9 +52,9 @@ pub(crate) struct PushSender {
 impl PushSender {
     /// Prepares a sender; it connects at the first push.
     pub(crate) fn new(settings: &PushSettings) -> Self {
-        let url = Arc::new(settings.url.clone());
-        let workers = Workers::new(Arc::clone(&url), settings.concurrency);
-        Self { caller: Caller::new(url), workers: RefCell::new(workers) }
+        let settings = Arc::new(settings.clone());
+        let workers = Workers::new(Arc::clone(&settings));
+        Self { caller: Caller::new(settings), workers: RefCell::new(workers) }
     }
 }
 

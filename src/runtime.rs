@@ -27,15 +27,18 @@ use crate::dispatch::Dispatcher;
 
 /// Serves events until SIGTERM or SIGINT, or until the runtime API is gone.
 ///
-/// A signal ends the process with status 0: at once if it is idle, otherwise after the outcome of the current event is
+/// Once `ready` has been called, a signal ends the process with status 0: at once if it is idle, otherwise after the outcome of the current event is
 /// delivered. A stuck function ends it with status 1 after an error is reported to SCF. Only a failure of the loop itself
 /// returns.
 pub(crate) fn run(address: &RuntimeApiAddress, dispatcher: &mut Dispatcher) -> Result<Infallible, RunError> {
     let gate = Arc::new(StopGate::default());
-    signals::listen(Arc::clone(&gate)).map_err(|source| RunError::Thread { name: "signals", source })?;
     let mut api = RuntimeApi::new(address, gate.clone());
 
-    retry("ready", || api.ready())?;
+    // The threads start after the first call, since a cold start lasts until it. A signal before that ends the process by
+    // the system's default: there is no event yet that it could lose.
+    let mut first = Some(api.ready());
+    signals::listen(Arc::clone(&gate)).map_err(|source| RunError::Thread { name: "signals", source })?;
+    retry("ready", || first.take().unwrap_or_else(|| api.ready()))?;
     debug!("ready");
     let base = address.clone();
     let watchdog = Watchdog::start(move |message| api::report_error(&base, message))

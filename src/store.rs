@@ -27,6 +27,9 @@ pub(crate) use self::settings::{StoreSettings, StoreUrl};
 pub(crate) fn open(settings: &StoreSettings) -> Box<dyn Store> {
     match &settings.url {
         StoreUrl::Dir(path) => Box::new(dir::DirStore::new(path.clone(), settings.time_to_live)),
-        StoreUrl::Redis(url) => Box::new(redis::RedisStore::new(url.clone(), settings.time_to_live)),
+        StoreUrl::Redis(url) => {
+            let roots = settings.trusted_roots.clone();
+            Box::new(redis::RedisStore::new(url.clone(), roots, settings.time_to_live))
+        }
     }
 }

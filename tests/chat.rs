@@ -1,23 +1,28 @@
-//! The example chat, driven by clients of the real gateway, over each store.
+//! The example `chat` with clients of the real gateway, over each store.
 
 use crate::common::{Gateway, Redis};
+
+const NAME: &str = "* please send a name first: letters, digits, . _ and -, at most 32 bytes";
 
 #[tokio::test]
 async fn the_chat_works_over_a_directory() {
     let folder = tempfile::tempdir().expect("a folder");
-    talk(&format!("dir:{}", folder.path().display())).await;
+    chat_over(&format!("dir:{}", folder.path().display())).await;
 }
 
 #[tokio::test]
 async fn the_chat_works_over_redis() {
     let redis = Redis::start(&[]);
-    talk(&redis.url()).await;
+    chat_over(&redis.url()).await;
 }
 
-async fn talk(store: &str) {
+async fn chat_over(store: &str) {
     let gateway = Gateway::with_example("chat", &[("WS_STORE", store)]);
     let mut ann = gateway.connect("/").await;
-    assert_eq!(ann.ask("/who").await, "* please send a name without spaces first");
+    assert_eq!(ann.ask("/who").await, NAME);
+    for name in ["a b", "*", "a:", &"a".repeat(33)] {
+        assert_eq!(ann.ask(name).await, NAME, "{name}");
+    }
     assert_eq!(ann.ask("ann").await, "* welcome to lobby, ann");
     for number in 1..=22 {
         assert_eq!(ann.ask(&format!("line {number}")).await, format!("ann: line {number}"));
@@ -34,6 +39,8 @@ async fn talk(store: &str) {
 
     assert_eq!(ben.ask("hello, \"ann\" \\ 你好").await, "ben: hello, \"ann\" \\ 你好");
     assert_eq!(ann.next().await, "ben: hello, \"ann\" \\ 你好");
+    assert_eq!(ben.ask("one\n* welcome to two").await, "ben: one * welcome to two", "a frame is one line");
+    assert_eq!(ann.next().await, "ben: one * welcome to two");
     ann.send("/msg ben psst").await;
     assert_eq!(ben.next().await, "ann (only to you): psst");
     assert_eq!(ann.ask("/msg carl psst").await, "* carl is not here");

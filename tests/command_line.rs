@@ -1,4 +1,4 @@
-//! The command line: `--help`, `--version`, `--check`, and a start by hand.
+//! The command line: `--help`, `--version`, `--check`, and a start outside SCF.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ fn an_unknown_option_is_refused() {
 }
 
 #[test]
-fn started_by_hand_it_says_who_starts_it() {
+fn a_start_outside_scf_is_a_clear_error() {
     for env in [&[][..], &[("WS_ROLE", "register")], &[("WS_ROLE", "transfer")]] {
         let (code, output) = run(env, &[]);
         assert_eq!(code, Some(2));

@@ -1,10 +1,10 @@
-//! A wrong variable ends the program with status 2 before `ready`, in one line that helps.
+//! An invalid variable ends the program with status 2 before `ready`, with one line that names the allowed values.
 
 use std::time::Duration;
 
 use crate::common::{Function, Process, Wire};
 
-/// Runs with a runtime API that must receive no call, and returns the one line of output.
+/// Runs the bootstrap, whose runtime API must receive no call, and returns the one line of output.
 fn refused(env: &[(&str, &str)]) -> String {
     let api = Wire::start(|request| {
         panic!("no call may be made before the configuration is accepted: {request:?}")
@@ -21,7 +21,7 @@ const CLEANUP: (&str, &str) = ("WS_ROLE", "cleanup");
 const URL: (&str, &str) = ("WS_PUSH_URL", "http://127.0.0.1:1/api");
 
 #[test]
-fn each_wrong_value_is_named_with_what_is_allowed() {
+fn an_invalid_value_is_named_with_the_allowed_ones() {
     let cases: &[(&[(&str, &str)], &str)] = &[
         (&[], "WS_ROLE is not set; allowed: register, transfer, cleanup, auto"),
         (&[("WS_ROLE", "")], "WS_ROLE is \"\"; allowed: register, transfer, cleanup, auto"),
@@ -78,13 +78,13 @@ fn each_wrong_value_is_named_with_what_is_allowed() {
 }
 
 #[test]
-fn a_misspelled_variable_leaves_no_default_in_force() {
+fn a_misspelled_variable_is_an_error() {
     let line = refused(&[TRANSFER, URL, ("WS_PUSHTO", "none")]);
     assert!(line.starts_with("WS_PUSHTO is not a variable of this program; allowed: WS_ROLE, "), "{line}");
 }
 
 #[test]
-fn a_wrong_url_is_shown_without_its_password() {
+fn an_invalid_url_is_shown_without_its_password() {
     let line = refused(&[TRANSFER, ("WS_PUSH_URL", "ftp://user:sesame@host/")]);
     assert!(line.starts_with("WS_PUSH_URL is \"ftp://…@host/\""), "{line}");
     let line = refused(&[CLEANUP, ("WS_STORE", "redis://user:sesame@host/x")]);
@@ -92,7 +92,7 @@ fn a_wrong_url_is_shown_without_its_password() {
 }
 
 #[test]
-fn the_first_line_tells_the_configuration_without_secrets() {
+fn the_first_line_shows_the_configuration_without_secrets() {
     let function = Function::start(&[
         ("WS_ROLE", "transfer"),
         ("WS_PUSH_URL", "http://user:sesame@127.0.0.1:1/api-secret"),

@@ -1,5 +1,4 @@
-//! A frozen instance resumes with all its sockets dead: the first event after that succeeds, and nothing is pushed
-//! twice.
+//! A frozen instance resumes with all its sockets dead: its next event succeeds and is pushed once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,25 +10,25 @@ use crate::common::{Act, DATA_RECV, Process, Redis, Wire};
 const ANSWER: &str = r#"{"errNo":0,"errMsg":"ok"}"#;
 const FROZEN: Duration = Duration::from_millis(300);
 
-/// How the peers of a frozen process close their connections.
+/// When the peers of a frozen process close its idle connections.
 #[derive(Clone, Copy)]
 enum Idle {
-    /// The connection is closed while the process is frozen.
+    /// While the process is frozen.
     Closed,
-    /// The connection is kept, and closed only when the next request arrives on it, unread.
+    /// When the next request arrives, without reading it.
     ClosedAtUse,
 }
 
 #[test]
 fn the_first_event_after_a_freeze_succeeds_and_is_pushed_once() {
     for idle in [Idle::Closed, Idle::ClosedAtUse] {
-        freeze(idle);
+        resume_after_freeze(idle);
     }
 }
 
-fn freeze(idle: Idle) {
+fn resume_after_freeze(idle: Idle) {
     let mut redis = Redis::start(&[]);
-    let gateway = Wire::start(move |_| vec![Act::answer(200, "", ANSWER), leave(idle), Act::Close]);
+    let gateway = Wire::start(move |_| vec![Act::answer(200, "", ANSWER), before_close(idle), Act::Close]);
     let polls = Arc::new(AtomicUsize::new(0));
     let outcomes = Arc::new(AtomicUsize::new(0));
     let resumed = Arc::new(AtomicUsize::new(0));
@@ -68,33 +67,33 @@ fn freeze(idle: Idle) {
         ("WS_STORE", &redis.url()),
     ];
     let process = Process::for_api(api.port, &env);
-    until(|| polls.load(Ordering::SeqCst) == 2, &process);
+    wait_until(|| polls.load(Ordering::SeqCst) == 2, &process);
     process.signal("STOP");
     redis.stop();
-    redis.start_again();
+    redis.restart();
     thread::sleep(FROZEN);
     resumed.store(1, Ordering::SeqCst);
     process.signal("CONT");
-    until(|| outcomes.load(Ordering::SeqCst) == 2, &process);
+    wait_until(|| outcomes.load(Ordering::SeqCst) == 2, &process);
 
     let output = process.await_output("request_id=after");
     assert_eq!(output.matches("outcome=ok").count(), 2, "{output}");
     assert!(!output.contains("outcome=error"), "{output}");
     let pushes = gateway.requests().len();
-    assert_eq!(pushes, 2, "one push an event:\n{output}");
+    assert_eq!(pushes, 2, "one push per event:\n{output}");
 }
 
-fn leave(idle: Idle) -> Act {
+fn before_close(idle: Idle) -> Act {
     match idle {
         Idle::Closed => Act::Wait(FROZEN / 2),
         Idle::ClosedAtUse => Act::CloseAtInput,
     }
 }
 
-fn until(happened: impl Fn() -> bool, process: &Process) {
+fn wait_until(condition: impl Fn() -> bool, process: &Process) {
     let since = Instant::now();
-    while !happened() {
-        assert!(since.elapsed() < Duration::from_secs(10), "did not happen:\n{}", process.output());
+    while !condition() {
+        assert!(since.elapsed() < Duration::from_secs(10), "the condition is not met:\n{}", process.output());
         thread::sleep(Duration::from_millis(2));
     }
 }

@@ -1,17 +1,17 @@
-//! The store's disk is full or read-only: a clear error, no client is accepted that could not be reached, and recovery
-//! without a restart.
+//! The store's disk is full or read-only: clients that cannot be recorded are refused with a clear error, and the
+//! functions recover without a restart.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::common::{CLOSING, CONNECTING, Function, error, response};
 
-/// A small disk in memory.
+/// A small file system in memory.
 struct Disk(tempfile::TempDir);
 
 impl Disk {
-    /// Space for the disk's own folder and this many files.
-    fn with_room_for(files: usize) -> Self {
+    /// Has capacity for its root folder and this many files or folders.
+    fn with_capacity(files: usize) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         mount(&["-t", "tmpfs", "-o", &format!("nr_inodes={}", files + 1), "tmpfs"], folder.path());
         Self(folder)
@@ -34,8 +34,8 @@ impl Drop for Disk {
 
 fn mount(arguments: &[&str], at: &Path) {
     let mounted = Command::new("mount").args(arguments).arg(at).output().expect("mount");
-    let said = String::from_utf8_lossy(&mounted.stderr).into_owned();
-    assert!(mounted.status.success(), "this test mounts a disk of its own and must be run by root: {said}");
+    let stderr = String::from_utf8_lossy(&mounted.stderr).into_owned();
+    assert!(mounted.status.success(), "this test mounts a file system and must run as root: {stderr}");
 }
 
 fn connecting(id: &str) -> String {
@@ -47,8 +47,8 @@ fn accepted(answer: &str) -> bool {
 }
 
 #[test]
-fn a_full_disk_lets_nobody_in_and_is_recovered_from() {
-    let disk = Disk::with_room_for(2);
+fn a_full_disk_refuses_clients_until_it_has_space() {
+    let disk = Disk::with_capacity(2);
     let store = disk.store();
     let register = Function::start(&[("WS_ROLE", "register"), ("WS_STORE", &store)]);
     let cleanup = Function::start(&[("WS_ROLE", "cleanup"), ("WS_STORE", &store)]);
@@ -61,12 +61,12 @@ fn a_full_disk_lets_nobody_in_and_is_recovered_from() {
     );
 
     response(&cleanup.invoke(CLOSING));
-    assert!(accepted(&response(&register.invoke(connecting("second")))), "after one has left");
+    assert!(accepted(&response(&register.invoke(connecting("second")))), "after a client has left");
 }
 
 #[test]
-fn a_read_only_disk_lets_nobody_in_fails_the_cleanup_and_is_recovered_from() {
-    let disk = Disk::with_room_for(10);
+fn a_read_only_disk_refuses_clients_and_fails_cleanup_until_it_is_writable() {
+    let disk = Disk::with_capacity(10);
     let store = disk.store();
     let register = Function::start(&[("WS_ROLE", "register"), ("WS_STORE", &store)]);
     let cleanup = Function::start(&[("WS_ROLE", "cleanup"), ("WS_STORE", &store)]);

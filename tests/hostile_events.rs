@@ -1,4 +1,4 @@
-//! Any bytes as an event: one outcome, which says what is wrong, and the process continues.
+//! Any bytes as an event: one outcome, with a clear error for malformed events, and the process continues.
 
 use std::sync::LazyLock;
 
@@ -6,13 +6,13 @@ use proptest::prelude::*;
 
 use crate::common::{CONNECTING, DATA_RECV, Function, Limits, Outcome, error, response};
 
-fn silent_auto() -> Function {
+fn auto_function() -> Function {
     Function::start(&[("WS_ROLE", "auto"), ("WS_PUSH_TO", "none"), ("RUST_LOG", "warn")])
 }
 
 #[test]
-fn what_is_no_event_is_an_error_that_says_why() {
-    let function = silent_auto();
+fn a_malformed_event_is_an_error_that_says_why() {
+    let function = auto_function();
     let deep_array = [vec![b'['; 100_000], vec![b']'; 100_000]].concat();
     let deep_field = [
         br#"{"websocket":{"action":"closing","secConnectionID":"a"},"x":"#.as_slice(),
@@ -85,7 +85,7 @@ fn what_is_no_event_is_an_error_that_says_why() {
 
 #[test]
 fn an_event_of_six_megabytes_is_served() {
-    let function = silent_auto();
+    let function = auto_function();
     let event = DATA_RECV.replace("xxx", &"x".repeat(6 * 1024 * 1024 - DATA_RECV.len() + 3));
     assert_eq!(event.len(), 6 * 1024 * 1024);
     assert_eq!(response(&function.invoke(event.clone())), event);
@@ -104,8 +104,8 @@ fn an_answer_over_six_megabytes_is_an_error() {
 }
 
 #[test]
-fn nesting_inside_strings_and_up_to_the_limit_is_no_depth() {
-    let function = silent_auto();
+fn brackets_in_strings_and_nesting_up_to_the_limit_are_accepted() {
+    let function = auto_function();
     let brackets = DATA_RECV.replace("xxx", &r#"[{\"["#.repeat(1000));
     assert_eq!(response(&function.invoke(brackets.clone())), brackets);
     let nested = format!(r#"{{"websocket":1,"x":{}{}}}"#, "[".repeat(127), "]".repeat(127));
@@ -118,8 +118,8 @@ fn nesting_inside_strings_and_up_to_the_limit_is_no_depth() {
 }
 
 #[test]
-fn repeated_keys_the_last_one_counts() {
-    let function = silent_auto();
+fn the_last_of_repeated_keys_counts() {
+    let function = auto_function();
     let event = r#"{"websocket":5,"websocket":{"action":"dance","action":"closing","secConnectionID":1,"secConnectionID":"a"}}"#;
     assert_eq!(response(&function.invoke(event)), event);
 }
@@ -158,7 +158,7 @@ fn json() -> impl Strategy<Value = String> {
 }
 
 /// One process for all cases, so that an event that corrupts its state fails a later one.
-static SURVIVOR: LazyLock<Function> = LazyLock::new(|| {
+static SHARED: LazyLock<Function> = LazyLock::new(|| {
     Function::with_limits(
         Limits::default(),
         &[("WS_ROLE", "auto"), ("WS_PUSH_TO", "none"), ("WS_SUBPROTOCOLS", "chat"), ("RUST_LOG", "off")],
@@ -166,7 +166,7 @@ static SURVIVOR: LazyLock<Function> = LazyLock::new(|| {
 });
 
 fn has_an_outcome(event: Vec<u8>) {
-    match SURVIVOR.invoke(event) {
+    match SHARED.invoke(event) {
         Outcome::Response(body) => {
             serde_json::from_slice::<Box<serde_json::value::RawValue>>(&body).expect("a response is JSON");
         }

@@ -8,7 +8,7 @@ const CREDENTIALS: &[(&str, &str)] = &[
     ("TENCENTCLOUD_SESSIONTOKEN", "canary-token"),
 ];
 
-fn after(env: &[(&str, &str)], events: &[&str]) -> String {
+fn output_after(env: &[(&str, &str)], events: &[&str]) -> String {
     let gateway = PushAddress::start();
     let url = format!("{}?canary-path", gateway.url());
     let mut all = vec![("WS_ROLE", "auto"), ("WS_PUSH_URL", url.as_str())];
@@ -24,8 +24,8 @@ fn after(env: &[(&str, &str)], events: &[&str]) -> String {
 }
 
 #[test]
-fn one_line_an_invocation() {
-    let output = after(&[], &[CONNECTING, DATA_RECV, "{}", "[]"]);
+fn each_invocation_has_one_line() {
+    let output = output_after(&[], &[CONNECTING, DATA_RECV, "{}", "[]"]);
     assert!(!output.contains("STDERR") && !output.contains('\u{1b}'), "{output}");
     let lines: Vec<&str> = output.lines().filter(|line| line.contains(" invocation ")).collect();
     assert_eq!(lines.len(), 4, "{output}");
@@ -45,19 +45,19 @@ fn one_line_an_invocation() {
     let others = output.lines().filter(|line| {
         !line.contains(" invocation ") && !line.contains("SIGTERM") && !line.contains("stopped")
     });
-    assert_eq!(others.count(), 1, "a first line, and nothing else:\n{output}");
+    assert_eq!(others.count(), 1, "the start line is the only other one:\n{output}");
 }
 
 #[test]
 fn payloads_appear_at_debug_only() {
     let event = DATA_RECV.replace("xxx", "payload-canary");
     for level in ["error", "warn", "info"] {
-        assert!(!after(&[("RUST_LOG", level)], &[&event]).contains("payload-canary"), "{level}");
+        assert!(!output_after(&[("RUST_LOG", level)], &[&event]).contains("payload-canary"), "{level}");
     }
-    assert!(after(&[("RUST_LOG", "debug")], &[&event]).contains("payload-canary"));
+    assert!(output_after(&[("RUST_LOG", "debug")], &[&event]).contains("payload-canary"));
 }
 
-/// Nor in the message about an invalid event.
+/// The error about an invalid event does not quote it.
 #[test]
 fn payloads_appear_in_no_error() {
     let events = [
@@ -68,7 +68,7 @@ fn payloads_appear_in_no_error() {
         r#"{"websocket":{"action":"data recv","secConnectionID":"a","data":"payload-canary\ud800"}}"#,
         r#"{"websocket":{"action":"data recv","secConnectionID":"a","data":"payload-canary}}"#,
     ];
-    let output = after(&[], &events);
+    let output = output_after(&[], &events);
     assert_eq!(output.matches("outcome=error").count(), events.len(), "{output}");
     assert!(!output.contains("payload-canary"), "{output}");
 }
@@ -77,14 +77,14 @@ fn payloads_appear_in_no_error() {
 fn foreign_texts_are_cut_short() {
     let id = "i".repeat(10_000);
     let event = format!(r#"{{"websocket":{{"action":"{id}","secConnectionID":"{id}"}}}}"#);
-    let output = after(&[], &[&event]);
+    let output = output_after(&[], &[&event]);
     let line = output.lines().find(|line| line.contains(" invocation ")).expect("its line");
     assert!(line.len() < 1000, "{} bytes", line.len());
 }
 
 #[test]
 fn credentials_never_appear() {
-    let output = after(&[("RUST_LOG", "trace")], &[CONNECTING, DATA_RECV, "[]"]);
+    let output = output_after(&[("RUST_LOG", "trace")], &[CONNECTING, DATA_RECV, "[]"]);
     for canary in ["canary-id", "canary-key", "canary-token", "canary-path"] {
         assert!(!output.contains(canary), "{canary} in {output}");
     }
@@ -93,7 +93,7 @@ fn credentials_never_appear() {
 #[test]
 fn an_id_cannot_forge_a_line() {
     let event = r#"{"websocket":{"action":"closing","secConnectionID":"a\nERROR forged \u001b[31m"}}"#;
-    let output = after(&[], &[event]);
+    let output = output_after(&[], &[event]);
     assert!(!output.lines().any(|line| line.starts_with("ERROR forged")), "{output}");
     assert!(output.contains(r"connection=a\nERROR forged \u{1b}[31m ms="), "{output}");
 }

@@ -1,4 +1,4 @@
-//! A model of SCF that fails at random, call by call: for any sequence, each event is handled once, its outcome is sent
+//! A model of SCF whose calls fail at random: for any sequence of faults, each event is handled once, its outcome is sent
 //! until it is accepted, and an incomplete event is not handled.
 
 use std::collections::VecDeque;
@@ -47,7 +47,7 @@ struct Offer {
     outcome_faults: Vec<OutcomeFault>,
     /// No outcome of this offer is ever accepted, so the event is offered again.
     lost: bool,
-    /// It is offered again although its outcome was accepted.
+    /// The event is offered again although its outcome was accepted.
     repeated: bool,
 }
 
@@ -85,9 +85,9 @@ fn offer() -> impl Strategy<Value = Offer> {
         })
 }
 
-/// The progress of SCF's side of a case.
+/// The state of the simulated SCF.
 struct Scf {
-    /// What `next` does from here on.
+    /// The remaining answers of `next`.
     polls: VecDeque<Poll>,
     current: Option<Poll>,
     /// The accepted outcomes, by the number of the event.
@@ -111,15 +111,15 @@ impl Scf {
         let mut polls = VecDeque::new();
         for (number, offer) in offers.iter().enumerate() {
             polls.extend(offer.faults.iter().copied().map(Poll::Fault));
-            let again = |lost, faults: &[OutcomeFault]| Poll::Offer {
+            let poll = |lost, faults: &[OutcomeFault]| Poll::Offer {
                 number,
                 framing: offer.framing,
                 outcome_faults: faults.iter().copied().collect(),
                 lost,
             };
-            polls.push_back(again(offer.lost, &offer.outcome_faults));
+            polls.push_back(poll(offer.lost, &offer.outcome_faults));
             if offer.lost || offer.repeated {
-                polls.push_back(again(false, &[]));
+                polls.push_back(poll(false, &[]));
             }
         }
         Self { polls, current: None, accepted: Vec::new() }
@@ -149,7 +149,7 @@ impl Scf {
 
     fn outcome(&mut self, request: &Request) -> Vec<Act> {
         let Some(Poll::Offer { number, outcome_faults, lost, .. }) = &mut self.current else {
-            panic!("an outcome of no event: {request:?}");
+            panic!("an outcome without an event: {request:?}");
         };
         let fault = outcome_faults.pop_front().or(lost.then_some(OutcomeFault::ServerError));
         match fault {
@@ -172,17 +172,17 @@ fn head(number: usize, length: &str) -> String {
 }
 
 fn faulty_next(fault: NextFault) -> Vec<Act> {
-    let half = event(999);
+    let body = event(999);
     match fault {
         NextFault::Cut => vec![Act::Close],
         NextFault::ServerError => vec![Act::answer(500, "", "broken")],
         NextFault::Html => vec![Act::answer(502, "Content-Type: text/html\r\n", "<html>no</html>")],
         NextFault::ShortBody => {
-            let whole = format!("{}{half}", head(999, &format!("Content-Length: {}", half.len() + 1)));
+            let whole = format!("{}{body}", head(999, &format!("Content-Length: {}", body.len() + 1)));
             vec![Act::Send(whole.into()), Act::Close]
         }
         NextFault::CutChunk => {
-            let chunk = format!("{}{:x}\r\n{half}", head(999, "Transfer-Encoding: chunked"), half.len() + 1);
+            let chunk = format!("{}{:x}\r\n{body}", head(999, "Transfer-Encoding: chunked"), body.len() + 1);
             vec![Act::Send(chunk.into()), Act::Close]
         }
         NextFault::Nonsense => vec![Act::Send(b"\x00\xff\r\n\r\n".to_vec()), Act::Close],
@@ -209,14 +209,14 @@ fn framed(number: usize, framing: Framing) -> Vec<Act> {
 }
 
 fn locked(scf: &Mutex<Scf>) -> MutexGuard<'_, Scf> {
-    scf.lock().expect("no outcome was of the wrong kind")
+    scf.lock().expect("the model has not panicked")
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 20, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_sequence_of_faults_loses_or_doubles_an_event(offers in prop::collection::vec(offer(), 1..5)) {
+    fn no_sequence_of_faults_loses_or_duplicates_an_event(offers in prop::collection::vec(offer(), 1..5)) {
         let scf = Arc::new(Mutex::new(Scf::new(&offers)));
         let expected: Vec<(usize, String)> = offers
             .iter()
@@ -240,7 +240,7 @@ proptest! {
         prop_assert_eq!(&locked(&scf).accepted, &expected, "{}", process.output());
         let pushed: Vec<String> =
             gateway.requests().iter().map(|push| String::from_utf8_lossy(&push.body).into_owned()).collect();
-        prop_assert_eq!(pushed.len(), offers.len(), "one push an event: {:?}", pushed);
+        prop_assert_eq!(pushed.len(), offers.len(), "one push per event: {:?}", pushed);
         for (number, push) in pushed.iter().enumerate() {
             let data = format!("event {number}.");
             prop_assert!(push.contains(&data), "{}", push);

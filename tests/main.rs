@@ -1,4 +1,4 @@
-//! Tests through the binary and the real protocols: one file per behaviour, one shared harness, one program.
+//! Tests of the binary through the real protocols: one file per behaviour, one shared harness, one test program.
 
 mod common;
 
@@ -12,6 +12,7 @@ mod hundred_thousand_events;
 mod log;
 mod loop_model;
 mod name_resolution;
+mod no_circles;
 mod own_functions;
 mod panics;
 mod public_api;
@@ -23,3 +24,5 @@ mod runtime_faults;
 mod stopping;
 mod stuck;
 mod testing;
+#[cfg(feature = "tls")]
+mod tls;

@@ -1,5 +1,5 @@
-//! The host of the push address is a name. What the name servers answer, and which there are, `scripts/check-names.sh`
-//! sets up: it runs these tests once for each case, with `PUSH_HOST` as the name.
+//! The host of the push address is a name. `scripts/check-names.sh` sets up name servers and runs these tests once per
+//! case, with `PUSH_HOST` as the name.
 
 use crate::common::{DATA_RECV, Function, PushAddress, error, response};
 

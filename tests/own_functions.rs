@@ -1,4 +1,4 @@
-//! Functions of a user's own: what they see of an event, what they can do, and how their program behaves.
+//! A user's own functions: what they see of an event, what they can do, and how their program behaves.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn with_query(query: &str) -> String {
 }
 
 #[test]
-fn the_example_decides_by_the_query_and_pushes_plain_text() {
+fn the_example_checks_the_query_and_pushes_plain_text() {
     let gateway = PushAddress::start();
     let shout = Function::of_example("shout", &[("WS_PUSH_URL", &gateway.url())]);
     let refused = r#"{"errNo":401,"errMsg":"a token, please"}"#;
@@ -59,11 +59,11 @@ fn a_push_without_an_address_is_a_clear_error() {
         error(&shout.invoke(DATA_RECV)),
         "WS_PUSH_URL is not set; a function that pushes needs the reverse push address, http://…"
     );
-    assert_eq!(response(&shout.invoke(BINARY)), BINARY, "a function that does not push needs none");
+    assert_eq!(response(&shout.invoke(BINARY)), BINARY, "a function that does not push needs no address");
 }
 
 #[test]
-fn a_push_that_reaches_no_gateway_fails_the_invocation() {
+fn an_unreachable_gateway_fails_the_invocation() {
     let shout = Function::of_example("shout", &[("WS_PUSH_URL", "http://127.0.0.1:1/api")]);
     let message = error(&shout.invoke(DATA_RECV));
     assert!(
@@ -74,7 +74,7 @@ fn a_push_that_reaches_no_gateway_fails_the_invocation() {
 }
 
 #[test]
-fn a_connection_that_has_gone_is_no_error() {
+fn a_push_to_a_gone_connection_is_no_error() {
     let gateway = PushAddress::start();
     gateway.forget("a");
     let shout = Function::of_example("shout", &[("WS_PUSH_URL", &gateway.url())]);
@@ -149,13 +149,14 @@ fn data_that_does_not_decode_fails_the_invocation() {
 }
 
 #[test]
-fn a_room_without_a_store_or_with_a_wrong_name_is_a_clear_error() {
+fn a_room_without_a_store_or_with_an_invalid_name_is_a_clear_error() {
     let gateway = PushAddress::start();
     let url = gateway.url();
     let env = [("WS_PUSH_URL", url.as_str()), ("WS_PROBE", "1")];
     let probe = Function::of_example("probe", &env);
     assert!(
-        error(&probe.invoke(frame("a", "join lobby"))).starts_with("WS_STORE is not set; rooms need one")
+        error(&probe.invoke(frame("a", "join lobby")))
+            .starts_with("WS_STORE is not set; rooms and stored texts need one")
     );
     let folder = tempfile::tempdir().expect("a folder");
     let store = format!("dir:{}", folder.path().display());
@@ -171,7 +172,7 @@ fn run(env: &[(&str, &str)], args: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn a_program_declares_variables_of_its_own() {
+fn a_program_declares_its_own_variables() {
     let (code, output) = run(&[("WS_PROBE", "7")], &["--check"]);
     assert_eq!(code, Some(0), "{output}");
     assert_eq!(output, "INFO probe 1.2.3 started: role=auto probe=7 store=none integration_response=false\n");

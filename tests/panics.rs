@@ -3,7 +3,7 @@
 use crate::common::{Function, error, frame, response};
 
 #[test]
-fn a_panic_fails_its_event_and_the_loop_goes_on() {
+fn a_panic_fails_its_event_and_the_next_one_is_served() {
     let function = Function::of_example("panicking", &[]);
     for _ in 0..3 {
         let message = error(&function.invoke(frame("a", "static")));

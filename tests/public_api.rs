@@ -1,6 +1,6 @@
-//! The public interface is that of `docs/public-api.txt`, so that it does not change unnoticed.
+//! The public interface matches `docs/public-api.txt`, so that a review shows every change to it.
 //!
-//! `UPDATE_PUBLIC_API=1 cargo test -p scf-websocket public_api` writes the file.
+//! `UPDATE_PUBLIC_API=1 cargo test -p scf-websocket public_api` updates the file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,12 +14,12 @@ use syn::{
 
 const LISTING: &str = "docs/public-api.txt";
 
-/// Crates whose types must not be part of the interface, since a new version of them would then break users.
+/// Crates whose types must not be part of the interface, since a new major version of theirs would break it.
 const DEPENDENCIES: &[&str] =
     &["base64", "env_logger", "http", "httparse", "log", "serde_json", "sha2", "signal_hook", "ureq"];
 
 #[test]
-fn the_public_interface_is_the_listed_one() {
+fn the_public_interface_matches_the_listing() {
     let listing = listing();
     let path = root().join(LISTING);
     if std::env::var_os("UPDATE_PUBLIC_API").is_some() {
@@ -40,8 +40,8 @@ fn the_public_interface_is_the_listed_one() {
 #[test]
 fn no_type_of_a_dependency_is_in_the_public_interface() {
     for line in listing().lines() {
-        let words: Vec<&str> = line.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
-        let named = DEPENDENCIES.iter().find(|name| words.contains(name));
+        let identifiers: Vec<&str> = line.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+        let named = DEPENDENCIES.iter().find(|name| identifiers.contains(name));
         assert!(named.is_none(), "{named:?} in {line}");
     }
 }
@@ -50,7 +50,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
-/// A line for each item, each method, each variant and each implementation of a trait.
+/// One line per public item, method, variant and trait implementation.
 fn listing() -> String {
     let crate_root = Module::read("lib.rs");
     let mut files = Vec::new();
@@ -88,7 +88,7 @@ fn sources(folder: &Path, files: &mut Vec<File>) {
     }
 }
 
-/// Lists what a module makes public: its own items, those that it re-exports, and its public modules.
+/// Lists the public items of a module, its re-exports and its public modules.
 fn list(module: &Module, prefix: &str, all: &[Item], lines: &mut BTreeSet<String>) {
     for item in &module.items {
         match item {
@@ -100,7 +100,7 @@ fn list(module: &Module, prefix: &str, all: &[Item], lines: &mut BTreeSet<String
             Item::Use(used) if is_public(&used.vis) => {
                 for name in names(&used.tree) {
                     let found = all.iter().filter(|item| defines(item, &name)).count();
-                    assert_eq!(found, 1, "{name} is defined once");
+                    assert_eq!(found, 1, "{name} must be defined once");
                     all.iter().filter(|item| defines(item, &name)).for_each(|item| {
                         describe(item, prefix, all, lines);
                     });
@@ -116,11 +116,12 @@ fn names(tree: &UseTree) -> Vec<String> {
         UseTree::Path(path) => names(&path.tree),
         UseTree::Name(name) => vec![name.ident.to_string()],
         UseTree::Group(group) => group.items.iter().flat_map(names).collect(),
-        other => panic!("{} hides a name", text(other)),
+        other => panic!("{}: only plain re-exports are supported", text(other)),
     }
 }
 
-/// Whether the item is public and has this name. A function may share its name with one of another module.
+/// Whether the item is public and has this name. Non-generic functions are excluded, since several modules have
+/// functions of the same name.
 fn defines(item: &Item, name: &str) -> bool {
     match item {
         Item::Struct(item) => is_public(&item.vis) && item.ident == name,
@@ -250,10 +251,10 @@ fn is_for_fuzzing(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| text(attribute).contains("fuzzing"))
 }
 
-/// Tokens with the spaces that a person would write.
+/// The tokens as source text with conventional spacing.
 fn text(tokens: &impl ToTokens) -> String {
     let tokens = tokens.to_token_stream().to_string();
-    let words: BTreeMap<&str, &str> = BTreeMap::from([
+    let spacing: BTreeMap<&str, &str> = BTreeMap::from([
         (" ,", ","),
         (" < ", "<"),
         (" <", "<"),
@@ -270,7 +271,7 @@ fn text(tokens: &impl ToTokens) -> String {
         ("[ ", "["),
         ("' _", "'_"),
     ]);
-    let mut text = words.iter().fold(tokens, |text, (from, to)| text.replace(from, to));
+    let mut text = spacing.iter().fold(tokens, |text, (from, to)| text.replace(from, to));
     text = text.replace(" ->", "->").replace("->", " -> ").replace(" ->  ", " -> ");
     text.replace("=(", "= (").replace("? Sized", "?Sized").replace(",)", ")")
 }

@@ -1,18 +1,19 @@
-//! The push address fails in many ways; the invocation ends within its limit with the right outcome.
+//! The push address fails in many ways; the invocation ends within its time limit with the right outcome.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common::{Act, DATA_RECV, Function, Limits, PushAddress, Wire, error, response, unused_port};
 
-const YES: &str = r#"{"errNo":0,"errMsg":"ok"}"#;
+const OK: &str = r#"{"errNo":0,"errMsg":"ok"}"#;
 
 fn transfer(url: &str, limit: Duration) -> Function {
     let env = [("WS_ROLE", "transfer"), ("WS_PUSH_URL", url)];
     Function::with_limits(Limits::new(128, limit), &env)
 }
 
-const LIMIT: Duration = Duration::from_secs(1);
+/// SCF's default. A tenth of it is what a busy machine may be late by.
+const LIMIT: Duration = Duration::from_secs(3);
 
 #[test]
 fn a_push_that_is_refused_is_a_warning() {
@@ -40,7 +41,7 @@ fn a_status_that_is_not_200_is_a_warning_too() {
 }
 
 #[test]
-fn an_event_none_of_whose_pushes_reached_the_gateway_has_failed() {
+fn an_event_fails_if_no_push_reaches_the_gateway() {
     let function = transfer(&format!("http://127.0.0.1:{}/api", unused_port()), LIMIT);
     let message = error(&function.invoke(DATA_RECV));
     assert!(
@@ -54,29 +55,29 @@ fn an_event_none_of_whose_pushes_reached_the_gateway_has_failed() {
 }
 
 #[test]
-fn a_gateway_that_hangs_ends_the_push_not_the_invocation_s_limit() {
+fn a_gateway_that_hangs_fails_the_push_before_the_time_limit() {
     let hang = Wire::start(|_| vec![Act::Wait(Duration::from_mins(1))]);
     let function = transfer(&hang.url(), LIMIT);
     for _ in 0..2 {
         let since = Instant::now();
         let message = error(&function.invoke(DATA_RECV));
-        // Another message would come from the watchdog, at the limit.
+        // At the time limit, the watchdog would report another message.
         assert!(message.ends_with("no answer in time"), "{message}");
         assert!(since.elapsed() > LIMIT / 2, "{:?}", since.elapsed());
     }
 }
 
 #[test]
-fn a_gateway_that_trickles_ends_inside_the_limit() {
+fn a_gateway_that_trickles_fails_the_push_before_the_time_limit() {
     let slow = Wire::start(|_| {
-        vec![Act::Trickle(format!("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{YES}").into(), LIMIT / 10)]
+        vec![Act::Trickle(format!("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{OK}").into(), LIMIT / 10)]
     });
     let function = transfer(&slow.url(), LIMIT);
     assert!(error(&function.invoke(DATA_RECV)).ends_with("no answer in time"));
 }
 
 #[test]
-fn a_gateway_that_answers_with_a_gigabyte_is_read_for_64_kb_only() {
+fn at_most_64_kb_of_an_answer_are_read() {
     let (announced, unending) = (
         "HTTP/1.1 500 No\r\nContent-Length: 1073741824\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -109,7 +110,7 @@ fn an_answer_that_announces_a_gigabyte_is_not_waited_for() {
 }
 
 #[test]
-fn an_answer_that_is_none_is_delivered_all_the_same() {
+fn a_push_with_an_unparseable_answer_counts_as_delivered() {
     let odd = Wire::start(|_| vec![Act::answer(200, "", "<html>fine</html>")]);
     let function = transfer(&odd.url(), LIMIT);
     assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV);
@@ -119,22 +120,22 @@ fn an_answer_that_is_none_is_delivered_all_the_same() {
 }
 
 #[test]
-fn a_kept_connection_that_died_costs_nothing() {
+fn a_stale_kept_connection_is_replaced_without_a_warning() {
     // Each connection answers once and is closed later, as while an instance is frozen.
     let gateway =
-        Wire::start(|_| vec![Act::answer(200, "", YES), Act::Wait(Duration::from_millis(50)), Act::Close]);
+        Wire::start(|_| vec![Act::answer(200, "", OK), Act::Wait(Duration::from_millis(50)), Act::Close]);
     let function = transfer(&gateway.url(), LIMIT);
     for pause in [0, 100, 700] {
         thread::sleep(Duration::from_millis(pause));
         assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV);
     }
-    assert_eq!(gateway.requests().len(), 3, "none is doubled");
+    assert_eq!(gateway.requests().len(), 3, "no push is sent twice");
     let output = function.process.await_output("invocation request_id=request-3");
     assert!(!output.contains("WARN"), "{output}");
 }
 
 #[test]
-fn a_push_that_was_cut_in_its_answer_is_not_sent_again() {
+fn a_push_whose_answer_is_cut_is_not_sent_again() {
     let gateway = Wire::start(|_| vec![Act::Send(b"HTTP/1.1 2".to_vec()), Act::Close]);
     let function = transfer(&gateway.url(), LIMIT);
     error(&function.invoke(DATA_RECV));
@@ -142,7 +143,7 @@ fn a_push_that_was_cut_in_its_answer_is_not_sent_again() {
 }
 
 #[test]
-fn a_gateway_that_reads_nothing_ends_inside_the_limit() {
+fn a_gateway_that_reads_nothing_fails_the_push_before_the_time_limit() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port();
     let function = transfer(&format!("http://127.0.0.1:{port}/api"), LIMIT);

@@ -1,5 +1,5 @@
-//! The README matches the program: its table of variables is that of `--help`, CI runs its commands, and the tests that it
-//! and SECURITY.md name exist.
+//! The README matches the program: its table of variables equals `--help`, CI runs its commands, and the tests that it and
+//! SECURITY.md name exist.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ fn file(name: &str) -> String {
 }
 
 #[test]
-fn the_table_of_variables_is_the_program_s() {
+fn the_table_of_variables_matches_the_program() {
     let row = |variable: &Variable| {
         format!("| `{}` | {} | {} |\n", variable.name, variable.values, variable.default)
     };
@@ -32,14 +32,26 @@ fn every_command_is_run_by_ci() {
                 continue;
             }
             commands += 1;
-            assert!(ci.contains(command), "`{command}` stands in README.md and not in .ci/run");
+            assert!(ci.contains(command), "`{command}` is in README.md but not in .ci/run");
         }
     }
-    assert!(commands > 3, "the README has commands");
+    assert!(commands > 3, "only {commands} commands found in README.md");
 }
 
 #[test]
-fn every_test_that_is_named_is_there() {
+fn the_program_of_the_documents_is_the_example() {
+    let example = file("examples/shout.rs");
+    let (_, program) = example.split_once("\n\n").expect("a first line that says what it is");
+    for name in ["README.md", "docs/own-functions.md"] {
+        assert!(
+            file(name).contains(&format!("```rust\n{program}```\n")),
+            "{name} must contain examples/shout.rs"
+        );
+    }
+}
+
+#[test]
+fn every_named_test_exists() {
     let readme = file("README.md");
     let guarantees = readme.split("## What it guarantees").nth(1).and_then(|rest| rest.split("\n## ").next());
     let mut names = 0;
@@ -48,15 +60,15 @@ fn every_test_that_is_named_is_there() {
             let cell = row.trim_end_matches(" |").rsplit(" | ").next().unwrap_or_default();
             for name in cell.split('`').skip(1).step_by(2) {
                 names += 1;
-                assert!(is_there(name), "{name} is named and is not there");
+                assert!(exists(name), "{name} is named but does not exist");
             }
         }
     }
-    assert!(names > 20, "{names} are named");
+    assert!(names > 20, "only {names} named tests found");
 }
 
-/// A path, or a module of these tests, alone or with the start of a test's name.
-fn is_there(name: &str) -> bool {
+/// `name` is a path, or a module of these tests, alone or followed by the start of a test's name.
+fn exists(name: &str) -> bool {
     if name.contains('/') {
         return Path::new(env!("CARGO_MANIFEST_DIR")).join(name).is_file();
     }

@@ -1,11 +1,11 @@
-//! The three roles give the documented answers and make the documented pushes, to the byte.
+//! The answers and pushes of the three roles match the documentation byte for byte.
 
 use crate::common::{CLOSING, CONNECTING, DATA_RECV, Function, PushAddress, error, response};
 
 const ID: &str = "xawexasdfewezdfsdfeasdfffa==";
 
 #[test]
-fn register_accepts_and_hands_back_what_the_client_sent() {
+fn register_accepts_and_returns_what_the_client_offered() {
     let register = Function::start(&[("WS_ROLE", "register")]);
     let accept = |rest: &str| {
         format!(
@@ -31,7 +31,7 @@ fn register_says_which_key_is_absent() {
         ("{}", r#"{"errNo":101,"errMsg":"not found request context"}"#),
         (DATA_RECV, r#"{"errNo":101,"errMsg":"not found request context"}"#),
         (r#"{"websocket":5}"#, r#"{"errNo":101,"errMsg":"not found request context"}"#),
-        // Valid JSON that no value of `serde_json` can hold.
+        // Valid JSON that `serde_json::Value` cannot represent.
         (r#"{"websocket":1e999}"#, r#"{"errNo":101,"errMsg":"not found request context"}"#),
         (r#"{"websocket":"\ud800"}"#, r#"{"errNo":101,"errMsg":"not found request context"}"#),
         (r#"{"websocket":{"\ud800":1}}"#, r#"{"errNo":101,"errMsg":"not found request context"}"#),
@@ -96,7 +96,7 @@ fn pushes_share_one_connection() {
 }
 
 #[test]
-fn frames_are_encoded_as_asked() {
+fn frames_are_encoded_as_configured() {
     let gateway = PushAddress::start();
     let url = gateway.url();
     let json = Function::start(&[("WS_ROLE", "transfer"), ("WS_PUSH_URL", &url)]);
@@ -122,7 +122,7 @@ fn frames_are_encoded_as_asked() {
 }
 
 #[test]
-fn transfer_pushes_to_whom_it_is_told() {
+fn transfer_pushes_to_the_configured_connections() {
     let gateway = PushAddress::start();
     let url = gateway.url();
     let none = Function::start(&[("WS_ROLE", "transfer"), ("WS_PUSH_TO", "none")]);
@@ -144,7 +144,7 @@ fn transfer_pushes_to_whom_it_is_told() {
 }
 
 #[test]
-fn transfer_and_cleanup_spell_it_in_two_words() {
+fn transfer_and_cleanup_write_web_socket_in_two_words() {
     let transfer = Function::start(&[("WS_ROLE", "transfer"), ("WS_PUSH_TO", "none")]);
     let cleanup = Function::start(&[("WS_ROLE", "cleanup")]);
     for function in [&transfer, &cleanup] {
@@ -155,7 +155,7 @@ fn transfer_and_cleanup_spell_it_in_two_words() {
 }
 
 #[test]
-fn cleanup_returns_the_event_and_closes_whom_it_is_told() {
+fn cleanup_returns_the_event_and_closes_the_configured_connections() {
     let quiet = Function::start(&[("WS_ROLE", "cleanup")]);
     assert_eq!(response(&quiet.invoke(CLOSING)), CLOSING);
     let gateway = PushAddress::start();
@@ -208,7 +208,7 @@ fn integration_response_wraps_every_answer() {
     assert_eq!(error(&auto.invoke("[]")).split(':').next(), Some("the event is not a JSON object"));
 }
 
-/// It appears neither in the request line nor in the headers, and only in its place in the body.
+/// An id appears neither in the request line nor in the headers, only in its field of the body.
 #[test]
 fn an_id_stays_in_the_body() {
     let gateway = PushAddress::start();

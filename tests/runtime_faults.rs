@@ -1,4 +1,4 @@
-//! The runtime API fails in many ways; no event is handled twice or in part, and no outcome is lost.
+//! The runtime API fails in many ways; no event is handled twice or partially, and no outcome is lost.
 
 use std::net::TcpListener;
 use std::thread;
@@ -34,7 +34,7 @@ fn event(headers: &str) -> Act {
     Act::answer(200, headers, CLOSING)
 }
 
-/// The outcomes that were posted, once this many have arrived.
+/// Waits for this many outcomes and returns them.
 fn outcomes(api: &Wire, process: &Process, count: usize) -> Vec<String> {
     let since = Instant::now();
     loop {
@@ -67,7 +67,7 @@ fn ready_is_one_space_and_comes_once() {
 }
 
 #[test]
-fn header_names_come_in_any_letter_case() {
+fn header_names_are_case_insensitive() {
     for case in [HeaderCase::Lower, HeaderCase::Title] {
         let function = Function::with_limits(Limits { header_case: case, ..Limits::default() }, CLEANUP);
         assert_eq!(response(&function.invoke(CLOSING)), CLOSING);
@@ -140,11 +140,11 @@ fn a_runtime_api_that_is_gone_ends_the_process_after_thirty_seconds() {
         last.starts_with("ERROR giving up: the runtime API's ready has failed for 30 s; the last failure: ")
     );
     assert!(last.ends_with("Connection refused (os error 111)"), "{last}");
-    assert!(output.lines().count() < 50, "back-off, not a flood:\n{output}");
+    assert!(output.lines().count() < 50, "too many lines in spite of the back-off:\n{output}");
 }
 
 #[test]
-fn an_outcome_whose_answer_is_cut_is_sent_again_and_the_event_not_carried_out_again() {
+fn an_outcome_whose_answer_is_cut_is_sent_again_and_the_event_is_handled_once() {
     let gateway = Wire::start(|_| vec![Act::answer(200, "", r#"{"errNo":0,"errMsg":"ok"}"#)]);
     let (mut offered, mut cuts) = (false, 0);
     let api = Wire::start(move |request| match request.line.as_str() {
@@ -169,7 +169,7 @@ fn an_outcome_whose_answer_is_cut_is_sent_again_and_the_event_not_carried_out_ag
 }
 
 #[test]
-fn an_event_offered_again_is_answered_with_its_kept_outcome() {
+fn an_event_offered_again_is_answered_with_its_stored_outcome() {
     let gateway = Wire::start(|_| vec![Act::answer(200, "", r#"{"errNo":0,"errMsg":"ok"}"#)]);
     let mut offers = 0;
     let api = Wire::start(move |request| match request.line.as_str() {
@@ -213,7 +213,7 @@ fn an_outcome_that_is_refused_is_not_sent_again() {
 }
 
 #[test]
-fn a_refusal_s_text_is_shown_as_far_as_it_comes_soon_and_fits() {
+fn an_error_response_is_logged_as_far_as_it_arrives_soon_and_fits() {
     let long = "sorry ".repeat(1_000);
     let mut polls = 0;
     let api = Wire::start(move |request| {
@@ -228,7 +228,7 @@ fn a_refusal_s_text_is_shown_as_far_as_it_comes_soon_and_fits() {
                     .into(),
             )],
             3 => vec![Act::Send(format!("HTTP/1.1 503 No\r\n\r\n{long}").into()), Act::Close],
-            // It never ends.
+            // This answer never ends.
             4 => vec![Act::Send(b"HTTP/1.1 504 No\r\n\r\nwait".to_vec()), Act::Wait(Duration::from_mins(1))],
             5 => vec![event(HEADERS)],
             _ => silence(),
@@ -243,7 +243,7 @@ fn a_refusal_s_text_is_shown_as_far_as_it_comes_soon_and_fits() {
 }
 
 #[test]
-fn an_accepting_answer_that_never_ends_holds_nobody_up() {
+fn an_accepting_answer_that_never_ends_delays_nothing() {
     for headers in ["", "Content-Length: 100\r\n"] {
         let mut polls = 0;
         let api = Wire::start(move |request| match request.line.as_str() {
@@ -264,7 +264,7 @@ fn an_accepting_answer_that_never_ends_holds_nobody_up() {
 }
 
 #[test]
-fn next_that_fails_is_polled_again_and_half_an_event_is_not_carried_out() {
+fn next_that_fails_is_polled_again_and_a_partial_event_is_not_handled() {
     let mut polls = 0;
     let head = |length: usize| format!("HTTP/1.1 200 OK\r\n{HEADERS}Content-Length: {length}\r\n\r\n");
     let api = Wire::start(move |request| {
@@ -371,7 +371,7 @@ fn any_framing_that_http_allows_makes_no_difference() {
         vec![Act::Send(until_closed(6, "1.1").into()), Act::Close],
         vec![Act::Send(interim(7).into())],
         vec![Act::Trickle(interim(8).into(), pause)],
-        // Unsolicited bytes behind an answer close the connection and are not taken for the next answer.
+        // Bytes after an answer close the connection and are not part of the next answer.
         vec![Act::Send((with_length(9, "") + "HTTP/1.1 403 Forbidden\r\n\r\n").into())],
         vec![Act::Send(chunked(10, "Checksum: 12\r\n").into())],
     ];
@@ -394,7 +394,7 @@ fn any_framing_that_http_allows_makes_no_difference() {
     }
 }
 
-/// The status line and first headers of an event with its own id.
+/// The status line and first headers of an event; `way` is part of its request id.
 fn head(way: usize, version: &str) -> String {
     format!("HTTP/{version} 200 OK\r\nRequest_Id: way-{way}\r\ntime_limit_in_ms: 3000\r\n")
 }

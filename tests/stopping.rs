@@ -43,7 +43,7 @@ fn a_function_without_its_runtime_api_ends_at_once_too() {
 }
 
 #[test]
-fn an_event_at_hand_is_finished_first() {
+fn the_current_event_is_finished_first() {
     let gateway = Wire::start(|_| {
         vec![Act::Wait(Duration::from_millis(400)), Act::answer(200, "", r#"{"errNo":0,"errMsg":"ok"}"#)]
     });
@@ -61,12 +61,12 @@ fn an_event_at_hand_is_finished_first() {
     assert!(output.contains("INFO SIGTERM: finishing the current event first\n"), "{output}");
 }
 
-/// Under load, at a hundred moments of a cycle: each event that reached the process has one outcome.
+/// Stops the process under load, at a hundred different moments of its cycle.
 #[test]
-fn no_moment_loses_an_event() {
+fn each_offered_event_has_an_outcome_whenever_the_signal_arrives() {
     for round in 0..100u64 {
-        let (offered, decided) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let (offers, decisions) = (Arc::clone(&offered), Arc::clone(&decided));
+        let (offered, delivered) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (offers, deliveries) = (Arc::clone(&offered), Arc::clone(&delivered));
         let api = Wire::start(move |request| {
             let body = match request.line.as_str() {
                 "GET /runtime/invocation/next" => {
@@ -76,7 +76,7 @@ fn no_moment_loses_an_event() {
                     return vec![Act::answer(200, &headers, DATA_RECV)];
                 }
                 "POST /runtime/invocation/response" => {
-                    decisions.fetch_add(1, Ordering::SeqCst);
+                    deliveries.fetch_add(1, Ordering::SeqCst);
                     "{}"
                 }
                 _ => "{}",
@@ -85,7 +85,7 @@ fn no_moment_loses_an_event() {
         });
         let env = [("WS_ROLE", "transfer"), ("WS_PUSH_TO", "none"), ("RUST_LOG", "off")];
         let process = Process::for_api(api.port, &env);
-        while decided.load(Ordering::SeqCst) < 3 {
+        while delivered.load(Ordering::SeqCst) < 3 {
             thread::sleep(Duration::from_micros(50));
         }
         thread::sleep(Duration::from_micros(round * 7));
@@ -93,7 +93,7 @@ fn no_moment_loses_an_event() {
         let (status, output) = process.wait(Duration::from_secs(5));
         assert_eq!(status.code(), Some(0), "{output}");
         thread::sleep(Duration::from_millis(2));
-        let (offered, decided) = (offered.load(Ordering::SeqCst), decided.load(Ordering::SeqCst));
-        assert_eq!(offered, decided, "round {round}");
+        let (offered, delivered) = (offered.load(Ordering::SeqCst), delivered.load(Ordering::SeqCst));
+        assert_eq!(offered, delivered, "round {round}");
     }
 }

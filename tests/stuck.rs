@@ -1,4 +1,4 @@
-//! A function that never returns: an error is reported before SCF would kill the instance, then the process ends.
+//! A handler that never returns: its error is reported before SCF would kill the instance, then the process ends.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use crate::common::{Act, CONNECTING, Function, Limits, Process, Wire, error, res
 
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// Opening a named pipe without a reader blocks for ever, like a file on a network mount that hangs.
+/// Creates a named pipe. Opening it without a reader blocks for ever, like a file on a network mount that hangs.
 fn named_pipe(path: &std::path::Path) {
     let made = Command::new("mkfifo").arg(path).status().expect("mkfifo");
     assert!(made.success());
@@ -43,7 +43,7 @@ fn a_stuck_handler_is_reported_before_the_limit_and_the_process_ends() {
 }
 
 #[test]
-fn a_runtime_api_that_does_not_end_its_answer_keeps_no_stuck_process() {
+fn a_stuck_process_ends_even_if_its_error_report_is_never_answered() {
     let store = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(store.path().join("default")).expect("the room's folder");
     named_pipe(&store.path().join("default/stuck"));
@@ -60,14 +60,14 @@ fn a_runtime_api_that_does_not_end_its_answer_keeps_no_stuck_process() {
     });
     let url = format!("dir:{}", store.path().display());
     let process = Process::for_api(api.port, &[("WS_ROLE", "register"), ("WS_STORE", &url)]);
-    // The limit, and half a second for the error report.
-    let (status, output) = process.wait(LIMIT + Duration::from_millis(800));
+    // Long before the answer's end, which never comes.
+    let (status, output) = process.wait(Duration::from_secs(30));
     assert_eq!(status.code(), Some(1), "{output}");
     assert!(output.ends_with("reported to SCF\n"), "{output}");
 }
 
 #[test]
-fn many_quick_events_and_then_a_slow_one_wake_no_watchdog() {
+fn events_within_the_limit_do_not_trigger_the_watchdog() {
     let gateway = Wire::start(|request| {
         let slow = String::from_utf8_lossy(&request.body).contains("slow");
         let pause = if slow { LIMIT / 2 } else { Duration::ZERO };

@@ -1,4 +1,4 @@
-//! `scf_websocket::testing`: functions run in process, against recorded pushes and rooms in memory.
+//! `scf_websocket::testing`: functions run in process, with recorded pushes and rooms in memory.
 
 use scf_websocket::testing::{Client, Content, Harness};
 use scf_websocket::{Closing, Connecting, Context, Decision, Frame, Functions, Result};

@@ -1,4 +1,4 @@
-// The function on Node.js: the loop of a bootstrap, over a keep-alive agent.
+// The register function on Node.js: a bootstrap's loop over a keep-alive agent.
 "use strict";
 const http = require("node:http");
 

@@ -1,4 +1,4 @@
-"""The vendor's register function on Python: the loop of a bootstrap, over a `requests` session."""
+"""The register function on Python: a bootstrap's loop over a `requests` session."""
 
 import json
 import os

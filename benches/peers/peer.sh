@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The function on bash and curl, as the vendor's sample of a bootstrap does it: one curl a call. Without a JSON parser
-# among bash's own means the answer's fields are cut out of the event by patterns.
+# The register function on bash and curl, like the vendor's sample of a bootstrap: one curl per call. Bash has no JSON
+# parser, so patterns extract the answer's fields from the event.
 set -euo pipefail
 
 base=http://$SCF_RUNTIME_API:$SCF_RUNTIME_API_PORT/runtime
 
-field() { # the JSON string of this key in the event
+field() { # prints the JSON string that the event has under this key
     [[ $event =~ \"$1\":(\"[^\"]*\") ]] && printf %s "${BASH_REMATCH[1]}"
 }
 

@@ -1,9 +1,9 @@
-//! Where a cold start's time goes.
+//! The phases of a cold start.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::Outcome;
+use crate::Result;
 use crate::function::Launch;
 use crate::processor::Bound;
 use crate::runtime_api::{Dialect, RuntimeApi};
@@ -16,18 +16,18 @@ const STARTS_A_ROUND: usize = 20;
 const INTRODUCTION: &str = "\
 ## Cold start
 
-Medians of starts, the rows interleaved. *exec and main*: `--version`, from before the process is made until it has \
-ended (for the floor: until it has found no variables). *configured*: the line of the log that says with which \
-configuration it starts has been read. *connected*: the runtime API has accepted the connection; between the two lie the \
-handler, the thread for signals, and the line's own writing. *ready*: its request has been read. The first event meets \
-code that no one has run yet, page by page.
+Medians over all starts; the rows are interleaved. *exec and main*: `--version`, from before the process is created until \
+it has exited (the floor exits since its variables are not set). *configured*: the log line with the configuration has \
+been read. *connected*: the runtime API has accepted the connection; in between, the log line is written, the handler built \
+and the signal thread started. *ready*: its request has been read. The first event runs code whose pages are not mapped \
+yet.
 
 ";
 
 #[derive(Default)]
 struct Starts {
     to_end_of_version: Vec<Duration>,
-    /// None for what has no log.
+    /// Empty for the floor, which has no log.
     to_configured: Vec<Duration>,
     to_connected: Vec<Duration>,
     to_ready: Vec<Duration>,
@@ -35,7 +35,7 @@ struct Starts {
     tenth_event: Vec<Duration>,
 }
 
-pub fn section(rounds: usize) -> Outcome<String> {
+pub fn section(rounds: usize) -> Result<String> {
     let _bound = Bound::to_one()?;
     let mut api = RuntimeApi::open()?;
     let (floor, bootstrap) = (subject::floor()?, subject::bootstrap("register")?);
@@ -45,7 +45,7 @@ pub fn section(rounds: usize) -> Outcome<String> {
             starts.add(&mut api, launch).map_err(|e| format!("{name}: {e}"))?;
         }
         let [_, (_, bootstrap, starts)] = &mut rows;
-        starts.to_configured.push(bootstrap.first_line()?);
+        starts.to_configured.push(bootstrap.time_to_first_log()?);
     }
     let mut table = Table::new([
         "",
@@ -72,7 +72,7 @@ pub fn section(rounds: usize) -> Outcome<String> {
 }
 
 impl Starts {
-    fn add(&mut self, api: &mut RuntimeApi, launch: &Launch) -> Outcome<()> {
+    fn add(&mut self, api: &mut RuntimeApi, launch: &Launch) -> Result<()> {
         self.to_end_of_version.push(version(launch)?);
         let mut session = Session::start(api, launch, Dialect::Scf, event::CONNECT)?;
         self.to_connected.push(session.connected);
@@ -86,7 +86,7 @@ impl Starts {
     }
 }
 
-fn version(launch: &Launch) -> Outcome<Duration> {
+fn version(launch: &Launch) -> Result<Duration> {
     let program = launch.command.first().ok_or("an empty command")?;
     let mut command = Command::new(program);
     command.arg("--version").env_clear().stdout(Stdio::null()).stderr(Stdio::null());

@@ -1,4 +1,4 @@
-//! The events that are offered, and the answers that must come back.
+//! The events that the bench offers, and the answers it expects.
 
 /// The documented connect event.
 pub const CONNECT: &str = concat!(
@@ -9,7 +9,7 @@ pub const CONNECT: &str = concat!(
     r#""secWebSocketProtocol":"chat,binary","secWebSocketExtensions":"extension1,extension2"}}"#
 );
 
-/// What lets its client in.
+/// The answer that accepts its client.
 pub const ACCEPTING: &str = concat!(
     r#"{"errNo":0,"errMsg":"ok","websocket":{"action":"connecting","#,
     r#""secConnectionID":"xawexasdfewezdfsdfeasdfffa==","#,
@@ -23,24 +23,24 @@ pub fn connect(connection: &str) -> String {
     )
 }
 
-/// A frame of text from this connection.
+/// A text frame from this connection.
 pub fn frame(connection: &str, data: &str) -> String {
     format!(
         r#"{{"websocket":{{"action":"data recv","secConnectionID":"{connection}","dataType":"text","data":"{data}"}}}}"#
     )
 }
 
-/// A frame whose whole event has so many bytes; its text is JSON, as most frames' is.
+/// A frame whose event has exactly this many bytes. Its text is JSON, as in most applications.
 pub fn frame_of(event_bytes: usize) -> String {
     const PIECE: &str = r#"{\"say\":\"hello, world\",\"to\":42},"#;
     let connection = connection_id(0);
-    let room = event_bytes.saturating_sub(frame(&connection, "").len());
-    let mut data = PIECE.repeat(room / PIECE.len());
-    data.extend(std::iter::repeat_n('-', room - data.len()));
+    let space = event_bytes.saturating_sub(frame(&connection, "").len());
+    let mut data = PIECE.repeat(space / PIECE.len());
+    data.extend(std::iter::repeat_n('-', space - data.len()));
     frame(&connection, &data)
 }
 
-/// As long as the gateway's.
+/// A connection id as long as the gateway's.
 pub fn connection_id(number: usize) -> String {
     format!("{number:022}==")
 }

@@ -1,4 +1,4 @@
-//! One frame to a whole room.
+//! Pushes one frame to all members of a room.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::redis::Redis;
 use crate::runtime_api::{Dialect, RuntimeApi};
 use crate::table::{Table, mb, ms, ratio, thousands};
 use crate::trial::{Session, median};
-use crate::{Outcome, event, subject};
+use crate::{Result, event, subject};
 
 const IN_FLIGHT: u32 = 32;
 const WARM_EVENTS: usize = 3;
@@ -21,22 +21,21 @@ const WARM_EVENTS: usize = 3;
 const INTRODUCTION: &str = "\
 ## Fan-out
 
-One frame to everybody in a room, `WS_PUSH_TO=all`, 32 pushes in flight, a push address that answers after 5 ms. The \
-ideal is connections × 5 ms ÷ 32. The first event starts the workers and makes their connections; the warm ones find \
-them. The sequential way is the vendor's sample's: one push after the other, each on a new connection, here without \
-anything else that a function does.
+One frame to all members of a room: `WS_PUSH_TO=all`, 32 pushes in flight, a push address that answers after 5 ms. The \
+ideal is connections × 5 ms ÷ 32. The first event starts the workers and opens their connections; warm events reuse them. \
+The last row pushes sequentially, each push on a new connection, as the vendor's sample does, and does nothing else that a \
+function does.
 
 ";
 
-/// A build's name in the table, and how its function of a role is launched.
-type Bootstrap = (&'static str, fn(&str) -> Outcome<Launch>);
+/// A build: its name in the table, and how to launch it in a role.
+type Bootstrap = (&'static str, fn(&str) -> Result<Launch>);
 
-const OURS: Bootstrap = ("**bootstrap**", subject::bootstrap);
+const WITH_MUSL: Bootstrap = ("**bootstrap**", subject::bootstrap);
 const WITH_GLIBC: Bootstrap = ("bootstrap built with glibc", subject::glibc_bootstrap);
 
-pub fn section() -> Outcome<String> {
-    let mut table =
-        Table::new(["", "connections", "ideal", "first event", "warm", "to the ideal", "peak memory"]);
+pub fn section() -> Result<String> {
+    let mut table = Table::new(["", "connections", "ideal", "first event", "warm", "× ideal", "peak memory"]);
     let push_address = PushAddress::open()?;
     let mut notes = String::new();
     let mut bench = Bench { api: RuntimeApi::open()?, push_address, table: &mut table };
@@ -44,13 +43,13 @@ pub fn section() -> Outcome<String> {
         for connections in [1_000, 10_000] {
             let redis = Redis::start()?;
             let store = format!("redis://127.0.0.1:{}", redis.port);
-            let reads = bench.room(OURS, "Redis", &store, connections, Some(&redis))?;
+            let reads = bench.room(WITH_MUSL, "Redis", &store, connections, Some(&redis))?;
             let connections = thousands(f64::from(connections));
             // Writing to a String cannot fail.
             let _ = write!(
                 notes,
-                "\nRedis at a warm event on {connections} connections: the server read {reads} time(s), each a \
-                 round trip.\n"
+                "\nA warm event on {connections} connections costs {reads} read(s) of the Redis server, each a round \
+                 trip.\n"
             );
         }
     } else {
@@ -59,8 +58,8 @@ pub fn section() -> Outcome<String> {
     for connections in [1_000, 10_000] {
         let directory = Directory::make()?;
         let store = format!("dir:{}", directory.0.display());
-        bench.room(OURS, "directory", &store, connections, None)?;
-        // The C libraries' allocators differ when many threads use them.
+        bench.room(WITH_MUSL, "directory", &store, connections, None)?;
+        // With many threads, the allocator of the C library matters.
         bench.room(WITH_GLIBC, "directory", &store, connections, None)?;
     }
     bench.sequential(1_000)?;
@@ -74,18 +73,18 @@ struct Bench<'t> {
 }
 
 impl Bench<'_> {
-    /// Fills a room and pushes to it; gives back how often Redis read in a warm event.
+    /// Fills a room and pushes to it. Returns how often Redis reads during a warm event.
     fn room(
         &mut self,
-        (name, function): Bootstrap,
+        (name, launch_in_role): Bootstrap,
         store_name: &str,
         store: &str,
         connections: u32,
         redis: Option<&Redis>,
-    ) -> Outcome<u64> {
+    ) -> Result<u64> {
         self.fill(store, connections)?;
         self.push_address.take_counts();
-        let launch = function("transfer")?
+        let launch = launch_in_role("transfer")?
             .with("WS_PUSH_TO", "all")
             .with("WS_STORE", store)
             .with("WS_PUSH_URL", format!("http://{}/push", self.push_address.host_and_port));
@@ -114,8 +113,8 @@ impl Bench<'_> {
         Ok(reads)
     }
 
-    /// The register function fills the room, as it does in life.
-    fn fill(&mut self, store: &str, connections: u32) -> Outcome<()> {
+    /// Fills the room through the register function.
+    fn fill(&mut self, store: &str, connections: u32) -> Result<()> {
         let launch = subject::bootstrap("register")?.with("WS_STORE", store);
         let event = |number: u32| event::connect(&event::connection_id(number as usize));
         let mut session = Session::start(&mut self.api, &launch, Dialect::Scf, &event(0))?;
@@ -126,7 +125,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn check_counts(&self, expected: usize) -> Outcome<()> {
+    fn check_counts(&self, expected: usize) -> Result<()> {
         match self.push_address.take_counts() {
             (pushes, _) if pushes != expected => {
                 Err(format!("{pushes} pushes were made instead of {expected}").into())
@@ -138,7 +137,7 @@ impl Bench<'_> {
         }
     }
 
-    fn sequential(&mut self, connections: u32) -> Outcome<()> {
+    fn sequential(&mut self, connections: u32) -> Result<()> {
         let begun = Instant::now();
         for number in 0..connections {
             self.push_on_new_connection(&event::connection_id(number as usize))?;
@@ -146,7 +145,7 @@ impl Bench<'_> {
         let taken: Duration = begun.elapsed();
         let ideal = DELAY * connections / IN_FLIGHT;
         self.table.row([
-            "the sequential way".to_owned(),
+            "sequential, as in the vendor's sample".to_owned(),
             thousands(f64::from(connections)),
             ms(ideal),
             ms(taken),
@@ -157,7 +156,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn push_on_new_connection(&self, connection: &str) -> Outcome<()> {
+    fn push_on_new_connection(&self, connection: &str) -> Result<()> {
         let host = &self.push_address.host_and_port;
         let body = format!(
             r#"{{"websocket":{{"action":"data send","secConnectionID":"{connection}","dataType":"text","data":"hello"}}}}"#
@@ -173,11 +172,11 @@ impl Bench<'_> {
     }
 }
 
-/// Removed with all that is in it.
+/// A temporary directory, removed on drop.
 struct Directory(PathBuf);
 
 impl Directory {
-    fn make() -> Outcome<Self> {
+    fn make() -> Result<Self> {
         let path = std::env::temp_dir().join(format!("scf-websocket-bench-room-{}", std::process::id()));
         fs::create_dir_all(&path)?;
         Ok(Self(path))

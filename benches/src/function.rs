@@ -1,4 +1,4 @@
-//! A function under measurement: a process, what it has used so far, and its end.
+//! A function under measurement: its process and the resources it has used.
 
 use std::ffi::OsString;
 use std::fs;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::Outcome;
+use crate::Result;
 
 /// How a function is started.
 #[derive(Debug, Clone)]
@@ -27,14 +27,14 @@ impl Launch {
         self
     }
 
-    /// Starts it as SCF (or AWS) does: in an environment of its own, the log read by somebody else.
-    pub fn start(&self, port: u16) -> Outcome<Function> {
+    /// Starts it with the environment that SCF and AWS provide. The log is discarded.
+    pub fn start(&self, port: u16) -> Result<Function> {
         self.start_logging_to(Stdio::null(), port)
     }
 
-    /// How long it takes, from before the process is made, until it logs something.
-    pub fn first_line(&self) -> Outcome<Duration> {
-        // Nobody listens there: the line must come before the runtime API is called.
+    /// The time from just before the process is created to its first log output.
+    pub fn time_to_first_log(&self) -> Result<Duration> {
+        // No listener: the bootstrap logs its first line before it calls the runtime API.
         let port = 1;
         let mut function = self.start_logging_to(Stdio::piped(), port)?;
         let mut log = function.child.stdout.take().ok_or("no pipe")?;
@@ -42,7 +42,7 @@ impl Launch {
         Ok(function.started.elapsed())
     }
 
-    fn start_logging_to(&self, log: Stdio, port: u16) -> Outcome<Function> {
+    fn start_logging_to(&self, log: Stdio, port: u16) -> Result<Function> {
         let (program, arguments) = self.command.split_first().ok_or("an empty command")?;
         let mut command = Command::new(program);
         command.args(arguments).env_clear().envs(inherited()).envs(contract(port));
@@ -85,13 +85,13 @@ pub struct Function {
 }
 
 impl Function {
-    /// Just before the process was made.
+    /// The time just before the process was created.
     pub fn started(&self) -> Instant {
         self.started
     }
 
     /// Processor time of the process, its threads and the children it has waited for.
-    pub fn processor_time(&self) -> Outcome<Duration> {
+    pub fn processor_time(&self) -> Result<Duration> {
         let mut nanoseconds = 0;
         for task in fs::read_dir(self.proc_file("task"))? {
             let line = fs::read_to_string(task?.path().join("schedstat"))?;
@@ -100,10 +100,10 @@ impl Function {
         Ok(Duration::from_nanos(nanoseconds) + self.processor_time_of_children()?)
     }
 
-    fn processor_time_of_children(&self) -> Outcome<Duration> {
+    fn processor_time_of_children(&self) -> Result<Duration> {
         /// `USER_HZ` of every Linux on x86-64.
         const TICKS_PER_SECOND: u64 = 100;
-        /// Of the fields after the name, which stands in parentheses.
+        /// Index among the fields after the name, which is in parentheses.
         const CUTIME: usize = 13;
         let stat = fs::read_to_string(self.proc_file("stat"))?;
         let after_name = stat.rsplit(") ").next().unwrap_or_default();
@@ -114,20 +114,20 @@ impl Function {
         Ok(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
     }
 
-    pub fn peak_memory_kb(&self) -> Outcome<u64> {
+    pub fn peak_memory_kb(&self) -> Result<u64> {
         self.status("VmHWM:")
     }
 
-    pub fn memory_kb(&self) -> Outcome<u64> {
+    pub fn memory_kb(&self) -> Result<u64> {
         self.status("VmRSS:")
     }
 
-    /// What it holds beyond pages of its file.
-    pub fn own_memory_kb(&self) -> Outcome<u64> {
+    /// Resident memory that is not backed by a file.
+    pub fn anonymous_memory_kb(&self) -> Result<u64> {
         self.status("RssAnon:")
     }
 
-    fn status(&self, name: &str) -> Outcome<u64> {
+    fn status(&self, name: &str) -> Result<u64> {
         let status = fs::read_to_string(self.proc_file("status"))?;
         let line = status.lines().find_map(|line| line.strip_prefix(name));
         let line = line.ok_or_else(|| format!("/proc/…/status has no {name}"))?;
@@ -138,8 +138,8 @@ impl Function {
         format!("/proc/{}/{name}", self.child.id())
     }
 
-    /// Ends it by SIGTERM, so that what runs around it can say what it has seen.
-    pub fn terminate(mut self) -> Outcome<()> {
+    /// Ends it with SIGTERM, so that a tool that runs it, such as valgrind, writes its report.
+    pub fn terminate(mut self) -> Result<()> {
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;
         self.child.wait()?;
         Ok(())
@@ -148,7 +148,7 @@ impl Function {
 
 impl Drop for Function {
     fn drop(&mut self) {
-        // Both fail where the process has ended already.
+        // Both fail if the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

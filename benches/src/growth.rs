@@ -1,4 +1,4 @@
-//! What an event's size costs, beside the least that its bytes cost anybody.
+//! Cost by event size, next to the minimum cost of the same bytes.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -11,14 +11,14 @@ use crate::processor::Bound;
 use crate::runtime_api::{Dialect, RuntimeApi};
 use crate::table::{Table, thousands, us};
 use crate::trial::{Plan, Trial, median};
-use crate::{Outcome, event, subject};
+use crate::{Result, event, subject};
 
 const INTRODUCTION: &str = "\
 ## Growth
 
-A frame of text through the transfer function with `WS_PUSH_TO=none`: the event comes and goes back byte for byte. CPU of \
-the function alone, beside a floor that moves the same bytes through its socket twice and looks at none of them; then \
-what one `memcpy` and two ways of `serde_json` take for the same bytes, nanoseconds a byte.
+A text frame through the transfer function with `WS_PUSH_TO=none`, which returns the event byte for byte. CPU is the \
+function's alone. The floor receives and sends the same bytes without parsing them. The last columns are one `memcpy` of \
+the same bytes and two ways to parse them with `serde_json`, in nanoseconds per byte.
 
 ";
 
@@ -29,19 +29,19 @@ const SIZES: [(&str, usize, usize); 4] = [
     ("6 MB, the limit", 6 * 1024 * 1024, 20),
 ];
 
-pub fn section(rounds: usize) -> Outcome<String> {
+pub fn section(rounds: usize) -> Result<String> {
     let _bound = Bound::to_one()?;
     let mut table = Table::new([
         "event",
         "cycle",
-        "the floor's",
-        "CPU an invocation",
-        "the floor's",
+        "floor",
+        "CPU per invocation",
+        "floor",
         "CPU ns/byte",
-        "the floor's",
+        "floor",
         "memcpy",
-        "`serde_json` skipping",
-        "`serde_json` building",
+        "`serde_json`, `IgnoredAny`",
+        "`serde_json`, `Value`",
     ]);
     let mut api = RuntimeApi::open()?;
     for (name, bytes, invocations) in SIZES {
@@ -69,7 +69,7 @@ struct Cost {
     processor_time: Duration,
 }
 
-fn measure(api: &mut RuntimeApi, event: &str, invocations: usize, rounds: usize) -> Outcome<(Cost, Cost)> {
+fn measure(api: &mut RuntimeApi, event: &str, invocations: usize, rounds: usize) -> Result<(Cost, Cost)> {
     let own = subject::bootstrap("transfer")?.with("WS_PUSH_TO", "none");
     let mut echo = subject::floor()?;
     echo.command.push("--echo".into());
@@ -81,13 +81,13 @@ fn measure(api: &mut RuntimeApi, event: &str, invocations: usize, rounds: usize)
     Ok((Cost::of(&of_own)?, Cost::of(&of_echo)?))
 }
 
-fn run(api: &mut RuntimeApi, launch: &Launch, event: &str, invocations: usize) -> Outcome<Trial> {
+fn run(api: &mut RuntimeApi, launch: &Launch, event: &str, invocations: usize) -> Result<Trial> {
     let warm_up = invocations.div_ceil(10);
     Trial::run(api, &Plan { launch, dialect: Dialect::Scf, event, answer: event, warm_up, invocations })
 }
 
 impl Cost {
-    fn of(trials: &[Trial]) -> Outcome<Self> {
+    fn of(trials: &[Trial]) -> Result<Self> {
         let cycles = trials.iter().filter_map(|trial| median(trial.cycles.iter().copied()));
         let processor_times = trials.iter().map(|trial| trial.processor_time);
         Ok(Self {
@@ -102,7 +102,7 @@ fn memcpy(from: &[u8]) -> Duration {
     repeated(|| black_box(&mut to[..]).copy_from_slice(black_box(from)))
 }
 
-/// The median of runs for a tenth of a second, each long enough for the clock.
+/// The median duration of `work` over a tenth of a second, timed in batches that the clock can resolve.
 fn repeated(mut work: impl FnMut()) -> Duration {
     const TIMES: u32 = 10;
     let mut each = Vec::new();

@@ -1,10 +1,10 @@
-//! The machine that the figures hold for, in one line.
+//! Describes the machine in one line.
 
 use std::fs;
 use std::process::Command;
 use std::thread;
 
-pub fn name() -> String {
+pub fn description() -> String {
     let processors = thread::available_parallelism().map_or(0, usize::from);
     format!(
         "{}, {processors} processors, {} memory, Linux {}, {}; load average at the start {}",

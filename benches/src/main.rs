@@ -1,11 +1,11 @@
-//! What `make bench` runs: sections of Markdown on standard output, or one command under a runtime API.
+//! Measures for `make bench`: prints sections of Markdown, or runs one command under a runtime API.
 //!
 //! Run from the repository's root, after `make package`:
 //!
 //! - `scf-websocket-bench --rounds 7 runtimes cold-start growth endurance fan-out`
-//! - `scf-websocket-bench --rounds 7 --compare FILE…` sets builds of the bootstrap side by side.
-//! - `scf-websocket-bench --offer 1000 COMMAND…` starts the command, offers it so many connect events and ends it;
-//!   for counting its instructions from outside.
+//! - `scf-websocket-bench --rounds 7 --compare FILE…` compares builds of the bootstrap.
+//! - `scf-websocket-bench --offer 1000 COMMAND…` starts the command, offers it 1000 connect events and stops it, so
+//!   that valgrind can count its instructions.
 
 mod cold_start;
 mod endurance;
@@ -30,8 +30,8 @@ use function::Launch;
 use runtime_api::{Dialect, RuntimeApi};
 use trial::Session;
 
-/// A figure that cannot be taken ends the bench with the sentence why.
-type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+/// A failed measurement ends the bench with its error.
+type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -51,9 +51,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn report(rounds: &str, sections: &[&str]) -> Outcome<()> {
+fn report(rounds: &str, sections: &[&str]) -> Result<()> {
     let rounds = rounds.parse()?;
-    println!("# What it takes\n\nMade by `make bench`, {rounds} rounds, on: {}.", machine::name());
+    println!("# Benchmark results\n\nMade by `make bench`, {rounds} rounds, on: {}.", machine::description());
     for section in sections {
         eprintln!("bench: {section}");
         let text = match *section {
@@ -62,19 +62,19 @@ fn report(rounds: &str, sections: &[&str]) -> Outcome<()> {
             "growth" => growth::section(rounds),
             "endurance" => endurance::section(),
             "fan-out" => fan_out::section(),
-            _ => Err("known: runtimes, cold-start, growth, endurance, fan-out".into()),
+            _ => Err("unknown section; known: runtimes, cold-start, growth, endurance, fan-out".into()),
         };
         println!("\n{}", text.map_err(|e| format!("{section}: {e}"))?);
     }
     Ok(())
 }
 
-fn compare(rounds: &str, files: &[&str]) -> Outcome<()> {
+fn compare(rounds: &str, files: &[&str]) -> Result<()> {
     println!("{}", runtimes::comparison(rounds.parse()?, files)?);
     Ok(())
 }
 
-fn offer(count: &str, command: &[&str]) -> Outcome<()> {
+fn offer(count: &str, command: &[&str]) -> Result<()> {
     let mut api = RuntimeApi::open()?;
     let launch = Launch::new(command).with("WS_ROLE", "register");
     let mut session = Session::start(&mut api, &launch, Dialect::Scf, event::CONNECT)?;

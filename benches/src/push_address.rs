@@ -1,4 +1,4 @@
-//! A push address that takes its time: each answer comes five milliseconds after its push.
+//! A push address with a fixed latency: it answers each push after five milliseconds.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::Outcome;
+use crate::Result;
 
 pub const DELAY: Duration = Duration::from_millis(5);
 
@@ -20,8 +20,8 @@ pub struct PushAddress {
 }
 
 impl PushAddress {
-    /// Serves until the bench ends, a thread a connection, kept or not as its client asks.
-    pub fn open() -> Outcome<Self> {
+    /// Serves until the bench ends, with one thread per connection and keep-alive as the client requests.
+    pub fn open() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let host_and_port = listener.local_addr()?.to_string();
         let (pushes, connections) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -31,20 +31,20 @@ impl PushAddress {
             for stream in listener.incoming().map_while(Result::ok) {
                 connections.fetch_add(1, Ordering::Relaxed);
                 let pushes = Arc::clone(&pushes);
-                // A client that breaks off misses its pushes in the count.
+                // A broken connection shows as missing pushes in the count.
                 thread::spawn(move || drop(serve(stream, &pushes)));
             }
         });
         Ok(address)
     }
 
-    /// The pushes and the connections since the last time this was asked.
+    /// The numbers of pushes and connections since the last call.
     pub fn take_counts(&self) -> (usize, usize) {
         (self.pushes.swap(0, Ordering::Relaxed), self.connections.swap(0, Ordering::Relaxed))
     }
 }
 
-fn serve(stream: TcpStream, pushes: &AtomicUsize) -> Outcome<()> {
+fn serve(stream: TcpStream, pushes: &AtomicUsize) -> Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
     let mut body = Vec::new();
@@ -68,7 +68,7 @@ struct PushHead {
     is_last: bool,
 }
 
-fn read_head(reader: &mut impl BufRead) -> Outcome<Option<PushHead>> {
+fn read_head(reader: &mut impl BufRead) -> Result<Option<PushHead>> {
     let mut head = PushHead::default();
     let mut line = String::new();
     loop {

@@ -1,4 +1,4 @@
-//! A Redis server of the bench's own, and what it has counted.
+//! A Redis server for the bench, with its read counter.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use crate::Outcome;
+use crate::Result;
 
 pub struct Redis {
     server: Child,
@@ -17,7 +17,7 @@ pub struct Redis {
 }
 
 impl Redis {
-    pub fn start() -> Outcome<Self> {
+    pub fn start() -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let directory = std::env::temp_dir().join(format!("scf-websocket-bench-redis-{port}"));
         fs::create_dir_all(&directory)?;
@@ -37,14 +37,14 @@ impl Redis {
         Err("redis-server does not answer".into())
     }
 
-    /// How often it has read from any connection.
-    pub fn reads(&self) -> Outcome<u64> {
+    /// How many reads it has made on all its connections.
+    pub fn reads(&self) -> Result<u64> {
         let info = self.info("stats")?;
         let line = info.lines().find_map(|line| line.strip_prefix("total_reads_processed:"));
-        Ok(line.ok_or("redis-server does not count its reads")?.trim().parse()?)
+        Ok(line.ok_or("redis-server reports no total_reads_processed")?.trim().parse()?)
     }
 
-    fn info(&self, section: &str) -> Outcome<String> {
+    fn info(&self, section: &str) -> Result<String> {
         let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.port))?);
         stream.get_mut().write_all(format!("INFO {section}\r\n").as_bytes())?;
         let mut length = String::new();
@@ -58,7 +58,7 @@ impl Redis {
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        // What is left behind is in the system's temporary directory.
+        // Anything left behind is in the system's temporary directory.
         let _ = self.server.kill();
         let _ = self.server.wait();
         let _ = fs::remove_dir_all(&self.directory);

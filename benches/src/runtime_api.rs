@@ -1,5 +1,5 @@
-//! A runtime API that clocks: it serves one function at a time, on the caller's thread, and does nothing that
-//! the contract does not ask for, since its own share is in every figure.
+//! A runtime API for measurements: it serves one function at a time on the caller's thread, and does only what the
+//! contract requires, since its own time is part of every figure.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,25 +7,25 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::Outcome;
+use crate::Result;
 
-/// A function that is silent for longer is broken.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// A function that makes no request for longer has failed.
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// A function may open a second connection without a word on the first; it is looked for this often.
-const GLANCE: Duration = Duration::from_millis(200);
+/// How often to check the other connections: a function may open a second one without using the first.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 const ACCEPTED: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 
-/// Whose paths and headers are spoken.
+/// Whose paths and headers are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     Scf,
     Aws,
 }
 
-/// What a function calls.
+/// An endpoint of the runtime API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
     Ready,
@@ -36,8 +36,8 @@ pub enum Call {
 
 pub struct RuntimeApi {
     listener: TcpListener,
-    speaking: Option<TcpStream>,
-    silent: Vec<TcpStream>,
+    active: Option<TcpStream>,
+    idle: Vec<TcpStream>,
     request: Vec<u8>,
     filled: usize,
     body_at: usize,
@@ -45,12 +45,12 @@ pub struct RuntimeApi {
 }
 
 impl RuntimeApi {
-    pub fn open() -> Outcome<Self> {
+    pub fn open() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         Ok(Self {
             listener,
-            speaking: None,
-            silent: Vec::new(),
+            active: None,
+            idle: Vec::new(),
             request: vec![0; 64 * 1024],
             filled: 0,
             body_at: 0,
@@ -58,28 +58,28 @@ impl RuntimeApi {
         })
     }
 
-    pub fn port(&self) -> Outcome<u16> {
+    pub fn port(&self) -> Result<u16> {
         Ok(self.listener.local_addr()?.port())
     }
 
-    /// When the connection that speaks was accepted.
+    /// When the active connection was accepted.
     pub fn accepted_at(&self) -> Option<Instant> {
         self.accepted_at
     }
 
-    /// Hangs up on a function that has ended, and on what it may have left in the queue.
-    pub fn forget(&mut self) -> Outcome<()> {
-        self.speaking = None;
-        self.silent.clear();
+    /// Closes the connections of a function that has ended, including those not yet accepted.
+    pub fn reset(&mut self) -> Result<()> {
+        self.active = None;
+        self.idle.clear();
         self.accepted_at = None;
-        while self.waits_to_be_accepted(Duration::ZERO)? {
+        while self.has_pending_connection(Duration::ZERO)? {
             self.listener.accept()?;
         }
         Ok(())
     }
 
-    /// Reads the next request to its end.
-    pub fn await_call(&mut self) -> Outcome<Call> {
+    /// Reads the next request.
+    pub fn await_call(&mut self) -> Result<Call> {
         self.filled = 0;
         loop {
             if let Some(length) = self.length()? {
@@ -93,8 +93,8 @@ impl RuntimeApi {
         }
     }
 
-    /// The next request, which must be this one.
-    pub fn expect(&mut self, expected: Call) -> Outcome<()> {
+    /// Reads the next request, which must be this one.
+    pub fn expect(&mut self, expected: Call) -> Result<()> {
         match self.await_call()? {
             call if call == expected => Ok(()),
             call => {
@@ -104,54 +104,58 @@ impl RuntimeApi {
         }
     }
 
-    /// The body of the request that was read last.
+    /// The body of the last request.
     pub fn body(&self) -> &[u8] {
         &self.request[self.body_at..self.filled]
     }
 
     /// Answers `ready`, `response` or `error`.
-    pub fn accept_it(&mut self) -> Outcome<()> {
+    pub fn acknowledge(&mut self) -> Result<()> {
         self.answer(ACCEPTED)
     }
 
     /// Answers `next`.
-    pub fn offer(&mut self, offer: &Offer) -> Outcome<()> {
+    pub fn offer(&mut self, offer: &Offer) -> Result<()> {
         self.answer(&offer.bytes)
     }
 
-    fn answer(&mut self, bytes: &[u8]) -> Outcome<()> {
-        let stream = self.speaking.as_mut().ok_or("there is no connection to answer on")?;
+    fn answer(&mut self, bytes: &[u8]) -> Result<()> {
+        let stream = self.active.as_mut().ok_or("no connection to answer on")?;
         Ok(stream.write_all(bytes)?)
     }
 
-    /// The length of the body, as soon as the whole head is there.
-    fn length(&mut self) -> Outcome<Option<usize>> {
-        let there = &self.request[..self.filled];
-        let Some(end) = there.windows(END_OF_HEAD.len()).position(|w| w == END_OF_HEAD) else {
+    /// The length of the body, once the head is complete.
+    fn length(&mut self) -> Result<Option<usize>> {
+        let received = &self.request[..self.filled];
+        let Some(end) = received.windows(END_OF_HEAD.len()).position(|w| w == END_OF_HEAD) else {
             return Ok(None);
         };
         self.body_at = end + END_OF_HEAD.len();
-        if there.starts_with(b"GET ") {
+        if received.starts_with(b"GET ") {
             return Ok(Some(0));
         }
-        let length = there[..end].split(|byte| *byte == b'\n').find_map(content_length);
+        let length = received[..end].split(|byte| *byte == b'\n').find_map(content_length);
         length.map(Some).ok_or_else(|| "a request has no content-length".into())
     }
 
-    fn read_body(&mut self, length: usize) -> Outcome<()> {
+    fn read_body(&mut self, length: usize) -> Result<()> {
         let end = self.body_at + length;
         if self.filled < end {
             if self.request.len() < end {
                 self.request.resize(end, 0);
             }
-            let stream = self.speaking.as_mut().ok_or("the connection is gone")?;
+            let stream = self.active.as_mut().ok_or("the connection is closed")?;
             stream.read_exact(&mut self.request[self.filled..end])?;
             self.filled = end;
         }
-        if self.filled > end { Err("a request came before the last one's answer".into()) } else { Ok(()) }
+        if self.filled > end {
+            Err("a request arrived before the previous one was answered".into())
+        } else {
+            Ok(())
+        }
     }
 
-    fn call(&self) -> Outcome<Call> {
+    fn call(&self) -> Result<Call> {
         let line = self.request.split(|byte| *byte == b'\r').next().unwrap_or_default();
         let path = line.strip_suffix(b" HTTP/1.1").unwrap_or(line);
         for (end, call) in [
@@ -164,56 +168,56 @@ impl RuntimeApi {
                 return Ok(call);
             }
         }
-        Err(format!("there is no {:?}", String::from_utf8_lossy(line)).into())
+        Err(format!("unknown request {:?}", String::from_utf8_lossy(line)).into())
     }
 
-    fn read_some(&mut self) -> Outcome<()> {
-        let deadline = Instant::now() + PATIENCE;
+    fn read_some(&mut self) -> Result<()> {
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
         while Instant::now() < deadline {
-            let Some(stream) = &mut self.speaking else {
-                self.accept_within(PATIENCE)?;
+            let Some(stream) = &mut self.active else {
+                self.accept_within(REQUEST_TIMEOUT)?;
                 continue;
             };
             match stream.read(&mut self.request[self.filled..]) {
-                Ok(0) => self.speaking = None,
+                Ok(0) => self.active = None,
                 Ok(read) => {
                     self.filled += read;
                     return Ok(());
                 }
-                Err(e) if e.kind() == ErrorKind::WouldBlock => self.look_elsewhere()?,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => self.switch_connection()?,
                 Err(e) => return Err(e.into()),
             }
         }
-        Err("the function is silent".into())
+        Err("the function made no request within the time-out".into())
     }
 
-    fn look_elsewhere(&mut self) -> Outcome<()> {
-        if self.waits_to_be_accepted(Duration::ZERO)? {
-            self.silent.extend(self.speaking.take());
-            self.accept_within(GLANCE)?;
-        } else if !self.silent.is_empty() {
-            let next = self.silent.remove(0);
-            self.silent.extend(self.speaking.replace(next));
+    fn switch_connection(&mut self) -> Result<()> {
+        if self.has_pending_connection(Duration::ZERO)? {
+            self.idle.extend(self.active.take());
+            self.accept_within(POLL_INTERVAL)?;
+        } else if !self.idle.is_empty() {
+            let next = self.idle.remove(0);
+            self.idle.extend(self.active.replace(next));
         }
         Ok(())
     }
 
-    fn accept_within(&mut self, patience: Duration) -> Outcome<()> {
-        if !self.waits_to_be_accepted(patience)? {
-            return Err("the function does not connect".into());
+    fn accept_within(&mut self, timeout: Duration) -> Result<()> {
+        if !self.has_pending_connection(timeout)? {
+            return Err("the function did not connect within the time-out".into());
         }
         let (stream, _) = self.listener.accept()?;
         self.accepted_at = Some(Instant::now());
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(GLANCE))?;
-        self.speaking = Some(stream);
+        stream.set_read_timeout(Some(POLL_INTERVAL))?;
+        self.active = Some(stream);
         Ok(())
     }
 
-    fn waits_to_be_accepted(&self, patience: Duration) -> Outcome<bool> {
-        let patience = Timespec::try_from(patience)?;
+    fn has_pending_connection(&self, timeout: Duration) -> Result<bool> {
+        let timeout = Timespec::try_from(timeout)?;
         let mut fds = [PollFd::new(&self.listener, PollFlags::IN)];
-        Ok(poll(&mut fds, Some(&patience))? > 0)
+        Ok(poll(&mut fds, Some(&timeout))? > 0)
     }
 }
 
@@ -226,7 +230,7 @@ fn content_length(line: &[u8]) -> Option<usize> {
     str::from_utf8(value).ok()?.trim().parse().ok()
 }
 
-/// An event as `next` is answered with it, head and body in one piece.
+/// The answer to `next`: head and event in one buffer.
 pub struct Offer {
     bytes: Vec<u8>,
     number_at: usize,
@@ -239,7 +243,7 @@ impl Offer {
         Self::numbered(dialect, event, time_limit, 0)
     }
 
-    /// With this number at the end of its request id.
+    /// An offer whose request id ends with this number.
     pub fn numbered(dialect: Dialect, event: &[u8], time_limit: Duration, number: u32) -> Self {
         let number = format!("{number:0width$}", width = Self::NUMBER_DIGITS);
         let (id_header, other_headers) = match dialect {

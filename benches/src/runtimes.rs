@@ -1,4 +1,4 @@
-//! The table of runtimes: the same function on each, interleaved.
+//! Compares runtimes: the same function on each, in interleaved rounds.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,10 +10,10 @@ use crate::runtime_api::RuntimeApi;
 use crate::subject::{self, Missing, Speed, Subject};
 use crate::table::{Table, mb, ms, ratio, us};
 use crate::trial::{Plan, Trial, median, percentile};
-use crate::{Outcome, event, goals};
+use crate::{Result, event, goals};
 
-/// More starts a round than that of the clocked run.
-const FURTHER_STARTS: usize = 4;
+/// Starts per round beyond that of the measured run.
+const EXTRA_STARTS: usize = 4;
 
 struct Row {
     subject: Subject,
@@ -21,18 +21,18 @@ struct Row {
     cold_starts: Vec<Duration>,
 }
 
-pub fn section(rounds: usize) -> Outcome<String> {
+pub fn section(rounds: usize) -> Result<String> {
     let rows = measured(subject::all()?, rounds)?;
     let goals = goals::table(size(subject::ZIP)?, rows[1].goals(&rows[0])?, rows[0].goals(&rows[0])?);
     Ok(format!("{INTRODUCTION}{}{}\n{}\n{goals}", table(&rows), skipped(&rows), artefact()?))
 }
 
-/// These files, each in the bootstrap's place, beside the floor.
-pub fn comparison(rounds: usize, files: &[&str]) -> Outcome<String> {
-    Ok(table(&measured(subject::files(files)?, rounds)?).to_string())
+/// Compares these builds of the bootstrap with the floor.
+pub fn comparison(rounds: usize, files: &[&str]) -> Result<String> {
+    Ok(table(&measured(subject::builds(files)?, rounds)?).to_string())
 }
 
-fn measured(subjects: Vec<Subject>, rounds: usize) -> Outcome<Vec<Row>> {
+fn measured(subjects: Vec<Subject>, rounds: usize) -> Result<Vec<Row>> {
     let _bound = Bound::to_one()?;
     let mut rows: Vec<_> = subjects.into_iter().map(Row::new).collect();
     let mut api = RuntimeApi::open()?;
@@ -47,15 +47,15 @@ fn measured(subjects: Vec<Subject>, rounds: usize) -> Outcome<Vec<Row>> {
 const INTRODUCTION: &str = "\
 ## Runtimes
 
-The documented connect event over loopback, answered as the register function does; the answer is checked. A cycle is \
-everything from an event's offer to the next request for one, the stand-in's own share included in every row. Function \
-and stand-in share one processor, so that a cycle is work and not the waking of an idle one. The rows are interleaved: \
-each round runs each of them once, in a process of its own. A cycle is the median of the rounds' medians, its ratio the \
-median of each round's ratio to the floor's; CPU and memory are the function's alone, medians too. Everything is at its \
-defaults, the log at `info` goes to `/dev/null`. Cold start: from before the process is made to the end of its `ready` \
-(`lambda_runtime` has none: its first `next`). The bootstrap is the packaged file, with musl unless another target was \
-asked for. All other Rust rows are linked alike, static with glibc and with fat LTO; the peers are built for speed \
-(`opt-level = 3`).
+The documented connect event over loopback, answered by the register function; the answer is checked. A cycle lasts from \
+the offer of an event to the request for the next one and includes, in every row, the share of the stand-in for the runtime \
+API. Function and stand-in share one processor, so that a cycle measures work rather than the wake-up of an idle processor. \
+The rows are interleaved: each round runs each of them once, in a new process. A cycle is the median of the rounds' medians, \
+*× floor* the median of the rounds' ratios to the floor's cycle; CPU and memory are the function's alone, medians as well. \
+All settings are defaults; the log at `info` goes to `/dev/null`. Cold start lasts from before the process is created to the \
+end of its `ready` (for `lambda_runtime`, which has none, to its first `next`). The bootstrap is the packaged file, linked \
+with musl unless another target was requested. All other Rust rows are linked statically with glibc and with fat LTO; the \
+peers are optimized for speed (`opt-level = 3`).
 
 ";
 
@@ -64,16 +64,16 @@ impl Row {
         Self { subject, trials: Vec::new(), cold_starts: Vec::new() }
     }
 
-    fn round(&mut self, api: &mut RuntimeApi) -> Outcome<()> {
+    fn round(&mut self, api: &mut RuntimeApi) -> Result<()> {
         let Ok(launch) = &self.subject.launch else { return Ok(()) };
         let plan = self.plan(launch, self.subject.speed.invocations());
         let trial = Trial::run(api, &plan)?;
         self.cold_starts.push(trial.cold_start);
         self.trials.push(trial);
         if matches!(self.subject.speed, Speed::Tens) {
-            for _ in 0..FURTHER_STARTS {
-                let further = Trial::run(api, &self.plan(launch, 1))?;
-                self.cold_starts.push(further.cold_start);
+            for _ in 0..EXTRA_STARTS {
+                let extra = Trial::run(api, &self.plan(launch, 1))?;
+                self.cold_starts.push(extra.cold_start);
             }
         }
         Ok(())
@@ -100,7 +100,7 @@ impl Row {
         median(ratios)
     }
 
-    fn goals(&self, floor: &Self) -> Outcome<goals::Measured> {
+    fn goals(&self, floor: &Self) -> Result<goals::Measured> {
         let measured = || {
             Some(goals::Measured {
                 peak_memory_kb: median(self.trials.iter().map(|trial| trial.peak_memory_kb))?,
@@ -121,7 +121,7 @@ impl Row {
             us(percentile(to_outcome(), 99)?),
             us(median(self.trials.iter().map(|trial| trial.processor_time))?),
             mb(median(self.trials.iter().map(|trial| trial.peak_memory_kb))?),
-            mb(median(self.trials.iter().map(|trial| trial.own_memory_kb))?),
+            mb(median(self.trials.iter().map(|trial| trial.anonymous_memory_kb))?),
             ms(median(self.cold_starts.iter().copied())?),
         ])
     }
@@ -131,12 +131,12 @@ fn table(rows: &[Row]) -> Table {
     let mut table = Table::new([
         "",
         "cycle",
-        "to the floor",
+        "× floor",
         "next → response p50",
         "p99",
-        "CPU an invocation",
+        "CPU per invocation",
         "peak memory",
-        "of it not files",
+        "anonymous",
         "cold start",
     ]);
     for cells in rows.iter().filter_map(|row| row.cells(&rows[0])) {
@@ -145,7 +145,7 @@ fn table(rows: &[Row]) -> Table {
     table
 }
 
-/// Named, one by one: a row that is silently absent would be taken for one that was not thought of.
+/// Names each skipped row, so that its absence is not taken for an oversight.
 fn skipped(rows: &[Row]) -> String {
     let mut lines = String::new();
     for row in rows {
@@ -157,11 +157,11 @@ fn skipped(rows: &[Row]) -> String {
     lines
 }
 
-fn artefact() -> Outcome<String> {
+fn artefact() -> Result<String> {
     let (binary, zip) = (size(subject::BOOTSTRAP)?, size(subject::ZIP)?);
-    Ok(format!("The artefact: {} kB, zipped {} kB.\n", binary.div_ceil(1000), zip.div_ceil(1000)))
+    Ok(format!("The artefact has {} kB, zipped {} kB.\n", binary.div_ceil(1000), zip.div_ceil(1000)))
 }
 
-fn size(path: &str) -> Outcome<u64> {
+fn size(path: &str) -> Result<u64> {
     Ok(fs::metadata(path).map_err(|e| format!("{path}: {e}"))?.len())
 }

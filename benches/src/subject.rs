@@ -1,10 +1,10 @@
-//! What is measured: the floor, the bootstrap, the peers, or why one of them is not.
+//! The subjects of measurement: the floor, the bootstrap and the peers, or why one is unavailable.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::Outcome;
+use crate::Result;
 use crate::function::Launch;
 use crate::runtime_api::Dialect;
 
@@ -19,10 +19,10 @@ pub struct Subject {
     pub speed: Speed,
 }
 
-/// What is not there.
+/// Why a subject is unavailable.
 pub struct Missing(pub String);
 
-/// How many invocations a round can afford.
+/// The order of magnitude of a cycle in microseconds, which determines the invocations per round.
 #[derive(Clone, Copy)]
 pub enum Speed {
     Tens,
@@ -42,37 +42,37 @@ impl Speed {
     }
 }
 
-pub fn floor() -> Outcome<Launch> {
+pub fn floor() -> Result<Launch> {
     Ok(Launch::new([staged(&beside_the_bench("floor")?)?]))
 }
 
-pub fn bootstrap(role: &str) -> Outcome<Launch> {
+pub fn bootstrap(role: &str) -> Result<Launch> {
     bootstrap_from(Path::new(BOOTSTRAP), role)
 }
 
-/// The bootstrap with glibc, which the floor is linked with too.
-pub fn glibc_bootstrap(role: &str) -> Outcome<Launch> {
+/// The bootstrap linked with glibc, like the floor.
+pub fn glibc_bootstrap(role: &str) -> Result<Launch> {
     bootstrap_from(&beside_the_bench("bootstrap")?, role)
 }
 
-fn bootstrap_from(file: &Path, role: &str) -> Outcome<Launch> {
+fn bootstrap_from(file: &Path, role: &str) -> Result<Launch> {
     Ok(Launch::new([staged(file)?]).with("WS_ROLE", role))
 }
 
-/// A copy to be run: how much of a file one page fault maps depends on how the file was written, and a linker
-/// writes otherwise than whoever unzips.
-fn staged(file: &Path) -> Outcome<PathBuf> {
+/// Copies a program to run the copy: how much of a file one page fault maps depends on how the file was written,
+/// and a linker writes differently from unzip.
+fn staged(file: &Path) -> Result<PathBuf> {
     const STAGE: &str = "target/bench";
     let name = file.to_string_lossy().replace('/', "-");
     let copy = Path::new(STAGE).join(name.trim_start_matches('-'));
     fs::create_dir_all(STAGE)?;
-    // Written anew: a file that is being run cannot be overwritten.
+    // Removed first, since a running program cannot be overwritten.
     let _ = fs::remove_file(&copy);
     fs::copy(file, &copy).map_err(|e| format!("{}: {e}", file.display()))?;
     Ok(copy)
 }
 
-pub fn all() -> Outcome<Vec<Subject>> {
+pub fn all() -> Result<Vec<Subject>> {
     let scf = |name: &str, speed, launch| Subject { name: name.into(), dialect: Dialect::Scf, launch, speed };
     Ok(vec![
         scf("the floor: raw socket, fixed answer, nothing parsed", Speed::Tens, Ok(floor()?)),
@@ -92,8 +92,8 @@ pub fn all() -> Outcome<Vec<Subject>> {
     ])
 }
 
-/// The floor, and these files in the bootstrap's place.
-pub fn files(files: &[&str]) -> Outcome<Vec<Subject>> {
+/// The floor, and these builds of the bootstrap.
+pub fn builds(files: &[&str]) -> Result<Vec<Subject>> {
     let floor =
         Subject { name: "the floor".into(), dialect: Dialect::Scf, launch: Ok(floor()?), speed: Speed::Tens };
     let mut subjects = vec![floor];
@@ -114,7 +114,7 @@ fn rust(name: &str) -> Result<Launch, Missing> {
     }
 }
 
-fn beside_the_bench(name: &str) -> Outcome<PathBuf> {
+fn beside_the_bench(name: &str) -> Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name(name))
 }
 
@@ -126,21 +126,21 @@ fn node() -> Result<Launch, Missing> {
 }
 
 fn python() -> Result<Launch, Missing> {
-    // A Python of the user's own may come first on the path and lack what Debian's has.
+    // The first python3 on the path may lack the module that Debian's has.
     for python in ["python3", "/usr/bin/python3"] {
-        if let Some(python) = python_itself(python) {
+        if let Some(python) = interpreter_path(python) {
             return Ok(Launch::new([python.into(), script("peer.py")]));
         }
     }
     Err(Missing("no python3 with the module requests is installed".into()))
 }
 
-/// The interpreter's own path: a version manager's wrapper would be measured with it.
-fn python_itself(python: &str) -> Option<String> {
-    let asked =
+/// The path of the interpreter, since a version manager's wrapper would be measured as well.
+fn interpreter_path(python: &str) -> Option<String> {
+    let output =
         Command::new(python).args(["-c", "import requests, sys; print(sys.executable)"]).output().ok()?;
-    let path = String::from_utf8(asked.stdout).ok()?;
-    asked.status.success().then(|| path.trim().to_owned())
+    let path = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| path.trim().to_owned())
 }
 
 fn bash() -> Result<Launch, Missing> {

@@ -1,4 +1,4 @@
-//! Tables in Markdown: text in the first column, figures to the right in the others.
+//! Markdown tables: text in the first column, right-aligned figures in the others.
 
 use std::fmt;
 use std::time::Duration;
@@ -48,7 +48,7 @@ pub fn ratio(ratio: f64) -> String {
     if ratio < 10.0 { format!("{ratio:.2}") } else { thousands(ratio) }
 }
 
-/// A whole number with commas.
+/// Rounded to a whole number, with commas.
 pub fn thousands(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut grouped = String::new();

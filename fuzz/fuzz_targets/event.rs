@@ -1,4 +1,4 @@
-//! Whatever comes as an event: each role answers it with JSON or says why not.
+//! Any bytes as an event: each role answers with JSON or an error.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|body: &[u8]| scf_websocket::fuzzing::event(body));

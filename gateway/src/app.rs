@@ -1,6 +1,6 @@
 //! What the parts that serve clients have in common.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -28,6 +28,8 @@ pub(crate) struct App {
     pub(crate) page: PageAccess,
     /// `None` where no page is served.
     pub(crate) timeline: Option<Arc<Timeline>>,
+    /// An HTML file that is served beside the page, to those who may see it.
+    pub(crate) client_page: Option<PathBuf>,
 }
 
 /// A WebSocket API with its functions.

@@ -51,6 +51,7 @@ impl Gateway {
             admin: None,
             trace: false,
             page: false,
+            client_page: None,
             no_page: false,
             orphan_reaper: None,
             registry: Arc::new(MemoryRegistry::default()),
@@ -71,6 +72,7 @@ pub struct Builder {
     admin: Option<Admin>,
     trace: bool,
     page: bool,
+    client_page: Option<PathBuf>,
     no_page: bool,
     orphan_reaper: Option<PathBuf>,
     registry: Arc<dyn ConnectionRegistry>,
@@ -136,6 +138,12 @@ impl Builder {
     /// Whether the page is also served at another than a loopback address.
     pub fn page(mut self, page: bool) -> Self {
         self.page = page;
+        self
+    }
+
+    /// An HTML file for the clients of an API, served at `/client` wherever the page is served.
+    pub fn client_page(mut self, file: impl Into<PathBuf>) -> Self {
+        self.client_page = Some(file.into());
         self
     }
 
@@ -303,6 +311,7 @@ impl Builder {
             stopping,
             open: TaskTracker::new(),
             page,
+            client_page: self.client_page.clone(),
             timeline,
             reports,
             clients,

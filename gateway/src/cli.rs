@@ -25,7 +25,7 @@ Of a flag given twice the last one counts. Ends with 0 after SIGINT or SIGTERM, 
 command line or the file is wrong.";
 
 /// The flags that describe one API, and where the gateway listens: what a file says too.
-const OF_ONE_API: [&str; 13] = [
+const OF_ONE_API: [&str; 15] = [
     "listen",
     "push_listen",
     "push_token",
@@ -39,6 +39,8 @@ const OF_ONE_API: [&str; 13] = [
     "idle_timeout",
     "send_queue",
     "integration_response",
+    "page",
+    "client_page",
 ];
 
 /// What the command line asks for.
@@ -131,6 +133,10 @@ pub struct Cli {
     /// Serve the page, which shows payloads, also at another than the loopback address
     #[arg(long)]
     page: bool,
+
+    /// A self-contained HTML file for your clients, served at /client beside the page, and read anew for each request
+    #[arg(long, value_name = "FILE", value_parser = html_file)]
+    client_page: Option<PathBuf>,
 }
 
 impl Cli {
@@ -191,6 +197,9 @@ impl Cli {
         if let Some(token) = self.push_token {
             builder = builder.push_token(token);
         }
+        if let Some(file) = self.client_page {
+            builder = builder.client_page(file);
+        }
         builder
     }
 }
@@ -204,6 +213,13 @@ pub fn inherited() -> impl Iterator<Item = (String, OsString)> {
 fn address(text: &str) -> Result<SocketAddr, String> {
     let mut addresses = text.to_socket_addrs().map_err(|error| format!("{error}; write 127.0.0.1:9000"))?;
     addresses.next().ok_or_else(|| "the name has no address".to_owned())
+}
+
+fn html_file(text: &str) -> Result<PathBuf, String> {
+    match std::fs::read(text) {
+        Ok(_) => Ok(text.into()),
+        Err(error) => Err(format!("it cannot be read: {error}")),
+    }
 }
 
 fn token(text: &str) -> Result<String, String> {

@@ -170,6 +170,9 @@ fn write_addresses(out: &mut impl Write, running: &Running) -> std::io::Result<(
     if running.has_page() {
         writeln!(out, "page     http://{}/", running.admin_addr().unwrap_or(running.addr()))?;
     }
+    if let Some(path) = running.client_page() {
+        writeln!(out, "client   http://{}{path}", running.admin_addr().unwrap_or(running.addr()))?;
+    }
     writeln!(out, "clients  {}/", running.client_url())?;
     writeln!(out, "push     {}", running.push_url())
 }

@@ -1,15 +1,16 @@
 //! The page at `/`, the time line behind it at `/timeline`, and the actions that the page offers.
 //!
 //! [`entry`] gets each request that is no reverse push and answers those that are the page's: its files, the stream of
-//! records, and the actions of [`actions`]. Any other is a client's.
+//! records, the actions of [`actions`], and the client page of `--client-page`. Any other is a client's.
 
 mod actions;
 mod header;
 mod origin;
 
-use std::sync::Arc;
+use std::{fs, io, path::Path, sync::Arc};
 
 use axum::{
+    body::Body,
     extract::{Request, State},
     http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
@@ -23,6 +24,9 @@ use axum::{
 
 use self::header::header;
 use crate::{app::App, handshake};
+
+/// Where a client page is served, beside the page.
+pub(crate) const CLIENT_PAGE: &str = "/client";
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -72,7 +76,9 @@ async fn serve(app: &Arc<App>, request: Request) -> Result<Response, Request> {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let file = FILES.iter().find(|(at, ..)| *at == path);
     let action = actions::at(path).filter(|_| *request.method() == Method::POST);
-    let is_ours = action.is_some() || reads && (file.is_some() || path == "/timeline");
+    let client_page = app.client_page.clone().filter(|_| path == CLIENT_PAGE);
+    let is_ours =
+        action.is_some() || reads && (file.is_some() || client_page.is_some() || path == "/timeline");
     if !is_ours || request.headers().contains_key(UPGRADE) {
         return Err(request);
     }
@@ -82,23 +88,46 @@ async fn serve(app: &Arc<App>, request: Request) -> Result<Response, Request> {
                         the name `localhost` or its IP address, elsewhere only with --page.\n";
         return Ok((StatusCode::FORBIDDEN, sentence).into_response());
     }
-    Ok(match (action, file) {
-        (Some(action), _) => actions::perform(app, action, request).await,
-        (None, Some(file)) => serve_file(file, host.unwrap_or_default()),
-        (None, None) => timeline(app),
+    let host = host.unwrap_or_default();
+    Ok(match (action, file, client_page) {
+        (Some(action), ..) => actions::perform(app, action, request).await,
+        (None, Some(file), _) => serve_file(file, host),
+        (None, None, Some(client_page)) => serve_client_page(&client_page, host).await,
+        (None, None, None) => timeline(app),
     })
 }
 
 fn serve_file((_, content_type, text): &'static (&str, &str, &str), host: &str) -> Response {
-    // The page may load files and connect only to where it came from. The WebSocket's origin is named because not every
+    answer(
+        content_type,
+        *text,
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:",
+        host,
+    )
+}
+
+/// Reads the file for each request, so that a reload shows an edit. Its scripts and styles are part of it.
+async fn serve_client_page(file: &Path, host: &str) -> Response {
+    let path = file.to_owned();
+    let read = tokio::task::spawn_blocking(move || fs::read(path)).await;
+    match read.unwrap_or_else(|e| Err(io::Error::other(e))) {
+        Ok(html) => answer(HTML, html, "default-src 'self' 'unsafe-inline' data: blob:", host),
+        Err(e) => {
+            let sentence = format!("{}, the file of --client-page, cannot be read: {e}\n", file.display());
+            (StatusCode::NOT_FOUND, sentence).into_response()
+        }
+    }
+}
+
+fn answer(content_type: &'static str, body: impl Into<Body>, sources: &str, host: &str) -> Response {
+    // A page may load files and connect only to where it came from. The WebSocket's origin is named because not every
     // browser takes `self` to include it.
     let policy = format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self' ws://{host}; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "{sources}; connect-src 'self' ws://{host}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     );
     let mut headers = HeaderMap::new();
     for (name, value) in [
-        (CONTENT_TYPE, *content_type),
+        (CONTENT_TYPE, content_type),
         (CACHE_CONTROL, "no-store"),
         (REFERRER_POLICY, "no-referrer"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -110,7 +139,7 @@ fn serve_file((_, content_type, text): &'static (&str, &str, &str), host: &str) 
         Ok(policy) => headers.insert(CONTENT_SECURITY_POLICY, policy),
         Err(_) => return StatusCode::BAD_REQUEST.into_response(),
     };
-    (headers, *text).into_response()
+    (headers, body.into()).into_response()
 }
 
 fn timeline(app: &App) -> Response {

@@ -9,7 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     admin::Stage, api::Api, app::App, assembly::Assembly, clients::ClientSettings, http::Server,
-    metrics::Metrics, page_access::PageAccess,
+    metrics::Metrics, page, page_access::PageAccess,
 };
 
 /// How long connections may take to close at shutdown, their cleanup included.
@@ -72,6 +72,12 @@ impl Running {
     #[must_use]
     pub fn has_page(&self) -> bool {
         self.app.page != PageAccess::Disabled
+    }
+
+    /// The path of the client page, if one is served.
+    #[must_use]
+    pub fn client_page(&self) -> Option<&'static str> {
+        self.app.client_page.as_ref().filter(|_| self.has_page()).map(|_| page::CLIENT_PAGE)
     }
 
     /// What has been counted and measured.

@@ -13,7 +13,7 @@ fn gateway(args: &[&str]) -> Output {
 
 #[test]
 fn a_wrong_command_line_is_status_2_and_says_what_is_wrong() {
-    let cases: [(&[&str], &str); 15] = [
+    let cases: [(&[&str], &str); 16] = [
         (&["--no-such-flag"], "--no-such-flag"),
         (&["--listen", "nonsense"], "nonsense"),
         (&["--listen", "127.0.0.1"], "127.0.0.1"),
@@ -29,6 +29,7 @@ fn a_wrong_command_line_is_status_2_and_says_what_is_wrong() {
         (&["--max-instances", "0"], "max-instances"),
         (&["--timeout", "soon"], "timeout"),
         (&["--idle-timeout", "0"], "idle-timeout"),
+        (&["--client-page", "/no/such/file"], "cannot be read"),
     ];
     for (args, named) in cases {
         let output = gateway(args);

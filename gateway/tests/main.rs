@@ -5,6 +5,7 @@ mod admin_address;
 mod backend_faults;
 mod check;
 mod cleanup;
+mod client_page;
 mod clock;
 mod cloud_functions;
 mod command_line;

@@ -51,6 +51,12 @@ pub(crate) const INTEGRATION_RESPONSE: Variable = Variable {
     default: "`false`",
 };
 
+pub(crate) const TRUSTED_ROOTS: Variable = Variable {
+    name: "SSL_CERT_FILE",
+    values: "a PEM file with the certificate authorities to trust for `https://` and `rediss://` (in a build with the cargo feature `tls`)",
+    default: "Mozilla's list, part of the build",
+};
+
 pub(crate) const LOG: Variable = Variable {
     name: "RUST_LOG",
     values: "`off`, `error`, `warn`, `info`, `debug` (payloads too), `trace`, or `module=level` pairs separated by commas",
@@ -59,4 +65,4 @@ pub(crate) const LOG: Variable = Variable {
 
 /// The variables of a program with functions of its own.
 pub(crate) const COMMON: &[Variable] =
-    &[ROLE, PUSH_URL, PUSH_CONCURRENCY, STORE, ROOM, STORE_TTL, INTEGRATION_RESPONSE, LOG];
+    &[ROLE, PUSH_URL, PUSH_CONCURRENCY, STORE, ROOM, STORE_TTL, INTEGRATION_RESPONSE, TRUSTED_ROOTS, LOG];

@@ -40,7 +40,7 @@ fn around<'t>(text: &'t str, part: Option<&str>) -> (&'t str, &'t str) {
     (&text[..start], &text[start + part.len()..])
 }
 
-/// Uses the standard library's search, which is optimised for speed whatever the `opt-level` of this crate.
+/// `[` and `{` differ in one bit, and no other byte becomes `{` with that bit set.
 fn brackets(text: &str) -> usize {
-    text.matches('[').count() + text.matches('{').count()
+    text.bytes().filter(|byte| byte | 0x20 == b'{').count()
 }

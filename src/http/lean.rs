@@ -1,6 +1,7 @@
 //! The client of the runtime API: one server, one kept connection, one write and usually one read a call.
 //!
-//! [`LeanClient::get`] and [`LeanClient::post`] send a request and read the `head` of its answer;
+//! [`LeanClient::get`] and [`LeanClient::post`] send a request whose constant part was prepared once, and read the `head`
+//! of its answer;
 //! [`LeanReply::read_into`] then reads the body from the `input` and returns the connection for the next call.
 //! [`crate::http`] lists what is supported and what is refused.
 
@@ -30,11 +31,18 @@ const MAX_COPIED_BYTES: usize = 8 * 1024;
 pub(crate) struct LeanClient {
     host: String,
     port: u16,
-    /// `host:port`, as the `Host` header holds it.
-    authority: String,
     observer: Option<Arc<dyn WaitObserver>>,
-    kept: Option<Connection>,
+    /// Boxed, so that it moves from here to a reply and back without a copy of its fields.
+    kept: Option<Box<Connection>>,
+    /// Keeps its capacity from call to call: musl maps and unmaps a page for some of the sizes that a request has.
+    output: Vec<u8>,
 }
+
+/// A `GET`, which is wholly constant.
+pub(crate) struct GetRequest(Vec<u8>);
+
+/// The head of a `POST` up to the value of `content-length`.
+pub(crate) struct PostRequest(Vec<u8>);
 
 /// Learns what the client waits for, so that a signal can interrupt the wait without losing an answer.
 pub(crate) trait WaitObserver: Send + Sync {
@@ -53,57 +61,61 @@ struct Connection {
 /// An answer whose body has not been read yet.
 pub(crate) struct LeanReply<'c> {
     /// Where the connection goes once the body is read, for the next call.
-    kept: &'c mut Option<Connection>,
-    connection: Connection,
+    kept: &'c mut Option<Box<Connection>>,
+    connection: Box<Connection>,
     head: Head,
+}
+
+impl GetRequest {
+    pub(crate) fn new(host: &str, port: u16, path: &str) -> Self {
+        Self(format!("GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\n\r\n").into())
+    }
+}
+
+impl PostRequest {
+    pub(crate) fn new(host: &str, port: u16, path: &str, content_type: &str) -> Self {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {host}:{port}\r\ncontent-type: {content_type}\r\ncontent-length: "
+        );
+        Self(head.into())
+    }
 }
 
 impl LeanClient {
     pub(crate) fn new(host: &str, port: u16, observer: Option<Arc<dyn WaitObserver>>) -> Self {
-        Self { host: host.to_owned(), port, authority: format!("{host}:{port}"), observer, kept: None }
+        Self { host: host.to_owned(), port, observer, kept: None, output: Vec::new() }
     }
 
     /// Sends a `GET` and waits for the head of its answer without a time limit.
-    pub(crate) fn get(&mut self, path: &str) -> Result<LeanReply<'_>, Error> {
-        let head = ["GET ", path, " HTTP/1.1\r\nhost: ", &self.authority, "\r\n\r\n"].concat();
-        self.call(None, head, b"")
+    pub(crate) fn get(&mut self, request: &GetRequest) -> Result<LeanReply<'_>, Error> {
+        self.call(None, |socket, _| socket.write_all(&request.0))
     }
 
     /// Sends a `POST` with a body and waits for the head of its answer until the deadline.
     pub(crate) fn post(
         &mut self,
-        path: &str,
-        content_type: &str,
+        request: &PostRequest,
         body: &[u8],
         deadline: Instant,
     ) -> Result<LeanReply<'_>, Error> {
-        let length = body.len().to_string();
-        let head = [
-            "POST ",
-            path,
-            " HTTP/1.1\r\nhost: ",
-            &self.authority,
-            "\r\ncontent-type: ",
-            content_type,
-            "\r\ncontent-length: ",
-            &length,
-            "\r\n\r\n",
-        ]
-        .concat();
-        self.call(Some(deadline), head, body)
+        self.call(Some(deadline), |socket, output| send(socket, output, request, body))
     }
 
-    fn call(&mut self, deadline: Option<Instant>, head: String, body: &[u8]) -> Result<LeanReply<'_>, Error> {
+    fn call(
+        &mut self,
+        deadline: Option<Instant>,
+        send: impl FnOnce(&mut DeadlineStream, &mut Vec<u8>) -> Result<(), Error>,
+    ) -> Result<LeanReply<'_>, Error> {
         let mut connection = match self.kept.take().filter(|kept| kept.socket.is_open()) {
             Some(kept) => kept,
-            None => Connection::open(&self.host, self.port, deadline)?,
+            None => Box::new(Connection::open(&self.host, self.port, deadline)?),
         };
-        let Connection { socket, input } = &mut connection;
+        let Connection { socket, input } = &mut *connection;
         socket.set_deadline(deadline);
         if let Some(observer) = &self.observer {
             observer.waits_on(socket.stream());
         }
-        send(socket, head.into_bytes(), body)?;
+        send(socket, &mut self.output)?;
         input.fill(socket)?;
         if let Some(observer) = &self.observer {
             observer.answer_begins();
@@ -120,12 +132,21 @@ impl Connection {
 }
 
 /// Sends head and body with one system call where possible, which wakes the peer once.
-fn send(socket: &mut DeadlineStream, mut head: Vec<u8>, body: &[u8]) -> Result<(), Error> {
+fn send(
+    socket: &mut DeadlineStream,
+    head: &mut Vec<u8>,
+    request: &PostRequest,
+    body: &[u8],
+) -> Result<(), Error> {
+    head.clear();
+    head.extend_from_slice(&request.0);
+    write!(head, "{}", body.len())?;
+    head.extend_from_slice(b"\r\n\r\n");
     if body.len() <= MAX_COPIED_BYTES {
         head.extend_from_slice(body);
-        return socket.write_all(&head);
+        return socket.write_all(head);
     }
-    let written = socket.write_vectored(&[IoSlice::new(&head), IoSlice::new(body)])?;
+    let written = socket.write_vectored(&[IoSlice::new(head), IoSlice::new(body)])?;
     socket.write_all(&head[written.min(head.len())..])?;
     socket.write_all(&body[written.saturating_sub(head.len())..])
 }
@@ -133,6 +154,11 @@ fn send(socket: &mut DeadlineStream, mut head: Vec<u8>, body: &[u8]) -> Result<(
 impl LeanReply<'_> {
     pub(crate) fn status(&self) -> u16 {
         self.head.status
+    }
+
+    /// When the head arrived.
+    pub(crate) fn received(&self) -> Instant {
+        self.connection.socket.last_read()
     }
 
     /// The value of a header; `None` where it is absent or not ASCII.
@@ -146,7 +172,7 @@ impl LeanReply<'_> {
     /// The connection is closed if the body is not read to its end, here or because the reply is dropped.
     pub(crate) fn read_into(mut self, buffer: &mut Vec<u8>, max_bytes: usize) -> Result<(), BodyError> {
         buffer.clear();
-        let Connection { socket, input } = &mut self.connection;
+        let Connection { socket, input } = &mut *self.connection;
         input.take(self.head.bytes);
         Body { from: socket, input, buffer, max_bytes }.read(self.head.framing())?;
         if self.head.keeps_connection() && self.connection.input.unread().is_empty() {

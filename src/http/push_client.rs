@@ -15,6 +15,8 @@ use ureq::http::{Response, Uri};
 use ureq::{Agent, Body};
 
 use self::state::{Call, SharedState};
+use self::transport::GatheringConnector;
+use crate::net::TrustedRoots;
 
 /// A client of one server. Connects at the first call, and again after a failure.
 pub(crate) struct PushClient {
@@ -43,7 +45,7 @@ impl fmt::Display for NoAnswer {
 pub(crate) struct PushReply(Response<Body>);
 
 impl PushClient {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(trusted_roots: TrustedRoots) -> Self {
         let state = Arc::new(SharedState::new());
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -60,7 +62,7 @@ impl PushClient {
             // The transport probes a kept connection, so its age does not matter.
             .max_idle_age(Duration::from_secs(u64::from(u32::MAX)))
             .build();
-        let connector = transport::connector(Arc::clone(&state));
+        let connector = GatheringConnector::new(Arc::clone(&state), trusted_roots);
         Self { agent: Agent::with_parts(config, connector, transport::ResolveOnConnect), state }
     }
 

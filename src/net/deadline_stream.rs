@@ -41,6 +41,11 @@ impl DeadlineStream {
         &self.stream
     }
 
+    /// When the last bytes were read, or the connection was opened.
+    pub(crate) fn last_read(&self) -> Instant {
+        self.last_read
+    }
+
     /// Whether the next call can use the connection. Probes it only after a pause, in which the peer may have closed it.
     pub(crate) fn is_open(&self) -> bool {
         self.last_read.elapsed() < PROBE_AFTER_IDLE || self.is_quiet()

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use log::{debug, warn};
 
 use super::message::Message;
-use super::settings::PushUrl;
+use super::settings::{PushSettings, PushUrl};
 use crate::event::ConnectionId;
 use crate::http::push_client::{NoAnswer, PushClient, PushReply};
 use crate::log_text::excerpt;
@@ -43,18 +43,18 @@ enum Interpretation {
 
 /// Makes one push after the other over one kept connection.
 pub(super) struct Caller {
-    url: Arc<PushUrl>,
+    settings: Arc<PushSettings>,
     /// Created at the first push, so that a function that never pushes pays nothing.
     client: OnceCell<PushClient>,
 }
 
 impl Caller {
-    pub(super) fn new(url: Arc<PushUrl>) -> Self {
-        Self { url, client: OnceCell::new() }
+    pub(super) fn new(settings: Arc<PushSettings>) -> Self {
+        Self { settings, client: OnceCell::new() }
     }
 
     pub(super) fn url(&self) -> &PushUrl {
-        &self.url
+        &self.settings.url
     }
 
     pub(super) fn push(
@@ -84,8 +84,8 @@ impl Caller {
     /// new connection. If the gateway had accepted the first attempt and crashed before answering, the client receives
     /// the frame twice, which is preferred to losing it.
     fn post(&self, body: &[u8], deadline: Instant) -> Result<PushReply, NoAnswer> {
-        let client = self.client.get_or_init(PushClient::new);
-        let post = || client.post(self.url.uri(), "application/json", body, deadline);
+        let client = self.client.get_or_init(|| PushClient::new(self.settings.trusted_roots.clone()));
+        let post = || client.post(self.settings.url.uri(), "application/json", body, deadline);
         match post() {
             Err(no_answer) if no_answer.on_stale_connection => {
                 debug!(

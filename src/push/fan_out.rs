@@ -3,7 +3,6 @@
 //! A [`Job`] is a list from which all workers and the calling thread take the next connection, until it is exhausted or
 //! the deadline has passed. The connections left over are counted as untried.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -15,7 +14,7 @@ use log::warn;
 use super::caller::Caller;
 use super::message::Message;
 use super::report::PushReport;
-use super::settings::PushUrl;
+use super::settings::PushSettings;
 use crate::event::ConnectionId;
 
 /// Enough to format a request and read a short answer; a default function has 128 MB for up to 256 workers.
@@ -53,8 +52,7 @@ impl Job {
 
 /// The workers of one push address.
 pub(super) struct Workers {
-    url: Arc<PushUrl>,
-    concurrency: NonZeroUsize,
+    settings: Arc<PushSettings>,
     running: Vec<Worker>,
 }
 
@@ -64,13 +62,13 @@ struct Worker {
 }
 
 impl Workers {
-    pub(super) fn new(url: Arc<PushUrl>, concurrency: NonZeroUsize) -> Self {
-        Self { url, concurrency, running: Vec::new() }
+    pub(super) fn new(settings: Arc<PushSettings>) -> Self {
+        Self { settings, running: Vec::new() }
     }
 
     /// Completes the job. The calling thread is one of the workers.
     pub(super) fn carry_out(&mut self, job: &Arc<Job>, caller: &Caller) -> PushReport {
-        let helpers = self.concurrency.get().min(job.connections.len()).saturating_sub(1);
+        let helpers = self.settings.concurrency.get().min(job.connections.len()).saturating_sub(1);
         self.start(helpers);
         let mut busy = Vec::with_capacity(helpers);
         for worker in self.running.iter().take(helpers) {
@@ -92,7 +90,7 @@ impl Workers {
 
     fn start(&mut self, wanted: usize) {
         while self.running.len() < wanted {
-            match Worker::start(Arc::clone(&self.url)) {
+            match Worker::start(Arc::clone(&self.settings)) {
                 Ok(worker) => self.running.push(worker),
                 Err(e) => {
                     warn!("only {} of {wanted} push workers could be started: {e}", self.running.len());
@@ -105,11 +103,11 @@ impl Workers {
 
 impl Worker {
     /// The thread ends when its `Worker` is dropped.
-    fn start(url: Arc<PushUrl>) -> std::io::Result<Self> {
+    fn start(settings: Arc<PushSettings>) -> std::io::Result<Self> {
         let (jobs, todo) = mpsc::channel::<Arc<Job>>();
         let (done, reports) = mpsc::channel();
         thread::Builder::new().name("push".into()).stack_size(STACK_BYTES).spawn(move || {
-            let caller = Caller::new(url);
+            let caller = Caller::new(settings);
             while let Ok(job) = todo.recv() {
                 if done.send(job.work(&caller)).is_err() {
                     return;

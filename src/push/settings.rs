@@ -5,6 +5,8 @@ use std::num::NonZeroUsize;
 
 use ureq::http::Uri;
 
+use crate::net::TrustedRoots;
+
 /// Settings of the push address.
 #[derive(Debug, Clone)]
 pub(crate) struct PushSettings {
@@ -12,6 +14,8 @@ pub(crate) struct PushSettings {
     pub(crate) url: PushUrl,
     /// The number of pushes in flight at once.
     pub(crate) concurrency: NonZeroUsize,
+    /// For `https://`.
+    pub(crate) trusted_roots: TrustedRoots,
 }
 
 /// The reverse push address.

@@ -11,7 +11,7 @@ use log::warn;
 use super::invocation::{Completed, Offered, Outcome};
 use crate::config::RuntimeApiAddress;
 use crate::event::MAX_BYTES;
-use crate::http::lean::{BodyError, Header, LeanClient, LeanReply, WaitObserver};
+use crate::http::lean::{BodyError, GetRequest, Header, LeanClient, LeanReply, PostRequest, WaitObserver};
 use crate::log_text::excerpt;
 
 /// A running runtime API answers `ready` at once.
@@ -31,8 +31,6 @@ const NEXT: &str = "/runtime/invocation/next";
 const RESPONSE: &str = "/runtime/invocation/response";
 const ERROR: &str = "/runtime/invocation/error";
 
-const TEXT: &str = "text/plain; charset=utf-8";
-
 /// Answers to `ready` and to an outcome, and refusals, are short; more is not read.
 const MAX_ANSWER_BYTES: usize = 16 * 1024;
 
@@ -42,6 +40,10 @@ const ANSWER_BODY_TIMEOUT: Duration = Duration::from_secs(1);
 /// The four calls of the runtime API, over one kept connection.
 pub(super) struct RuntimeApi {
     client: LeanClient,
+    ready: PostRequest,
+    next: GetRequest,
+    response: PostRequest,
+    error: PostRequest,
 }
 
 /// Why a call failed.
@@ -80,22 +82,30 @@ impl From<io::Error> for CallError {
 
 impl RuntimeApi {
     pub(super) fn new(address: &RuntimeApiAddress, observer: Arc<dyn WaitObserver>) -> Self {
-        Self { client: client(address, Some(observer)) }
+        let RuntimeApiAddress { host, port } = address;
+        Self {
+            client: LeanClient::new(host, *port, Some(observer)),
+            ready: PostRequest::new(host, *port, READY, "text/plain"),
+            next: GetRequest::new(host, *port, NEXT),
+            response: PostRequest::new(host, *port, RESPONSE, "application/json"),
+            error: error_request(address),
+        }
     }
 
     /// Ends the initialisation. The body is one space, since SCF has refused an empty one.
     pub(super) fn ready(&mut self) -> Result<(), CallError> {
         let deadline = Instant::now() + READY_TIMEOUT;
-        accepted(self.client.post(READY, "text/plain", b" ", deadline)?, deadline)
+        accepted(self.client.post(&self.ready, b" ", deadline)?, deadline)
     }
 
     /// Waits for the next event, without a time limit.
     pub(super) fn next(&mut self) -> Result<Offered, CallError> {
-        let reply = self.client.get(NEXT)?;
+        let reply = self.client.get(&self.next)?;
         if reply.status() != 200 {
-            return Err(refusal(reply, body_deadline()));
+            let deadline = body_deadline(&reply);
+            return Err(refusal(reply, deadline));
         }
-        let received = Instant::now();
+        let received = reply.received();
         let request_id = reply.header(Header::RequestId).map(str::to_owned);
         if request_id.is_none() {
             warn!(
@@ -119,8 +129,8 @@ impl RuntimeApi {
     pub(super) fn outcome(&mut self, completed: &Completed) -> Result<(), CallError> {
         let latest = completed.latest();
         let reply = match completed.outcome() {
-            Outcome::Response(body) => self.client.post(RESPONSE, "application/json", body, latest)?,
-            Outcome::Error(message) => self.client.post(ERROR, TEXT, message.as_bytes(), latest)?,
+            Outcome::Response(body) => self.client.post(&self.response, body, latest)?,
+            Outcome::Error(message) => self.client.post(&self.error, message.as_bytes(), latest)?,
         };
         accepted(reply, latest)
     }
@@ -130,15 +140,16 @@ impl RuntimeApi {
 /// blocked.
 pub(super) fn report_error(address: &RuntimeApiAddress, message: &str) -> Result<(), CallError> {
     let deadline = Instant::now() + FINAL_REPORT_TIMEOUT;
-    accepted(client(address, None).post(ERROR, TEXT, message.as_bytes(), deadline)?, deadline)
+    let mut client = LeanClient::new(&address.host, address.port, None);
+    accepted(client.post(&error_request(address), message.as_bytes(), deadline)?, deadline)
 }
 
-fn client(address: &RuntimeApiAddress, observer: Option<Arc<dyn WaitObserver>>) -> LeanClient {
-    LeanClient::new(&address.host, address.port, observer)
+fn error_request(address: &RuntimeApiAddress) -> PostRequest {
+    PostRequest::new(&address.host, address.port, ERROR, "text/plain; charset=utf-8")
 }
 
 fn accepted(reply: LeanReply<'_>, latest: Instant) -> Result<(), CallError> {
-    let deadline = body_deadline().min(latest);
+    let deadline = body_deadline(&reply).min(latest);
     if !(200..300).contains(&reply.status()) {
         return Err(refusal(reply, deadline));
     }
@@ -152,8 +163,8 @@ fn refusal(reply: LeanReply<'_>, deadline: Instant) -> CallError {
     CallError::Status { status, body: excerpt(&body).to_owned() }
 }
 
-fn body_deadline() -> Instant {
-    Instant::now() + ANSWER_BODY_TIMEOUT
+fn body_deadline(reply: &LeanReply<'_>) -> Instant {
+    reply.received() + ANSWER_BODY_TIMEOUT
 }
 
 fn number(reply: &LeanReply<'_>, header: Header) -> Option<u64> {

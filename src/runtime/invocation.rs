@@ -5,10 +5,11 @@
 //! same event.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use log::{Level, debug, log};
+use log::{Level, debug, log, log_enabled};
 
 use super::watchdog::{Watchdog, Watched};
 use crate::answer::Answer;
@@ -16,7 +17,7 @@ use crate::context;
 use crate::dispatch::Dispatcher;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventError, MAX_BYTES};
-use crate::log_text::SingleLine;
+use crate::log_text::{push_escaped, push_milliseconds};
 
 /// An event that SCF has handed out and that has not been handled yet.
 pub(super) struct Offered {
@@ -114,18 +115,15 @@ impl Offered {
             .map_err(|e| e.clone().into())
             .and_then(|event| caught(|| dispatcher.handle(event, invocation)))
             .and_then(limited);
-        let spent_ms = self.received.elapsed().as_secs_f64() * 1e3;
         let (level, outcome) = match &result {
-            Ok(answer) if answer.err_no() == 0 => (Level::Info, "ok".to_owned()),
-            Ok(answer) => (Level::Info, format!("refused errNo={}", answer.err_no())),
-            Err(e) => (Level::Error, format!("error message={:?}", e.to_string())),
+            Ok(answer) if answer.err_no() == 0 => (Level::Info, Cow::Borrowed("ok")),
+            Ok(answer) => (Level::Info, format!("refused errNo={}", answer.err_no()).into()),
+            Err(e) => (Level::Error, format!("error message={:?}", e.to_string()).into()),
         };
-        log!(
-            level,
-            "invocation request_id={} role={role} connection={} ms={spent_ms:.3} outcome={outcome}",
-            SingleLine(invocation.request_id),
-            SingleLine(connection)
-        );
+        if log_enabled!(level) {
+            let line = log_line(invocation.request_id, role, connection, self.received.elapsed(), &outcome);
+            log!(level, "{line}");
+        }
         let content = match result {
             Ok(answer) => answer.into_json().map_or(Content::Event, Content::Answer),
             Err(e) => Content::Error(e.to_string()),
@@ -136,6 +134,22 @@ impl Offered {
         let latest = self.latest();
         Completed { request_id: self.request_id, event: self.body, content, latest }
     }
+}
+
+/// Puts the line together here, since the formatting machinery would pass it on in some twenty short pieces.
+fn log_line(request_id: &str, role: &str, connection: &str, spent: Duration, outcome: &str) -> String {
+    let mut line = String::with_capacity(128 + request_id.len() + connection.len() + outcome.len());
+    line.push_str("invocation request_id=");
+    push_escaped(&mut line, request_id);
+    line.push_str(" role=");
+    line.push_str(role);
+    line.push_str(" connection=");
+    push_escaped(&mut line, connection);
+    line.push_str(" ms=");
+    push_milliseconds(&mut line, spent);
+    line.push_str(" outcome=");
+    line.push_str(outcome);
+    line
 }
 
 impl Running<'_> {

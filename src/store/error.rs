@@ -61,7 +61,7 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotConfigured => f.write_str(
-                "WS_STORE is not set; rooms need one: dir:/absolute/path of a directory, or redis://host",
+                "WS_STORE is not set; rooms and stored texts need one: dir:/absolute/path of a directory, or redis://host",
             ),
             Self::RoomName { name, allowed } => {
                 write!(f, "the room name {:?} is not allowed; allowed: {allowed}", excerpt(name))

@@ -21,19 +21,21 @@ pub(crate) use self::url::RedisUrl;
 use super::error::StoreError;
 use super::interface::{Listing, Store};
 use super::room_name::RoomName;
+use crate::net::TrustedRoots;
 
 /// The number of members in one `ZREM`.
 const MEMBERS_PER_ZREM: usize = 1000;
 
 pub(super) struct RedisStore {
     url: RedisUrl,
+    roots: TrustedRoots,
     time_to_live: Option<Duration>,
     kept: Option<RedisConnection>,
 }
 
 impl RedisStore {
-    pub(super) fn new(url: RedisUrl, time_to_live: Option<Duration>) -> Self {
-        Self { url, time_to_live, kept: None }
+    pub(super) fn new(url: RedisUrl, roots: TrustedRoots, time_to_live: Option<Duration>) -> Self {
+        Self { url, roots, time_to_live, kept: None }
     }
 
     /// The time to live in milliseconds, as Redis takes it; `None`: nothing expires.
@@ -53,7 +55,8 @@ impl RedisStore {
                 Err(e) => debug!("the kept connection to {} was stale ({e}); connecting again", self.url),
             }
         }
-        let mut connection = RedisConnection::open(&self.url, deadline).map_err(|e| self.not_opened(e))?;
+        let connection = RedisConnection::open(&self.url, &self.roots, deadline);
+        let mut connection = connection.map_err(|e| self.not_opened(e))?;
         let replies = connection.exchange(commands, deadline).map_err(|e| self.failed(e))?;
         Ok(self.keep(connection, replies))
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::redis::RedisUrl;
 use super::room_name::RoomName;
+use crate::net::TrustedRoots;
 
 /// Settings of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub(crate) struct StoreSettings {
     pub(crate) default_room: RoomName,
     /// How long a silent member, a text or a list is kept; `None`: for ever.
     pub(crate) time_to_live: Option<Duration>,
+    /// For `rediss://`.
+    pub(crate) trusted_roots: TrustedRoots,
 }
 
 /// Where rooms are kept.
@@ -28,7 +31,12 @@ pub(crate) enum StoreUrl {
 
 impl StoreSettings {
     pub(crate) fn for_tests() -> Self {
-        Self { url: StoreUrl::Dir(PathBuf::new()), default_room: RoomName::default(), time_to_live: None }
+        Self {
+            url: StoreUrl::Dir(PathBuf::new()),
+            default_room: RoomName::default(),
+            time_to_live: None,
+            trusted_roots: TrustedRoots::new(None),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A program as SCF runs it: a process with its own runtime API.
+//! A function's process with its own runtime API, as in SCF.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -18,23 +18,22 @@ use super::programs::example;
 /// Turns a hang into a failure.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The program under test; `BOOTSTRAP` names another one, such as the packaged file.
+/// The program under test. The variable `BOOTSTRAP` replaces it, for example with the packaged file.
 pub fn bootstrap() -> PathBuf {
     std::env::var_os("BOOTSTRAP").map_or_else(|| env!("CARGO_BIN_EXE_bootstrap").into(), PathBuf::from)
 }
 
-/// A port without a listener. It is below the range that port 0 is chosen from, so that no server of another test gets
-/// it.
+/// A port without a listener, below the ephemeral range, so that no server of another test binds it.
 pub fn unused_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 10_000;
     let start = u16::try_from(std::process::id() % u32::from(COUNT)).expect("below COUNT");
-    let mut tried = (0..COUNT).map(|_| FIRST + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT);
-    tried.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("an unused port")
+    let mut candidates = (0..COUNT).map(|_| FIRST + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT);
+    candidates.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("an unused port")
 }
 
-/// A running program, its output collected.
+/// A running program whose output is collected.
 pub struct Process {
     child: Child,
     output: Arc<Mutex<String>>,
@@ -60,12 +59,12 @@ impl Process {
             .expect("the bootstrap starts");
         let output = Arc::new(Mutex::new(String::new()));
         let stdout = collect(child.stdout.take().expect("piped"), Arc::clone(&output), "");
-        // SCF discards standard error, so no test may find its line there.
+        // SCF discards standard error, so the prefix keeps its lines from matching what a test expects.
         let stderr = collect(child.stderr.take().expect("piped"), Arc::clone(&output), "STDERR ");
         Self { child, output, readers: vec![stdout, stderr] }
     }
 
-    /// Starts the bootstrap for the runtime API on this port.
+    /// Starts the bootstrap with the runtime API on this port.
     pub fn for_api(port: u16, env: &[(&str, &str)]) -> Self {
         Self::of_for_api(&bootstrap(), port, env)
     }
@@ -175,7 +174,7 @@ impl Function {
         Self { process, api, tokio, invocations: AtomicUsize::new(0) }
     }
 
-    /// Offers the event with its own request id, and waits for the outcome.
+    /// Offers the event with a new request id and waits for the outcome.
     pub fn invoke(&self, event: impl Into<Vec<u8>>) -> Outcome {
         let id = format!("request-{}", self.invocations.fetch_add(1, Ordering::Relaxed) + 1);
         let outcome =

@@ -1,4 +1,4 @@
-//! The gateway as a process, with the functions of an example, and clients of it.
+//! The gateway's process with the functions of an example, and its clients.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -17,15 +17,15 @@ use super::programs;
 /// Turns a hang into a failure.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A running gateway. It is killed when it is dropped.
+/// A running gateway, killed on drop.
 pub struct Gateway {
     child: Child,
-    clients: String,
+    client_url: String,
     log: NamedTempFile,
 }
 
 impl Gateway {
-    /// Starts it with this example and these variables for it.
+    /// Starts the gateway with the functions of this example and variables for them.
     pub fn with_example(name: &str, env: &[(&str, &str)]) -> Self {
         let variables = env.iter().flat_map(|(name, value)| ["--env".to_owned(), format!("{name}={value}")]);
         let log = NamedTempFile::new().expect("a log file");
@@ -39,24 +39,24 @@ impl Gateway {
             .spawn()
             .expect("the gateway starts");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let clients = lines.map_while(Result::ok).find_map(|line| {
+        let client_url = lines.map_while(Result::ok).find_map(|line| {
             let address = line.strip_prefix("clients")?.trim().trim_end_matches('/').to_owned();
             Some(address)
         });
-        let Some(clients) = clients else {
+        let Some(client_url) = client_url else {
             let _ = child.kill();
             panic!("the gateway printed no address for clients");
         };
-        Self { child, clients, log }
+        Self { child, client_url, log }
     }
 
-    /// Connects a client to a path, with its query.
+    /// Connects a client to this path, which may include a query.
     pub async fn connect(&self, path: &str) -> Client {
         self.try_connect(path).await.expect("the client is accepted")
     }
 
     pub async fn try_connect(&self, path: &str) -> Result<Client, Error> {
-        let uri = format!("{}{path}", self.clients).parse().expect("a URI");
+        let uri = format!("{}{path}", self.client_url).parse().expect("a URI");
         let connecting = async { ClientBuilder::from_uri(uri).connect().await };
         let (socket, _) = timeout(TIMEOUT, connecting).await.expect("an answer in time")?;
         Ok(Client(socket))
@@ -93,7 +93,7 @@ impl Client {
         }
     }
 
-    /// Sends a line and gives the next text frame.
+    /// Sends a text frame and returns the next one.
     pub async fn ask(&mut self, text: &str) -> String {
         self.send(text).await;
         self.next().await

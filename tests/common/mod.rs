@@ -1,7 +1,7 @@
-//! The harness: a function's process with its runtime API, a push address that records, the gateway with its clients, a
-//! Redis server, and a server that misbehaves byte by byte.
+//! The harness: a function's process with its runtime API, a push address that records pushes, the gateway with its
+//! clients, a Redis server, and a scripted server that misbehaves.
 //!
-//! The runtime API and the push address are those of the gateway, so that no protocol is implemented twice.
+//! The runtime API and the push address are the gateway's, so that no protocol is implemented twice.
 
 mod function;
 mod gateway;
@@ -19,17 +19,17 @@ pub use scf_websocket_gateway::function::runtime_api::{Limits, Outcome};
 pub use scf_websocket_gateway::http::HeaderCase;
 pub use wire::{Act, Wire};
 
-/// A connecting event with every field of the contract.
+/// A connect event with every field of the contract.
 pub const CONNECTING: &str = r#"{"requestContext":{"serviceName":"testsvc","path":"/test/{testvar}","httpMethod":"GET","requestId":"c6af9ac6-7b61-11e6-9a41-93e8deadbeef","identity":{"secretId":"abdcdxxxxxxxsdfs"},"sourceIp":"10.0.2.14","stage":"prod","websocketEnable":true},"websocket":{"action":"connecting","secConnectionID":"xawexasdfewezdfsdfeasdfffa==","secWebSocketProtocol":"chat,binary","secWebSocketExtensions":"extension1,extension2"}}"#;
 
-/// A text frame.
+/// An event with a text frame.
 pub const DATA_RECV: &str = r#"{"websocket":{"action":"data recv","secConnectionID":"xawexasdfewezdfsdfeasdfffa==","dataType":"text","data":"xxx"}}"#;
 
-/// A client has left.
+/// An event after a client has disconnected.
 pub const CLOSING: &str =
     r#"{"websocket":{"action":"closing","secConnectionID":"xawexasdfewezdfsdfeasdfffa=="}}"#;
 
-/// A text frame with this text from this connection.
+/// An event with this text frame from this connection.
 pub fn frame(connection: &str, text: &str) -> String {
     let (connection, text) = (serde_json::Value::from(connection), serde_json::Value::from(text));
     format!(

@@ -1,13 +1,13 @@
-//! Programs of the workspace, built when a test first needs them.
+//! Programs of the workspace, built on first use.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-/// `cargo test --test behaviours` builds neither the examples nor the gateway.
+/// Serializes the builds. `cargo test --test behaviours` builds neither the examples nor the gateway.
 static BUILDING: Mutex<()> = Mutex::new(());
 
-/// The program of this example, in the profile of the tests.
+/// The path of this example's program, built with the profile of the tests.
 pub fn example(name: &str) -> PathBuf {
     let profile = profile();
     let _one_at_a_time = BUILDING.lock().expect("no build has panicked");
@@ -15,7 +15,7 @@ pub fn example(name: &str) -> PathBuf {
     profile.join("examples").join(name)
 }
 
-/// The gateway's program, in the same profile.
+/// The path of the gateway's program, built with the profile of the tests.
 pub fn gateway() -> PathBuf {
     let profile = profile();
     let _one_at_a_time = BUILDING.lock().expect("no build has panicked");
@@ -23,7 +23,7 @@ pub fn gateway() -> PathBuf {
     profile.join("gateway")
 }
 
-/// The folder `target/<profile>` of these tests.
+/// The folder `target/<profile>` that contains this test program.
 fn profile() -> PathBuf {
     let test = std::env::current_exe().expect("the path of the tests");
     // target/<profile>/deps/behaviours-<hash>

@@ -1,4 +1,4 @@
-//! The gateway's reverse push address in front of nobody: it remembers what arrived.
+//! The gateway's reverse push address without clients: it records the pushes that arrive.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use scf_websocket_gateway::report::Reports;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-/// One push, as it came over the wire.
+/// A received push.
 #[derive(Debug, Clone)]
 pub struct Arrived {
     pub peer: SocketAddr,
@@ -26,7 +26,7 @@ pub struct Arrived {
     pub body: String,
 }
 
-/// A push address. Every connection id is known to it but those it was told are gone.
+/// A running push address. It knows every connection id except those passed to `forget`.
 pub struct PushAddress {
     server: Server,
     arrived: Arc<Mutex<Vec<Arrived>>>,
@@ -39,12 +39,10 @@ impl PushAddress {
     pub fn start() -> Self {
         let arrived = Arc::default();
         let gone: Arc<Mutex<HashSet<String>>> = Arc::default();
-        let remembering = Arc::clone(&arrived);
-        let everybody = Arc::new(Everybody { gone: Arc::clone(&gone) });
-        let router =
-            push::router(everybody, Reports::default()).layer(middleware::from_fn(move |request, next| {
-                remember(Arc::clone(&remembering), request, next)
-            }));
+        let recorded = Arc::clone(&arrived);
+        let connections = Arc::new(AllButGone { gone: Arc::clone(&gone) });
+        let router = push::router(connections, Reports::default())
+            .layer(middleware::from_fn(move |request, next| record(Arc::clone(&recorded), request, next)));
         let tokio = Runtime::new().expect("a tokio runtime");
         let server = tokio.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -53,29 +51,29 @@ impl PushAddress {
         Self { server, arrived, gone, _tokio: tokio }
     }
 
-    /// For `WS_PUSH_URL`. `PUSH_HOST` is a name that the functions are to look up.
+    /// The value for `WS_PUSH_URL`. The variable `PUSH_HOST` sets a host name for the functions to resolve.
     pub fn url(&self) -> String {
         let host = std::env::var("PUSH_HOST").unwrap_or_else(|_| "127.0.0.1".into());
         format!("http://{host}:{}{}", self.server.addr().port(), push::PATH)
     }
 
-    /// What has arrived since the last call.
+    /// The pushes since the last call.
     pub fn take(&self) -> Vec<Arrived> {
         std::mem::take(&mut self.arrived.lock().expect("not poisoned"))
     }
 
-    /// The bodies of what has arrived since the last call.
+    /// The bodies of the pushes since the last call.
     pub fn take_bodies(&self) -> Vec<String> {
         self.take().into_iter().map(|push| push.body).collect()
     }
 
-    /// From now on this connection is unknown.
+    /// Makes this connection unknown from now on.
     pub fn forget(&self, connection: &str) {
         self.gone.lock().expect("not poisoned").insert(connection.to_owned());
     }
 }
 
-async fn remember(arrived: Arc<Mutex<Vec<Arrived>>>, request: Request, next: Next) -> Response {
+async fn record(arrived: Arc<Mutex<Vec<Arrived>>>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.expect("a whole body");
     let push = Arrived {
@@ -90,18 +88,19 @@ async fn remember(arrived: Arc<Mutex<Vec<Arrived>>>, request: Request, next: Nex
     next.run(Request::from_parts(parts, Body::from(body))).await
 }
 
-struct Everybody {
+/// Every connection exists, except those in `gone`.
+struct AllButGone {
     gone: Arc<Mutex<HashSet<String>>>,
 }
 
-impl Everybody {
-    fn known(&self, id: &str) -> Result<(), DeliveryError> {
+impl AllButGone {
+    fn lookup(&self, id: &str) -> Result<(), DeliveryError> {
         let gone = self.gone.lock().expect("not poisoned").contains(id);
         if gone { Err(DeliveryError::NotFound) } else { Ok(()) }
     }
 }
 
-impl ConnectionRegistry for Everybody {
+impl ConnectionRegistry for AllButGone {
     fn add<'a>(&'a self, _: &'a str, _: Outbox) -> BoxFuture<'a, Result<(), RegistryError>> {
         Box::pin(async { Ok(()) })
     }
@@ -115,7 +114,7 @@ impl ConnectionRegistry for Everybody {
         ids: &'a [String],
         _: Delivery,
     ) -> BoxFuture<'a, Vec<Result<(), DeliveryError>>> {
-        Box::pin(async { ids.iter().map(|id| self.known(id)).collect() })
+        Box::pin(async { ids.iter().map(|id| self.lookup(id)).collect() })
     }
 
     fn look_up<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<ConnectionInfo, DeliveryError>> {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::unused_port;
 
-/// A running server. Its data is removed with it.
+/// A running server. Its data is removed on drop.
 pub struct Redis {
     pub port: u16,
     options: Vec<String>,
@@ -31,13 +31,13 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Suspends the server: connections are accepted but not answered, as by a machine that hangs.
+    /// Suspends the server: the kernel accepts connections, but no command is answered.
     pub fn pause(&self) {
         self.signal("STOP");
     }
 
     /// Resumes the server.
-    pub fn go_on(&self) {
+    pub fn resume(&self) {
         self.signal("CONT");
     }
 
@@ -52,13 +52,13 @@ impl Redis {
         self.child.wait().expect("ended");
     }
 
-    /// Starts it again, on the same port and with the same data.
-    pub fn start_again(&mut self) {
+    /// Starts the stopped server on the same port and with the same data.
+    pub fn restart(&mut self) {
         self.child = spawn(self.port, self.folder.path(), &self.options);
         self.await_answer();
     }
 
-    /// Sends an inline command and returns the first packet of the answer.
+    /// Sends an inline command and returns what the first read of the answer yields.
     pub fn command(&self, line: &str) -> String {
         self.try_command(line).expect("an answer")
     }

@@ -1,4 +1,4 @@
-//! A scripted server that answers each request byte by byte, for behaviour that a correct server does not show.
+//! A scripted server that controls each byte of its answers, for faults that a correct server does not produce.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -15,7 +15,7 @@ pub struct Request {
     /// `POST /runtime/init/ready`
     pub line: String,
     pub body: Vec<u8>,
-    /// The connection that it came on, counted from 1.
+    /// The number of its connection, counted from 1.
     pub connection: usize,
 }
 
@@ -28,7 +28,7 @@ pub enum Act {
     Wait(Duration),
     /// Closes the connection.
     Close,
-    /// Closes the connection as soon as more arrives, without reading it: the peer sees a reset.
+    /// Closes the connection when more data arrives, without reading it, so that the peer receives a reset.
     CloseAtInput,
 }
 

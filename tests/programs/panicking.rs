@@ -1,4 +1,4 @@
-//! Functions that panic at some frames, for `tests/panics.rs`.
+//! Functions that panic on certain frames, for `tests/panics.rs`.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Functions that show what they see and use each kind of push, for `tests/own_functions.rs`.
+//! Functions that report what they see and make each kind of push, for `tests/own_functions.rs`.
 
 use std::process::ExitCode;
 

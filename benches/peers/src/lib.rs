@@ -1,4 +1,4 @@
-//! The vendor's register function, in types: the fastest way that the peers' runtimes offer.
+//! The vendor's register function with typed events, the fastest option of the peers' runtimes.
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -45,7 +45,7 @@ struct Accepted {
 impl AsJson for Event {}
 impl AsJson for Answer {}
 
-/// Lets the client in.
+/// Accepts the client, or refuses an event without the required keys.
 #[must_use]
 pub fn register(event: Event) -> Answer {
     if event.request_context.is_none() {

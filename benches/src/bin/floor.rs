@@ -1,8 +1,7 @@
-//! The floor: what a function costs that does nothing but move bytes between two fixed requests.
+//! The floor: the minimum cost of a function that answers events over HTTP.
 //!
-//! One socket, one write and one read a call, nothing parsed, nothing checked, nothing logged. Whoever answers
-//! events over HTTP does at least this. With `--echo` it hands each event back, whatever its size, for which it
-//! has to read the length.
+//! One socket, one write and one read per call; nothing is parsed, checked or logged. With `--echo` it returns each
+//! event, whatever its size, and therefore parses `Content-Length`.
 
 use std::io::{Error, ErrorKind, IoSlice, Read, Result, Write};
 use std::net::TcpStream;
@@ -56,14 +55,14 @@ fn echo(mut stream: TcpStream) -> Result<()> {
     }
 }
 
-/// Where the event begins and ends in the buffer.
+/// Reads an event and returns its start and end in the buffer.
 fn read_event(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<(usize, usize)> {
     let mut read = stream.read(buffer)?;
     at_least_one(read)?;
-    let broken = || Error::from(ErrorKind::InvalidData);
-    let body = buffer[..read].windows(4).position(|w| w == b"\r\n\r\n").ok_or_else(broken)? + 4;
+    let malformed = || Error::from(ErrorKind::InvalidData);
+    let body = buffer[..read].windows(4).position(|w| w == b"\r\n\r\n").ok_or_else(malformed)? + 4;
     let head = str::from_utf8(&buffer[..body]).map_err(Error::other)?;
-    let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).ok_or_else(broken)?;
+    let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).ok_or_else(malformed)?;
     let end = body + length.parse::<usize>().map_err(Error::other)?;
     while read < end {
         let more = stream.read(&mut buffer[read..])?;

@@ -4,10 +4,9 @@ use std::{fs, path::Path};
 
 use serde_json::Value;
 
-use crate::{
-    common::misbehaving,
-    harness::{Browser, Look, row},
-};
+use scf_websocket_test_harness::misbehaving;
+
+use crate::harness::{Browser, Look, row};
 
 #[tokio::test]
 async fn axe_finds_nothing_in_light() {
@@ -60,7 +59,7 @@ async fn examine(look: &Look) {
     browser.end().await;
 }
 
-async fn clean(browser: &Browser, state: &str) {
+pub async fn clean(browser: &Browser, state: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/node_modules/axe-core/axe.min.js");
     let axe = fs::read_to_string(path).expect("axe-core: `make test-browser` installs it");
     browser.client.execute(&axe, Vec::new()).await.expect("axe is loaded");

@@ -1,9 +1,8 @@
 //! Which rows are shown: check boxes, search, errors only.
 
-use crate::{
-    common::misbehaving,
-    harness::{Browser, raw, row},
-};
+use scf_websocket_test_harness::misbehaving;
+
+use crate::harness::{Browser, raw, row};
 
 #[tokio::test]
 async fn rows_that_are_all_hidden_are_counted_and_can_be_shown_again() {

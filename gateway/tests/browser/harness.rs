@@ -17,7 +17,7 @@ use tokio::{
     time::sleep,
 };
 
-use crate::common::{Gateway, Setup, bootstrap};
+use scf_websocket_test_harness::{Api, Gateway, bootstrap};
 
 /// A browser that must start first, on a machine that may be busy.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -213,7 +213,7 @@ async fn session(url: &str, capabilities: &serde_json::Map<String, Value>) -> Cl
 }
 
 /// The packaged bootstrap, which sends frames back as they came.
-pub fn raw() -> Setup {
+pub fn raw() -> Api {
     bootstrap().env("WS_PUSH_ENCODING", "raw")
 }
 

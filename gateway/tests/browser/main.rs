@@ -2,12 +2,11 @@
 //!
 //! `make test-browser` installs Chromium, its driver and axe, and names the packaged bootstrap.
 
-#[path = "../common/mod.rs"]
-mod common;
 mod harness;
 
 mod accessibility;
 mod acting;
+mod chat;
 mod connecting;
 mod figures;
 mod filters;

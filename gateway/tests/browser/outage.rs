@@ -1,9 +1,8 @@
 //! A gateway that goes away.
 
-use crate::{
-    common::Gateway,
-    harness::{Browser, raw, row},
-};
+use scf_websocket_test_harness::Gateway;
+
+use crate::harness::{Browser, raw, row};
 
 #[tokio::test]
 async fn a_gateway_that_is_gone_is_said_to_be_gone_and_leaves_no_stale_state() {

@@ -2,10 +2,9 @@
 
 use serde_json::json;
 
-use crate::{
-    common::{misbehaving, request},
-    harness::{Browser, raw, row},
-};
+use scf_websocket_test_harness::{misbehaving, request};
+
+use crate::harness::{Browser, raw, row};
 
 #[tokio::test]
 async fn the_reason_of_a_failed_start_is_in_the_row_and_not_cut() {

@@ -11,6 +11,9 @@ use super::malformed::malformed;
 
 const MAX_HEADERS: usize = 128;
 
+/// The longest name of a header that matters has this many bytes.
+const LONGEST_NAME: usize = "memory_limit_in_mb".len();
+
 /// The headers whose values are kept; names match in any letter case.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Header {
@@ -109,21 +112,29 @@ impl Head {
     }
 
     fn note(&mut self, header: &httparse::Header<'_>, input: &[u8]) -> Result<(), Error> {
-        let is = |name: &str| header.name.eq_ignore_ascii_case(name);
-        if is("content-length") {
-            self.note_length(header.value)?;
-        } else if is("transfer-encoding") {
-            // The request allows no other coding.
-            if !header.value.eq_ignore_ascii_case(b"chunked") {
-                let coding = String::from_utf8_lossy(header.value);
-                return Err(malformed(format_args!("transfer-encoding {coding:?}")));
+        let mut lower_case = [0; LONGEST_NAME];
+        let Some(name) = lower_case.get_mut(..header.name.len()) else { return Ok(()) };
+        for (lower_case, byte) in name.iter_mut().zip(header.name.bytes()) {
+            *lower_case = byte.to_ascii_lowercase();
+        }
+        match &*name {
+            b"content-length" => self.note_length(header.value)?,
+            b"transfer-encoding" => {
+                // The request allows no other coding.
+                if !header.value.eq_ignore_ascii_case(b"chunked") {
+                    let coding = String::from_utf8_lossy(header.value);
+                    return Err(malformed(format_args!("transfer-encoding {coding:?}")));
+                }
+                self.chunked = true;
             }
-            self.chunked = true;
-        } else if is("connection") {
-            self.is_kept_alive &= !has_token(header.value, b"close");
-        } else if let Some(wanted) = Header::ALL.into_iter().find(|wanted| is(wanted.name())) {
-            let start = header.value.as_ptr().addr() - input.as_ptr().addr();
-            self.values[wanted as usize].get_or_insert(start..start + header.value.len());
+            b"connection" => self.is_kept_alive &= !has_token(header.value, b"close"),
+            other => {
+                let known = Header::ALL.into_iter().find(|known| known.name().as_bytes() == other);
+                if let Some(known) = known {
+                    let start = header.value.as_ptr().addr() - input.as_ptr().addr();
+                    self.values[known as usize].get_or_insert(start..start + header.value.len());
+                }
+            }
         }
         Ok(())
     }

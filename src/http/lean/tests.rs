@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::body::Body;
 use super::head::Head;
 use super::input::Input;
-use super::{BodyError, Header, LeanClient};
+use super::{BodyError, GetRequest, Header, LeanClient, PostRequest};
 
 const MAX_BYTES: usize = 100;
 
@@ -70,10 +70,10 @@ fn cut(answer: &str) {
 }
 
 /// A client, and what a peer with this answer receives from it.
-fn exchange(call: impl FnOnce(&mut LeanClient) + Send + 'static, answer: &'static str) -> String {
+fn exchange(call: impl FnOnce(&mut LeanClient, u16) + Send + 'static, answer: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port();
-    let calling = thread::spawn(move || call(&mut LeanClient::new("127.0.0.1", port, None)));
+    let calling = thread::spawn(move || call(&mut LeanClient::new("127.0.0.1", port, None), port));
     let (mut stream, _) = listener.accept().expect("a connection");
     let mut request = vec![0; 1024];
     let bytes = stream.read(&mut request).expect("a request");
@@ -85,17 +85,19 @@ fn exchange(call: impl FnOnce(&mut LeanClient) + Send + 'static, answer: &'stati
 #[test]
 fn section_3_2_a_request_names_its_host_and_its_length() {
     let request = exchange(
-        |client| {
-            let reply = client.get("/next").expect("an answer");
+        |client, port| {
+            let request = GetRequest::new("127.0.0.1", port, "/next");
+            let reply = client.get(&request).expect("an answer");
             assert_eq!(reply.header(Header::RequestId), Some("r1"));
         },
         "HTTP/1.1 200 OK\r\nREQUEST_ID: r1\r\ncontent-length: 0\r\n\r\n",
     );
     assert_eq!(request, "GET /next HTTP/1.1\r\nhost: 127.0.0.1:PORT\r\n\r\n");
     let request = exchange(
-        |client| {
+        |client, port| {
             let deadline = Instant::now() + Duration::from_secs(20);
-            assert_eq!(client.post("/ready", "text/plain", b" ", deadline).expect("an answer").status(), 204);
+            let request = PostRequest::new("127.0.0.1", port, "/ready", "text/plain");
+            assert_eq!(client.post(&request, b" ", deadline).expect("an answer").status(), 204);
         },
         "HTTP/1.1 204 No Content\r\n\r\n",
     );

@@ -1,7 +1,7 @@
 //! The transport under `ureq`: gathers output until input is needed, and seldom probes the connection.
 //!
 //! `ureq`'s own transport sends head and body of a request separately and probes a kept connection with four system
-//! calls at each use. Deadlines and probing are left to [`DeadlineStream`].
+//! calls at each use. Deadlines and probing are left to [`net::DeadlineStream`].
 
 use std::io::{Error, Read, Write};
 use std::sync::Arc;
@@ -14,18 +14,10 @@ use ureq::unversioned::transport::{
 };
 
 use super::state::SharedState;
-use crate::net::{DeadlineStream, connection_closed};
+use crate::net::{self, Stream, TrustedRoots, connection_closed};
 
 /// The size of the input and output buffers, and the most output that is gathered before it is sent.
 pub(super) const BUFFER_BYTES: usize = 16 * 1024;
-
-/// The connector: TCP, with TLS on top in a build with the feature `tls`.
-pub(super) fn connector(state: Arc<SharedState>) -> impl Connector {
-    let tcp = GatheringConnector(state);
-    #[cfg(feature = "tls")]
-    let tcp = tcp.chain(ureq::unversioned::transport::RustlsConnector::default());
-    tcp
-}
 
 /// A resolver that does nothing: `ureq` resolves at each call, the connector only when it needs a new connection.
 #[derive(Debug)]
@@ -37,8 +29,18 @@ impl Resolver for ResolveOnConnect {
     }
 }
 
+/// Connects with TCP, or with TLS for `https`: with [`crate::net`] rather than `ureq`'s own TLS, as the store does.
 #[derive(Debug)]
-struct GatheringConnector(Arc<SharedState>);
+pub(super) struct GatheringConnector {
+    state: Arc<SharedState>,
+    trusted_roots: TrustedRoots,
+}
+
+impl GatheringConnector {
+    pub(super) fn new(state: Arc<SharedState>, trusted_roots: TrustedRoots) -> Self {
+        Self { state, trusted_roots }
+    }
+}
 
 impl Connector for GatheringConnector {
     type Out = GatheringTransport;
@@ -49,24 +51,31 @@ impl Connector for GatheringConnector {
         _: Option<()>,
     ) -> Result<Option<GatheringTransport>, ureq::Error> {
         let deadline = {
-            let mut call = self.0.call();
+            let mut call = self.state.call();
             call.on_kept_connection = false;
             call.deadline
         };
-        let uri = details.uri;
-        let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+        let (host, port) = (details.uri.host().unwrap_or_default(), details.uri.port_u16());
+        let is_tls = details.needs_tls();
+        let stream = if is_tls {
+            self.trusted_roots.connect(host, port.unwrap_or(443), deadline)?
+        } else {
+            net::plain(host, port.unwrap_or(80), deadline)?
+        };
         Ok(Some(GatheringTransport {
-            socket: DeadlineStream::connect(uri.host().unwrap_or_default(), port, deadline)?,
+            stream,
+            is_tls,
             buffers: LazyBuffers::new(BUFFER_BYTES, BUFFER_BYTES),
             unsent: Vec::new(),
-            state: Arc::clone(&self.0),
+            state: Arc::clone(&self.state),
         }))
     }
 }
 
 #[derive(Debug)]
-struct GatheringTransport {
-    socket: DeadlineStream,
+pub(super) struct GatheringTransport {
+    stream: Box<dyn Stream>,
+    is_tls: bool,
     buffers: LazyBuffers,
     unsent: Vec<u8>,
     state: Arc<SharedState>,
@@ -74,8 +83,9 @@ struct GatheringTransport {
 
 impl GatheringTransport {
     fn send(&mut self) -> Result<(), Error> {
-        self.socket.set_deadline(self.state.call().deadline);
-        self.socket.write_all(&self.unsent)?;
+        self.stream.tcp().set_deadline(self.state.call().deadline);
+        self.stream.write_all(&self.unsent)?;
+        self.stream.flush()?;
         self.unsent.clear();
         Ok(())
     }
@@ -96,7 +106,7 @@ impl Transport for GatheringTransport {
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
         self.send()?;
-        let read = self.socket.read(self.buffers.input_append_buf())?;
+        let read = self.stream.read(self.buffers.input_append_buf())?;
         if read == 0 {
             return Err(connection_closed().into());
         }
@@ -106,6 +116,10 @@ impl Transport for GatheringTransport {
     }
 
     fn is_open(&mut self) -> bool {
-        self.socket.is_open()
+        self.stream.tcp().is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.is_tls
     }
 }

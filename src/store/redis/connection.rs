@@ -1,11 +1,11 @@
 //! An authenticated connection to a Redis server. Each exchange of commands and replies has its own deadline.
 
-use std::io::{BufReader, Error, Read, Write};
+use std::io::{BufReader, Error, Write};
 use std::time::{Duration, Instant};
 
 use super::resp::{self, Reply};
 use super::url::RedisUrl;
-use crate::net::DeadlineStream;
+use crate::net::{self, Stream, TrustedRoots};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -50,10 +50,14 @@ impl From<Error> for OpenError {
 
 impl RedisConnection {
     /// Connects, authenticates and selects the database.
-    pub(super) fn open(url: &RedisUrl, deadline: Instant) -> Result<Self, OpenError> {
+    pub(super) fn open(url: &RedisUrl, roots: &TrustedRoots, deadline: Instant) -> Result<Self, OpenError> {
         let deadline = deadline.min(Instant::now() + CONNECT_TIMEOUT);
-        let tcp = DeadlineStream::connect(&url.host, url.port, Some(deadline))?;
-        let mut connection = Self(BufReader::with_capacity(BUFFER_BYTES, stream(url, tcp)?));
+        let stream = if url.tls {
+            roots.connect(&url.host, url.port, Some(deadline))?
+        } else {
+            net::plain(&url.host, url.port, Some(deadline))?
+        };
+        let mut connection = Self(BufReader::with_capacity(BUFFER_BYTES, stream));
         if let Some(credentials) = &url.credentials {
             let mut commands = Commands::default();
             match &credentials.user {
@@ -90,46 +94,4 @@ impl RedisConnection {
         stream.flush()?;
         (0..commands.count).map(|_| resp::read_reply(&mut self.0)).collect()
     }
-}
-
-/// TCP, or TLS over it.
-trait Stream: Read + Write + Send {
-    fn tcp(&mut self) -> &mut DeadlineStream;
-}
-
-impl Stream for DeadlineStream {
-    fn tcp(&mut self) -> &mut DeadlineStream {
-        self
-    }
-}
-
-#[cfg(feature = "tls")]
-impl Stream for rustls::StreamOwned<rustls::ClientConnection, DeadlineStream> {
-    fn tcp(&mut self) -> &mut DeadlineStream {
-        &mut self.sock
-    }
-}
-
-#[cfg(feature = "tls")]
-fn stream(url: &RedisUrl, tcp: DeadlineStream) -> Result<Box<dyn Stream>, Error> {
-    if !url.tls {
-        return Ok(Box::new(tcp));
-    }
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let ring = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(ring)
-        .with_safe_default_protocol_versions()
-        .map_err(Error::other)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let host = url.host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let name = rustls::pki_types::ServerName::try_from(host).map_err(Error::other)?;
-    let session = rustls::ClientConnection::new(config.into(), name).map_err(Error::other)?;
-    Ok(Box::new(rustls::StreamOwned::new(session, tcp)))
-}
-
-#[cfg(not(feature = "tls"))]
-#[allow(clippy::unnecessary_wraps, reason = "with the feature tls it can fail")]
-fn stream(_: &RedisUrl, tcp: DeadlineStream) -> Result<Box<dyn Stream>, Error> {
-    Ok(Box::new(tcp))
 }

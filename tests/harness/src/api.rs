@@ -124,6 +124,7 @@ pub(crate) fn launch(mut command: Command, log: Stdio, folder: PathBuf) -> Gatew
         clients: String::new(),
         push: String::new(),
         page: None,
+        client_page: None,
         host: Host::Process { child, folder },
     };
     let addresses = first_lines(stdout);
@@ -133,6 +134,7 @@ pub(crate) fn launch(mut command: Command, log: Stdio, folder: PathBuf) -> Gatew
         let address = address.trim().to_owned();
         match name {
             "page" => gateway.page = Some(address),
+            "client" => gateway.client_page = Some(address),
             "clients" => gateway.clients = address,
             "push" => gateway.push = address,
             other => panic!("an unknown address: {other}"),

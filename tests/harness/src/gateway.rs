@@ -28,6 +28,8 @@ pub struct Gateway {
     pub push: String,
     /// The page's address, if it is served.
     pub page: Option<String>,
+    /// The address of the page for an API's own clients, if it is served.
+    pub client_page: Option<String>,
     pub(crate) host: Host,
 }
 

@@ -64,6 +64,7 @@ impl InProcess {
         Gateway {
             clients: format!("{}/", running.client_url()),
             push: running.push_url().to_owned(),
+            client_page: None,
             page: running.has_page().then(|| format!("http://{}/", running.addr())),
             host: Host::InProcess { running: Some(running), functions: self.functions },
         }

@@ -1,4 +1,4 @@
-//! The function on `lambda_runtime`, AWS's own; it speaks the paths of AWS.
+//! The register function on `lambda_runtime`, AWS's runtime, which uses AWS's paths.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use scf_websocket_peers::{Answer, Event, register};

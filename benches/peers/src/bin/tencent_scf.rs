@@ -1,4 +1,4 @@
-//! The function on `tencent_scf`, the runtime for SCF that is on crates.io.
+//! The register function on `tencent_scf`, a runtime for SCF from crates.io.
 
 use std::convert::Infallible;
 

@@ -1,11 +1,11 @@
-//! The function on `ureq` as it comes: the loop of a bootstrap with its defaults, and nothing for the bad days.
+//! The register function on `ureq` with its default settings: a bootstrap's loop without error handling.
 
 use scf_websocket_peers::{Event, register};
 use ureq::Agent;
 
-type Anything = Box<dyn std::error::Error>;
+type AnyError = Box<dyn std::error::Error>;
 
-fn main() -> Result<(), Anything> {
+fn main() -> Result<(), AnyError> {
     let host = std::env::var("SCF_RUNTIME_API")?;
     let port = std::env::var("SCF_RUNTIME_API_PORT")?;
     let base = format!("http://{host}:{port}/runtime");

@@ -1,0 +1,79 @@
+"""What `DRY=1` prints: each call with its parameters, without secrets and without sending anything."""
+
+import json
+import re
+from typing import Any, Callable
+
+from . import functions, tccli
+from .functions import Parameters
+from .package import Package
+from .settings import Function, Settings
+
+SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL|PRIVATE|(^|_)KEY($|_)", re.IGNORECASE)
+URL_PASSWORD = re.compile(r"(?<=://)\S+@")  # a password may hold / and @
+PUSH_TOKEN = re.compile(r"(?<=/api-)[^/?\s]+")
+HIDDEN = "***"
+
+
+def deployment(chosen: tuple[Function, ...], settings: Settings, package: Package, say: Callable[[str], None]) -> None:
+    _heading(settings, say)
+    say(
+        f"After each change: GetFunction every {settings.poll_seconds:g} s, {settings.wait_seconds:g} s at most, until its"
+        " Status is Active."
+    )
+    for function in chosen:
+        say(f"\n# {function.name}")
+        _print("", "GetFunction", functions.get(function, settings), say)
+        for condition, action, parameters in (
+            ("if there is no such function: ", "CreateFunction", functions.create(function, settings, package)),
+            ("if its code is another: ", "UpdateFunctionCode", functions.update_code(function, settings, package)),
+            (
+                "if its configuration is another (variables that were set by hand stay): ",
+                "UpdateFunctionConfiguration",
+                functions.update_configuration(function, settings, package, {}),
+            ),
+        ):
+            _print(condition, action, redacted(parameters, function, package), say)
+
+
+def removal(chosen: tuple[Function, ...], settings: Settings, say: Callable[[str], None]) -> None:
+    _heading(settings, say)
+    for function in chosen:
+        say(f"\n# {function.name}")
+        _print("", "GetFunction", functions.get(function, settings), say)
+        _print("if `make deploy` made it: ", "DeleteFunction", functions.identity(function, settings), say)
+
+
+def _heading(settings: Settings, say: Callable[[str], None]) -> None:
+    say(f"\nEach call: {' '.join(tccli.command('tccli', 'ACTION', settings, 'PARAMETERS'))}")
+
+
+def _print(condition: str, action: str, parameters: Parameters, say: Callable[[str], None]) -> None:
+    """A line for each parameter; the whole is JSON."""
+    lines = ",\n".join(
+        f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in parameters.items()
+    )
+    say(f"{condition}{action}\n{{\n{lines}\n}}")
+
+
+def redacted(parameters: Parameters, function: Function, package: Package) -> Parameters:
+    """The parameters as they may be shown: the zip by its size and digest, secrets hidden."""
+
+    def shown(value: Any) -> Any:
+        if isinstance(value, dict) and set(value) == {"Key", "Value"}:
+            return {"Key": value["Key"], "Value": _shown_variable(value["Key"], value["Value"], function)}
+        if isinstance(value, dict):
+            return {key: shown(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [shown(inner) for inner in value]
+        return f"<Base64 of {package}>" if value == package.base64 else value
+
+    return {key: shown(value) for key, value in parameters.items()}
+
+
+def _shown_variable(name: str, value: str, function: Function) -> str:
+    if name in function.references:
+        value = function.references[name]
+    elif SECRET_NAME.search(name):
+        return HIDDEN
+    return PUSH_TOKEN.sub(HIDDEN, URL_PASSWORD.sub(f"{HIDDEN}@", value))
