@@ -25,7 +25,7 @@ Of a flag given twice the last one counts. Ends with 0 after SIGINT or SIGTERM, 
 command line or the file is wrong.";
 
 /// The flags that describe one API, and where the gateway listens: what a file says too.
-const OF_ONE_API: [&str; 13] = [
+const OF_ONE_API: [&str; 15] = [
     "listen",
     "push_listen",
     "push_token",
@@ -39,6 +39,8 @@ const OF_ONE_API: [&str; 13] = [
     "idle_timeout",
     "send_queue",
     "integration_response",
+    "page",
+    "client_page",
 ];
 
 /// What the command line asks for.
