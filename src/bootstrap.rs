@@ -25,8 +25,8 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::frame::{Closing, Frame};
 use crate::functions::{Decision, Functions};
-use crate::program::Program;
 use crate::role::Role;
+use crate::startup::Program;
 
 /// The variables of `bootstrap`, in the order of the README's table.
 pub const VARIABLES: &[Variable] = &[

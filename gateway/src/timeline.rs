@@ -7,6 +7,7 @@
 //! It exists only where the page is served.
 
 mod figures;
+mod limits;
 mod open;
 mod payload;
 mod push;

@@ -1,4 +1,4 @@
-//! The time limits of clients.
+//! The time limits of clients, except the idle time-out, which each API sets: see [`Api::idle_timeout`](crate::Api).
 
 use std::time::Duration;
 

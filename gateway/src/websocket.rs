@@ -8,7 +8,7 @@
 
 mod close;
 pub(crate) mod close_reason;
-mod heartbeat;
+mod liveness;
 mod reader;
 mod socket;
 mod writer;
@@ -35,7 +35,7 @@ pub use self::close_reason::CloseReason;
 use self::{
     close::close,
     close_reason::End,
-    heartbeat::{Heartbeat, watch},
+    liveness::{Heartbeat, watch},
     reader::read,
     writer::write,
 };

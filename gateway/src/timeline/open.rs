@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-/// The list shows the newest ones up to this many.
-const CONNECTIONS_SHOWN: usize = 200;
+use super::limits::LISTED_CONNECTIONS;
 
 #[derive(Debug, Default)]
 pub(super) struct OpenConnections {
@@ -45,7 +44,7 @@ impl OpenConnections {
     }
 
     pub(super) fn listed(&self) -> Listed {
-        let newest = self.by_order.values().rev().take(CONNECTIONS_SHOWN).cloned().collect();
+        let newest = self.by_order.values().rev().take(LISTED_CONNECTIONS).cloned().collect();
         Listed { total: self.by_order.len(), newest }
     }
 }
@@ -57,13 +56,13 @@ mod tests {
     #[test]
     fn the_newest_are_listed_first_and_all_are_counted() {
         let mut open = OpenConnections::default();
-        for number in 0..=CONNECTIONS_SHOWN {
+        for number in 0..=LISTED_CONNECTIONS {
             let connection = number.to_string();
             open.opened(OpenConnection { connection, path: "/".into(), sub_protocol: None, opened_ms: 0 });
         }
         assert!(open.closed("1") && !open.closed("1"));
         let Listed { total, newest } = open.listed();
-        assert_eq!((total, newest.len()), (CONNECTIONS_SHOWN, CONNECTIONS_SHOWN));
+        assert_eq!((total, newest.len()), (LISTED_CONNECTIONS, LISTED_CONNECTIONS));
         assert_eq!((newest[0].connection.as_str(), newest[199].connection.as_str()), ("200", "0"));
     }
 }

@@ -3,10 +3,7 @@
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 
-/// Events and answers are shown up to this many bytes.
-pub(super) const PAYLOAD_SHOWN_BYTES: usize = 16 * 1024;
-/// Pushed data is shown up to this many bytes.
-pub(super) const PUSH_SHOWN_BYTES: usize = 4 * 1024;
+use super::limits::{PAYLOAD_BYTES, PUSH_BYTES};
 
 /// An event, kept whole while the memory limit allows it, so that it can be sent again. In JSON: its beginning as text.
 #[derive(Debug)]
@@ -28,14 +25,14 @@ impl Payload {
 
     /// How many bytes are kept beyond what is shown.
     pub(super) fn surplus(&self) -> usize {
-        self.kept.len().saturating_sub(PAYLOAD_SHOWN_BYTES)
+        self.kept.len().saturating_sub(PAYLOAD_BYTES)
     }
 
     /// Keeps only what is shown.
     pub(super) fn shorten(&mut self) {
         if self.surplus() > 0 {
             // A copy: a slice would hold on to the whole.
-            self.kept = Bytes::copy_from_slice(&self.kept[..PAYLOAD_SHOWN_BYTES]);
+            self.kept = Bytes::copy_from_slice(&self.kept[..PAYLOAD_BYTES]);
         }
     }
 }
@@ -48,12 +45,12 @@ impl Serialize for Payload {
 
 /// An answer as far as it is shown.
 pub(super) fn shown_payload(payload: &[u8]) -> String {
-    cut(payload, PAYLOAD_SHOWN_BYTES)
+    cut(payload, PAYLOAD_BYTES)
 }
 
 /// Pushed data as far as it is shown.
 pub(super) fn shown_push(data: &[u8]) -> String {
-    cut(data, PUSH_SHOWN_BYTES)
+    cut(data, PUSH_BYTES)
 }
 
 /// The beginning of a text, never ending within a character.
@@ -82,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_shortened_event_is_no_longer_whole() {
-        let mut payload = Payload::new(&Bytes::from(vec![b'x'; PAYLOAD_SHOWN_BYTES + 1]));
+        let mut payload = Payload::new(&Bytes::from(vec![b'x'; PAYLOAD_BYTES + 1]));
         assert_eq!(payload.surplus(), 1);
         assert!(payload.whole().is_some());
         payload.shorten();

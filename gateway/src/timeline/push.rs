@@ -3,10 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
 
-use super::{
-    payload::{PUSH_SHOWN_BYTES, shown_push},
-    time::epoch_ms,
-};
+use super::{limits::PUSH_BYTES, payload::shown_push, time::epoch_ms};
 use crate::contract::{Push, Status};
 
 /// A reverse push, and its answer.
@@ -35,7 +32,7 @@ impl Pushed {
                 let (data_type, data) = match frame.as_text() {
                     Some(text) => ("text", shown_push(text.as_bytes())),
                     // As much as is shown of its Base64.
-                    None => ("binary", STANDARD.encode(beginning(frame.payload(), PUSH_SHOWN_BYTES / 4 * 3))),
+                    None => ("binary", STANDARD.encode(beginning(frame.payload(), PUSH_BYTES / 4 * 3))),
                 };
                 (Some("data send"), Some(connection.clone()), Some(data_type), Some(data))
             }

@@ -5,17 +5,11 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use super::{
-    payload::{PUSH_SHOWN_BYTES, Payload, cut},
+    limits::{LINE_BYTES, LINES_AT_EACH_END, PUSHES, PUSHES_BYTES},
+    payload::{Payload, cut},
     push::Pushed,
 };
 use crate::report::InvocationOutcome;
-
-/// All pushes of one invocation together show this much data.
-const PUSHES_SHOWN_BYTES: usize = 10 * PUSH_SHOWN_BYTES;
-const PUSHES_SHOWN: usize = 200;
-/// So many lines are kept from the beginning of an output, and as many from its end.
-const LINES_SHOWN_EACH: usize = 100;
-const LINE_SHOWN_BYTES: usize = 1024;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Record {
@@ -100,11 +94,11 @@ impl Pushes {
         self.total += 1;
         self.failed += usize::from(push.err_no != 0);
         self.malformed += usize::from(push.is_malformed());
-        if self.shown.len() >= PUSHES_SHOWN {
+        if self.shown.len() >= PUSHES {
             return;
         }
         let shown: usize = self.shown.iter().filter_map(|push| push.data.as_ref().map(String::len)).sum();
-        push.data = push.data.filter(|data| shown + data.len() <= PUSHES_SHOWN_BYTES);
+        push.data = push.data.filter(|data| shown + data.len() <= PUSHES_BYTES);
         self.shown.push(push);
     }
 }
@@ -148,12 +142,12 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn add(&mut self, line: &str) {
-        let line = cut(line.as_bytes(), LINE_SHOWN_BYTES);
-        if self.first.len() < LINES_SHOWN_EACH {
+        let line = cut(line.as_bytes(), LINE_BYTES);
+        if self.first.len() < LINES_AT_EACH_END {
             self.first.push(line);
             return;
         }
-        if self.last.len() == LINES_SHOWN_EACH {
+        if self.last.len() == LINES_AT_EACH_END {
             self.last.pop_front();
             self.left_out += 1;
         }
@@ -170,7 +164,7 @@ impl Serialize for Lines {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::limits::PUSH_BYTES, *};
 
     #[test]
     fn the_first_and_the_last_lines_are_kept() {
@@ -178,7 +172,7 @@ mod tests {
         (0..300).for_each(|number| lines.add(&number.to_string()));
         let shown: Vec<String> =
             serde_json::from_value(serde_json::to_value(&lines).expect("JSON")).expect("strings");
-        assert_eq!(shown.len(), 2 * LINES_SHOWN_EACH + 1);
+        assert_eq!(shown.len(), 2 * LINES_AT_EACH_END + 1);
         assert_eq!((shown[99].as_str(), shown[100].as_str()), ("99", "… 100 lines left out …"));
         assert_eq!((shown[101].as_str(), shown[200].as_str()), ("200", "299"));
     }
@@ -189,16 +183,16 @@ mod tests {
             action,
             connection: None,
             data_type: None,
-            data: Some("x".repeat(PUSH_SHOWN_BYTES)),
+            data: Some("x".repeat(PUSH_BYTES)),
             err_no: u32::from(action.is_none()),
             err_msg: String::new(),
             at_ms: 0,
         };
         let mut pushes = Pushes::default();
-        (0..PUSHES_SHOWN).for_each(|_| pushes.add(push(Some("data send"))));
+        (0..PUSHES).for_each(|_| pushes.add(push(Some("data send"))));
         pushes.add(push(None));
-        assert_eq!((pushes.total, pushes.failed, pushes.malformed), (PUSHES_SHOWN + 1, 1, 1));
-        assert_eq!(pushes.shown.len(), PUSHES_SHOWN);
+        assert_eq!((pushes.total, pushes.failed, pushes.malformed), (PUSHES + 1, 1, 1));
+        assert_eq!(pushes.shown.len(), PUSHES);
         assert_eq!(pushes.shown.iter().filter(|push| push.data.is_some()).count(), 10);
     }
 }

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
 use super::{
+    limits::BUFFERED_CHANGES,
     open::OpenConnection,
     payload::{Payload, shown_payload},
     push::Pushed,
@@ -21,9 +22,6 @@ use crate::{
     function::{Role, Timings},
     report::{InvocationOutcome, Report, Reporter},
 };
-
-/// Changes that a slow viewer may be behind before it receives the whole state again.
-const CHANGES_BUFFERED: usize = 1024;
 
 /// The records, and the viewers that follow them.
 #[derive(Debug)]
@@ -44,7 +42,7 @@ pub(crate) struct RecordedEvent {
 
 impl Default for Timeline {
     fn default() -> Self {
-        Self { ring: Mutex::default(), changes: broadcast::Sender::new(CHANGES_BUFFERED) }
+        Self { ring: Mutex::default(), changes: broadcast::Sender::new(BUFFERED_CHANGES) }
     }
 }
 

@@ -9,14 +9,11 @@ use serde::Serialize;
 
 use super::{
     figures::Figures,
+    limits::{RECORDS, WHOLE_EVENTS_BYTES},
     open::OpenConnections,
     record::{InstanceChange, Invocation, Record, What},
     time::float_ms,
 };
-
-const RECORDS_KEPT: usize = 500;
-/// Events longer than what is shown are kept whole, so that they can be sent again, up to this much together.
-const WHOLE_EVENTS_BYTES: usize = 16 * 1024 * 1024;
 
 /// Records in the order of their ids, without gaps.
 #[derive(Debug, Default)]
@@ -85,7 +82,7 @@ impl Ring {
     pub(super) fn add(&mut self, what: What) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
-        if self.records.len() == RECORDS_KEPT {
+        if self.records.len() == RECORDS {
             self.records.pop_front();
         }
         if let What::Invocation(invocation) = &what {

@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, stream::SplitStream};
 use log::debug;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{close_reason::End, heartbeat::Heartbeat, socket::Socket};
+use super::{close_reason::End, liveness::Heartbeat, socket::Socket};
 use crate::{
     apis::RunningApi,
     clients::ClientSettings,

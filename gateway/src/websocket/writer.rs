@@ -7,7 +7,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::{
     close_reason::{CloseReason, End},
-    heartbeat::Heartbeat,
+    liveness::Heartbeat,
     socket::Socket,
 };
 use crate::{

@@ -75,7 +75,10 @@ async fn a_close_by_the_gateway_is_told_in_plain_words() {
     browser.read("#status", "exceeds 6 MB").await;
     let closed = ".row[data-what=closed]";
     browser
-        .read(closed, "disconnected from /: closed by the gateway (1009): a frame or its event exceeds 6 MB")
+        .read(
+            closed,
+            "disconnected from /: closed by the gateway (1009): a frame has more than 6291456 bytes",
+        )
         .await;
     assert!(!browser.text("body").await.contains("MiB"));
     browser.end().await;
