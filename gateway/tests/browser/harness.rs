@@ -13,7 +13,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
-    sync::{Mutex, MutexGuard},
+    sync::{Semaphore, SemaphorePermit},
     time::sleep,
 };
 
@@ -22,14 +22,14 @@ use scf_websocket_test_harness::{Api, Gateway, bootstrap};
 /// A browser that must start first, on a machine that may be busy.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Two browsers at once would be two heavy programs on two processors.
-static ALONE: Mutex<()> = Mutex::const_new(());
+/// More browsers at once than processors would only slow each other down.
+static TURNS: Semaphore = Semaphore::const_new(2);
 
 /// A running browser. Dropped, it and its profile are gone.
 pub struct Browser {
     pub client: Client,
     driver: Child,
-    _alone: MutexGuard<'static, ()>,
+    _turn: SemaphorePermit<'static>,
 }
 
 /// How the browser's window looks to the page.
@@ -53,7 +53,7 @@ impl Browser {
     }
 
     pub async fn looking(look: &Look) -> Self {
-        let alone = ALONE.lock().await;
+        let turn = TURNS.acquire().await.expect("never closed");
         let port = TcpListener::bind("127.0.0.1:0").await.and_then(|free| free.local_addr());
         let port = port.expect("a free port").port();
         let profile = env::temp_dir().join(format!("page-test-{}-{port}", std::process::id()));
@@ -62,7 +62,7 @@ impl Browser {
         driver.arg(port.to_string()).arg(&profile).process_group(0).stdin(Stdio::piped());
         let driver = driver.spawn().expect("chromedriver's script starts");
         let client = session(&format!("http://127.0.0.1:{port}"), &capabilities(&profile, look)).await;
-        Self { client, driver, _alone: alone }
+        Self { client, driver, _turn: turn }
     }
 
     /// Opens the page and waits until its time line is live.
