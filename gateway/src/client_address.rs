@@ -99,7 +99,7 @@ mod tests {
         for line in forwarded {
             headers.append(X_FORWARDED_FOR, HeaderValue::from_bytes(line).expect("a header's value"));
         }
-        // A header that is never read, whoever sends it.
+        // This header is never read, even from a trusted proxy.
         headers.insert("x-real-ip", HeaderValue::from_static("6.6.6.6"));
         headers.insert("forwarded", HeaderValue::from_static("for=6.6.6.6"));
         proxies.client(peer.parse().expect("an address"), &headers).to_string()

@@ -1,5 +1,5 @@
 //! Two hundred clients at once, five frames each, through eight instances: none lost, none out of order, and what the
-//! gateway itself adds is told of each.
+//! gateway itself adds is reported for each.
 
 use std::time::Instant;
 

@@ -42,7 +42,7 @@ struct Logged {
 struct Seen<'p> {
     lives: &'p BTreeMap<LifeId, Life>,
     received: BTreeMap<LifeId, HashSet<FrameId>>,
-    /// When a frame was received by whoever received it last.
+    /// When the last receiver of a frame received it.
     last: HashMap<FrameId, Instant>,
 }
 
@@ -89,7 +89,7 @@ impl Account {
             self.unexplained.push(format!("{id}: {} closing events, {closed}", told.cleanups));
         }
         for text in &life.foreign {
-            self.unexplained.push(format!("{id}: received {text:?}, which nobody has sent"));
+            self.unexplained.push(format!("{id}: received {text:?}, which no client sent"));
         }
         let mut seen = HashSet::new();
         for (frame, _) in &life.received {
@@ -134,7 +134,7 @@ impl Account {
                 continue;
             }
             let was_there_before = life.opened <= sent;
-            // Nobody got it: whoever stayed to the end should have.
+            // No client received it, although those that stayed to the end should have.
             let stayed = life.ended.is_none_or(|ended| last.is_some_and(|last| ended > last + SLACK));
             if was_there_before && stayed {
                 missing.push(*id);

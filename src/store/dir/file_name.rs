@@ -84,7 +84,7 @@ pub(crate) fn check(id: &str) {
         Some(Decoded::InFile) => assert!(matches!(name, FileName::Digest(_))),
         None => panic!("{:?} is not read back", name.as_str()),
     }
-    // No file name causes a panic, whoever created it.
+    // No file name causes a panic, whichever program created it.
     FileName::decode(id);
 }
 
