@@ -71,7 +71,7 @@ async fn one_program_that_finds_its_role_by_itself_is_told_so() {
     if !needs(Need::Python) {
         return;
     }
-    let gateway = misbehaving("not at all", Some("nobody")).env("WS_ROLE", "auto").start();
+    let gateway = misbehaving("not at all", Some("no role")).env("WS_ROLE", "auto").start();
     // This runtime knows no such role, and its answer decides nothing.
     let refused = gateway.ask("/", &[]).await;
     assert_eq!(refused.status, 502);

@@ -19,8 +19,8 @@ use tokio::{
 
 use scf_websocket_test_harness::{Api, Gateway, bootstrap};
 
-/// A browser that must start first, on a machine that may be busy.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a browser may take to start or a page to change, on a machine that may be busy.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// More browsers at once than processors would only slow each other down.
 static TURNS: Semaphore = Semaphore::const_new(2);
@@ -78,7 +78,7 @@ impl Browser {
 
     /// Waits for the element.
     pub async fn see(&self, css: &str) -> Element {
-        let found = self.client.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await;
+        let found = self.client.wait().at_most(WAIT_TIMEOUT).for_element(Locator::Css(css)).await;
         match found {
             Ok(element) => element,
             Err(e) => panic!("{css} is not on the page ({e}):\n{}", self.text("body").await),
@@ -102,7 +102,7 @@ impl Browser {
             if text.contains(part) {
                 return text;
             }
-            assert!(begun.elapsed() < PATIENCE, "{css} has no {part:?}: {text}");
+            assert!(begun.elapsed() < WAIT_TIMEOUT, "{css} has no {part:?}: {text}");
             sleep(Duration::from_millis(20)).await;
         }
     }
@@ -111,7 +111,7 @@ impl Browser {
     pub async fn holds(&self, expression: &str) {
         let begun = Instant::now();
         while self.value(expression).await != true {
-            assert!(begun.elapsed() < PATIENCE, "not so: {expression}\n{}", self.text("body").await);
+            assert!(begun.elapsed() < WAIT_TIMEOUT, "not so: {expression}\n{}", self.text("body").await);
             sleep(Duration::from_millis(20)).await;
         }
     }
@@ -206,7 +206,7 @@ async fn session(url: &str, capabilities: &serde_json::Map<String, Value>) -> Cl
         let mut builder = ClientBuilder::new(HttpConnector::new());
         match builder.capabilities(capabilities.clone()).connect(url).await {
             Ok(client) => return client,
-            Err(e) => assert!(begun.elapsed() < PATIENCE, "no session with chromedriver: {e}"),
+            Err(e) => assert!(begun.elapsed() < WAIT_TIMEOUT, "no session with chromedriver: {e}"),
         }
         sleep(Duration::from_millis(50)).await;
     }
