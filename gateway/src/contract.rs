@@ -6,8 +6,8 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::request_details::RequestDetails;
 
@@ -20,7 +20,7 @@ pub struct Frame(Payload);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Payload {
-    Text(Utf8Bytes),
+    Text(ByteString),
     Binary(Bytes),
 }
 
@@ -41,7 +41,7 @@ impl Frame {
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         match &self.0 {
-            Payload::Text(text) => Some(text.as_str()),
+            Payload::Text(text) => Some(text),
             Payload::Binary(_) => None,
         }
     }
@@ -67,11 +67,11 @@ impl Frame {
         self.len() == 0
     }
 
-    /// As the WebSocket implementation takes it.
-    pub(crate) fn into_message(self) -> Message {
+    /// The payload, which is still shared with the clones.
+    pub(crate) fn into_payload(self) -> Bytes {
         match self.0 {
-            Payload::Text(text) => Message::Text(text),
-            Payload::Binary(bytes) => Message::Binary(bytes),
+            Payload::Text(text) => text.into_bytes(),
+            Payload::Binary(bytes) => bytes,
         }
     }
 }

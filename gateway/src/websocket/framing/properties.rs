@@ -1,0 +1,1 @@
+//! Properties of the decoder, whatever the bytes are.
