@@ -12,9 +12,9 @@ mod header;
 mod mask;
 mod message;
 mod outgoing;
-#[cfg(test)]
-mod properties;
 mod text;
 mod violation;
 
+#[cfg(any(fuzzing, test))]
+pub(crate) use self::violation::Breach;
 pub(crate) use self::{decoder::Decoder, message::Message, outgoing::Outgoing, violation::Violation};

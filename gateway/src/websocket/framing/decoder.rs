@@ -79,7 +79,9 @@ impl Decoder {
             rest = behind;
             mask::apply(payload, frame.mask, frame.received_bytes);
             if payload.len() < missing {
-                self.keep(frame.opcode, payload)?;
+                if !payload.is_empty() {
+                    self.keep(frame.opcode, payload)?;
+                }
                 frame.received_bytes += payload.len();
                 self.frame = Some(frame);
                 return Ok((all, None));
@@ -175,5 +177,59 @@ impl Partial {
             Self::Text(text) => Message::Text(text.finish()?.into()),
             Self::Binary(bytes) => Message::Binary(bytes.into()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_idle(decoder: &Decoder) -> bool {
+        decoder.frame.is_none() && decoder.message.is_none() && decoder.control.capacity() == 0
+    }
+
+    fn decoded(decoder: &mut Decoder, parts: &[&[u8]]) -> Result<Vec<Message<'static>>, Violation> {
+        let mut messages = Vec::new();
+        for part in parts {
+            let mut part = part.to_vec();
+            let mut rest = &mut part[..];
+            while !rest.is_empty() {
+                let (count, message) = decoder.decode(rest)?;
+                messages.extend(message.map(Message::into_owned));
+                rest = &mut rest[count..];
+            }
+        }
+        Ok(messages)
+    }
+
+    #[test]
+    fn a_payload_may_come_after_its_header() {
+        let mut decoder = Decoder::new(100);
+        let header = b"\x81\x82\0\0\0\0";
+        let parts = [&header[..], b"ab", header, b"cd", b"\x89\x81\0\0", b"\0\0", b"p"];
+        let messages = decoded(&mut decoder, &parts).expect("sound");
+        let expected =
+            [Message::Text("ab".into()), Message::Text("cd".into()), Message::Ping(b"p"[..].into())];
+        assert_eq!(messages, expected);
+        assert!(is_idle(&decoder));
+    }
+
+    #[test]
+    fn control_frames_come_between_fragments_and_count_towards_no_limit() {
+        let mut decoder = Decoder::new(4);
+        let stream = b"\x01\x82\0\0\0\0ab\x89\x85\0\0\0\0hello\x00\x81\0\0\0\0c\x80\x81\0\0\0\0d";
+        let messages = decoded(&mut decoder, &[stream]).expect("sound");
+        assert_eq!(messages, [Message::Ping(b"hello"[..].into()), Message::Text("abcd".into())]);
+        assert!(is_idle(&decoder));
+        let too_long = b"\x02\x83\0\0\0\0abc\x80\x82\0\0\0\0";
+        assert_eq!(decoded(&mut decoder, &[too_long]), Err(Violation::TooBig));
+    }
+
+    #[test]
+    fn an_announced_length_allocates_nothing() {
+        let mut decoder = Decoder::new(usize::MAX);
+        let header = b"\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0x";
+        assert_eq!(decoded(&mut decoder, &[header]), Ok(Vec::new()));
+        assert!(matches!(decoder.message.as_deref(), Some(Partial::Binary(bytes)) if bytes.capacity() < 64));
     }
 }

@@ -37,6 +37,21 @@ impl<'i> Message<'i> {
     }
 }
 
+#[cfg(any(fuzzing, test))]
+impl Message<'_> {
+    pub(crate) fn into_owned(self) -> Message<'static> {
+        match self {
+            Self::Text(text) => Message::Text(text.into_owned().into()),
+            Self::Binary(bytes) => Message::Binary(bytes.into_owned().into()),
+            Self::Ping(bytes) => Message::Ping(bytes.into_owned().into()),
+            Self::Pong(bytes) => Message::Pong(bytes.into_owned().into()),
+            Self::Close(close) => {
+                Message::Close(close.map(|(code, reason)| (code, reason.into_owned().into())))
+            }
+        }
+    }
+}
+
 fn close(payload: &[u8]) -> Result<Message<'static>, Violation> {
     let Some((&code, reason)) = payload.split_first_chunk() else {
         return if payload.is_empty() {

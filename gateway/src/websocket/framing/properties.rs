@@ -1,1 +1,0 @@
-//! Properties of the decoder, whatever the bytes are.
