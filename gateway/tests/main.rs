@@ -33,6 +33,7 @@ mod readme;
 mod registry_faults;
 mod reload;
 mod reverse_proxies;
+mod rfc6455;
 mod role_credentials;
 mod runtime_api;
 mod several_apis;

@@ -113,6 +113,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
             if let Poll::Ready(end) = self.poll_reader(context, held) {
                 return Poll::Ready(end);
             }
+            let waits_for_pong = self.pong.is_some();
             if let Poll::Ready(end) = self.poll_writer(context) {
                 return Poll::Ready(end);
             }
@@ -123,7 +124,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
             if let Poll::Ready(end) = self.poll_heartbeat(context, timer.as_mut()) {
                 return Poll::Ready(end);
             }
-            let may_read = self.heartbeat.is_paused() && !self.is_held(held);
+            let may_read =
+                waits_for_pong && self.pong.is_none() || self.heartbeat.is_paused() && !self.is_held(held);
             if !may_read && !self.has_control_frame() {
                 return Poll::Pending;
             }
