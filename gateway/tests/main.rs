@@ -23,6 +23,7 @@ mod integration_response;
 mod limits;
 mod load;
 mod logs;
+mod memory;
 mod misbehaving_runtimes;
 mod overload;
 mod production;
