@@ -42,9 +42,9 @@ use crate::{
 const WAITING_EVENTS_BYTES: usize = 256 * 1024;
 
 /// The state of an open connection.
-pub(super) struct Session<'a, S> {
+pub(super) struct Session<'a, 's, S> {
     connection: &'a Opened,
-    socket: Socket<S>,
+    socket: &'s mut Socket<S>,
     transfers: Transfers<'a>,
     heartbeat: Heartbeat,
     rate: FrameRate,
@@ -60,8 +60,8 @@ pub(super) struct Transfers<'a> {
     pub(super) running: Option<BoxFuture<'a, Result<(), FailedInvocation>>>,
 }
 
-impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
-    pub(super) fn new(connection: &'a Opened, socket: Socket<S>) -> Self {
+impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
+    pub(super) fn new(connection: &'a Opened, socket: &'s mut Socket<S>) -> Self {
         let settings = &connection.current.settings;
         Self {
             connection,
@@ -82,24 +82,21 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
         let mut turn = pin!(drain.turn());
         let mut turn_is_polled = false;
         poll_fn(|context| {
-            if let Poll::Ready(end) = self.poll(context, held, timer.as_mut()) {
-                return Poll::Ready(end);
+            // The first poll leaves the waker, after which nothing happens until the shutdown: all connections would
+            // contend for the same lock. It comes first, before the task's budget is used up.
+            let is_due = (!mem::replace(&mut turn_is_polled, true) || drain.has_begun())
+                && turn.as_mut().poll(context).is_ready();
+            match self.poll(context, held, timer.as_mut()) {
+                Poll::Pending if is_due => Poll::Ready(CloseReason::ShuttingDown.into()),
+                polled => polled,
             }
-            // The first poll leaves the waker, after which nothing happens until the shutdown. All connections would
-            // contend for the same lock.
-            if (!mem::replace(&mut turn_is_polled, true) || drain.has_begun())
-                && turn.as_mut().poll(context).is_ready()
-            {
-                return Poll::Ready(CloseReason::ShuttingDown.into());
-            }
-            Poll::Pending
         })
         .await
     }
 
-    /// What is left once an end is found.
-    pub(super) fn into_parts(self) -> (Socket<S>, Transfers<'a>) {
-        (self.socket, self.transfers)
+    /// What is left to be carried out once an end is found.
+    pub(super) fn into_transfers(self) -> Transfers<'a> {
+        self.transfers
     }
 
     /// An end that the client has caused takes precedence over one that the gateway would cause.
