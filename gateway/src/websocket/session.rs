@@ -153,7 +153,11 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
             }
             let taken = match ready!(received) {
                 Ok(incoming) => self.take(incoming),
-                Err(error) => Err(End::receive_error(error, &self.connection.current.settings)),
+                Err(error) => {
+                    let settings = &self.connection.current.settings;
+                    let (frame_bytes, send) = (settings.limits.frame_bytes, settings.timeouts.send);
+                    Err(End::receive_error(error, frame_bytes, send))
+                }
             };
             if let Err(end) = taken {
                 return Poll::Ready(end);
