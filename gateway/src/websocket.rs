@@ -17,6 +17,7 @@ mod incoming;
 mod liveness;
 mod session;
 mod socket;
+mod transfers;
 
 use std::sync::{Arc, atomic::AtomicBool};
 
@@ -25,12 +26,7 @@ use log::{info, warn};
 
 pub(crate) use self::accept_key::accept_key;
 pub use self::close_reason::CloseReason;
-use self::{
-    close::close,
-    close_reason::End,
-    session::{Session, Transfers},
-    socket::Socket,
-};
+use self::{close::close, close_reason::End, session::Session, socket::Socket, transfers::Transfers};
 use crate::{
     apis::RunningApi,
     app::App,
@@ -90,7 +86,7 @@ async fn finish(app: &App, opened: &Opened, socket: Socket<Stream>, transfers: T
     report_closed(app, api, (id, request_id), deliveries.path(), &end);
     let carried_out = async {
         if !end.reason.is_failed_transfer() {
-            transfers.carry_out(opened, end.reason.carries_out_the_rest()).await;
+            transfers.finish(end.reason.carries_out_the_rest()).await;
         }
         if needs_cleanup {
             api.functions.cleanup(id).await;

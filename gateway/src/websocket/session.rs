@@ -1,8 +1,7 @@
 //! An open connection until its end is found.
 //!
 //! Reader, writer, transfers and heartbeat are polled one after the other by the connection's only task. They are
-//! written as a state machine so that an idle connection is no larger than what it has to remember: the transfer that
-//! runs is the only part that is allocated, for as long as it runs.
+//! written as a state machine so that an idle connection is no larger than what it has to remember.
 
 use std::{
     future::poll_fn,
@@ -13,7 +12,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use log::debug;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -27,19 +25,16 @@ use super::{
     incoming::Incoming,
     liveness::{Due, Heartbeat},
     socket::Socket,
+    transfers::Transfers,
 };
 use crate::{
     contract::MAX_EVENT_BYTES,
     drain::Drain,
-    event_queue::EventQueue,
-    invoke::{FailedInvocation, FrameEvent, Functions},
+    invoke::{FailedInvocation, FrameEvent},
     limits::{FrameRate, Limit},
     metrics::labels::Direction,
     registry::QueueEnd,
 };
-
-/// How many bytes of one client's events may wait before the connection is no longer read.
-const WAITING_EVENTS_BYTES: usize = 256 * 1024;
 
 /// The state of an open connection.
 pub(super) struct Session<'a, 's, S> {
@@ -54,19 +49,13 @@ pub(super) struct Session<'a, 's, S> {
     ping_due: bool,
 }
 
-/// The events that wait, and the one that is being carried out.
-pub(super) struct Transfers<'a> {
-    pub(super) waiting: EventQueue<FrameEvent>,
-    pub(super) running: Option<BoxFuture<'a, Result<(), FailedInvocation>>>,
-}
-
 impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
     pub(super) fn new(connection: &'a Opened, socket: &'s mut Socket<S>) -> Self {
         let settings = &connection.current.settings;
         Self {
             connection,
             socket,
-            transfers: Transfers { waiting: EventQueue::new(WAITING_EVENTS_BYTES), running: None },
+            transfers: Transfers::new(connection),
             heartbeat: Heartbeat::new(connection.api.idle_timeout, settings.timeouts.ping_interval),
             rate: FrameRate::new(settings.limits.frames_per_second),
             pong_overdue: false,
@@ -114,7 +103,7 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
             if let Poll::Ready(end) = self.poll_writer(context) {
                 return Poll::Ready(end);
             }
-            if let Poll::Ready(FailedInvocation { failure, request_id }) = self.poll_transfers(context, held)
+            if let Poll::Ready(FailedInvocation { failure, request_id }) = self.transfers.poll(context, held)
             {
                 return Poll::Ready(End::transfer_failed(&failure, &request_id));
             }
@@ -130,7 +119,7 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
     }
 
     fn is_held(&self, held: &AtomicBool) -> bool {
-        held.load(Ordering::Relaxed) || self.transfers.waiting.is_full()
+        held.load(Ordering::Relaxed) || self.transfers.is_full()
     }
 
     fn has_control_frame(&self) -> bool {
@@ -198,13 +187,12 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
         let event = event.map_err(|error| {
             End::protocol_error(format_args!("a frame cannot be written as an event: {error}"))
         })?;
-        let bytes = event.len();
-        if bytes > MAX_EVENT_BYTES {
+        if event.len() > MAX_EVENT_BYTES {
             return Err(End::limit(Limit::FrameBytes(MAX_EVENT_BYTES)));
         }
         debug!(connection; "{connection}: {}", String::from_utf8_lossy(&event));
         let now = now.into_std();
-        self.transfers.waiting.push(FrameEvent { event, received: now, queued: now }, bytes);
+        self.transfers.push(FrameEvent { event, received: now, queued: now });
         Ok(())
     }
 
@@ -258,26 +246,6 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
         }
     }
 
-    /// Carries the events out one after the other, until one fails.
-    fn poll_transfers(&mut self, context: &mut Context<'_>, held: &'a AtomicBool) -> Poll<FailedInvocation> {
-        let Transfers { waiting, running } = &mut self.transfers;
-        loop {
-            let transfer = match running {
-                Some(transfer) => transfer,
-                None => match waiting.start() {
-                    Some(event) => running.insert(Box::pin(transfer(self.connection, event, held))),
-                    None => return Poll::Pending,
-                },
-            };
-            let carried_out = ready!(transfer.as_mut().poll(context));
-            *running = None;
-            waiting.finish();
-            if let Err(failed) = carried_out {
-                return Poll::Ready(failed);
-            }
-        }
-    }
-
     fn poll_heartbeat(&mut self, context: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<End> {
         loop {
             ready!(timer.as_mut().poll(context));
@@ -293,36 +261,4 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
 
 fn queue_full(connection: &Opened) -> End {
     End::limit(Limit::SendQueueBytes(connection.deliveries.limit_bytes()))
-}
-
-/// Carries an event out. While it has to wait for a place, nothing further of its connection is read.
-async fn transfer(connection: &Opened, event: FrameEvent, held: &AtomicBool) -> Result<(), FailedInvocation> {
-    let functions: &Functions = &connection.api.functions;
-    let admission = &functions.transfer.admission;
-    let mut place = admission.try_place();
-    if place.is_none() {
-        held.store(true, Ordering::Relaxed);
-        // `None` when the gateway stops, which the call finds too.
-        place = admission.place().await.ok();
-        held.store(false, Ordering::Relaxed);
-    }
-    functions.transfer(&connection.id, event, place).await
-}
-
-impl Transfers<'_> {
-    /// Carries out what is left, until one fails.
-    pub(super) async fn carry_out(mut self, connection: &Opened, the_rest_too: bool) {
-        // A failure no longer has a client to be reported to; it is logged.
-        if let Some(running) = self.running.take()
-            && running.await.is_err()
-        {
-            return;
-        }
-        let held = AtomicBool::new(false);
-        while the_rest_too && let Some(event) = self.waiting.start() {
-            if transfer(connection, event, &held).await.is_err() {
-                return;
-            }
-        }
-    }
 }
