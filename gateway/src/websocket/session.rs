@@ -128,8 +128,8 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
 
     /// Makes the client's frames events, and finds the end that the client causes.
     fn poll_reader(&mut self, context: &mut Context<'_>, held: &AtomicBool) -> Poll<End> {
-        // A ping is answered before the next frame is read.
-        while self.pong.is_none() {
+        // A ping is answered before the next frame is read, unless the client reads too slowly for an answer to each.
+        while self.pong.is_none() || !self.socket.may_queue() {
             if self.is_held(held) {
                 self.heartbeat.pause();
                 return Poll::Pending;
