@@ -3,6 +3,7 @@
 mod chat;
 mod command_line;
 mod configuration;
+mod documents;
 mod freeze;
 mod full_disk;
 mod hostile_events;
