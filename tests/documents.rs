@@ -1,5 +1,6 @@
-//! The documents: their links lead somewhere.
+//! The documents: their links lead somewhere, and the README says the same in both languages.
 
+mod languages;
 mod links;
 pub mod markdown;
 

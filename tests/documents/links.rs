@@ -8,7 +8,7 @@ use super::{documents, file, root};
 #[test]
 fn every_link_leads_somewhere() {
     let documents = documents();
-    for name in ["README.md", "docs/own-functions.md", "deploy/gateway/kubernetes.md"] {
+    for name in ["README.md", "README.zh-CN.md", "docs/own-functions.md", "deploy/gateway/kubernetes.md"] {
         assert!(
             documents.iter().any(|document| document == Path::new(name)),
             "{name} is not among the documents"
