@@ -3,11 +3,11 @@
 mod chat;
 mod command_line;
 mod configuration;
-mod documents;
 mod freeze;
 mod full_disk;
 mod hostile_events;
 mod hundred_thousand_events;
+mod links;
 mod log;
 mod loop_model;
 mod name_resolution;

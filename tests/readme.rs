@@ -1,11 +1,25 @@
 //! The documents match the program: the README's table of variables equals `--help`, CI runs its commands, and the tests
 //! that docs/guarantees.md and SECURITY.md name exist.
 
+mod languages;
+pub mod markdown;
+
+use std::fs;
+use std::path::Path;
+
 use scf_websocket::Variable;
 use scf_websocket::bootstrap::VARIABLES;
 
-use crate::documents::markdown::sections;
-use crate::documents::{file, root};
+use self::markdown::sections;
+
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The text of a file of the repository.
+pub fn file(name: &str) -> String {
+    fs::read_to_string(root().join(name)).expect(name)
+}
 
 #[test]
 fn the_table_of_variables_matches_the_program() {

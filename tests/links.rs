@@ -1,9 +1,10 @@
 //! Every relative link of a document names a file that exists, and its anchor a heading of that file.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use super::markdown::{anchors, links};
-use super::{documents, file, root};
+use crate::readme::markdown::{anchors, links};
+use crate::readme::{file, root};
 
 #[test]
 fn every_link_leads_somewhere() {
@@ -24,6 +25,30 @@ fn every_link_leads_somewhere() {
         }
     }
     assert!(broken.is_empty(), "broken links:\n{}", broken.join("\n"));
+}
+
+/// Every Markdown file of the repository, as paths from its root.
+fn documents() -> Vec<PathBuf> {
+    let mut documents = Vec::new();
+    let mut folders = vec![root().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("the folder is listed") {
+            let path = entry.expect("the entry is listed").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if path.is_dir() && !path.is_symlink() && !is_foreign(&name) {
+                folders.push(path);
+            } else if name.ends_with(".md") {
+                documents.push(path.strip_prefix(root()).expect("the root").to_owned());
+            }
+        }
+    }
+    documents.sort();
+    documents
+}
+
+/// Whether a folder holds what was built or installed.
+fn is_foreign(name: &str) -> bool {
+    name.starts_with('.') || ["target", "node_modules"].contains(&name)
 }
 
 /// Follows a link of a document with this path and text. A link to another site is not followed.
