@@ -7,6 +7,7 @@ mod freeze;
 mod full_disk;
 mod hostile_events;
 mod hundred_thousand_events;
+mod links;
 mod log;
 mod loop_model;
 mod name_resolution;
