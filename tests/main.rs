@@ -24,3 +24,4 @@ mod stuck;
 mod testing;
 #[cfg(feature = "tls")]
 mod tls;
+mod troubleshooting;
