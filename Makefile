@@ -28,7 +28,7 @@ ROUNDS   ?= 7
 SECTIONS ?=
 
 .DEFAULT_GOAL := build
-.PHONY: help toolchain build gateway gateway-to-run package run smoke test test-browser soak fuzz audit bench bench-instructions lint clean
+.PHONY: help toolchain build gateway gateway-to-run package run smoke test test-browser soak fuzz diagrams audit bench bench-instructions lint clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -83,6 +83,9 @@ soak: package ## 200 clients while everything fails that can, for SECONDS=600, a
 
 fuzz: ## each fuzz target for a minute (SECONDS=20); needs a nightly toolchain
 	scripts/fuzz.sh $(or $(SECONDS),60)
+
+diagrams: ## draw docs/diagrams/*.svg anew, after a change of their sources
+	scripts/diagrams.sh
 
 audit: ## dependencies: licences, sources, known weaknesses
 	scripts/audit.sh

@@ -1,8 +1,10 @@
 //! Tests of the binary through the real protocols: one file per behaviour, one shared harness, one test program.
 
+mod changelog;
 mod chat;
 mod command_line;
 mod configuration;
+mod diagrams;
 mod freeze;
 mod full_disk;
 mod hostile_events;
@@ -25,3 +27,4 @@ mod stuck;
 mod testing;
 #[cfg(feature = "tls")]
 mod tls;
+mod troubleshooting;

@@ -29,6 +29,7 @@ mod production;
 mod proxies;
 mod push_address;
 mod python_client;
+mod python_functions;
 mod readme;
 mod registry_faults;
 mod reload;
