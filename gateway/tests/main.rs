@@ -3,6 +3,7 @@
 
 mod admin_address;
 mod backend_faults;
+mod batches;
 mod check;
 mod cleanup;
 mod client_page;
@@ -23,6 +24,7 @@ mod integration_response;
 mod limits;
 mod load;
 mod logs;
+mod looking;
 mod misbehaving_runtimes;
 mod overload;
 mod production;
