@@ -5,7 +5,7 @@ use std::fmt;
 
 use log::{debug, warn};
 
-use super::caller::PushOutcome;
+use super::answer::PushOutcome;
 use crate::log_text::excerpt;
 use crate::store::StoreError;
 
@@ -92,6 +92,29 @@ impl PushReport {
             PushOutcome::Unreached(why) => {
                 self.unreached += 1;
                 why
+            }
+        };
+        debug!("push: {trouble}");
+        self.last_trouble = Some(trouble);
+    }
+
+    /// Counts connections that the message was delivered to.
+    pub(super) fn count_delivered(&mut self, connections: usize) {
+        self.delivered += connections;
+    }
+
+    /// Counts the connections of a batch that share one outcome.
+    pub(super) fn count_all(&mut self, connections: usize, outcome: PushOutcome) {
+        let trouble = match outcome {
+            PushOutcome::Delivered => return self.count_delivered(connections),
+            PushOutcome::Unreached(why) => {
+                self.unreached += connections;
+                why
+            }
+            // That a batch is gone says nothing about its connections.
+            PushOutcome::Gone(why) | PushOutcome::Refused(why) => {
+                self.refused += connections;
+                format!("refused for a batch of {connections} connections: {why}")
             }
         };
         debug!("push: {trouble}");
