@@ -10,6 +10,7 @@ mod caller;
 mod fan_out;
 mod message;
 mod offer;
+mod outcome;
 mod python_json;
 mod report;
 mod settings;
@@ -19,13 +20,13 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub(crate) use self::answer::PushOutcome;
 #[cfg(fuzzing)]
 pub(crate) use self::answer::interpret_any;
 use self::caller::Caller;
 use self::fan_out::{Job, Workers};
 pub(crate) use self::message::Message;
 use self::offer::Offer;
+pub(crate) use self::outcome::PushOutcome;
 pub use self::report::{PushError, PushReport};
 pub(crate) use self::settings::{PushSettings, PushUrl};
 use crate::event::ConnectionId;

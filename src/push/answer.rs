@@ -11,20 +11,10 @@ use log::warn;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::outcome::PushOutcome;
 use super::report::PushReport;
 use crate::event::ConnectionId;
 use crate::log_text::excerpt;
-
-/// The result of one push.
-pub(crate) enum PushOutcome {
-    Delivered,
-    /// The gateway does not know the connection (any more).
-    Gone(String),
-    /// The gateway answered that it failed.
-    Refused(String),
-    /// The gateway did not answer.
-    Unreached(String),
-}
 
 /// The address does not take batches, at least not of this size: none of the connections has been pushed to.
 pub(super) struct NotTaken;
@@ -100,7 +90,7 @@ impl<'b> Answer<'b> {
             (200 | 400..500, _) if self.offered().is_none_or(|offered| offered < batch.len()) => {
                 return Err(NotTaken);
             }
-            _ => report.count_all(batch.len(), PushOutcome::Refused(self.said())),
+            _ => report.count_all(batch, PushOutcome::Refused(self.said())),
         }
         Ok(())
     }

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use log::debug;
 
-use super::answer::{Answer, NotTaken, PushOutcome, said};
+use super::answer::{Answer, NotTaken, said};
 use super::message::Message;
 use super::offer::Offer;
+use super::outcome::PushOutcome;
 use super::report::PushReport;
 use super::settings::{PushSettings, PushUrl};
 use crate::event::ConnectionId;
@@ -72,7 +73,7 @@ impl Caller {
         match self.call(&message.body_for_batch(batch), &mut read, max_bytes, deadline) {
             Ok(answer) => answer.count(batch, report),
             Err(outcome) => {
-                report.count_all(batch.len(), outcome);
+                report.count_all(batch, outcome);
                 Ok(())
             }
         }

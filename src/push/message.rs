@@ -56,9 +56,10 @@ impl Message {
     /// The body of a push to several connections.
     pub(crate) fn body_for_batch(&self, connections: &[ConnectionId<'_>]) -> Vec<u8> {
         const BEFORE_IDS: &str = r#"","secConnectionIDs":["#;
+        // Each id with a comma or, the last one, the bracket behind it.
         let ids: usize = connections.iter().map(|connection| connection.json().len() + 1).sum();
         let around = BEFORE_ACTION.len() + self.action.len() + BEFORE_IDS.len() + self.after_id.len();
-        let mut body = String::with_capacity(ids + around + 1);
+        let mut body = String::with_capacity(ids + around);
         body.extend([BEFORE_ACTION, self.action, BEFORE_IDS]);
         for (number, connection) in connections.iter().enumerate() {
             if number > 0 {
