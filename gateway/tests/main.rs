@@ -30,6 +30,7 @@ mod overload;
 mod production;
 mod proxies;
 mod push_address;
+mod push_commands;
 mod python_client;
 mod readme;
 mod registry_faults;
