@@ -64,12 +64,14 @@ struct PushBody<'b> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct PushFields<'b> {
-    action: Option<String>,
+    #[serde(borrow)]
+    action: Option<Text<'b>>,
     #[serde(rename = "secConnectionID")]
     connection: Option<String>,
     #[serde(rename = "secConnectionIDs")]
     connections: Option<Ids>,
-    data_type: Option<String>,
+    #[serde(borrow)]
+    data_type: Option<Text<'b>>,
     #[serde(borrow)]
     data: Option<Text<'b>>,
 }
@@ -77,6 +79,12 @@ struct PushFields<'b> {
 /// A string, borrowed from the body where it contains no escapes.
 #[derive(Deserialize)]
 struct Text<'b>(#[serde(borrow)] Cow<'b, str>);
+
+impl Text<'_> {
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// The ids of a batch. Of a list that is too long only the length is kept.
 struct Ids {
@@ -122,9 +130,9 @@ impl Push {
             .map_err(|error| format!("the body is no reverse push in JSON: {error}"))?;
         let fields = parsed.websocket.ok_or("the body has no \"websocket\"")?;
         let to = recipients(fields.connection, fields.connections)?;
-        match fields.action.as_deref() {
+        match fields.action.as_ref().map(Text::as_str) {
             Some("data send") => {
-                let frame = frame(body, fields.data_type.as_deref(), fields.data)?;
+                let frame = frame(body, fields.data_type.as_ref().map(Text::as_str), fields.data)?;
                 Ok(Self::Send { to, frame })
             }
             Some("closing") => Ok(Self::Close { to }),

@@ -74,7 +74,7 @@ pub(super) fn err_no(error: &DeliveryError) -> u32 {
 
 /// The answer to a push for one connection, or to what is no push.
 pub(super) fn status(code: StatusCode, status: &Status) -> Response {
-    if *status == Status::ok() {
+    if status.err_no == 0 {
         return json(code, Bytes::from_static(OK.as_bytes()));
     }
     encode(code, &Answer { status, batch: MAX_BATCH, failed: None, connection: None })
