@@ -3,6 +3,7 @@
 
 mod admin_address;
 mod backend_faults;
+mod batches;
 mod check;
 mod cleanup;
 mod client_page;
@@ -23,11 +24,13 @@ mod integration_response;
 mod limits;
 mod load;
 mod logs;
+mod looking;
 mod misbehaving_runtimes;
 mod overload;
 mod production;
 mod proxies;
 mod push_address;
+mod push_commands;
 mod python_client;
 mod python_functions;
 mod readme;
