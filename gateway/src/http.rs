@@ -41,8 +41,8 @@ use crate::{
 /// meanwhile wait in the operating system's queue.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// The stream of a connection, of whatever kind.
-pub(crate) type Stream = LimitedStream<HttpStream<WriteLimit<TcpStream>>>;
+/// The stream of a connection, of whatever kind, on which a write must make progress.
+pub(crate) type Stream = HttpStream<WriteLimit<TcpStream>>;
 
 /// Where a request came from.
 #[derive(Debug, Clone, Copy)]
@@ -201,8 +201,8 @@ async fn answer(
 
 /// The stream of a connection that has been upgraded, and what the peer sent behind its request.
 pub(crate) fn upgraded_stream(upgraded: Upgraded) -> Option<(Stream, Bytes)> {
-    let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
-    Some((parts.io.into_inner(), parts.read_buf))
+    let parts = upgraded.downcast::<TokioIo<LimitedStream<Stream>>>().ok()?;
+    Some((parts.io.into_inner().into_inner(), parts.read_buf))
 }
 
 /// Why a request's body could not be read.

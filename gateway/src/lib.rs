@@ -45,6 +45,8 @@ mod drain;
 mod event_queue;
 mod executable;
 pub mod function;
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod handshake;
 pub mod http;
 mod ids;
