@@ -44,6 +44,7 @@ pub mod contract;
 mod drain;
 mod event_queue;
 mod executable;
+pub mod file_limit;
 pub mod function;
 mod handshake;
 pub mod http;
