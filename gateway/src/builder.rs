@@ -23,10 +23,10 @@ use crate::{
     executable,
     function::local::orphan_reaper::OrphanReaper,
     handshake,
-    http::{HeaderCase, Server},
+    http::{HeaderCase, Routed, Server},
     page,
     page_access::PageAccess,
-    push::{self, PushAddress},
+    push::{self, PushAddress, direct::Direct},
     registry::{ConnectionRegistry, MemoryRegistry},
     report::{Reporter, Reports},
     running::Running,
@@ -204,9 +204,8 @@ impl Builder {
         let push_url = format!("{push_base}{push_path}");
         let (app, assembly) = self.app(addr, &push_url, orphan_reaper, clients_served);
         let app = Arc::new(app);
-        let push_router = push::router_at(&push_path, Arc::clone(&app.push_address));
         let servers = self
-            .serve(&app, clients, pushes.map(|pushes| (pushes, push_router.clone())), push_router, admin)
+            .serve(&app, clients, pushes, push_path, admin)
             .map_err(|error| StartError::Listen { addr: self.listen, error })?;
         app.clients.readiness.enter(Stage::Ready);
         Ok(Running::new((addr, admin_addr), push_url, app, assembly, servers))
@@ -216,8 +215,8 @@ impl Builder {
         &self,
         app: &Arc<App>,
         clients: TcpListener,
-        pushes: Option<(TcpListener, Router)>,
-        push_router: Router,
+        pushes: Option<TcpListener>,
+        push_path: String,
         admin: Option<TcpListener>,
     ) -> io::Result<Vec<Server>> {
         let page = Router::new().fallback(page::entry).with_state(Arc::clone(app));
@@ -230,11 +229,19 @@ impl Builder {
             servers.push(Server::start_for_operators(listener, router)?);
             client_router = Router::new().fallback(handshake::entry).with_state(Arc::clone(app));
         }
-        match pushes {
-            None => client_router = push_router.merge(client_router),
-            Some((listener, router)) => servers.push(Server::start(listener, router, HeaderCase::Lower)?),
-        }
-        servers.push(Server::start_for_clients(clients, client_router, Arc::clone(&app.clients))?);
+        let push_router = push::router_at(&push_path, Arc::clone(&app.push_address));
+        let with_pushes = |other: Router| {
+            let (address, rest) = (Arc::clone(&app.push_address), Routed::handler(push_router.merge(other)));
+            Arc::new(Direct { path: push_path, address, rest })
+        };
+        let client_handler = match pushes {
+            None => with_pushes(client_router),
+            Some(listener) => {
+                servers.push(Server::start_handler(listener, with_pushes(Router::new()), HeaderCase::Lower)?);
+                Routed::handler(client_router)
+            }
+        };
+        servers.push(Server::start_for_clients(clients, client_handler, Arc::clone(&app.clients))?);
         Ok(servers)
     }
 

@@ -4,6 +4,7 @@
 //! reported with its answer, and with the instance's name if the caller put it into the query as `?instance=NAME`.
 
 pub(crate) mod address;
+pub(crate) mod direct;
 
 use std::sync::Arc;
 
