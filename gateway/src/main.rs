@@ -24,6 +24,10 @@ use scf_websocket_gateway::{
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// The static build's C library has an allocator that is small and slow.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Hidden from the command line's help: the gateway starts itself so.
     if std::env::args_os().nth(1).is_some_and(|argument| argument == orphan_reaper::ARGUMENT) {
