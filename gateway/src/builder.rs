@@ -8,7 +8,7 @@ use std::{
 };
 
 use axum::Router;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -33,6 +33,10 @@ use crate::{
     timeline::Timeline,
     tls::TlsError,
 };
+
+/// How many connections may wait to be accepted, as after a restart, when all clients come back at once; one more waits a
+/// second before it tries again. The system's own limit, `net.core.somaxconn`, is most often the same.
+const BACKLOG: u32 = 4096;
 
 /// The gateway; see [`Gateway::builder`].
 #[derive(Debug)]
@@ -176,10 +180,10 @@ impl Builder {
     /// Starts the gateway. No function's process is started before the first client asks to connect.
     pub async fn start(mut self) -> Result<Running, StartError> {
         self.check_apis()?;
-        let clients = listen(self.listen).await?;
+        let clients = listen(self.listen)?;
         let addr = local_addr(&clients, self.listen)?;
         let pushes = match self.push_listen {
-            Some(push_listen) => Some(listen(push_listen).await?),
+            Some(push_listen) => Some(listen(push_listen)?),
             None => None,
         };
         let push_addr = match (&pushes, self.push_listen) {
@@ -187,7 +191,7 @@ impl Builder {
             _ => addr,
         };
         let admin = match &self.admin {
-            Some(admin) => Some(listen(admin.listen).await?),
+            Some(admin) => Some(listen(admin.listen)?),
             None => None,
         };
         let admin_addr = match (&admin, &self.admin) {
@@ -402,8 +406,15 @@ impl error::Error for StartError {
     }
 }
 
-async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(addr).await.map_err(|error| StartError::Listen { addr, error })
+fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    let listener = || {
+        let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // A gateway that starts again need not wait until the connections of the last one are forgotten.
+        socket.set_reuseaddr(true)?;
+        socket.bind(addr)?;
+        socket.listen(BACKLOG)
+    };
+    listener().map_err(|error| StartError::Listen { addr, error })
 }
 
 fn local_addr(listener: &TcpListener, addr: SocketAddr) -> Result<SocketAddr, StartError> {
