@@ -36,7 +36,7 @@ impl Frame {
 
     /// A text frame that shares these bytes; `None` if they are not UTF-8.
     fn shared_text(bytes: Bytes) -> Option<Self> {
-        Some(Self(Payload::Text(Utf8Bytes::try_from(bytes).ok()?)))
+        Some(Self(Payload::Text(ByteString::try_from(bytes).ok()?)))
     }
 
     /// A binary frame; in JSON its bytes are in Base64.

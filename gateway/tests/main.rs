@@ -15,6 +15,7 @@ mod debian;
 mod draining;
 mod example_file;
 mod faults;
+mod file_limit;
 mod frames;
 mod function_backends;
 mod handshake;
