@@ -1,5 +1,6 @@
 //! Tests of the binary through the real protocols: one file per behaviour, one shared harness, one test program.
 
+mod batches;
 mod changelog;
 mod chat;
 mod command_line;
@@ -9,6 +10,7 @@ mod freeze;
 mod full_disk;
 mod hostile_events;
 mod hundred_thousand_events;
+mod links;
 mod log;
 mod loop_model;
 mod name_resolution;
