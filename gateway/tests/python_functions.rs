@@ -1,5 +1,5 @@
 //! Python functions in the form of the vendor's samples, which `examples/python-samples/bootstrap` runs without a change: as
-//! processes, and at an HTTP address.
+//! processes, at an HTTP address, and as custom runtimes in the cloud.
 
 use std::{
     fs,
@@ -7,7 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use scf_websocket_test_harness::{Api, Gateway, Need, Process, from_file, needs};
+use scf_websocket_test_harness::{
+    Api, Gateway, Need, Process,
+    elsewhere::cloud::{Cloud, REGION},
+    from_file, needs,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -95,4 +99,27 @@ async fn run_at_an_http_address() {
     serves(&gateway).await;
     functions.await_output("a closing event");
     functions.await_output("ValueError: not this");
+}
+
+#[tokio::test]
+async fn run_in_the_cloud() {
+    let Some(cloud) = Cloud::start().await else { return };
+    cloud.account("AKIDexample", "the-key", None);
+    let folder = function();
+    let gateway = from_file(&format!(
+        "listen = \"127.0.0.1:0\"\n[scf]\nregion = \"{REGION}\"\nendpoint = \"{}\"\n[[api]]\npath = \"/\"\n\
+         register = \"scf:Register\"\ntransfer = \"scf:Transmission\"\ncleanup = \"scf:Delete\"\n",
+        cloud.endpoint()
+    ))
+    .own_env("SSL_CERT_FILE", &cloud.authority.file.display().to_string())
+    .own_env("TENCENTCLOUD_SECRET_ID", "AKIDexample")
+    .own_env("TENCENTCLOUD_SECRET_KEY", "the-key")
+    .start();
+    for name in ["Register", "Transmission", "Delete"] {
+        let variables = [("WS_PUSH_URL", gateway.push.as_str())];
+        cloud.function("default", name, &folder.path().join("bootstrap"), &variables);
+    }
+    serves(&gateway).await;
+    let called = cloud.called(5).await;
+    assert_eq!(called, ["Register", "Transmission", "Transmission", "Transmission", "Delete"]);
 }
