@@ -178,6 +178,10 @@ impl Builder {
     }
 
     /// Starts the gateway. No function's process is started before the first client asks to connect.
+    #[allow(
+        clippy::unused_async,
+        reason = "it needs a runtime, and connecting to a registry may become part of it"
+    )]
     pub async fn start(mut self) -> Result<Running, StartError> {
         self.check_apis()?;
         let clients = listen(self.listen)?;

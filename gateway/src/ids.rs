@@ -4,16 +4,6 @@ use std::cell::RefCell;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
-
-/// How many ids' bytes are asked of the system at once: every frame needs an id, and a system call costs more than all
-/// the rest of it.
-const AT_ONCE: usize = 32;
-
-thread_local! {
-    static UNUSED: RefCell<Vec<[u8; 16]>> = const { RefCell::new(Vec::new()) };
-}
-
 /// A connection's id: 16 random bytes in Base64. A caller that knows it can push to the connection, so it must not be
 /// guessable.
 pub(crate) fn connection_id() -> Result<String, getrandom::Error> {
@@ -33,6 +23,16 @@ pub(crate) fn request_id() -> Result<String, getrandom::Error> {
         id.extend([byte >> 4, byte & 15].map(|digit| char::from(HEX[usize::from(digit)])));
     }
     Ok(id)
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// How many ids' bytes are asked of the system at once: every frame needs an id, and a system call costs more than all
+/// the rest of it.
+const AT_ONCE: usize = 32;
+
+thread_local! {
+    static UNUSED: RefCell<Vec<[u8; 16]>> = const { RefCell::new(Vec::new()) };
 }
 
 fn random() -> Result<[u8; 16], getrandom::Error> {

@@ -8,12 +8,15 @@ use scf_websocket_test_harness::{Gateway, from_file};
 const CLIENTS: usize = 100;
 
 fn started(connections: usize) -> Gateway {
-    let file = format!(
+    from_file(&file(connections)).open_files(64, 400).start()
+}
+
+fn file(connections: usize) -> String {
+    format!(
         "listen = \"127.0.0.1:0\"\n[limits]\nconnections = {connections}\nhandshakes_per_second_per_ip = 1000\n\
          [[api]]\npath = \"/\"\nregister = \"process:$RUNTIMES/echo.py\"\n\
          transfer = \"process:$RUNTIMES/echo.py\"\ncleanup = \"process:$RUNTIMES/echo.py\"\n"
-    );
-    from_file(&file).open_files(64, 400).start()
+    )
 }
 
 /// The soft and the hard limit of a process.
@@ -47,4 +50,7 @@ async fn connections_that_do_not_fit_are_a_warning_that_says_what_to_set() {
     let gateway = started(1000);
     gateway.wait_for_log("limits.connections = 1000 needs more than the 400 files").await;
     gateway.wait_for_log("to at least 1256, or set limits.connections to at most 144").await;
+    gateway.rewrite(&file(500));
+    gateway.signal("HUP");
+    gateway.wait_for_log("limits.connections = 500 needs more than the 400 files").await;
 }
