@@ -17,21 +17,16 @@ mod incoming;
 mod liveness;
 mod session;
 mod socket;
+mod transfers;
 
 use std::sync::{Arc, atomic::AtomicBool};
 
-use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use log::{info, warn};
 
 pub(crate) use self::accept_key::accept_key;
 pub use self::close_reason::CloseReason;
-use self::{
-    close::close,
-    close_reason::End,
-    session::{Session, Transfers},
-    socket::Socket,
-};
+use self::{close::close, close_reason::End, session::Session, socket::Socket, transfers::Transfers};
 use crate::{
     apis::RunningApi,
     app::App,
@@ -65,21 +60,22 @@ pub(crate) async fn open(app: &Arc<App>, opened: Opened, upgraded: Upgraded) {
         );
         return never_began(app, opened).await;
     };
-    app.open.spawn(serve(Arc::clone(app), opened, stream, already_received));
+    let frame_bytes = opened.current.settings.limits.frame_bytes;
+    let socket = Socket::new(stream, &already_received, frame_bytes);
+    app.open.spawn(serve(Arc::clone(app), opened, socket));
 }
 
 /// Serves a connection until its end, the closing event included.
-async fn serve(app: Arc<App>, opened: Opened, stream: Stream, already_received: Bytes) {
-    let frame_bytes = opened.current.settings.limits.frame_bytes;
-    let held = AtomicBool::new(false);
-    let socket = Socket::new(stream, &already_received, frame_bytes);
-    // It may be a part of the buffer of the HTTP server.
-    drop(already_received);
-    let mut session = Session::new(&opened, socket);
-    let end = session.run(&held, &app.drain).await;
-    let (socket, transfers) = session.into_parts();
-    Box::pin(finish(&app, &opened, socket, transfers, end)).await;
-    drop(opened.permit);
+#[allow(clippy::manual_async_fn, reason = "the future of an `async fn` holds its arguments twice")]
+fn serve(app: Arc<App>, opened: Opened, mut socket: Socket<Stream>) -> impl Future<Output = ()> + Send {
+    async move {
+        let held = AtomicBool::new(false);
+        let mut session = Session::new(&opened, &mut socket);
+        let end = session.run(&held, &app.drain).await;
+        let transfers = session.into_transfers();
+        Box::pin(finish(&app, &opened, socket, transfers, end)).await;
+        drop(opened.permit);
+    }
 }
 
 /// Removes the connection, closes it, and carries out what its client had sent.
@@ -90,7 +86,7 @@ async fn finish(app: &App, opened: &Opened, socket: Socket<Stream>, transfers: T
     report_closed(app, api, (id, request_id), deliveries.path(), &end);
     let carried_out = async {
         if !end.reason.is_failed_transfer() {
-            transfers.carry_out(opened, end.reason.carries_out_the_rest()).await;
+            transfers.finish(end.reason.carries_out_the_rest()).await;
         }
         if needs_cleanup {
             api.functions.cleanup(id).await;
@@ -131,7 +127,7 @@ mod tests {
     use super::*;
 
     /// The size of the futures that this function returns.
-    fn future_bytes<A, B, C, D, F: Future>(_: impl FnOnce(A, B, C, D) -> F) -> usize {
+    fn future_bytes<A, B, C, F: Future>(_: impl FnOnce(A, B, C) -> F) -> usize {
         size_of::<F>()
     }
 
@@ -142,5 +138,5 @@ mod tests {
         assert!(bytes <= MAX_CONNECTION_BYTES, "the future of an open connection has {bytes} bytes");
     }
 
-    const MAX_CONNECTION_BYTES: usize = 1280;
+    const MAX_CONNECTION_BYTES: usize = 1024;
 }

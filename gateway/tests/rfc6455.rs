@@ -1,6 +1,7 @@
 //! What RFC 6455 demands of a server, section by section, byte by byte.
 
 use scf_websocket_test_harness::{Gateway, InProcess, SOON};
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -305,6 +306,30 @@ async fn section_5_5_2_each_ping_is_answered_with_its_payload() {
     for payload in payloads {
         client.receives(FIN | PONG, payload).await;
     }
+}
+
+#[tokio::test]
+async fn section_5_5_3_of_several_pings_only_the_last_needs_an_answer_and_what_follows_them_is_read() {
+    let gateway = InProcess::echo().gateway(|gateway| gateway.send_queue_bytes(100_000_000)).start().await;
+    let mut client = Raw::connect(&gateway).await;
+    let id = gateway.events("register")[0]["websocket"]["secConnectionID"].clone();
+    let data = "x".repeat(1 << 20);
+    let push = json!({"action": "data send", "secConnectionID": id, "dataType": "text", "data": data});
+    // More than the operating system's buffers hold, so that no answer can be written.
+    for _ in 0..20 {
+        assert_eq!(gateway.push_json(push.clone()).await.err_no(), 0);
+    }
+    let pings = (0_u8..100).flat_map(|number| frame(FIN | PING, [number]));
+    client.send(pings.chain(frame(FIN | TEXT, "drop it")).collect::<Vec<_>>()).await;
+    gateway.wait_for_events("transfer", 1).await;
+    let mut answers = Vec::new();
+    while answers.last() != Some(&99) {
+        let (first, payload) = client.next().await;
+        if first == FIN | PONG {
+            answers.extend(payload);
+        }
+    }
+    assert!(answers.is_sorted(), "{answers:?}");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 use std::{fmt, io, time::Duration};
 
 use super::{framing::Violation, socket::ReceiveError};
-use crate::{clients::ClientSettings, contract::MAX_EVENT_BYTES, function::Failure, limits::Limit};
+use crate::{contract::MAX_EVENT_BYTES, function::Failure, limits::Limit};
 
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -238,15 +238,13 @@ impl End {
     }
 
     /// No message of the client follows.
-    pub(super) fn receive_error(error: ReceiveError, settings: &ClientSettings) -> Self {
+    pub(super) fn receive_error(error: ReceiveError, frame_bytes: usize, send_timeout: Duration) -> Self {
         match error {
-            ReceiveError::Violation(Violation::TooBig) => {
-                Self::limit(Limit::FrameBytes(settings.limits.frame_bytes))
-            }
+            ReceiveError::Violation(Violation::TooBig) => Self::limit(Limit::FrameBytes(frame_bytes)),
             ReceiveError::Violation(Violation::NotUtf8) => CloseReason::NotUtf8.into(),
             ReceiveError::Violation(Violation::Protocol(breach)) => Self::protocol_error(breach),
             ReceiveError::Ended => Self::connection_lost(),
-            ReceiveError::Io(error) => Self::io_error(&error, settings.timeouts.send),
+            ReceiveError::Io(error) => Self::io_error(&error, send_timeout),
         }
     }
 

@@ -1,8 +1,7 @@
 //! An open connection until its end is found.
 //!
 //! Reader, writer, transfers and heartbeat are polled one after the other by the connection's only task. They are
-//! written as a state machine so that an idle connection is no larger than what it has to remember: the transfer that
-//! runs is the only part that is allocated, for as long as it runs.
+//! written as a state machine so that an idle connection is no larger than what it has to remember.
 
 use std::{
     future::poll_fn,
@@ -13,7 +12,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use log::debug;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -27,24 +25,21 @@ use super::{
     incoming::Incoming,
     liveness::{Due, Heartbeat},
     socket::Socket,
+    transfers::Transfers,
 };
 use crate::{
     contract::MAX_EVENT_BYTES,
     drain::Drain,
-    event_queue::EventQueue,
-    invoke::{FailedInvocation, FrameEvent, Functions},
+    invoke::{FailedInvocation, FrameEvent},
     limits::{FrameRate, Limit},
     metrics::labels::Direction,
     registry::QueueEnd,
 };
 
-/// How many bytes of one client's events may wait before the connection is no longer read.
-const WAITING_EVENTS_BYTES: usize = 256 * 1024;
-
 /// The state of an open connection.
-pub(super) struct Session<'a, S> {
+pub(super) struct Session<'a, 's, S> {
     connection: &'a Opened,
-    socket: Socket<S>,
+    socket: &'s mut Socket<S>,
     transfers: Transfers<'a>,
     heartbeat: Heartbeat,
     rate: FrameRate,
@@ -54,19 +49,13 @@ pub(super) struct Session<'a, S> {
     ping_due: bool,
 }
 
-/// The events that wait, and the one that is being carried out.
-pub(super) struct Transfers<'a> {
-    pub(super) waiting: EventQueue<FrameEvent>,
-    pub(super) running: Option<BoxFuture<'a, Result<(), FailedInvocation>>>,
-}
-
-impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
-    pub(super) fn new(connection: &'a Opened, socket: Socket<S>) -> Self {
+impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
+    pub(super) fn new(connection: &'a Opened, socket: &'s mut Socket<S>) -> Self {
         let settings = &connection.current.settings;
         Self {
             connection,
             socket,
-            transfers: Transfers { waiting: EventQueue::new(WAITING_EVENTS_BYTES), running: None },
+            transfers: Transfers::new(connection),
             heartbeat: Heartbeat::new(connection.api.idle_timeout, settings.timeouts.ping_interval),
             rate: FrameRate::new(settings.limits.frames_per_second),
             pong_overdue: false,
@@ -82,24 +71,21 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
         let mut turn = pin!(drain.turn());
         let mut turn_is_polled = false;
         poll_fn(|context| {
-            if let Poll::Ready(end) = self.poll(context, held, timer.as_mut()) {
-                return Poll::Ready(end);
+            // The first poll leaves the waker, after which nothing happens until the shutdown: all connections would
+            // contend for the same lock. It comes first, before the task's budget is used up.
+            let is_due = (!mem::replace(&mut turn_is_polled, true) || drain.has_begun())
+                && turn.as_mut().poll(context).is_ready();
+            match self.poll(context, held, timer.as_mut()) {
+                Poll::Pending if is_due => Poll::Ready(CloseReason::ShuttingDown.into()),
+                polled => polled,
             }
-            // The first poll leaves the waker, after which nothing happens until the shutdown. All connections would
-            // contend for the same lock.
-            if (!mem::replace(&mut turn_is_polled, true) || drain.has_begun())
-                && turn.as_mut().poll(context).is_ready()
-            {
-                return Poll::Ready(CloseReason::ShuttingDown.into());
-            }
-            Poll::Pending
         })
         .await
     }
 
-    /// What is left once an end is found.
-    pub(super) fn into_parts(self) -> (Socket<S>, Transfers<'a>) {
-        (self.socket, self.transfers)
+    /// What is left to be carried out once an end is found.
+    pub(super) fn into_transfers(self) -> Transfers<'a> {
+        self.transfers
     }
 
     /// An end that the client has caused takes precedence over one that the gateway would cause.
@@ -117,7 +103,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
             if let Poll::Ready(end) = self.poll_writer(context) {
                 return Poll::Ready(end);
             }
-            if let Poll::Ready(FailedInvocation { failure, request_id }) = self.poll_transfers(context, held)
+            if let Poll::Ready(FailedInvocation { failure, request_id }) = self.transfers.poll(context, held)
             {
                 return Poll::Ready(End::transfer_failed(&failure, &request_id));
             }
@@ -133,7 +119,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
     }
 
     fn is_held(&self, held: &AtomicBool) -> bool {
-        held.load(Ordering::Relaxed) || self.transfers.waiting.is_full()
+        held.load(Ordering::Relaxed) || self.transfers.is_full()
     }
 
     fn has_control_frame(&self) -> bool {
@@ -142,8 +128,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
 
     /// Makes the client's frames events, and finds the end that the client causes.
     fn poll_reader(&mut self, context: &mut Context<'_>, held: &AtomicBool) -> Poll<End> {
-        // A ping is answered before the next frame is read.
-        while self.pong.is_none() {
+        // A ping is answered before the next frame is read, unless the client reads too slowly for an answer to each.
+        while self.pong.is_none() || !self.socket.may_queue() {
             if self.is_held(held) {
                 self.heartbeat.pause();
                 return Poll::Pending;
@@ -156,7 +142,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
             }
             let taken = match ready!(received) {
                 Ok(incoming) => self.take(incoming),
-                Err(error) => Err(End::receive_error(error, &self.connection.current.settings)),
+                Err(error) => {
+                    let settings = &self.connection.current.settings;
+                    let (frame_bytes, send) = (settings.limits.frame_bytes, settings.timeouts.send);
+                    Err(End::receive_error(error, frame_bytes, send))
+                }
             };
             if let Err(end) = taken {
                 return Poll::Ready(end);
@@ -197,13 +187,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
         let event = event.map_err(|error| {
             End::protocol_error(format_args!("a frame cannot be written as an event: {error}"))
         })?;
-        let bytes = event.len();
-        if bytes > MAX_EVENT_BYTES {
+        if event.len() > MAX_EVENT_BYTES {
             return Err(End::limit(Limit::FrameBytes(MAX_EVENT_BYTES)));
         }
         debug!(connection; "{connection}: {}", String::from_utf8_lossy(&event));
         let now = now.into_std();
-        self.transfers.waiting.push(FrameEvent { event, received: now, queued: now }, bytes);
+        self.transfers.push(FrameEvent { event, received: now, queued: now });
         Ok(())
     }
 
@@ -257,26 +246,6 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
         }
     }
 
-    /// Carries the events out one after the other, until one fails.
-    fn poll_transfers(&mut self, context: &mut Context<'_>, held: &'a AtomicBool) -> Poll<FailedInvocation> {
-        let Transfers { waiting, running } = &mut self.transfers;
-        loop {
-            let transfer = match running {
-                Some(transfer) => transfer,
-                None => match waiting.start() {
-                    Some(event) => running.insert(Box::pin(transfer(self.connection, event, held))),
-                    None => return Poll::Pending,
-                },
-            };
-            let carried_out = ready!(transfer.as_mut().poll(context));
-            *running = None;
-            waiting.finish();
-            if let Err(failed) = carried_out {
-                return Poll::Ready(failed);
-            }
-        }
-    }
-
     fn poll_heartbeat(&mut self, context: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<End> {
         loop {
             ready!(timer.as_mut().poll(context));
@@ -292,36 +261,4 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
 
 fn queue_full(connection: &Opened) -> End {
     End::limit(Limit::SendQueueBytes(connection.deliveries.limit_bytes()))
-}
-
-/// Carries an event out. While it has to wait for a place, nothing further of its connection is read.
-async fn transfer(connection: &Opened, event: FrameEvent, held: &AtomicBool) -> Result<(), FailedInvocation> {
-    let functions: &Functions = &connection.api.functions;
-    let admission = &functions.transfer.admission;
-    let mut place = admission.try_place();
-    if place.is_none() {
-        held.store(true, Ordering::Relaxed);
-        // `None` when the gateway stops, which the call finds too.
-        place = admission.place().await.ok();
-        held.store(false, Ordering::Relaxed);
-    }
-    functions.transfer(&connection.id, event, place).await
-}
-
-impl Transfers<'_> {
-    /// Carries out what is left, until one fails.
-    pub(super) async fn carry_out(mut self, connection: &Opened, the_rest_too: bool) {
-        // A failure no longer has a client to be reported to; it is logged.
-        if let Some(running) = self.running.take()
-            && running.await.is_err()
-        {
-            return;
-        }
-        let held = AtomicBool::new(false);
-        while the_rest_too && let Some(event) = self.waiting.start() {
-            if transfer(connection, event, &held).await.is_err() {
-                return;
-            }
-        }
-    }
 }
