@@ -44,6 +44,7 @@ pub mod contract;
 mod drain;
 mod event_queue;
 mod executable;
+pub mod file_limit;
 pub mod function;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
