@@ -28,7 +28,7 @@ ROUNDS   ?= 7
 SECTIONS ?=
 
 .DEFAULT_GOAL := build
-.PHONY: help toolchain build gateway gateway-to-run package run smoke test test-browser soak fuzz audit bench bench-instructions lint clean
+.PHONY: help toolchain build gateway gateway-to-run package run smoke test test-browser soak fuzz diagrams audit bench bench-instructions lint clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -67,7 +67,7 @@ smoke: package ## drive the packaged zip with real WebSocket clients, and print 
 
 # Most tests wait for processes, so that there may be more of them than processors.
 test: ## all tests but the browser's
-	scripts/need.sh --optional /usr/bin/python3:python3 /usr/lib/python3/dist-packages/websockets:python3-websockets redis-server
+	scripts/need.sh --optional /usr/bin/python3:python3 /usr/lib/python3/dist-packages/websockets:python3-websockets redis-server curl
 	RUST_TEST_THREADS=8 cargo test --workspace --locked
 	cargo test --locked --features tls --test behaviours tls::
 
@@ -83,6 +83,9 @@ soak: package ## 200 clients while everything fails that can, for SECONDS=600, a
 
 fuzz: ## each fuzz target for a minute (SECONDS=20); needs a nightly toolchain
 	scripts/fuzz.sh $(or $(SECONDS),60)
+
+diagrams: ## draw docs/diagrams/*.svg anew, after a change of their sources
+	scripts/diagrams.sh
 
 audit: ## dependencies: licences, sources, known weaknesses
 	scripts/audit.sh

@@ -27,7 +27,6 @@ use bytes::Bytes;
 use hyper::upgrade::OnUpgrade;
 use log::{Level, debug, info, log, warn};
 use tokio::sync::oneshot;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::{
     apis::RunningApi,
@@ -45,7 +44,7 @@ use crate::{
     registry::{Deliveries, outbox},
     report::Report,
     request_details::RequestDetails,
-    websocket::{self, Opened},
+    websocket::{self, Opened, accept_key},
 };
 
 /// How long a connection may take to become a WebSocket after the 101 was passed to the server.
@@ -156,7 +155,7 @@ impl UpgradeRequest {
         let Some(key) = key.filter(|key| STANDARD.decode(key).is_ok_and(|key| key.len() == 16)) else {
             return Err(bad("the header Sec-WebSocket-Key is not 16 bytes in Base64"));
         };
-        let accept_key = derive_accept_key(key);
+        let accept_key = accept_key(key);
         let protocols = list(headers, SEC_WEBSOCKET_PROTOCOL);
         let extensions = list(headers, SEC_WEBSOCKET_EXTENSIONS);
         let origin = api.origins.check(headers);
@@ -418,7 +417,7 @@ fn sub_protocol(
         .ok()
 }
 
-/// Answers 101 and serves the connection until its end.
+/// Answers 101 and opens the connection.
 async fn open(
     app: &Arc<App>,
     asked: UpgradeRequest,
@@ -439,7 +438,7 @@ async fn open(
     let answered = answer_to.send(switching(&asked.accept_key, sub_protocol)).is_ok();
     let upgraded = tokio::time::timeout(UPGRADE_TIMEOUT, asked.upgrade);
     match upgraded.await {
-        Ok(Ok(upgraded)) if answered => websocket::serve(app, opened, upgraded).await,
+        Ok(Ok(upgraded)) if answered => websocket::open(app, opened, upgraded).await,
         _ => websocket::never_began(app, opened).await,
     }
 }
