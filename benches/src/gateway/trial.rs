@@ -159,7 +159,7 @@ impl Hold {
 
 pub fn hold(kind: &Kind, clients: usize, duration: Duration) -> Result<Hold> {
     const SAMPLES: u32 = 10;
-    let server = kind.start(Purpose::Echo)?;
+    let server = kind.start(Purpose::EchoWithFewFiles)?;
     let mut load = Load::start(&server)?;
     load.connect(clients)?;
     load.idle(Duration::from_secs(2))?;
