@@ -18,6 +18,7 @@ use crate::{
     app::App,
     assembly::Assembly,
     clients::{ClientSettings, Clients},
+    cluster::{Cluster, ClusterSettings, JoinError},
     config::Admin,
     drain::Drain,
     executable,
@@ -54,6 +55,7 @@ impl Gateway {
             client_page: None,
             no_page: false,
             orphan_reaper: None,
+            cluster: None,
             registry: Arc::new(MemoryRegistry::default()),
             reporters: Vec::new(),
         }
@@ -75,6 +77,7 @@ pub struct Builder {
     client_page: Option<PathBuf>,
     no_page: bool,
     orphan_reaper: Option<PathBuf>,
+    cluster: Option<ClusterSettings>,
     registry: Arc<dyn ConnectionRegistry>,
     reporters: Vec<Arc<dyn Reporter>>,
 }
@@ -161,6 +164,12 @@ impl Builder {
         self
     }
 
+    /// Joins the cluster of all gateways that share this server. Unless set, the gateway is alone.
+    pub fn cluster(mut self, settings: ClusterSettings) -> Self {
+        self.cluster = Some(settings);
+        self
+    }
+
     /// Who holds the connections.
     pub fn registry(mut self, registry: Arc<dyn ConnectionRegistry>) -> Self {
         self.registry = registry;
@@ -197,12 +206,13 @@ impl Builder {
         let clients_served = Clients::new(self.clients.clone(), Arc::default()).map_err(StartError::Tls)?;
         let clients_served = Arc::new(clients_served);
         let orphan_reaper = self.start_orphan_reaper()?;
+        let cluster = self.cluster.as_ref().map(Cluster::join).transpose().map_err(StartError::Cluster)?;
         let push_path = push::path(self.push_token.as_deref());
         let scheme = if pushes.is_none() && clients_served.has_tls() { "https" } else { "http" };
         let push_base =
             self.push_url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(push_addr)));
         let push_url = format!("{push_base}{push_path}");
-        let (app, assembly) = self.app(addr, &push_url, orphan_reaper, clients_served);
+        let (app, assembly) = self.app(addr, &push_url, orphan_reaper, clients_served, cluster);
         let app = Arc::new(app);
         let push_router = push::router_at(&push_path, Arc::clone(&app.push_address));
         let servers = self
@@ -284,6 +294,7 @@ impl Builder {
         push_url: &str,
         orphan_reaper: Option<Arc<OrphanReaper>>,
         clients: Arc<Clients>,
+        cluster: Option<Arc<Cluster>>,
     ) -> (App, Assembly) {
         let page = self.page_access(addr);
         let timeline = (page != PageAccess::Disabled).then(|| Arc::new(Timeline::default()));
@@ -301,6 +312,7 @@ impl Builder {
         let stopping = CancellationToken::new();
         let app = App {
             apis: Apis::new(self.apis.iter().map(|api| assembly.run(api)).collect()),
+            cluster,
             registry: Arc::clone(&self.registry),
             push_address: Arc::new(PushAddress {
                 registry: Arc::clone(&self.registry),
@@ -350,6 +362,8 @@ pub enum StartError {
     },
     /// The certificate, or TLS with it, cannot be used.
     Tls(TlsError),
+    /// The cluster cannot be joined.
+    Cluster(JoinError),
     /// The program of the functions does not exist, or cannot be executed.
     Program {
         /// The program.
@@ -373,6 +387,7 @@ impl fmt::Display for StartError {
             Self::SamePath { path } => write!(formatter, "two WebSocket APIs have the path {path:?}"),
             Self::Listen { addr, error } => write!(formatter, "cannot listen on {addr}: {error}"),
             Self::Tls(error) => error.fmt(formatter),
+            Self::Cluster(error) => write!(formatter, "cluster: {error}"),
             Self::Program { path, error } => {
                 write!(formatter, "cannot run functions from {}: {error}", path.display())
             }
@@ -388,6 +403,7 @@ impl error::Error for StartError {
         match self {
             Self::NoApi | Self::SamePath { .. } => None,
             Self::Tls(error) => Some(error),
+            Self::Cluster(error) => Some(error),
             Self::Listen { error, .. } | Self::Program { error, .. } | Self::OrphanReaper { error, .. } => {
                 Some(error)
             }

@@ -251,7 +251,7 @@ async fn decide(
         warn!("the system gave no random bytes for a connection id: {error}");
         refuse(StatusCode::SERVICE_UNAVAILABLE, "the gateway cannot name a connection now")
     };
-    let connection = ids::connection_id().map_err(no_randomness)?;
+    let connection = ids::connection_id(app.node()).map_err(no_randomness)?;
     let request_id = ids::request_id().map_err(no_randomness)?;
     let event = connecting_event(asked, &connection, &request_id).map_err(|error| {
         asked.api.metrics.handshake(HandshakeOutcome::Malformed);

@@ -38,6 +38,7 @@ mod assembly;
 mod builder;
 pub mod client_address;
 mod clients;
+pub mod cluster;
 pub mod config;
 pub mod configured;
 pub mod contract;

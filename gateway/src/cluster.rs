@@ -1,0 +1,106 @@
+//! Several gateways that serve as one: the nodes of a cluster, which share a Redis server.
+//!
+//! [`ClusterSettings`] → [`Cluster::join`]. A connection's id names the node that holds it ([`NodeId::of_connection`]),
+//! so every node knows where a push has to go.
+//!
+//! # What is where in Redis
+//!
+//! | name | what |
+//! | --- | --- |
+//! | key `scf-ws:node:<node>` | exists as long as the node is alive: it is set for [`lease::LEASE`] and renewed every [`lease::HEARTBEAT`] |
+//! | channel `scf-ws:<db>:to:<node>` | what the other nodes send to a node: requests and answers |
+//!
+//! `<node>` is a [`NodeId`] in hexadecimal, `<db>` the number of the database, which channels do not belong to by
+//! themselves. [`names`] makes all of them.
+
+pub mod lease;
+pub mod names;
+pub mod node;
+pub mod redis;
+
+use std::sync::Arc;
+
+use self::lease::LeaseKeeper;
+pub use self::{
+    node::NodeId,
+    redis::{Redis, RedisError, RedisUrl},
+};
+use crate::function::remote::client::{TlsError, Trust};
+
+/// What a node needs to join a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClusterSettings {
+    /// The server that all nodes share.
+    pub redis: RedisUrl,
+    /// Whose certificates are accepted of a `rediss://` server.
+    pub trust: Trust,
+}
+
+impl ClusterSettings {
+    /// The nodes that share this server, with the certificates that the system trusts.
+    #[must_use]
+    pub fn new(redis: RedisUrl) -> Self {
+        Self { redis, trust: Trust::System }
+    }
+}
+
+/// This process as a node of a cluster. Dropped, it leaves without notice.
+#[derive(Debug)]
+pub struct Cluster {
+    node: NodeId,
+    redis: Redis,
+    _lease: LeaseKeeper,
+}
+
+/// Why a node cannot join.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// TLS towards the server cannot be set up.
+    Tls(TlsError),
+    /// The system gave no random bytes for the node's id.
+    Randomness(getrandom::Error),
+}
+
+impl std::fmt::Display for JoinError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tls(error) => error.fmt(formatter),
+            Self::Randomness(error) => {
+                write!(formatter, "the system gave no random bytes for a node's id: {error}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for JoinError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Tls(error) => Some(error),
+            Self::Randomness(error) => Some(error),
+        }
+    }
+}
+
+impl Cluster {
+    /// Joins under a new id. Does not wait for the server, which may be away.
+    pub fn join(settings: &ClusterSettings) -> Result<Arc<Self>, JoinError> {
+        let node = NodeId::random().map_err(JoinError::Randomness)?;
+        let redis = Redis::connect(&settings.redis, &settings.trust).map_err(JoinError::Tls)?;
+        let lease = LeaseKeeper::start(node, redis.clone());
+        Ok(Arc::new(Self { node, redis, _lease: lease }))
+    }
+
+    /// Which node this is.
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// The server that the nodes share.
+    #[must_use]
+    pub fn redis(&self) -> &Redis {
+        &self.redis
+    }
+}
