@@ -206,7 +206,7 @@ impl Builder {
         let clients_served = Clients::new(self.clients.clone(), Arc::default()).map_err(StartError::Tls)?;
         let clients_served = Arc::new(clients_served);
         let orphan_reaper = self.start_orphan_reaper()?;
-        let cluster = self.cluster.as_ref().map(Cluster::join).transpose().map_err(StartError::Cluster)?;
+        let cluster = self.join(addr, &clients_served)?;
         let push_path = push::path(self.push_token.as_deref());
         let scheme = if pushes.is_none() && clients_served.has_tls() { "https" } else { "http" };
         let push_base =
@@ -220,6 +220,12 @@ impl Builder {
             .map_err(|error| StartError::Listen { addr: self.listen, error })?;
         app.clients.readiness.enter(Stage::Ready);
         Ok(Running::new((addr, admin_addr), push_url, app, assembly, servers))
+    }
+
+    fn join(&self, addr: SocketAddr, clients: &Clients) -> Result<Option<Arc<Cluster>>, StartError> {
+        let Some(settings) = &self.cluster else { return Ok(None) };
+        let metrics = Arc::clone(&clients.metrics.cluster);
+        Cluster::join(settings, addr, metrics).map(Some).map_err(StartError::Cluster)
     }
 
     fn serve(

@@ -7,25 +7,46 @@
 //!
 //! | name | what |
 //! | --- | --- |
-//! | key `scf-ws:node:<node>` | exists as long as the node is alive: it is set for [`lease::LEASE`] and renewed every [`lease::HEARTBEAT`] |
+//! | key `scf-ws:node:<node>` | the node's lease: exists as long as the node renews it |
+//! | hash `scf-ws:nodes` | the nodes that may have records, with what each says of itself |
+//! | hash `scf-ws:connections:<node>` | the node's records: connection → the client's address and path |
+//! | key `scf-ws:claim:<node>` | which node takes a lost one over; expires like a lease |
+//! | key `scf-ws:lost:<node>` | the node was declared lost, at this time; kept for a day |
+//! | set `scf-ws:done:<node>` | connections of a lost node whose cleanup others have carried out; kept for a day |
+//! | keys `scf-ws:epoch`, `scf-ws:pulse`, `scf-ws:grace` | see `lease.rs` |
 //! | channel `scf-ws:<db>:to:<node>` | what the other nodes send to a node: requests and answers |
 //!
 //! `<node>` is a [`NodeId`] in hexadecimal, `<db>` the number of the database, which channels do not belong to by
 //! themselves. [`names`] makes all of them.
 
-pub mod lease;
+mod lease;
 pub mod names;
 pub mod node;
+mod place;
+mod records;
 pub mod redis;
+mod takeover;
 
-use std::sync::Arc;
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
-use self::lease::LeaseKeeper;
+use tokio::sync::watch;
+
+use self::lease::{Lease, Times, keys::Keys, store::Store};
 pub use self::{
     node::NodeId,
     redis::{Redis, RedisError, RedisUrl},
 };
-use crate::function::remote::client::{TlsError, Trust};
+pub(crate) use self::{
+    records::Record,
+    takeover::{Cleaned, Cleaner, TakeOver},
+};
+use crate::{
+    function::remote::client::{TlsError, Trust},
+    metrics::ClusterMetrics,
+};
+
+/// How long a node may be silent before it is declared lost, unless set otherwise.
+pub const LEASE: Duration = Duration::from_secs(5);
 
 /// What a node needs to join a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,22 +56,24 @@ pub struct ClusterSettings {
     pub redis: RedisUrl,
     /// Whose certificates are accepted of a `rediss://` server.
     pub trust: Trust,
+    /// How long a node may be silent before it is declared lost: the same for all nodes.
+    pub lease: Duration,
 }
 
 impl ClusterSettings {
     /// The nodes that share this server, with the certificates that the system trusts.
     #[must_use]
     pub fn new(redis: RedisUrl) -> Self {
-        Self { redis, trust: Trust::System }
+        Self { redis, trust: Trust::System, lease: LEASE }
     }
 }
 
 /// This process as a node of a cluster. Dropped, it leaves without notice.
-#[derive(Debug)]
 pub struct Cluster {
-    node: NodeId,
     redis: Redis,
-    _lease: LeaseKeeper,
+    lease: Lease,
+    /// What proves that an earlier process is gone.
+    place: Option<String>,
 }
 
 /// Why a node cannot join.
@@ -84,23 +107,51 @@ impl std::error::Error for JoinError {
 }
 
 impl Cluster {
-    /// Joins under a new id. Does not wait for the server, which may be away.
-    pub fn join(settings: &ClusterSettings) -> Result<Arc<Self>, JoinError> {
+    /// Joins under a new id, as the process that clients reach at `addr`. Does not wait for the server, which may be
+    /// away.
+    pub fn join(
+        settings: &ClusterSettings,
+        addr: SocketAddr,
+        metrics: Arc<ClusterMetrics>,
+    ) -> Result<Arc<Self>, JoinError> {
         let node = NodeId::random().map_err(JoinError::Randomness)?;
         let redis = Redis::connect(&settings.redis, &settings.trust).map_err(JoinError::Tls)?;
-        let lease = LeaseKeeper::start(node, redis.clone());
-        Ok(Arc::new(Self { node, redis, _lease: lease }))
+        let place = place::of(addr);
+        let store = Store::new(redis.clone(), Keys::default(), Times::of_lease(settings.lease));
+        let lease = Lease::start(store, node, place::info(addr, place.as_deref()), metrics);
+        Ok(Arc::new(Self { redis, lease, place }))
     }
 
-    /// Which node this is.
+    /// Which node this is. After it was declared lost, the process is another node.
     #[must_use]
     pub fn node(&self) -> NodeId {
-        self.node
+        self.lease.node()
+    }
+
+    /// Likewise, and how to wait for another one.
+    #[must_use]
+    pub fn node_changes(&self) -> watch::Receiver<NodeId> {
+        self.lease.node_changes()
+    }
+
+    /// Ends in order, after every cleanup that could be carried out. Connections that are left are another node's.
+    pub(crate) async fn leave(&self) {
+        self.lease.leave().await;
+    }
+
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.lease
     }
 
     /// The server that the nodes share.
     #[must_use]
     pub fn redis(&self) -> &Redis {
         &self.redis
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Cluster").field("node", &self.node()).finish_non_exhaustive()
     }
 }

@@ -45,6 +45,8 @@ pub struct Config {
     pub admin: Option<Admin>,
     /// The Redis server that the nodes of a cluster share.
     pub cluster: Option<RedisUrl>,
+    /// How long a node of the cluster may be silent before the others take its clients over.
+    pub cluster_lease: Duration,
     /// How long clients are closed for at the end.
     pub drain: Duration,
     /// The certificate with which clients are served; without one, clients connect with `ws://`.

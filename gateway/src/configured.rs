@@ -31,7 +31,8 @@ pub fn builder(config: &Config, backends: &Backends) -> Result<Builder, Backends
         builder = builder.admin(admin.clone());
     }
     if let Some(redis) = &config.cluster {
-        builder = builder.cluster(ClusterSettings::new(redis.clone()));
+        let settings = ClusterSettings { lease: config.cluster_lease, ..ClusterSettings::new(redis.clone()) };
+        builder = builder.cluster(settings);
     }
     builder = builder.clients(clients(config)).page_for_operators_only();
     Ok(backends.apis(config)?.into_iter().fold(builder, Builder::api))

@@ -33,6 +33,7 @@ use crate::{
     apis::RunningApi,
     app::App,
     clients::Current,
+    cluster::Record,
     contract::{Agreed, Connecting, ConnectingEvent, Identity, RequestContext, Status, encode},
     function::Failure,
     http::Peer,
@@ -263,7 +264,12 @@ async fn decide(
         current.settings.limits.send_queue_bytes,
         &app.clients.metrics.queue_bytes,
     );
-    let registered = match app.registry.add(&connection, outbox).await {
+    let record = Record { source_ip: asked.client, path: asked.path.to_string() };
+    let added = match app.record(&connection, &record).await {
+        Ok(()) => app.registry.add(&connection, outbox).await,
+        Err(error) => Err(error),
+    };
+    let registered = match added {
         Ok(()) => {
             let functions = &asked.api.functions;
             functions.register(&connection, &request_id, event, asked.received, client_gone).await
@@ -309,6 +315,7 @@ async fn decide(
             "{connection} was refused and may still be registered: {error} (request {request_id})"
         );
     }
+    app.finished(&connection);
     let level = if is_logged { Level::Info } else { Level::Debug };
     log!(
         level,

@@ -36,6 +36,7 @@ mod apis;
 mod app;
 mod assembly;
 mod builder;
+mod cleanup;
 pub mod client_address;
 mod clients;
 pub mod cluster;

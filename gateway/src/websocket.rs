@@ -94,7 +94,7 @@ pub(crate) async fn serve(app: &App, opened: Opened, upgraded: Upgraded) {
     let (events, waiting) = event_queue::channel(WAITING_EVENTS_BYTES);
     let heartbeat = Heartbeat::default();
     let discard = AtomicBool::new(false);
-    let mut transfers = pin!(transfers(&api.functions, &id, waiting, &heartbeat, &discard));
+    let mut transfers = pin!(transfers(app, &api.functions, &id, waiting, &heartbeat, &discard));
     let end = {
         let ping = Notify::new();
         let times = (api.idle_timeout, settings.timeouts.ping_interval);
@@ -110,9 +110,11 @@ pub(crate) async fn serve(app: &App, opened: Opened, upgraded: Upgraded) {
             }
         };
         let mut failed = pin!(failed);
+        let lost = app.lost(&id);
         tokio::select! {
             // An end that the client has caused takes precedence over one that the gateway would cause.
             biased;
+            () = lost.cancelled() => CloseReason::NodeLost.into(),
             end = &mut reader => end,
             end = &mut writer => end,
             end = &mut failed => end,
@@ -130,7 +132,9 @@ pub(crate) async fn serve(app: &App, opened: Opened, upgraded: Upgraded) {
             let _ = transfers.await;
         }
         if needs_cleanup {
-            api.functions.cleanup(&id).await;
+            app.clean_up(&api, &id).await;
+        } else {
+            app.finished(&id);
         }
     };
     tokio::join!(close(sink, stream, &deliveries, &end, (&id, settings.timeouts.close)), carried_out);
@@ -142,16 +146,20 @@ pub(crate) async fn never_began(app: &App, opened: Opened) {
     let names = (opened.id.as_str(), opened.request_id.as_str());
     report_closed(app, &opened.api, names, opened.deliveries.path(), &End::never_opened());
     if removed(app, names, &opened.deliveries).await {
-        opened.api.functions.cleanup(&opened.id).await;
+        app.clean_up(&opened.api, &opened.id).await;
+    } else {
+        app.finished(&opened.id);
     }
 }
 
-/// Removes the connection from the registry. Whether its client left; `false` if a function closed it.
+/// Removes the connection from the registry. Whether its client left and cleanup is this node's matter; `false` if a
+/// function closed it, or another node has taken it over.
 async fn removed(app: &App, (id, request_id): (&str, &str), deliveries: &Deliveries) -> bool {
-    app.registry.remove(id).await.unwrap_or_else(|error| {
+    let left = app.registry.remove(id).await.unwrap_or_else(|error| {
         warn!(connection = id, request_id; "{id} has ended and may still be registered: {error} (request {request_id})");
         !deliveries.closed_by_function()
-    })
+    });
+    left && app.is_cleanup_due(id).await
 }
 
 fn report_closed(app: &App, api: &RunningApi, (id, request_id): (&str, &str), path: &str, end: &End) {
@@ -166,6 +174,7 @@ fn report_closed(app: &App, api: &RunningApi, (id, request_id): (&str, &str), pa
 
 /// Carries the events out one after the other until there are no more, one fails, or the rest is to be discarded.
 async fn transfers(
+    app: &App,
     functions: &Functions,
     connection: &str,
     mut waiting: event_queue::Receiver<FrameEvent>,
@@ -173,7 +182,8 @@ async fn transfers(
     discard: &AtomicBool,
 ) -> Result<(), FailedInvocation> {
     while let Some(Queued { item, permit }) = waiting.recv().await {
-        if discard.load(Ordering::Relaxed) {
+        app.certain().await;
+        if discard.load(Ordering::Relaxed) || app.lost(connection).is_cancelled() {
             break;
         }
         let admission = &functions.transfer.admission;

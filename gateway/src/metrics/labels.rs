@@ -40,6 +40,18 @@ macro_rules! label {
 }
 
 label! {
+    /// How a take-over ended.
+    TakeOverOutcome {
+        /// No client is left.
+        Completed = "completed",
+        /// Clients are left whose cleanup function could not be called.
+        Incomplete = "incomplete",
+        /// Redis was away, or another node went on.
+        Interrupted = "interrupted",
+    }
+}
+
+label! {
     /// How a handshake ended.
     HandshakeOutcome {
         /// The client is connected.

@@ -38,11 +38,14 @@ pub enum CloseReason {
     TransferUnavailable(&'static str),
     /// The gateway shuts down: 1001.
     ShuttingDown,
+    /// The gateway was cut off from its cluster, or stopped, for so long that another node has called the cleanup
+    /// function: 1012.
+    NodeLost,
 }
 
 impl CloseReason {
     /// All reasons, those that have several texts with one of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ClosedByClient,
         Self::ClosedByFunction,
         Self::ConnectionLost,
@@ -56,6 +59,7 @@ impl CloseReason {
         Self::TransferFailed("failed"),
         Self::TransferUnavailable("is unavailable"),
         Self::ShuttingDown,
+        Self::NodeLost,
     ];
 
     /// A short name that never changes, for metrics.
@@ -75,6 +79,7 @@ impl CloseReason {
             Self::TransferFailed(_) => "transfer_failed",
             Self::TransferUnavailable(_) => "transfer_unavailable",
             Self::ShuttingDown => "shutting_down",
+            Self::NodeLost => "node_lost",
         }
     }
 
@@ -91,6 +96,7 @@ impl CloseReason {
             Self::TransferFailed(_) => CloseCode::Error,
             Self::TransferUnavailable(_) => CloseCode::Again,
             Self::ShuttingDown => CloseCode::Away,
+            Self::NodeLost => CloseCode::Restart,
         };
         Some(code.into())
     }
@@ -112,6 +118,7 @@ impl CloseReason {
                 format!("the transfer function {kind}")
             }
             Self::ShuttingDown => "the gateway is shutting down".to_owned(),
+            Self::NodeLost => "the gateway was cut off".to_owned(),
         }
     }
 
@@ -143,13 +150,16 @@ impl CloseReason {
                 "The transfer function is overloaded or unavailable and did not run; with the request id likewise"
             }
             Self::ShuttingDown => "The gateway shuts down; connect again",
+            Self::NodeLost => {
+                "The gateway was declared lost by another node of its cluster, which calls the cleanup function; connect again"
+            }
         }
     }
 
     /// Whether frames that arrived before the end are still carried out. Not after a failed one, which would leave a
-    /// gap, and not when a function has closed the connection.
+    /// gap, and not when a function has closed the connection or has learned of its end.
     pub(super) fn carries_out_the_rest(self) -> bool {
-        self != Self::ClosedByFunction && !self.is_failed_transfer()
+        !matches!(self, Self::ClosedByFunction | Self::NodeLost) && !self.is_failed_transfer()
     }
 
     /// Whether the transfer function did not carry out a frame.
