@@ -33,6 +33,8 @@ mod keeper;
 pub(crate) mod keys;
 mod script;
 pub(crate) mod store;
+#[cfg(test)]
+mod tests;
 mod times;
 
 use std::{

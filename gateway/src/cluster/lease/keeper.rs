@@ -5,7 +5,7 @@
 //! could not be written or deleted meanwhile.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -19,10 +19,7 @@ use super::{
     Member, Shared,
     store::{Recorded, Renewal, Store},
 };
-use crate::{
-    cluster::{node::NodeId, redis::RedisError},
-    ids,
-};
+use crate::cluster::{node::NodeId, redis::RedisError};
 
 /// How many records are written or deleted with one command.
 const BATCH: usize = 256;
@@ -112,7 +109,9 @@ impl Keeper {
         let times = self.store.times();
         let begun = Instant::now();
         let reached_since = self.store.reached_since();
-        let Ok(new_epoch) = ids::request_id() else { return self.postpone() };
+        // Any name that no other data has.
+        let Ok(new_epoch) = NodeId::random() else { return self.postpone() };
+        let new_epoch = new_epoch.to_string();
         let epochs = (self.epoch.as_deref(), new_epoch.as_str());
         let renewal = match self.store.renew(self.node(), &self.info, epochs).await {
             Ok(renewal) => renewal,
@@ -149,42 +148,12 @@ impl Keeper {
 
     /// Makes Redis have the records of this node's connections, and no others.
     async fn compare(&mut self) -> Result<(), RedisError> {
-        let node = self.node();
-        let mut there = HashSet::new();
-        let mut cursor = 0;
-        loop {
-            let page = self.store.records(node, cursor).await?;
-            there.extend(page.records.into_iter().map(|(connection, _)| connection));
-            cursor = page.cursor;
-            if cursor == 0 {
-                break;
-            }
-        }
-        // Later than what Redis holds: what has ended meanwhile is a job that waits.
-        let own = self.shared.records.of(node);
-        let deleted: Vec<&str> =
-            there.iter().map(String::as_str).filter(|id| !own.contains_key(*id)).collect();
-        let written: Vec<(&str, &str)> = own
-            .iter()
-            .filter(|(id, _)| !there.contains(&***id))
-            .map(|(id, record)| (&**id, &**record))
-            .collect();
-        let mut stored = i64::try_from(there.len()).unwrap_or(i64::MAX);
-        for deleted in deleted.chunks(BATCH) {
-            stored += self.store.record(node, &[], deleted).await?.1;
-        }
-        for written in written.chunks(BATCH) {
-            let (recorded, more) = self.store.record(node, written, &[]).await?;
-            if recorded != Recorded::Ok {
-                // The next renewal finds out.
-                self.next_renewal = Instant::now();
-                return Ok(());
-            }
-            stored += more;
-        }
-        if !(written.is_empty() && deleted.is_empty()) {
-            info!("node {node}: {} records written again, {} deleted", written.len(), deleted.len());
-        }
+        let own = || self.shared.records.of(self.node());
+        let Some(stored) = compare(&self.store, self.node(), own).await? else {
+            // The next renewal finds out why.
+            self.next_renewal = Instant::now();
+            return Ok(());
+        };
         self.stored = stored;
         self.in_doubt = false;
         self.count_deleted(0);
@@ -320,4 +289,43 @@ impl Keeper {
             ),
         }
     }
+}
+
+/// Makes Redis have these records of a node, which are asked for when it is known which ones it has. How many there are
+/// now; `None` if nothing may be written.
+pub(super) async fn compare(
+    store: &Store,
+    node: NodeId,
+    own: impl FnOnce() -> HashMap<Box<str>, Box<str>>,
+) -> Result<Option<i64>, RedisError> {
+    let mut there = HashSet::new();
+    let mut cursor = 0;
+    loop {
+        let page = store.records(node, cursor).await?;
+        there.extend(page.records.into_iter().map(|(connection, _)| connection));
+        cursor = page.cursor;
+        if cursor == 0 {
+            break;
+        }
+    }
+    // Later than what Redis holds: what has ended meanwhile is a job that waits.
+    let own = own();
+    let deleted: Vec<&str> = there.iter().map(String::as_str).filter(|id| !own.contains_key(*id)).collect();
+    let missing = own.iter().filter(|(id, _)| !there.contains(&***id));
+    let written: Vec<(&str, &str)> = missing.map(|(id, record)| (&**id, &**record)).collect();
+    let mut stored = i64::try_from(there.len()).unwrap_or(i64::MAX);
+    for deleted in deleted.chunks(BATCH) {
+        stored += store.record(node, &[], deleted).await?.1;
+    }
+    for written in written.chunks(BATCH) {
+        let (recorded, more) = store.record(node, written, &[]).await?;
+        if recorded != Recorded::Ok {
+            return Ok(None);
+        }
+        stored += more;
+    }
+    if !(written.is_empty() && deleted.is_empty()) {
+        info!("node {node}: {} records written again, {} deleted", written.len(), deleted.len());
+    }
+    Ok(Some(stored))
 }
