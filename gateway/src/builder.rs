@@ -8,6 +8,7 @@ use std::{
 };
 
 use axum::Router;
+use log::warn;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -18,7 +19,7 @@ use crate::{
     app::App,
     assembly::Assembly,
     clients::{ClientSettings, Clients},
-    cluster::{Cluster, ClusterSettings, JoinError},
+    cluster::{Cluster, ClusterRegistry, ClusterSettings, JoinError},
     config::Admin,
     drain::Drain,
     executable,
@@ -170,7 +171,7 @@ impl Builder {
         self
     }
 
-    /// Who holds the connections.
+    /// Who holds the connections; in a cluster, they are always in memory.
     pub fn registry(mut self, registry: Arc<dyn ConnectionRegistry>) -> Self {
         self.registry = registry;
         self
@@ -206,7 +207,7 @@ impl Builder {
         let clients_served = Clients::new(self.clients.clone(), Arc::default()).map_err(StartError::Tls)?;
         let clients_served = Arc::new(clients_served);
         let orphan_reaper = self.start_orphan_reaper()?;
-        let cluster = self.cluster.as_ref().map(Cluster::join).transpose().map_err(StartError::Cluster)?;
+        let cluster = self.join_cluster(&clients_served).await?;
         let push_path = push::path(self.push_token.as_deref());
         let scheme = if pushes.is_none() && clients_served.has_tls() { "https" } else { "http" };
         let push_base =
@@ -278,6 +279,20 @@ impl Builder {
         }
     }
 
+    async fn join_cluster(&self, clients: &Clients) -> Result<Option<Arc<ClusterRegistry>>, StartError> {
+        let Some(settings) = &self.cluster else { return Ok(None) };
+        let cluster = Cluster::join(settings).map_err(StartError::Cluster)?;
+        let registry = ClusterRegistry::new(cluster, Arc::clone(&clients.metrics));
+        clients.readiness.depends_on(registry.subscribed());
+        if !registry.joined().await {
+            warn!(
+                "the gateway starts without its cluster, and accepts clients once {} answers",
+                settings.redis
+            );
+        }
+        Ok(Some(registry))
+    }
+
     /// Who sees the page, and where.
     fn page_access(&self, addr: SocketAddr) -> PageAccess {
         match &self.admin {
@@ -294,7 +309,7 @@ impl Builder {
         push_url: &str,
         orphan_reaper: Option<Arc<OrphanReaper>>,
         clients: Arc<Clients>,
-        cluster: Option<Arc<Cluster>>,
+        cluster: Option<Arc<ClusterRegistry>>,
     ) -> (App, Assembly) {
         let page = self.page_access(addr);
         let timeline = (page != PageAccess::Disabled).then(|| Arc::new(Timeline::default()));
@@ -309,13 +324,17 @@ impl Builder {
             trace: self.trace,
             made: AtomicUsize::new(0),
         };
+        let registry = match &cluster {
+            Some(cluster) => Arc::clone(cluster) as Arc<dyn ConnectionRegistry>,
+            None => Arc::clone(&self.registry),
+        };
         let stopping = CancellationToken::new();
         let app = App {
             apis: Apis::new(self.apis.iter().map(|api| assembly.run(api)).collect()),
             cluster,
-            registry: Arc::clone(&self.registry),
+            registry: Arc::clone(&registry),
             push_address: Arc::new(PushAddress {
-                registry: Arc::clone(&self.registry),
+                registry,
                 reports: reports.clone(),
                 metrics: Arc::clone(&clients.metrics),
             }),

@@ -1,7 +1,16 @@
 //! Several gateways that serve as one: the nodes of a cluster, which share a Redis server.
 //!
-//! [`ClusterSettings`] → [`Cluster::join`]. A connection's id names the node that holds it ([`NodeId::of_connection`]),
-//! so every node knows where a push has to go.
+//! [`ClusterSettings`] → [`Cluster::join`] → [`ClusterRegistry`]. A connection's id names the node that holds it
+//! ([`NodeId::of_connection`]), so every node knows where a push has to go:
+//!
+//! ```text
+//! push address ─▶ ClusterRegistry ─▶ outgoing ─▶ publisher ─▶ Redis ─▶ inbox of the owner ─▶ its MemoryRegistry
+//!                        ▲                                                        │
+//!                        └─────── inbox ◀─ Redis ◀─ publisher ◀─ outgoing ◀───────┘  the answer
+//! ```
+//!
+//! Requests to a node arrive in the order in which they were made, or not at all. A request whose fate is unknown, as
+//! when Redis is away, counts as not delivered, and its connection stays known.
 //!
 //! # What is where in Redis
 //!
@@ -13,10 +22,16 @@
 //! `<node>` is a [`NodeId`] in hexadecimal, `<db>` the number of the database, which channels do not belong to by
 //! themselves. [`names`] makes all of them.
 
+mod inbox;
 pub mod lease;
 pub mod names;
 pub mod node;
+mod outgoing;
+mod peers;
+mod publisher;
 pub mod redis;
+mod registry;
+mod wire;
 
 use std::sync::Arc;
 
@@ -24,6 +39,7 @@ use self::lease::LeaseKeeper;
 pub use self::{
     node::NodeId,
     redis::{Redis, RedisError, RedisUrl},
+    registry::ClusterRegistry,
 };
 use crate::function::remote::client::{TlsError, Trust};
 

@@ -5,6 +5,7 @@
 
 mod api;
 pub mod catalogue;
+mod cluster;
 pub mod labels;
 #[cfg(test)]
 mod tests;
@@ -21,7 +22,10 @@ use prometheus_client::{
     registry::{Metric, Registry},
 };
 
-pub use self::api::{ApiMetrics, EventTimer};
+pub use self::{
+    api::{ApiMetrics, EventTimer},
+    cluster::ClusterMetrics,
+};
 use self::{
     catalogue::{Description, Kind},
     labels::{HandshakeOutcome, Label, PushOutcome, ReloadOutcome, Reloadable, TlsOutcome},
@@ -53,6 +57,8 @@ pub struct Metrics {
     pub queue_bytes: Gauge,
     certificate_expires: Gauge,
     accept_errors: Counter,
+    /// Of this node in its cluster.
+    pub cluster: ClusterMetrics,
 }
 
 #[derive(Debug)]
@@ -98,6 +104,7 @@ impl Metrics {
         let certificate_expires = register(&mut registry, &c::CERTIFICATE_EXPIRES, Gauge::default());
         register(&mut registry, &c::RELOADS, families.reloads.clone());
         let accept_errors = register(&mut registry, &c::ACCEPT_ERRORS, Counter::default());
+        let cluster = ClusterMetrics::new(&mut registry);
         for key in limits::KEYS {
             drop(families.limit_hits.get_or_create(&series(&c::LIMIT_HITS, [Cow::Borrowed(key)])));
         }
@@ -112,6 +119,7 @@ impl Metrics {
             queue_bytes,
             certificate_expires,
             accept_errors,
+            cluster,
         }
     }
 

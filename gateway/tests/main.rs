@@ -8,6 +8,7 @@ mod cleanup;
 mod client_page;
 mod clock;
 mod cloud_functions;
+mod cluster;
 mod command_line;
 mod custom_runtimes;
 mod debian;
