@@ -7,7 +7,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     apis::{Apis, RunningApi},
     clients::Clients,
-    cluster::{ClusterRegistry, NodeId},
+    cluster::{Cluster, NodeId},
     drain::Drain,
     page_access::PageAccess,
     push::PushAddress,
@@ -20,7 +20,7 @@ use crate::{
 pub(crate) struct App {
     pub(crate) apis: Apis,
     /// `None` where this node is alone.
-    pub(crate) cluster: Option<Arc<ClusterRegistry>>,
+    pub(crate) cluster: Option<Arc<Cluster>>,
     pub(crate) registry: Arc<dyn ConnectionRegistry>,
     pub(crate) reports: Reports,
     pub(crate) clients: Arc<Clients>,

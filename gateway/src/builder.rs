@@ -207,13 +207,14 @@ impl Builder {
         let clients_served = Clients::new(self.clients.clone(), Arc::default()).map_err(StartError::Tls)?;
         let clients_served = Arc::new(clients_served);
         let orphan_reaper = self.start_orphan_reaper()?;
-        let cluster = self.join_cluster(&clients_served).await?;
+        let cluster = self.cluster.as_ref().map(Cluster::join).transpose().map_err(StartError::Cluster)?;
+        let registry = self.registry_of(cluster.as_ref(), &clients_served).await;
         let push_path = push::path(self.push_token.as_deref());
         let scheme = if pushes.is_none() && clients_served.has_tls() { "https" } else { "http" };
         let push_base =
             self.push_url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(push_addr)));
         let push_url = format!("{push_base}{push_path}");
-        let (app, assembly) = self.app(addr, &push_url, orphan_reaper, clients_served, cluster);
+        let (app, assembly) = self.app(addr, &push_url, orphan_reaper, clients_served, (cluster, registry));
         let app = Arc::new(app);
         let push_router = push::router_at(&push_path, Arc::clone(&app.push_address));
         let servers = self
@@ -279,18 +280,20 @@ impl Builder {
         }
     }
 
-    async fn join_cluster(&self, clients: &Clients) -> Result<Option<Arc<ClusterRegistry>>, StartError> {
-        let Some(settings) = &self.cluster else { return Ok(None) };
-        let cluster = Cluster::join(settings).map_err(StartError::Cluster)?;
-        let registry = ClusterRegistry::new(cluster, Arc::clone(&clients.metrics));
+    /// Who holds the connections: in a cluster, the nodes together.
+    async fn registry_of(
+        &self,
+        cluster: Option<&Arc<Cluster>>,
+        clients: &Clients,
+    ) -> Arc<dyn ConnectionRegistry> {
+        let Some(cluster) = cluster else { return Arc::clone(&self.registry) };
+        let registry = ClusterRegistry::new(Arc::clone(cluster), Arc::clone(&clients.metrics));
         clients.readiness.depends_on(registry.subscribed());
         if !registry.joined().await {
-            warn!(
-                "the gateway starts without its cluster, and accepts clients once {} answers",
-                settings.redis
-            );
+            let url = cluster.redis().url();
+            warn!("the gateway starts without its cluster, and accepts clients once {url} answers");
         }
-        Ok(Some(registry))
+        registry
     }
 
     /// Who sees the page, and where.
@@ -309,7 +312,7 @@ impl Builder {
         push_url: &str,
         orphan_reaper: Option<Arc<OrphanReaper>>,
         clients: Arc<Clients>,
-        cluster: Option<Arc<ClusterRegistry>>,
+        (cluster, registry): (Option<Arc<Cluster>>, Arc<dyn ConnectionRegistry>),
     ) -> (App, Assembly) {
         let page = self.page_access(addr);
         let timeline = (page != PageAccess::Disabled).then(|| Arc::new(Timeline::default()));
@@ -323,10 +326,6 @@ impl Builder {
             metrics: Arc::clone(&clients.metrics),
             trace: self.trace,
             made: AtomicUsize::new(0),
-        };
-        let registry = match &cluster {
-            Some(cluster) => Arc::clone(cluster) as Arc<dyn ConnectionRegistry>,
-            None => Arc::clone(&self.registry),
         };
         let stopping = CancellationToken::new();
         let app = App {

@@ -35,6 +35,8 @@ mod wire;
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use self::lease::LeaseKeeper;
 pub use self::{
     node::NodeId,
@@ -64,7 +66,7 @@ impl ClusterSettings {
 /// This process as a node of a cluster. Dropped, it leaves without notice.
 #[derive(Debug)]
 pub struct Cluster {
-    node: NodeId,
+    node: watch::Sender<NodeId>,
     redis: Redis,
     _lease: LeaseKeeper,
 }
@@ -105,13 +107,19 @@ impl Cluster {
         let node = NodeId::random().map_err(JoinError::Randomness)?;
         let redis = Redis::connect(&settings.redis, &settings.trust).map_err(JoinError::Tls)?;
         let lease = LeaseKeeper::start(node, redis.clone());
-        Ok(Arc::new(Self { node, redis, _lease: lease }))
+        Ok(Arc::new(Self { node: watch::Sender::new(node), redis, _lease: lease }))
     }
 
     /// Which node this is.
     #[must_use]
     pub fn node(&self) -> NodeId {
-        self.node
+        *self.node.borrow()
+    }
+
+    /// Likewise, and how to wait for another one.
+    #[must_use]
+    pub fn node_changes(&self) -> watch::Receiver<NodeId> {
+        self.node.subscribe()
     }
 
     /// The server that the nodes share.

@@ -5,8 +5,8 @@
 
 mod api;
 pub mod catalogue;
-mod cluster;
 pub mod labels;
+mod routes;
 #[cfg(test)]
 mod tests;
 
@@ -24,7 +24,7 @@ use prometheus_client::{
 
 pub use self::{
     api::{ApiMetrics, EventTimer},
-    cluster::ClusterMetrics,
+    routes::RouteMetrics,
 };
 use self::{
     catalogue::{Description, Kind},
@@ -57,8 +57,8 @@ pub struct Metrics {
     pub queue_bytes: Gauge,
     certificate_expires: Gauge,
     accept_errors: Counter,
-    /// Of this node in its cluster.
-    pub cluster: ClusterMetrics,
+    /// From node to node.
+    pub routes: RouteMetrics,
 }
 
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl Metrics {
         let certificate_expires = register(&mut registry, &c::CERTIFICATE_EXPIRES, Gauge::default());
         register(&mut registry, &c::RELOADS, families.reloads.clone());
         let accept_errors = register(&mut registry, &c::ACCEPT_ERRORS, Counter::default());
-        let cluster = ClusterMetrics::new(&mut registry);
+        let routes = RouteMetrics::new(&mut registry);
         for key in limits::KEYS {
             drop(families.limit_hits.get_or_create(&series(&c::LIMIT_HITS, [Cow::Borrowed(key)])));
         }
@@ -119,7 +119,7 @@ impl Metrics {
             queue_bytes,
             certificate_expires,
             accept_errors,
-            cluster,
+            routes,
         }
     }
 

@@ -34,7 +34,8 @@ const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// The receiving side of a node.
 pub(crate) struct Inbox {
-    pub(crate) node: NodeId,
+    /// Which node this is; another one after it was declared dead.
+    pub(crate) node: watch::Receiver<NodeId>,
     pub(crate) redis: Redis,
     pub(crate) local: Arc<MemoryRegistry>,
     pub(crate) outgoing: Arc<Outgoing>,
@@ -55,19 +56,20 @@ struct Probe {
 impl Inbox {
     /// Receives for as long as it is polled.
     pub(crate) async fn receive(mut self) {
-        let channel = names::channel(self.redis.url().database(), self.node);
         loop {
+            let node = *self.node.borrow_and_update();
+            let channel = names::channel(self.redis.url().database(), node);
             self.redis.up().await;
             match self.redis.subscribe(&channel).await {
                 Ok(subscription) => {
                     self.subscribed.send_replace(true);
-                    let reason = self.serve(subscription).await;
+                    let reason = self.serve(node, subscription).await;
                     self.subscribed.send_replace(false);
-                    info!("node {} subscribes again to what other nodes send to it: {reason}", self.node);
+                    info!("node {node} no longer receives what other nodes send to it: {reason}");
                 }
                 Err(RedisError::Unavailable(_)) => {}
                 Err(error @ RedisError::Refused(_)) => {
-                    warn!("node {} cannot subscribe to {channel}: {error}", self.node);
+                    warn!("node {node} cannot subscribe to {channel}: {error}");
                 }
             }
             sleep(RETRY_DELAY).await;
@@ -75,7 +77,7 @@ impl Inbox {
     }
 
     /// Serves a subscription until it ends, and returns why.
-    async fn serve(&mut self, mut subscription: Subscription) -> &'static str {
+    async fn serve(&mut self, node: NodeId, mut subscription: Subscription) -> &'static str {
         let mut probes = interval(PROBE_INTERVAL);
         probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut probe = Probe::default();
@@ -85,24 +87,26 @@ impl Inbox {
                 message = subscription.next() => {
                     let Some(message) = message else { return "the connection ended" };
                     heard = Instant::now();
-                    self.message(message, &mut probe).await;
+                    self.message(node, message, &mut probe).await;
                 }
+                // The cluster lives longer than this.
+                Ok(()) = self.node.changed() => return "it is another node now",
                 _ = probes.tick() => {
                     if heard.elapsed() > SILENCE {
                         return "nothing arrives";
                     }
                     probe = Probe { number: probe.number + 1, sent: Some(Instant::now()) };
-                    self.outgoing.tell(self.node, wire::probe_record(probe.number));
+                    self.outgoing.tell(node, wire::probe_record(probe.number));
                 }
             }
         }
     }
 
-    async fn message(&mut self, message: Bytes, probe: &mut Probe) {
+    async fn message(&mut self, node: NodeId, message: Bytes, probe: &mut Probe) {
         match wire::decode(message) {
             Ok(Message::Records(from, records)) => {
                 for record in records {
-                    self.record(from, record, probe).await;
+                    self.record(node, from, record, probe).await;
                 }
             }
             Ok(Message::OtherVersion(from, version)) => {
@@ -117,7 +121,7 @@ impl Inbox {
                 );
                 self.outgoing.fail_owner(from, &reason);
             }
-            Err(wire::Malformed) => warn!("node {} received something that is no message", self.node),
+            Err(wire::Malformed) => warn!("node {node} received something that is no message"),
         }
     }
 
@@ -130,9 +134,9 @@ impl Inbox {
         );
     }
 
-    async fn record(&mut self, from: NodeId, record: Record, probe: &mut Probe) {
+    async fn record(&mut self, node: NodeId, from: NodeId, record: Record, probe: &mut Probe) {
         match record {
-            Record::Request(number, request) => self.request(from, number, request).await,
+            Record::Request(number, request) => self.request(node, from, number, request).await,
             Record::Answer(number, answer) => {
                 self.outgoing.settle(number, Some(from), Outcome::Answered(answer));
             }
@@ -140,13 +144,13 @@ impl Inbox {
                 if number == probe.number
                     && let Some(sent) = probe.sent.take()
                 {
-                    self.metrics.cluster.round_trip(sent.elapsed());
+                    self.metrics.routes.round_trip(sent.elapsed());
                 }
             }
         }
     }
 
-    async fn request(&mut self, from: NodeId, number: u64, request: Request) {
+    async fn request(&mut self, node: NodeId, from: NodeId, number: u64, request: Request) {
         let record = match self.peers.judge(from, number) {
             Verdict::Repeated(record) => record,
             Verdict::Stale => {
@@ -158,7 +162,7 @@ impl Inbox {
                 wire::answer_record(number, &Answer::Delivered(vec![stale; results]))
             }
             Verdict::New => {
-                let record = wire::answer_record(number, &self.carry_out(request).await);
+                let record = wire::answer_record(number, &self.carry_out(node, request).await);
                 self.peers.answered(from, number, record.clone());
                 record
             }
@@ -166,13 +170,13 @@ impl Inbox {
         self.outgoing.tell(from, record);
     }
 
-    async fn carry_out(&self, request: Request) -> Answer {
+    async fn carry_out(&self, node: NodeId, request: Request) -> Answer {
         match request {
             Request::Deliver(connections, delivery) => {
-                let ids: Vec<_> = connections.iter().map(|suffix| self.node.connection_of(suffix)).collect();
+                let ids: Vec<_> = connections.iter().map(|suffix| node.connection_of(suffix)).collect();
                 Answer::Delivered(self.local.deliver(&ids, delivery).await)
             }
-            Request::LookUp(suffix) => match self.local.look_up(&self.node.connection_of(&suffix)).await {
+            Request::LookUp(suffix) => match self.local.look_up(&node.connection_of(&suffix)).await {
                 Ok(info) => Answer::Found(info),
                 Err(error) => Answer::Delivered(vec![Err(error)]),
             },

@@ -16,9 +16,3 @@ pub fn node_key(node: NodeId) -> String {
 pub fn channel(database: i64, node: NodeId) -> String {
     format!("{PREFIX}{database}:to:{node}")
 }
-
-/// The pattern of all nodes' channels.
-#[must_use]
-pub(crate) fn channels(database: i64) -> String {
-    format!("{PREFIX}{database}:to:*")
-}

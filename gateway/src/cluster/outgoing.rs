@@ -11,7 +11,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::{
-    sync::{Notify, oneshot},
+    sync::{Notify, oneshot, watch},
     time::timeout,
 };
 
@@ -170,9 +170,9 @@ impl Outgoing {
     }
 
     /// Waits for what is to be sent next: a message to each of some nodes.
-    pub(crate) async fn flight(&self, sender: NodeId) -> Vec<Outbound> {
+    pub(crate) async fn flight(&self, sender: &watch::Receiver<NodeId>) -> Vec<Outbound> {
         loop {
-            let flight = self.state.lock().flight(sender);
+            let flight = self.state.lock().flight(*sender.borrow());
             if !flight.is_empty() {
                 return flight;
             }
@@ -257,6 +257,10 @@ mod tests {
     const THERE: NodeId = NodeId::from_bytes([1; 6]);
     const ELSEWHERE: NodeId = NodeId::from_bytes([2; 6]);
 
+    fn here() -> watch::Receiver<NodeId> {
+        watch::channel(HERE).1
+    }
+
     fn record(bytes: usize) -> Vec<u8> {
         wire::deliver_record(0, &[[0; 10]], &Delivery::Frame(Frame::binary(vec![0; bytes])))
     }
@@ -278,7 +282,7 @@ mod tests {
     async fn requests_to_a_node_are_one_message_in_their_order() {
         let outgoing = Arc::new(Outgoing::default());
         let _waiting = [THERE, ELSEWHERE, THERE].map(|to| outgoing.ask(to, record(1)).expect("room"));
-        let flight = outgoing.flight(HERE).await;
+        let flight = outgoing.flight(&here()).await;
         let sent: Vec<_> = flight.iter().map(|message| (message.to, numbers(message))).collect();
         assert_eq!(sent, [(THERE, vec![1, 3]), (ELSEWHERE, vec![2])]);
     }
@@ -289,7 +293,7 @@ mod tests {
         let sizes = [FLIGHT_BYTES / 2, FLIGHT_BYTES / 3, FLIGHT_BYTES / 2, 2 * FLIGHT_BYTES, 1];
         let _waiting = sizes.map(|size| outgoing.ask(THERE, record(size)).expect("room"));
         for expected in [vec![1, 2], vec![3], vec![4], vec![5]] {
-            assert_eq!(numbers(&outgoing.flight(HERE).await[0]), expected);
+            assert_eq!(numbers(&outgoing.flight(&here()).await[0]), expected);
         }
     }
 
@@ -312,7 +316,7 @@ mod tests {
         let waiting = outgoing.ask(THERE, record(1)).expect("room");
         assert!(matches!(waiting.outcome().await, Outcome::Silent));
         let _next = outgoing.ask(THERE, record(1)).expect("room");
-        assert_eq!(numbers(&outgoing.flight(HERE).await[0]), [2]);
+        assert_eq!(numbers(&outgoing.flight(&here()).await[0]), [2]);
     }
 
     #[tokio::test]
@@ -324,7 +328,7 @@ mod tests {
         assert_eq!(outgoing.ask(THERE, record(1)).expect_err("away"), "gone fishing");
         outgoing.back();
         let _next = outgoing.ask(THERE, record(1)).expect("room");
-        assert_eq!(numbers(&outgoing.flight(HERE).await[0]), [2]);
+        assert_eq!(numbers(&outgoing.flight(&here()).await[0]), [2]);
     }
 
     #[test]

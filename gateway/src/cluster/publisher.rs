@@ -6,7 +6,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout_at},
+};
 
 use super::{
     NodeId, Redis, RedisError, names,
@@ -19,9 +22,9 @@ const RESEND_FOR: Duration = Duration::from_secs(1);
 const RESEND_DELAY: Duration = Duration::from_millis(10);
 
 /// Sends for as long as it is polled.
-pub(crate) async fn publish(node: NodeId, redis: Redis, outgoing: Arc<Outgoing>) {
+pub(crate) async fn publish(node: watch::Receiver<NodeId>, redis: Redis, outgoing: Arc<Outgoing>) {
     loop {
-        let flight = outgoing.flight(node).await;
+        let flight = outgoing.flight(&node).await;
         match send(&redis, &flight).await {
             Ok(receivers) => {
                 for (message, _) in flight.iter().zip(receivers).filter(|(_, receivers)| *receivers == 0) {

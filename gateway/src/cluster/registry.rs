@@ -7,7 +7,6 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::future::{BoxFuture, FutureExt as _, join_all};
-use log::warn;
 use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval, timeout},
@@ -35,7 +34,7 @@ use crate::{
 
 /// How long the start of a gateway waits for the first subscription.
 const START_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often the state of the cluster is measured.
+/// How often the connection to Redis is measured.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The connections of all nodes; see the module. Dropped, it sends and receives nothing more.
@@ -62,10 +61,10 @@ impl ClusterRegistry {
     #[must_use]
     pub fn new(cluster: Arc<Cluster>, metrics: Arc<Metrics>) -> Arc<Self> {
         let (local, outgoing) = (Arc::<MemoryRegistry>::default(), Arc::<Outgoing>::default());
-        let (node, redis) = (cluster.node(), cluster.redis().clone());
+        let redis = cluster.redis().clone();
         let (sender, subscribed) = watch::channel(false);
         let inbox = Inbox {
-            node,
+            node: cluster.node_changes(),
             redis: redis.clone(),
             local: Arc::clone(&local),
             outgoing: Arc::clone(&outgoing),
@@ -75,18 +74,12 @@ impl ClusterRegistry {
             other_versions: LogLimit::default(),
         };
         let tasks = [
-            tokio::spawn(publish(node, redis.clone(), Arc::clone(&outgoing))),
+            tokio::spawn(publish(cluster.node_changes(), redis.clone(), Arc::clone(&outgoing))),
             tokio::spawn(inbox.receive()),
             tokio::spawn(measure(redis, Arc::clone(&metrics))),
         ];
         let tasks = tasks.map(AbortOnDropHandle::new);
         Arc::new(Self { cluster, local, outgoing, metrics, subscribed, _tasks: tasks })
-    }
-
-    /// Which node this is.
-    #[must_use]
-    pub fn node(&self) -> NodeId {
-        self.cluster.node()
     }
 
     /// Waits until other nodes reach this one, or for two seconds. Whether they do.
@@ -109,9 +102,10 @@ impl ClusterRegistry {
     /// found here either.
     fn split(&self, ids: &[String]) -> (Vec<usize>, BTreeMap<NodeId, Group>) {
         let (mut local, mut remote) = (Vec::new(), BTreeMap::<_, Group>::new());
+        let here = self.cluster.node();
         for (position, id) in ids.iter().enumerate() {
             match node::split(id) {
-                Some((owner, suffix)) if owner != self.cluster.node() => {
+                Some((owner, suffix)) if owner != here => {
                     let group = remote.entry(owner).or_default();
                     group.positions.push(position);
                     group.suffixes.push(suffix);
@@ -169,11 +163,11 @@ impl ConnectionRegistry for ClusterRegistry {
         delivery: Delivery,
     ) -> BoxFuture<'a, Vec<Result<(), DeliveryError>>> {
         let (local, remote) = self.split(ids);
-        self.metrics.cluster.deliveries(Way::Local, local.len());
+        self.metrics.routes.deliveries(Way::Local, local.len());
         if remote.is_empty() {
             return self.local.deliver(ids, delivery);
         }
-        self.metrics.cluster.deliveries(Way::Remote, ids.len() - local.len());
+        self.metrics.routes.deliveries(Way::Remote, ids.len() - local.len());
         // Before the first await: the order of calls is the order of what is sent.
         let asked: Vec<_> = remote
             .into_iter()
@@ -234,23 +228,12 @@ fn unfit() -> DeliveryError {
     DeliveryError::Unreachable("its node gave an answer to something else".to_owned())
 }
 
-/// Measures the cluster for as long as it is polled.
+/// Measures the connection for as long as it is polled.
 async fn measure(redis: Redis, metrics: Arc<Metrics>) {
     let mut interval = interval(MEASURE_INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let channels = names::channels(redis.url().database());
-    let refusals = LogLimit::default();
     loop {
         interval.tick().await;
-        match redis.query::<Vec<String>>(redis::cmd("PUBSUB").arg("CHANNELS").arg(&channels)).await {
-            Ok(nodes) => metrics.cluster.nodes(nodes.len()),
-            Err(super::RedisError::Refused(reason)) => {
-                if let Some(left_out) = refusals.admit() {
-                    warn!("the nodes of the cluster cannot be counted: {reason}{left_out}");
-                }
-            }
-            Err(super::RedisError::Unavailable(_)) => {}
-        }
-        metrics.cluster.redis(redis.up_since().is_some(), redis.connects());
+        metrics.routes.redis(redis.up_since().is_some(), redis.connects());
     }
 }

@@ -86,8 +86,6 @@ catalogue! {
         "Connections that could not be accepted, as when the process is out of file descriptors";
     CLUSTER_DELIVERIES: Counter "scf_gateway_cluster_deliveries_total" ["way"]
         "Frames and closes that this node of a cluster was asked to deliver, counted for each connection: to clients of its own, or through another node";
-    CLUSTER_NODES: Gauge "scf_gateway_cluster_nodes" []
-        "Nodes of the cluster that other nodes reach, this one included; 0 without a cluster";
     CLUSTER_REDIS_UP: Gauge "scf_gateway_cluster_redis_up" []
         "1 while the cluster's Redis server answers, otherwise 0";
     CLUSTER_REDIS_CONNECTS: Counter "scf_gateway_cluster_redis_connects_total" []

@@ -1,4 +1,4 @@
-//! The metrics of a node in its cluster.
+//! The metrics of what goes from node to node.
 
 use std::time::Duration;
 
@@ -12,29 +12,22 @@ const SECONDS: [f64; 12] =
 
 /// All of them stay at 0 on a node that is alone.
 #[derive(Debug)]
-pub struct ClusterMetrics {
-    nodes: Gauge,
+pub struct RouteMetrics {
     redis_up: Gauge,
     redis_connects: Counter,
     round_trip: Histogram,
     deliveries: ByLabel<Way>,
 }
 
-impl ClusterMetrics {
+impl RouteMetrics {
     pub(super) fn new(registry: &mut Registry) -> Self {
         let deliveries: Family<Counter> = register(registry, &c::CLUSTER_DELIVERIES, Family::default());
         Self {
-            nodes: register(registry, &c::CLUSTER_NODES, Gauge::default()),
             redis_up: register(registry, &c::CLUSTER_REDIS_UP, Gauge::default()),
             redis_connects: register(registry, &c::CLUSTER_REDIS_CONNECTS, Counter::default()),
             round_trip: register(registry, &c::CLUSTER_ROUND_TRIP, Histogram::new(SECONDS)),
             deliveries: ByLabel::new(&deliveries, &c::CLUSTER_DELIVERIES, &[]),
         }
-    }
-
-    /// So many nodes receive what others send to them.
-    pub fn nodes(&self, count: usize) {
-        self.nodes.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Whether the Redis server answers, and how many connections for commands were made to it so far.
