@@ -3,6 +3,7 @@
 
 mod admin_address;
 mod backend_faults;
+mod batches;
 mod check;
 mod cleanup;
 mod client_page;
@@ -24,11 +25,13 @@ mod integration_response;
 mod limits;
 mod load;
 mod logs;
+mod looking;
 mod misbehaving_runtimes;
 mod overload;
 mod production;
 mod proxies;
 mod push_address;
+mod push_commands;
 mod python_client;
 mod readme;
 mod registry_faults;
