@@ -101,7 +101,8 @@ impl<'c> Context<'c> {
         self.push_id(ConnectionId::from(connection))
     }
 
-    /// A push of one message to several connections, many at a time (`WS_PUSH_CONCURRENCY`).
+    /// A push of one message to several connections, many at a time (`WS_PUSH_CONCURRENCY`), in batches if the gateway takes
+    /// them.
     ///
     /// ```
     /// # use scf_websocket::{Context, Result};

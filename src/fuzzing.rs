@@ -31,8 +31,10 @@ pub fn event(body: &[u8]) {
         messages.extend(text.text().map(|text| Message::text_as_json(&text)));
     }
     for message in messages {
-        let body = message.body_for(&websocket.connection);
-        assert!(serde_json::from_slice::<&RawValue>(&body).is_ok(), "a push is JSON");
+        let id = websocket.connection.clone();
+        for body in [message.body_for(&id), message.body_for_batch(&[id.clone(), id])] {
+            assert!(serde_json::from_slice::<&RawValue>(&body).is_ok(), "a push is JSON");
+        }
     }
 }
 
@@ -45,7 +47,7 @@ fn dispatcher() -> Dispatcher {
     Dispatcher::new(functions, config.role(), config.function_info(), Resources::new(None, None), false)
 }
 
-/// An answer of a push address, with each status.
+/// An answer of a push address, with each status, to a push for one connection and to a batch.
 pub fn push_answer(body: &[u8]) {
     push::interpret_any(body);
 }

@@ -1,12 +1,16 @@
 //! Reverse pushes: messages from a function to connected clients, by way of the gateway.
 //!
-//! A [`Message`] is encoded once. [`PushSender::to_one`] and [`PushSender::to_many`] post it to the push address for each
-//! connection before the deadline, and a [`PushReport`] counts the results. `caller` makes one push and interprets the
-//! answer, `fan_out` makes many at once, each worker over an HTTP connection of its own.
+//! A [`Message`] is encoded once. [`PushSender::to_one`] and [`PushSender::to_many`] post it to the push address before the
+//! deadline, for each connection or, where the address takes them (`offer`), for batches of connections, and a
+//! [`PushReport`] counts the results. `caller` makes one push, `answer` interprets what comes back, `fan_out` makes many at
+//! once, each worker over an HTTP connection of its own.
 
+mod answer;
 mod caller;
 mod fan_out;
 mod message;
+mod offer;
+mod outcome;
 mod python_json;
 mod report;
 mod settings;
@@ -16,12 +20,13 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Instant;
 
-use self::caller::Caller;
-pub(crate) use self::caller::PushOutcome;
 #[cfg(fuzzing)]
-pub(crate) use self::caller::interpret_any;
+pub(crate) use self::answer::interpret_any;
+use self::caller::Caller;
 use self::fan_out::{Job, Workers};
 pub(crate) use self::message::Message;
+use self::offer::Offer;
+pub(crate) use self::outcome::PushOutcome;
 pub use self::report::{PushError, PushReport};
 pub(crate) use self::settings::{PushSettings, PushUrl};
 use crate::event::ConnectionId;
@@ -34,7 +39,7 @@ pub(crate) trait SendPushes {
     /// Pushes the message to one connection.
     fn to_one(&self, connection: &ConnectionId<'_>, message: &Message, deadline: Instant) -> PushReport;
 
-    /// Pushes the message to each connection, several at once, until all are done or the deadline has passed.
+    /// Pushes the message to each connection, several pushes at once, until all are done or the deadline has passed.
     fn to_many(
         &self,
         connections: Arc<[ConnectionId<'static>]>,
@@ -53,8 +58,9 @@ impl PushSender {
     /// Prepares a sender; it connects at the first push.
     pub(crate) fn new(settings: &PushSettings) -> Self {
         let settings = Arc::new(settings.clone());
-        let workers = Workers::new(Arc::clone(&settings));
-        Self { caller: Caller::new(settings), workers: RefCell::new(workers) }
+        let offer = Arc::<Offer>::default();
+        let workers = Workers::new(Arc::clone(&settings), Arc::clone(&offer));
+        Self { caller: Caller::new(settings, offer), workers: RefCell::new(workers) }
     }
 }
 
@@ -75,7 +81,7 @@ impl SendPushes for PushSender {
         message: Message,
         deadline: Instant,
     ) -> PushReport {
-        let job = Arc::new(Job::new(connections, message, deadline));
-        self.workers.borrow_mut().carry_out(&job, &self.caller)
+        let job = Job::new(connections, message, deadline, self.caller.offer());
+        self.workers.borrow_mut().carry_out(job, &self.caller)
     }
 }

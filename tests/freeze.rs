@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use scf_websocket_test_harness::{Act, DATA_RECV, Gate, Need, Process, Redis, Wire, needs, wait_until};
-
-const ANSWER: &str = r#"{"errNo":0,"errMsg":"ok"}"#;
+use scf_websocket_test_harness::{
+    Act, Batches, DATA_RECV, Gate, Need, Process, Redis, Wire, needs, pushed_ids, wait_until,
+};
 
 /// When the peers of a frozen process close its idle connections.
 #[derive(Clone, Copy)]
@@ -23,18 +23,33 @@ fn the_first_event_after_a_freeze_succeeds_and_is_pushed_once() {
         return;
     }
     for idle in [Idle::Closed, Idle::ClosedAtUse] {
-        resume_after_freeze(idle);
+        for batches in Batches::BOTH {
+            resume_after_freeze(idle, batches);
+        }
     }
 }
 
-fn resume_after_freeze(idle: Idle) {
+/// The frame goes to the room's only member, or as a batch to three connections.
+fn resume_after_freeze(idle: Idle, batches: Batches) {
     let mut redis = Redis::start(&[]);
     let frozen = Gate::default();
     let before_close = match idle {
         Idle::Closed => Act::Until(frozen.clone()),
         Idle::ClosedAtUse => Act::CloseAtInput,
     };
-    let gateway = Wire::start(move |_| vec![Act::answer(200, "", ANSWER), before_close.clone(), Act::Close]);
+    let gateway = Wire::start(move |push| {
+        let answer = Act::answer(200, "", batches.ok());
+        let is_single = pushed_ids(&String::from_utf8_lossy(&push.body)).len() == 1;
+        if is_single && batches != Batches::None {
+            // The first push, whose answer offers batches.
+            return vec![answer];
+        }
+        vec![answer, before_close.clone(), Act::Close]
+    });
+    let (push_to, expected) = match batches {
+        Batches::None => ("all", vec![1, 1]),
+        Batches::Offered(_) => ("a,b,c", vec![1, 2, 3]),
+    };
     let polls = Arc::new(AtomicUsize::new(0));
     let outcomes = Arc::new(AtomicUsize::new(0));
     let resumed = Arc::new(AtomicUsize::new(0));
@@ -70,7 +85,7 @@ fn resume_after_freeze(idle: Idle) {
     let env = [
         ("WS_ROLE", "transfer"),
         ("WS_PUSH_URL", &gateway.url()),
-        ("WS_PUSH_TO", "all"),
+        ("WS_PUSH_TO", push_to),
         ("WS_STORE", &redis.url()),
     ];
     let process = Process::for_api(api.port, &env);
@@ -96,6 +111,10 @@ fn resume_after_freeze(idle: Idle) {
     let output = process.await_output("request_id=after");
     assert_eq!(output.matches("outcome=ok").count(), 2, "{output}");
     assert!(!output.contains("outcome=error"), "{output}");
-    let pushes = gateway.requests().len();
-    assert_eq!(pushes, 2, "one push per event:\n{output}");
+    let pushes: Vec<usize> = gateway
+        .requests()
+        .iter()
+        .map(|push| pushed_ids(&String::from_utf8_lossy(&push.body)).len())
+        .collect();
+    assert_eq!(pushes, expected, "each event is pushed once:\n{output}");
 }

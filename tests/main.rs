@@ -1,5 +1,6 @@
 //! Tests of the binary through the real protocols: one file per behaviour, one shared harness, one test program.
 
+mod batches;
 mod chat;
 mod command_line;
 mod configuration;

@@ -1,16 +1,78 @@
-//! The push address fails in many ways; the invocation ends within its time limit with the right outcome.
+//! The push address fails in many ways; the invocation ends within its time limit with the right outcome. Each test runs
+//! for a push to one connection and to several, and with and without batches.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use scf_websocket_test_harness::{
-    Act, DATA_RECV, Function, Gate, Limits, PushAddress, ReservedPort, Wire, error, response,
+    Act, Batches, DATA_RECV, Function, Gate, Limits, PushAddress, Request, ReservedPort, Wire, error,
+    response,
 };
 
-const OK: &str = r#"{"errNo":0,"errMsg":"ok"}"#;
+/// Whom a frame is pushed to, and what the push address offers.
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    connections: usize,
+    batches: Batches,
+}
 
-fn transfer(url: &str, limit: Duration) -> Function {
-    let env = [("WS_ROLE", "transfer"), ("WS_PUSH_URL", url)];
-    Function::with_limits(Limits::new(128, limit), &env)
+impl Case {
+    /// All of them at once; each starts what it needs.
+    fn each(test: impl Fn(Self) + Sync) {
+        thread::scope(|scope| {
+            for connections in [1, 3] {
+                for batches in Batches::BOTH {
+                    let test = &test;
+                    scope.spawn(move || test(Self { connections, batches }));
+                }
+            }
+        });
+    }
+
+    /// How many requests push a frame.
+    fn pushes(self) -> usize {
+        if self.batches == Batches::None { self.connections } else { 1 }
+    }
+
+    fn is_batch(self) -> bool {
+        self.pushes() < self.connections
+    }
+
+    /// A function that has not pushed yet.
+    fn cold(self, url: &str) -> Function {
+        let to = if self.connections == 1 { "sender" } else { "a,b,c" };
+        let env = [("WS_ROLE", "transfer"), ("WS_PUSH_URL", url), ("WS_PUSH_TO", to)];
+        Function::with_limits(Limits::new(128, LIMIT), &env)
+    }
+
+    /// A function that knows what the push address offers.
+    fn transfer(self, url: &str) -> Function {
+        let function = self.cold(url);
+        response(&function.invoke(warm_up()));
+        function
+    }
+
+    /// A push address that fails in this way, except while the function warms up.
+    fn gateway(self, mut fault: impl FnMut() -> Vec<Act> + Send + 'static) -> Wire {
+        Wire::start(move |push| if is_warm_up(push) { vec![self.ok()] } else { fault() })
+    }
+
+    fn ok(self) -> Act {
+        Act::answer(200, "", self.batches.ok())
+    }
+}
+
+fn warm_up() -> String {
+    DATA_RECV.replace("xxx", "warm-up")
+}
+
+fn is_warm_up(push: &Request) -> bool {
+    String::from_utf8_lossy(&push.body).contains("warm-up")
+}
+
+/// The pushes of the events after the first.
+fn pushes(gateway: &Wire) -> usize {
+    gateway.requests().iter().filter(|push| !is_warm_up(push)).count()
 }
 
 /// SCF's default. A tenth of it is what a busy machine may be late by.
@@ -18,64 +80,81 @@ const LIMIT: Duration = Duration::from_secs(3);
 
 #[test]
 fn a_push_that_is_refused_is_a_warning() {
-    let gateway = PushAddress::start();
-    gateway.forget("xawexasdfewezdfsdfeasdfffa==");
-    let function = transfer(&gateway.url(), LIMIT);
-    assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV);
-    let output = function.process.await_output("invocation");
-    assert!(
-        output.contains("WARN pushes asked=1 delivered=0 gone=1 failed=0 untried=0 last_trouble="),
-        "{output}"
-    );
+    Case::each(|case| {
+        let gateway = PushAddress::with(case.batches);
+        let function = case.transfer(&gateway.url());
+        for id in ["xawexasdfewezdfsdfeasdfffa==", "a", "b", "c"] {
+            gateway.forget(id);
+        }
+        assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV);
+        let count = case.connections;
+        let line =
+            format!("WARN pushes asked={count} delivered=0 gone={count} failed=0 untried=0 last_trouble=");
+        function.process.await_output(&line);
+    });
 }
 
 #[test]
 fn a_status_that_is_not_200_is_a_warning_too() {
     for status in [201, 302, 403, 404, 500, 503] {
-        let gateway =
-            Wire::start(move |_| vec![Act::answer(status, "Location: http://127.0.0.1:1/\r\n", "no")]);
-        let function = transfer(&gateway.url(), LIMIT);
-        assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV, "{status}");
-        function.process.await_output(&format!("status {status}"));
-        assert_eq!(gateway.requests().len(), 1, "no redirect is followed");
+        Case::each(|case| {
+            let gateway =
+                case.gateway(move || vec![Act::answer(status, "Location: http://127.0.0.1:1/\r\n", "no")]);
+            let function = case.transfer(&gateway.url());
+            assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV, "{status}");
+            function.process.await_output(&format!("status {status}"));
+            // Where a batch is not taken, its connections follow one by one.
+            let more = if case.is_batch() && (400..500).contains(&status) { case.connections } else { 0 };
+            assert_eq!(pushes(&gateway), case.pushes() + more, "no redirect is followed: {status} {case:?}");
+        });
     }
 }
 
 #[test]
 fn an_event_fails_if_no_push_reaches_the_gateway() {
-    let port = ReservedPort::new();
-    let function = transfer(&format!("http://127.0.0.1:{}/api", port.number()), LIMIT);
-    let message = error(&function.invoke(DATA_RECV));
-    assert!(
-        message.starts_with("no push of this event reached the gateway at WS_PUSH_URL http://127.0.0.1:")
-    );
-    assert!(message.ends_with("Connection refused (os error 111)"), "{message}");
+    Case::each(|case| {
+        let port = ReservedPort::new();
+        let function = case.cold(&format!("http://127.0.0.1:{}/api", port.number()));
+        let message = error(&function.invoke(DATA_RECV));
+        assert!(
+            message.starts_with("no push of this event reached the gateway at WS_PUSH_URL http://127.0.0.1:")
+        );
+        assert!(message.ends_with("Connection refused (os error 111)"), "{message}");
 
-    let function = transfer("http://no-such-host.invalid/api", LIMIT);
-    let message = error(&function.invoke(DATA_RECV));
-    assert!(message.contains("looking up the host name no-such-host.invalid"), "{message}");
+        let function = case.cold("http://no-such-host.invalid/api");
+        let message = error(&function.invoke(DATA_RECV));
+        assert!(message.contains("looking up the host name no-such-host.invalid"), "{message}");
+    });
 }
 
 #[test]
 fn a_gateway_that_hangs_fails_the_push_before_the_time_limit() {
-    let hang = Wire::start(|_| vec![Act::Wait(Duration::from_mins(1))]);
-    let function = transfer(&hang.url(), LIMIT);
-    for _ in 0..2 {
-        let since = Instant::now();
-        let message = error(&function.invoke(DATA_RECV));
-        // At the time limit, the watchdog would report another message.
-        assert!(message.ends_with("no answer in time"), "{message}");
-        assert!(since.elapsed() > LIMIT / 2, "{:?}", since.elapsed());
-    }
+    Case::each(|case| {
+        let hang = case.gateway(|| vec![Act::Wait(Duration::from_mins(1))]);
+        let function = case.transfer(&hang.url());
+        for _ in 0..2 {
+            let since = Instant::now();
+            let message = error(&function.invoke(DATA_RECV));
+            // At the time limit, the watchdog would report another message.
+            assert!(message.ends_with("no answer in time"), "{message}");
+            assert!(since.elapsed() > LIMIT / 2, "{:?}", since.elapsed());
+        }
+        let count = case.connections;
+        let line = format!("WARN pushes asked={count} delivered=0 gone=0 failed={count} untried=0");
+        function.process.await_output(&line);
+    });
 }
 
 #[test]
 fn a_gateway_that_trickles_fails_the_push_before_the_time_limit() {
-    let slow = Wire::start(|_| {
-        vec![Act::Trickle(format!("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{OK}").into(), LIMIT / 10)]
+    Case::each(|case| {
+        let slow = case.gateway(move || {
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{}", case.batches.ok());
+            vec![Act::Trickle(answer.into(), LIMIT / 10)]
+        });
+        let function = case.transfer(&slow.url());
+        assert!(error(&function.invoke(DATA_RECV)).ends_with("no answer in time"));
     });
-    let function = transfer(&slow.url(), LIMIT);
-    assert!(error(&function.invoke(DATA_RECV)).ends_with("no answer in time"));
 }
 
 #[test]
@@ -84,78 +163,97 @@ fn at_most_64_kb_of_an_answer_are_read() {
         "HTTP/1.1 500 No\r\nContent-Length: 1073741824\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
     );
-    for (head, line) in [
-        (announced, "WARN pushes asked=1 delivered=0 gone=0 failed=1"),
-        (unending, "WARN unparseable push response (longer than is read)"),
-    ] {
-        let flood = Wire::start(move |_| {
-            let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
-            let mut acts = vec![Act::Send(head.into())];
-            acts.extend((0..1024).map(|_| Act::Send(chunk.clone().into())));
-            acts
+    for (head, is_announced) in [(announced, true), (unending, false)] {
+        Case::each(|case| {
+            let flood = case.gateway(move || {
+                let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+                let mut acts = vec![Act::Send(head.into())];
+                acts.extend((0..1024).map(|_| Act::Send(chunk.clone().into())));
+                acts
+            });
+            let function = case.transfer(&flood.url());
+            assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV);
+            let count = case.connections;
+            function.process.await_output(&if is_announced {
+                format!("WARN pushes asked={count} delivered=0 gone=0 failed={count}")
+            } else {
+                "WARN unparseable push response (longer than is read)".to_owned()
+            });
         });
-        let function = transfer(&flood.url(), LIMIT);
-        assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV);
-        function.process.await_output(line);
     }
 }
 
 #[test]
 fn an_answer_that_announces_a_gigabyte_is_not_waited_for() {
-    let slow = Wire::start(|_| {
-        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n".to_vec();
-        vec![Act::Send(head), Act::Wait(Duration::from_mins(1))]
+    Case::each(|case| {
+        let slow = case.gateway(|| {
+            let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n".to_vec();
+            vec![Act::Send(head), Act::Wait(Duration::from_mins(1))]
+        });
+        let function = case.transfer(&slow.url());
+        assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV);
+        function.process.await_output("WARN unparseable push response (longer than is read)");
     });
-    let function = transfer(&slow.url(), LIMIT);
-    assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV);
-    function.process.await_output("WARN unparseable push response (longer than is read)");
 }
 
 #[test]
 fn a_push_with_an_unparseable_answer_counts_as_delivered() {
-    let odd = Wire::start(|_| vec![Act::answer(200, "", "<html>fine</html>")]);
-    let function = transfer(&odd.url(), LIMIT);
-    assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV);
-    function
-        .process
-        .await_output("WARN unparseable push response (expected value at line 1 column 1): status 200");
+    Case::each(|case| {
+        let odd = case.gateway(|| vec![Act::answer(200, "", "<html>fine</html>")]);
+        let function = case.transfer(&odd.url());
+        assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV);
+        let output = function
+            .process
+            .await_output("WARN unparseable push response (expected value at line 1 column 1): status 200");
+        assert!(!output.contains("WARN pushes"), "{output}");
+        assert_eq!(pushes(&odd), case.pushes(), "no push is sent twice");
+    });
 }
 
 #[test]
 fn a_stale_kept_connection_is_replaced_without_a_warning() {
-    // Each connection answers once and is closed after the event, as while an instance is frozen.
-    let gates = [Gate::default(), Gate::default(), Gate::default()];
-    let mut script = gates.clone().into_iter();
-    let gateway = Wire::start(move |_| {
-        let after = script.next().map_or(Act::Close, Act::Until);
-        vec![Act::answer(200, "", OK), after, Act::Close]
+    Case::each(|case| {
+        if case.pushes() > 1 {
+            return;
+        }
+        // Each connection answers once and is closed after the event, as while an instance is frozen.
+        let gates = [Gate::default(), Gate::default(), Gate::default()];
+        let mut script = gates.clone().into_iter();
+        let gateway = case.gateway(move || {
+            let after = script.next().map_or(Act::Close, Act::Until);
+            vec![case.ok(), after, Act::Close]
+        });
+        let function = case.transfer(&gateway.url());
+        for (gate, closed) in gates.iter().zip(1..) {
+            assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV);
+            gate.open();
+            gateway.await_closed(closed);
+        }
+        assert_eq!(pushes(&gateway), 3, "no push is sent twice");
+        let output = function.process.await_output("invocation request_id=request-4");
+        assert!(!output.contains("WARN"), "{output}");
     });
-    let function = transfer(&gateway.url(), LIMIT);
-    for (gate, closed) in gates.iter().zip(1..) {
-        assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV);
-        gate.open();
-        gateway.await_closed(closed);
-    }
-    assert_eq!(gateway.requests().len(), 3, "no push is sent twice");
-    let output = function.process.await_output("invocation request_id=request-3");
-    assert!(!output.contains("WARN"), "{output}");
 }
 
 #[test]
 fn a_push_whose_answer_is_cut_is_not_sent_again() {
-    let gateway = Wire::start(|_| vec![Act::Send(b"HTTP/1.1 2".to_vec()), Act::Close]);
-    let function = transfer(&gateway.url(), LIMIT);
-    error(&function.invoke(DATA_RECV));
-    assert_eq!(gateway.requests().len(), 1);
+    Case::each(|case| {
+        let gateway = case.gateway(|| vec![Act::Send(b"HTTP/1.1 2".to_vec()), Act::Close]);
+        let function = case.transfer(&gateway.url());
+        error(&function.invoke(DATA_RECV));
+        assert_eq!(pushes(&gateway), case.pushes());
+    });
 }
 
 #[test]
 fn a_gateway_that_reads_nothing_fails_the_push_before_the_time_limit() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = listener.local_addr().expect("an address").port();
-    let function = transfer(&format!("http://127.0.0.1:{port}/api"), LIMIT);
-    // More than the buffers of both ends hold.
-    let event = DATA_RECV.replace("xxx", &"x".repeat(5_900_000));
-    assert!(error(&function.invoke(event)).ends_with("no answer in time"));
-    drop(listener);
+    Case::each(|case| {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let function = case.cold(&format!("http://127.0.0.1:{port}/api"));
+        // More than the buffers of both ends hold.
+        let event = DATA_RECV.replace("xxx", &"x".repeat(5_900_000));
+        assert!(error(&function.invoke(event)).ends_with("no answer in time"));
+        drop(listener);
+    });
 }

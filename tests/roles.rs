@@ -1,6 +1,8 @@
 //! The answers and pushes of the three roles match the documentation byte for byte.
 
-use scf_websocket_test_harness::{CLOSING, CONNECTING, DATA_RECV, Function, PushAddress, error, response};
+use scf_websocket_test_harness::{
+    Batches, CLOSING, CONNECTING, DATA_RECV, Function, PushAddress, error, response,
+};
 
 const ID: &str = "xawexasdfewezdfsdfeasdfffa==";
 
@@ -123,7 +125,13 @@ fn frames_are_encoded_as_configured() {
 
 #[test]
 fn transfer_pushes_to_the_configured_connections() {
-    let gateway = PushAddress::start();
+    for batches in Batches::BOTH {
+        configured_connections(batches);
+    }
+}
+
+fn configured_connections(batches: Batches) {
+    let gateway = PushAddress::with(batches);
     let url = gateway.url();
     let none = Function::start(&[("WS_ROLE", "transfer"), ("WS_PUSH_TO", "none")]);
     assert_eq!(response(&none.invoke(DATA_RECV)), DATA_RECV);
@@ -131,14 +139,7 @@ fn transfer_pushes_to_the_configured_connections() {
         [("WS_ROLE", "transfer"), ("WS_PUSH_URL", url.as_str()), ("WS_PUSH_TO", "one==, t\"wo ,three")];
     let fixed = Function::start(&fixed);
     assert_eq!(response(&fixed.invoke(DATA_RECV)), DATA_RECV);
-    let mut ids: Vec<String> = gateway
-        .take_bodies()
-        .iter()
-        .map(|body| {
-            let push: serde_json::Value = serde_json::from_str(body).expect("JSON");
-            push["websocket"]["secConnectionID"].as_str().expect("an id").to_owned()
-        })
-        .collect();
+    let mut ids = gateway.take_ids();
     ids.sort();
     assert_eq!(ids, ["one==", "t\"wo", "three"]);
 }
@@ -158,17 +159,22 @@ fn transfer_and_cleanup_write_web_socket_in_two_words() {
 fn cleanup_returns_the_event_and_closes_the_configured_connections() {
     let quiet = Function::start(&[("WS_ROLE", "cleanup")]);
     assert_eq!(response(&quiet.invoke(CLOSING)), CLOSING);
-    let gateway = PushAddress::start();
-    let url = gateway.url();
-    let closing = Function::start(&[("WS_ROLE", "cleanup"), ("WS_PUSH_URL", &url), ("WS_CLOSE", "a,b")]);
-    assert_eq!(response(&closing.invoke(CLOSING)), CLOSING);
-    assert_eq!(
-        gateway.take_bodies(),
-        [
-            r#"{"websocket":{"action":"closing","secConnectionID":"a"}}"#,
-            r#"{"websocket":{"action":"closing","secConnectionID":"b"}}"#
-        ]
-    );
+    for batches in Batches::BOTH {
+        let gateway = PushAddress::with(batches);
+        let url = gateway.url();
+        let env = [("WS_ROLE", "cleanup"), ("WS_PUSH_URL", url.as_str()), ("WS_CLOSE", "a,b,c")];
+        let closing = Function::start(&env);
+        assert_eq!(response(&closing.invoke(CLOSING)), CLOSING);
+        let mut bodies = gateway.take_bodies();
+        let one = |id| format!(r#"{{"websocket":{{"action":"closing","secConnectionID":"{id}"}}}}"#);
+        if batches == Batches::None {
+            bodies.sort();
+            assert_eq!(bodies, [one("a"), one("b"), one("c")]);
+        } else {
+            let rest = r#"{"websocket":{"action":"closing","secConnectionIDs":["b","c"]}}"#.to_owned();
+            assert_eq!(bodies, [one("a"), rest]);
+        }
+    }
 }
 
 #[test]

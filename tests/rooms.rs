@@ -1,6 +1,6 @@
 //! Rooms: three functions share a room through a store, frames reach all members, and gone connections are removed.
 //!
-//! The tests in `every_store` run against each store.
+//! The tests in `every_store` run against each store, and against a push address with and without batches.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use scf_websocket_test_harness::{
-    Act, Function, Limits, Need, PushAddress, Redis, ReservedPort, Wire, error, needs, response,
+    Act, Batches, Function, Limits, Need, PushAddress, Redis, ReservedPort, Wire, error, needs, response,
 };
 
 /// A store, and ways to inspect it from outside.
@@ -61,8 +61,8 @@ struct Api {
 }
 
 impl Api {
-    fn start(store: &Store, more: &[(&str, &str)]) -> Self {
-        let gateway = PushAddress::start();
+    fn start(store: &Store, batches: Batches, more: &[(&str, &str)]) -> Self {
+        let gateway = PushAddress::with(batches);
         let (url, store) = (gateway.url(), store.url());
         let function = |role| {
             let mut env = vec![
@@ -97,9 +97,9 @@ impl Api {
     fn send(&self, id: &str) -> BTreeSet<String> {
         self.gateway.take();
         response(&self.transfer.invoke(event("data recv", id)));
-        let bodies = self.gateway.take_bodies();
-        let reached: BTreeSet<String> = bodies.iter().map(|body| connection_of(body)).collect();
-        assert_eq!(reached.len(), bodies.len(), "each connection receives one push");
+        let ids = self.gateway.take_ids();
+        let reached: BTreeSet<String> = ids.iter().cloned().collect();
+        assert_eq!(reached.len(), ids.len(), "each connection receives one push");
         reached
     }
 }
@@ -120,35 +120,30 @@ fn event(action: &str, id: &str) -> String {
     format!(r#"{{"websocket":{{"action":"{action}","secConnectionID":{}{data}}}}}"#, json(id))
 }
 
-fn connection_of(push: &str) -> String {
-    let push: serde_json::Value = serde_json::from_str(push).expect("JSON");
-    push["websocket"]["secConnectionID"].as_str().expect("an id").to_owned()
-}
-
 fn set(ids: &[&str]) -> BTreeSet<String> {
     ids.iter().map(|id| (*id).to_owned()).collect()
 }
 
 /// The behaviour that all stores share.
-fn every_store(store: &Store) {
-    connections_come_and_go(store);
-    ids_of_any_kind_are_kept_apart(store);
-    expired_connections_are_removed(store);
-    rooms_are_separate(store);
-    gone_connections_are_removed(store);
-    an_outage_of_the_gateway_empties_no_room(store);
-    closed_connections_are_removed(store);
-    a_thousand_connections_are_all_reached(store);
+fn every_store(store: &Store, batches: Batches) {
+    connections_come_and_go(store, batches);
+    ids_of_any_kind_are_kept_apart(store, batches);
+    expired_connections_are_removed(store, batches);
+    rooms_are_separate(store, batches);
+    gone_connections_are_removed(store, batches);
+    an_outage_of_the_gateway_empties_no_room(store, batches);
+    closed_connections_are_removed(store, batches);
+    a_thousand_connections_are_all_reached(store, batches);
 }
 
-fn connections_come_and_go(store: &Store) {
-    let api = Api::start(store, &[("WS_ROOM", "come-and-go")]);
+fn connections_come_and_go(store: &Store, batches: Batches) {
+    let api = Api::start(store, batches, &[("WS_ROOM", "come-and-go")]);
     for id in ["a==", "b==", "c=="] {
         api.connect(id);
         api.connect(id);
     }
     assert_eq!(api.send("a=="), set(&["a==", "b==", "c=="]));
-    let others = Api::start(store, &[("WS_ROOM", "come-and-go"), ("WS_PUSH_TO", "others")]);
+    let others = Api::start(store, batches, &[("WS_ROOM", "come-and-go"), ("WS_PUSH_TO", "others")]);
     assert_eq!(others.send("a=="), set(&["b==", "c=="]));
     api.leave("b==");
     api.leave("b==");
@@ -159,8 +154,8 @@ fn connections_come_and_go(store: &Store) {
     assert_eq!(store.count("come-and-go"), 0);
 }
 
-fn ids_of_any_kind_are_kept_apart(store: &Store) {
-    let api = Api::start(store, &[("WS_ROOM", "any.id")]);
+fn ids_of_any_kind_are_kept_apart(store: &Store, batches: Batches) {
+    let api = Api::start(store, batches, &[("WS_ROOM", "any.id")]);
     let (long, longer) = ("x".repeat(200), "你".repeat(200));
     let ids = [
         "/",
@@ -198,10 +193,10 @@ fn ids_of_any_kind_are_kept_apart(store: &Store) {
     assert_eq!(store.count("any.id"), 0);
 }
 
-fn expired_connections_are_removed(store: &Store) {
+fn expired_connections_are_removed(store: &Store, batches: Batches) {
     let room = ("WS_ROOM", "expiry");
-    let hour = Api::start(store, &[room, ("WS_STORE_TTL", "3600")]);
-    let never = Api::start(store, &[room, ("WS_STORE_TTL", "0")]);
+    let hour = Api::start(store, batches, &[room, ("WS_STORE_TTL", "3600")]);
+    let never = Api::start(store, batches, &[room, ("WS_STORE_TTL", "0")]);
     for id in ["old", "renewed", "young"] {
         hour.connect(id);
         store.backdate("expiry", id, Duration::from_secs(if id == "young" { 3500 } else { 3700 }));
@@ -209,22 +204,25 @@ fn expired_connections_are_removed(store: &Store) {
     assert_eq!(never.send("young"), set(&["old", "renewed", "young"]));
     store.backdate("expiry", "young", Duration::from_secs(3500));
     // A frame renews its sender, regardless of WS_PUSH_TO.
-    let sender = Api::start(store, &[room, ("WS_PUSH_TO", "sender")]);
+    let sender = Api::start(store, batches, &[room, ("WS_PUSH_TO", "sender")]);
     assert_eq!(sender.send("renewed"), set(&["renewed"]));
     assert_eq!(hour.send("young"), set(&["renewed", "young"]));
     assert_eq!(store.count("expiry"), 2);
 }
 
-fn rooms_are_separate(store: &Store) {
-    let (one, two) = (Api::start(store, &[("WS_ROOM", "one")]), Api::start(store, &[("WS_ROOM", "two")]));
+fn rooms_are_separate(store: &Store, batches: Batches) {
+    let (one, two) = (
+        Api::start(store, batches, &[("WS_ROOM", "one")]),
+        Api::start(store, batches, &[("WS_ROOM", "two")]),
+    );
     one.connect("in-one");
     two.connect("in-two");
     assert_eq!(one.send("in-one"), set(&["in-one"]));
     assert_eq!(two.send("in-two"), set(&["in-two"]));
 }
 
-fn gone_connections_are_removed(store: &Store) {
-    let api = Api::start(store, &[("WS_ROOM", "gone")]);
+fn gone_connections_are_removed(store: &Store, batches: Batches) {
+    let api = Api::start(store, batches, &[("WS_ROOM", "gone")]);
     for id in ["stays", "gone-1", "gone-2"] {
         api.connect(id);
     }
@@ -240,8 +238,9 @@ fn gone_connections_are_removed(store: &Store) {
         assert_eq!(store.count("gone"), 2);
         let gateway = Wire::start(move |request| {
             let away = String::from_utf8_lossy(&request.body).contains("away");
-            vec![if away { Act::answer(status, "", "") } else { delivered() }]
+            vec![if away { Act::answer(status, "", "") } else { delivered(batches) }]
         });
+        // A batch is refused as a whole, and its connections follow one by one.
         response(&transfer_to(&gateway, store, "gone", LIMIT).invoke(event("data recv", "stays")));
         assert_eq!(store.count("gone"), 1, "{status}");
     }
@@ -250,8 +249,8 @@ fn gone_connections_are_removed(store: &Store) {
 /// SCF's default. A tenth of it is what a busy machine may be late by.
 const LIMIT: Duration = Duration::from_secs(3);
 
-fn delivered() -> Act {
-    Act::answer(200, "", r#"{"errNo":0,"errMsg":"ok"}"#)
+fn delivered(batches: Batches) -> Act {
+    Act::answer(200, "", batches.ok())
 }
 
 fn transfer_to(gateway: &Wire, store: &Store, room: &str, limit: Duration) -> Function {
@@ -267,8 +266,8 @@ fn transfer_to(gateway: &Wire, store: &Store, room: &str, limit: Duration) -> Fu
     )
 }
 
-fn an_outage_of_the_gateway_empties_no_room(store: &Store) {
-    let api = Api::start(store, &[("WS_ROOM", "outage")]);
+fn an_outage_of_the_gateway_empties_no_room(store: &Store, batches: Batches) {
+    let api = Api::start(store, batches, &[("WS_ROOM", "outage")]);
     let ids: Vec<String> = (0..40).map(|n| format!("id-{n}")).collect();
     for id in &ids {
         api.connect(id);
@@ -295,26 +294,27 @@ fn an_outage_of_the_gateway_empties_no_room(store: &Store) {
     let mut refusals = 60;
     let throttling = Wire::start(move |_| {
         refusals -= i32::from(refusals > 0);
-        vec![if refusals > 0 { Act::answer(429, "", "") } else { delivered() }]
+        vec![if refusals > 0 { Act::answer(429, "", "") } else { delivered(batches) }]
     });
     let transfer = transfer_to(&throttling, store, "outage", Duration::from_secs(5));
     response(&transfer.invoke(event("data recv", "id-0")));
     transfer.process.await_output("INFO pushes asked=40 delivered=40 gone=0 failed=0 untried=0");
 }
 
-fn closed_connections_are_removed(store: &Store) {
-    let api = Api::start(store, &[("WS_ROOM", "closed"), ("WS_CLOSE", "victim-1,victim-2,stranger")]);
+fn closed_connections_are_removed(store: &Store, batches: Batches) {
+    let api =
+        Api::start(store, batches, &[("WS_ROOM", "closed"), ("WS_CLOSE", "victim-1,victim-2,stranger")]);
     for id in ["leaver", "victim-1", "victim-2", "stays"] {
         api.connect(id);
     }
     api.gateway.forget("stranger");
     api.leave("leaver");
-    assert_eq!(api.gateway.take().len(), 3);
+    assert_eq!(api.gateway.take_ids().len(), 3);
     assert_eq!(store.count("closed"), 1);
 }
 
-fn a_thousand_connections_are_all_reached(store: &Store) {
-    let api = Api::start(store, &[("WS_ROOM", "thousand"), ("RUST_LOG", "warn")]);
+fn a_thousand_connections_are_all_reached(store: &Store, batches: Batches) {
+    let api = Api::start(store, batches, &[("WS_ROOM", "thousand"), ("RUST_LOG", "warn")]);
     let ids: Vec<String> = (0..1000).map(|n| format!("connection/{n}==")).collect();
     for id in &ids {
         api.connect(id);
@@ -324,7 +324,9 @@ fn a_thousand_connections_are_all_reached(store: &Store) {
 
 #[test]
 fn the_directory_store() {
-    every_store(&Store::Dir(tempfile::tempdir().expect("a folder")));
+    for batches in Batches::BOTH {
+        every_store(&Store::Dir(tempfile::tempdir().expect("a folder")), batches);
+    }
 }
 
 #[test]
@@ -332,7 +334,9 @@ fn the_redis_store() {
     if !needs(Need::Redis) {
         return;
     }
-    every_store(&Store::Redis(Redis::start(&[])));
+    for batches in Batches::BOTH {
+        every_store(&Store::Redis(Redis::start(&[])), batches);
+    }
 }
 
 #[test]
@@ -359,7 +363,7 @@ fn a_directory_that_vanishes_is_an_error_until_it_is_back() {
 fn a_stray_file_is_ignored_with_one_warning() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::Dir(folder);
-    let api = Api::start(&store, &[("WS_ROOM", "strays")]);
+    let api = Api::start(&store, Batches::Offered(1000), &[("WS_ROOM", "strays")]);
     api.connect("a");
     let Store::Dir(folder) = &store else { unreachable!() };
     let room = folder.path().join("strays");
@@ -410,14 +414,14 @@ fn functions_survive_restarts_of_redis() {
     assert!(response(&register.invoke(connecting("c"))).starts_with(r#"{"errNo":0,"#));
     gateway.take();
     response(&transfer.invoke(event("data recv", "a")));
-    assert_eq!(gateway.take().len(), 3, "no member was lost");
+    assert_eq!(gateway.take_ids().len(), 3, "no member was lost");
     response(&cleanup.invoke(event("closing", "a")));
     // A restart between two events leaves stale connections, which has no visible effect.
     redis.stop();
     redis.restart();
     gateway.take();
     response(&transfer.invoke(event("data recv", "b")));
-    assert_eq!(gateway.take().len(), 2);
+    assert_eq!(gateway.take_ids().len(), 2);
 }
 
 #[test]
@@ -482,7 +486,7 @@ fn a_read_only_replica_lists_rooms_and_accepts_clients_once_promoted() {
     }
     let redis = Redis::start(&[]);
     let store = Store::Redis(redis);
-    let api = Api::start(&store, &[]);
+    let api = Api::start(&store, Batches::Offered(1000), &[]);
     api.connect("a");
     let Store::Redis(redis) = &store else { unreachable!() };
     redis.command("CONFIG SET replica-serve-stale-data yes");

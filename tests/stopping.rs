@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use scf_websocket_test_harness::{Act, DATA_RECV, Function, Process, Wire, response, wait_until};
+use scf_websocket_test_harness::{Act, Batches, DATA_RECV, Function, Process, Wire, response, wait_until};
 
 const NEXT: &str = "GET /runtime/invocation/next";
 
@@ -44,16 +44,24 @@ fn a_function_without_its_runtime_api_ends_at_once_too() {
 
 #[test]
 fn the_current_event_is_finished_first() {
-    let gateway = Wire::start(|_| {
-        vec![Act::Wait(Duration::from_millis(400)), Act::answer(200, "", r#"{"errNo":0,"errMsg":"ok"}"#)]
-    });
-    let function = Function::start(&[("WS_ROLE", "transfer"), ("WS_PUSH_URL", &gateway.url())]);
+    for batches in Batches::BOTH {
+        finish_the_current_event(batches);
+    }
+}
+
+fn finish_the_current_event(batches: Batches) {
+    let gateway =
+        Wire::start(move |_| vec![Act::Wait(Duration::from_millis(200)), Act::answer(200, "", batches.ok())]);
+    let env = [("WS_ROLE", "transfer"), ("WS_PUSH_URL", &gateway.url()), ("WS_PUSH_TO", "a,b,c")];
+    let function = Function::start(&env);
     thread::scope(|scope| {
         let outcome = scope.spawn(|| function.invoke(DATA_RECV));
         gateway.await_requests("POST /api-wire", 1);
         function.process.signal("TERM");
         assert_eq!(response(&outcome.join().expect("an outcome")), DATA_RECV);
     });
+    let pushes = if batches == Batches::None { 3 } else { 2 };
+    assert_eq!(gateway.requests().len(), pushes, "every push of the event is made");
     let (status, output) = function.process.wait();
     assert_eq!(status.code(), Some(0), "{output}");
     assert!(output.contains("INFO SIGTERM: finishing the current event first\n"), "{output}");

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use scf_websocket_test_harness::{
-    Act, CONNECTING, DATA_RECV, Function, Limits, Process, Wire, error, response,
+    Act, Batches, CONNECTING, DATA_RECV, Function, Limits, Process, Wire, error, response,
 };
 
 const LIMIT: Duration = Duration::from_secs(1);
@@ -70,12 +70,18 @@ fn a_stuck_process_ends_even_if_its_error_report_is_never_answered() {
 
 #[test]
 fn events_within_the_limit_do_not_trigger_the_watchdog() {
-    let gateway = Wire::start(|request| {
+    for batches in Batches::BOTH {
+        events_within_the_limit(batches);
+    }
+}
+
+fn events_within_the_limit(batches: Batches) {
+    let gateway = Wire::start(move |request| {
         let slow = String::from_utf8_lossy(&request.body).contains("slow");
         let pause = if slow { LIMIT / 2 } else { Duration::ZERO };
-        vec![Act::Wait(pause), Act::answer(200, "", r#"{"errNo":0,"errMsg":"ok"}"#)]
+        vec![Act::Wait(pause), Act::answer(200, "", batches.ok())]
     });
-    let env = [("WS_ROLE", "transfer"), ("WS_PUSH_URL", &gateway.url())];
+    let env = [("WS_ROLE", "transfer"), ("WS_PUSH_URL", &gateway.url()), ("WS_PUSH_TO", "a,b,c")];
     let function = Function::with_limits(Limits::new(128, LIMIT), &env);
     for _ in 0..3 {
         for data in ["quick", "quick", "slow"] {

@@ -8,6 +8,7 @@ use std::{
 };
 
 use axum::Router;
+use log::warn;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -18,7 +19,7 @@ use crate::{
     app::App,
     assembly::Assembly,
     clients::{ClientSettings, Clients},
-    cluster::{Cluster, ClusterSettings, JoinError},
+    cluster::{Cluster, ClusterRegistry, ClusterSettings, JoinError},
     config::Admin,
     drain::Drain,
     executable,
@@ -170,7 +171,7 @@ impl Builder {
         self
     }
 
-    /// Who holds the connections.
+    /// Who holds the connections; in a cluster, they are always in memory.
     pub fn registry(mut self, registry: Arc<dyn ConnectionRegistry>) -> Self {
         self.registry = registry;
         self
@@ -207,12 +208,13 @@ impl Builder {
         let clients_served = Arc::new(clients_served);
         let orphan_reaper = self.start_orphan_reaper()?;
         let cluster = self.join(addr, &clients_served)?;
+        let registry = self.registry_of(cluster.as_ref(), &clients_served).await;
         let push_path = push::path(self.push_token.as_deref());
         let scheme = if pushes.is_none() && clients_served.has_tls() { "https" } else { "http" };
         let push_base =
             self.push_url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(push_addr)));
         let push_url = format!("{push_base}{push_path}");
-        let (app, assembly) = self.app(addr, &push_url, orphan_reaper, clients_served, cluster);
+        let (app, assembly) = self.app(addr, &push_url, orphan_reaper, clients_served, (cluster, registry));
         let app = Arc::new(app);
         let push_router = push::router_at(&push_path, Arc::clone(&app.push_address));
         let servers = self
@@ -284,6 +286,22 @@ impl Builder {
         }
     }
 
+    /// Who holds the connections: in a cluster, the nodes together.
+    async fn registry_of(
+        &self,
+        cluster: Option<&Arc<Cluster>>,
+        clients: &Clients,
+    ) -> Arc<dyn ConnectionRegistry> {
+        let Some(cluster) = cluster else { return Arc::clone(&self.registry) };
+        let registry = ClusterRegistry::new(Arc::clone(cluster), Arc::clone(&clients.metrics));
+        clients.readiness.depends_on(registry.subscribed());
+        if !registry.joined().await {
+            let url = cluster.redis().url();
+            warn!("the gateway starts without its cluster, and accepts clients once {url} answers");
+        }
+        registry
+    }
+
     /// Who sees the page, and where.
     fn page_access(&self, addr: SocketAddr) -> PageAccess {
         match &self.admin {
@@ -300,7 +318,7 @@ impl Builder {
         push_url: &str,
         orphan_reaper: Option<Arc<OrphanReaper>>,
         clients: Arc<Clients>,
-        cluster: Option<Arc<Cluster>>,
+        (cluster, registry): (Option<Arc<Cluster>>, Arc<dyn ConnectionRegistry>),
     ) -> (App, Assembly) {
         let page = self.page_access(addr);
         let timeline = (page != PageAccess::Disabled).then(|| Arc::new(Timeline::default()));
@@ -319,9 +337,9 @@ impl Builder {
         let app = App {
             apis: Apis::new(self.apis.iter().map(|api| assembly.run(api)).collect()),
             cluster,
-            registry: Arc::clone(&self.registry),
+            registry: Arc::clone(&registry),
             push_address: Arc::new(PushAddress {
-                registry: Arc::clone(&self.registry),
+                registry,
                 reports: reports.clone(),
                 metrics: Arc::clone(&clients.metrics),
             }),

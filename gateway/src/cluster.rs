@@ -1,7 +1,16 @@
 //! Several gateways that serve as one: the nodes of a cluster, which share a Redis server.
 //!
-//! [`ClusterSettings`] → [`Cluster::join`]. A connection's id names the node that holds it ([`NodeId::of_connection`]),
-//! so every node knows where a push has to go.
+//! [`ClusterSettings`] → [`Cluster::join`] → [`ClusterRegistry`]. A connection's id names the node that holds it
+//! ([`NodeId::of_connection`]), so every node knows where a push has to go:
+//!
+//! ```text
+//! push address ─▶ ClusterRegistry ─▶ outgoing ─▶ publisher ─▶ Redis ─▶ inbox of the owner ─▶ its MemoryRegistry
+//!                        ▲                                                        │
+//!                        └─────── inbox ◀─ Redis ◀─ publisher ◀─ outgoing ◀───────┘  the answer
+//! ```
+//!
+//! Requests to a node arrive in the order in which they were made, or not at all. A request whose fate is unknown, as
+//! when Redis is away, counts as not delivered, and its connection stays known.
 //!
 //! # What is where in Redis
 //!
@@ -19,13 +28,19 @@
 //! `<node>` is a [`NodeId`] in hexadecimal, `<db>` the number of the database, which channels do not belong to by
 //! themselves. [`names`] makes all of them.
 
+mod inbox;
 mod lease;
 pub mod names;
 pub mod node;
+mod outgoing;
+mod peers;
 mod place;
+mod publisher;
 mod records;
 pub mod redis;
+mod registry;
 mod takeover;
+mod wire;
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -35,6 +50,7 @@ use self::lease::{Lease, Times, keys::Keys, store::Store};
 pub use self::{
     node::NodeId,
     redis::{Redis, RedisError, RedisUrl},
+    registry::ClusterRegistry,
 };
 pub(crate) use self::{
     records::Record,
@@ -141,6 +157,11 @@ impl Cluster {
 
     pub(crate) fn lease(&self) -> &Lease {
         &self.lease
+    }
+
+    /// How long a node may be silent before it is declared lost.
+    pub(crate) fn lease_time(&self) -> Duration {
+        self.lease.store().times().lease
     }
 
     /// The server that the nodes share.

@@ -4,11 +4,14 @@
 //! A client connects → [`ConnectingEvent`] → [`ConnectAnswer`]. A frame → [`TransferEvent`]. It leaves →
 //! [`ClosingEvent`]. A function pushes → [`Push::parse`] → [`Status`].
 
+mod push;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
+pub use self::push::{MAX_BATCH, Push, Recipients};
 use crate::request_details::RequestDetails;
 
 /// Frames, events and answers have at most this many bytes.
@@ -29,6 +32,11 @@ impl Frame {
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
         Self(Payload::Text(text.into().into()))
+    }
+
+    /// A text frame that shares these bytes; `None` if they are not UTF-8.
+    fn shared_text(bytes: Bytes) -> Option<Self> {
+        Some(Self(Payload::Text(Utf8Bytes::try_from(bytes).ok()?)))
     }
 
     /// A binary frame; in JSON its bytes are in Base64.
@@ -258,70 +266,6 @@ impl Status {
     }
 }
 
-/// What a function asks of the reverse push address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Push {
-    /// Send this frame to the connection.
-    Send {
-        /// The connection's id.
-        connection: String,
-        /// What to send.
-        frame: Frame,
-    },
-    /// Close the connection.
-    Close {
-        /// The connection's id.
-        connection: String,
-    },
-}
-
-#[derive(Deserialize)]
-struct PushBody {
-    websocket: Option<PushFields>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PushFields {
-    action: Option<String>,
-    #[serde(rename = "secConnectionID")]
-    connection: Option<String>,
-    data_type: Option<String>,
-    data: Option<String>,
-}
-
-impl Push {
-    /// Reads the body of a reverse push. The error is a sentence for the function's author.
-    pub fn parse(body: &[u8]) -> Result<Self, String> {
-        let body: PushBody = serde_json::from_slice(body)
-            .map_err(|error| format!("the body is no reverse push in JSON: {error}"))?;
-        let fields = body.websocket.ok_or("the body has no \"websocket\"")?;
-        let connection = fields.connection.ok_or("\"websocket\" has no \"secConnectionID\"")?;
-        match fields.action.as_deref() {
-            Some("data send") => {
-                let frame = frame(fields.data_type.as_deref(), fields.data)?;
-                Ok(Self::Send { connection, frame })
-            }
-            Some("closing") => Ok(Self::Close { connection }),
-            Some(other) => Err(format!("the action {other:?} is neither \"data send\" nor \"closing\"")),
-            None => Err("\"websocket\" has no \"action\"".to_owned()),
-        }
-    }
-}
-
-fn frame(data_type: Option<&str>, data: Option<String>) -> Result<Frame, String> {
-    let data = data.ok_or("\"data send\" needs \"data\"")?;
-    match data_type {
-        Some("text") => Ok(Frame::text(data)),
-        Some("binary") => match STANDARD.decode(&data) {
-            Ok(bytes) => Ok(Frame::binary(bytes)),
-            Err(error) => Err(format!("the binary \"data\" is no Base64: {error}")),
-        },
-        Some(other) => Err(format!("the dataType {other:?} is neither \"text\" nor \"binary\"")),
-        None => Err("\"data send\" needs \"dataType\", \"text\" or \"binary\"".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -347,31 +291,5 @@ mod tests {
         let event = binary_event("id==", &[0, 255]).expect("JSON");
         let expected = r#"{"websocket":{"action":"data recv","secConnectionID":"id==","dataType":"binary","data":"AP8="}}"#;
         assert_eq!(event, expected);
-    }
-
-    #[test]
-    fn pushes_are_read_or_refused_with_a_sentence() {
-        let send = |rest: &str| {
-            Push::parse(format!(r#"{{"websocket":{{"secConnectionID":"c"{rest}}}}}"#).as_bytes())
-        };
-        let text = send(r#","action":"data send","dataType":"text","data":"x""#);
-        assert_eq!(text, Ok(Push::Send { connection: "c".into(), frame: Frame::text("x") }));
-        let binary = send(r#","action":"data send","dataType":"binary","data":"AP8=""#);
-        let bytes = Bytes::from_static(&[0, 255]);
-        assert_eq!(binary, Ok(Push::Send { connection: "c".into(), frame: Frame::binary(bytes) }));
-        assert_eq!(send(r#","action":"closing""#), Ok(Push::Close { connection: "c".into() }));
-        for (rest, named) in [
-            ("", "action"),
-            (r#","action":"dance""#, "dance"),
-            (r#","action":"data send","data":"x""#, "dataType"),
-            (r#","action":"data send","dataType":"text""#, "data"),
-            (r#","action":"data send","dataType":"json","data":"x""#, "json"),
-            (r#","action":"data send","dataType":"binary","data":"?""#, "Base64"),
-        ] {
-            let refused = send(rest).expect_err(rest);
-            assert!(refused.contains(named), "{rest}: {refused}");
-        }
-        assert!(Push::parse(b"{}").is_err_and(|sentence| sentence.contains("websocket")));
-        assert!(Push::parse(b"nonsense").is_err_and(|sentence| sentence.contains("JSON")));
     }
 }

@@ -7,6 +7,7 @@ mod api;
 pub mod catalogue;
 mod cluster;
 pub mod labels;
+mod routes;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use prometheus_client::{
 pub use self::{
     api::{ApiMetrics, EventTimer},
     cluster::ClusterMetrics,
+    routes::RouteMetrics,
 };
 use self::{
     catalogue::{Description, Kind},
@@ -60,6 +62,8 @@ pub struct Metrics {
     accept_errors: Counter,
     /// Leases and take-overs.
     pub cluster: Arc<ClusterMetrics>,
+    /// From node to node.
+    pub routes: RouteMetrics,
 }
 
 #[derive(Debug)]
@@ -106,6 +110,7 @@ impl Metrics {
         register(&mut registry, &c::RELOADS, families.reloads.clone());
         let accept_errors = register(&mut registry, &c::ACCEPT_ERRORS, Counter::default());
         let cluster = Arc::new(ClusterMetrics::new(&mut registry));
+        let routes = RouteMetrics::new(&mut registry);
         for key in limits::KEYS {
             drop(families.limit_hits.get_or_create(&series(&c::LIMIT_HITS, [Cow::Borrowed(key)])));
         }
@@ -121,6 +126,7 @@ impl Metrics {
             certificate_expires,
             accept_errors,
             cluster,
+            routes,
         }
     }
 

@@ -1,9 +1,12 @@
 //! The reverse push address: where functions send frames to clients and close their connections.
 //!
-//! [`router`] answers `POST /api-local`. It needs nothing of the gateway but a [`ConnectionRegistry`]. Each push is
-//! reported with its answer, and with the instance's name if the caller put it into the query as `?instance=NAME`.
+//! [`router`] answers `POST /api-local`, a push to one connection or to a batch of them, and `GET /api-local`, a look at
+//! a connection. It needs nothing of the gateway but a [`ConnectionRegistry`]. Each push is reported with its answer,
+//! and with the instance's name if the caller put it into the query as `?instance=NAME`.
 
 pub(crate) mod address;
+mod look;
+mod response;
 
 use std::sync::Arc;
 
@@ -11,23 +14,31 @@ use axum::{
     Extension, Router,
     body::Body,
     extract::State,
-    http::{StatusCode, Uri, header::CONTENT_TYPE},
-    response::{IntoResponse, Response},
-    routing::post,
+    http::{
+        HeaderValue, StatusCode, Uri,
+        header::{ALLOW, CONTENT_TYPE},
+    },
+    response::{IntoResponse as _, Response},
+    routing::get,
 };
+use bytes::Bytes;
 use log::{debug, warn};
 
 pub use self::address::{PATH, check_token, path};
+use self::response::Failed;
 use crate::{
-    contract::{MAX_EVENT_BYTES, Push, Status},
+    contract::{MAX_BATCH, MAX_EVENT_BYTES, Push, Recipients, Status},
     http::{Activity, read_body},
     metrics::{Metrics, labels::PushOutcome},
     registry::{ConnectionRegistry, Delivery, DeliveryError},
     report::{Report, Reports},
 };
 
-/// The largest frame in Base64, and the JSON around it.
-pub(crate) const BODY_LIMIT_BYTES: usize = MAX_EVENT_BYTES / 3 * 4 + 64 * 1024;
+/// What a batch may take for each of its ids.
+const ID_BYTES: usize = 256;
+
+/// The largest frame in Base64, the ids of the largest batch, and the JSON around them.
+pub(crate) const BODY_LIMIT_BYTES: usize = MAX_EVENT_BYTES / 3 * 4 + MAX_BATCH * ID_BYTES + 64 * 1024;
 
 /// What stands behind the push address.
 pub(crate) struct PushAddress {
@@ -43,11 +54,14 @@ pub fn router(registry: Arc<dyn ConnectionRegistry>, reports: Reports) -> Router
 
 /// A reverse push address at this path.
 pub(crate) fn router_at(path: &str, address: Arc<PushAddress>) -> Router {
-    Router::new().route(path, post(push).fallback(only_post)).with_state(address)
+    Router::new().route(path, get(look::look).post(push).fallback(other_method)).with_state(address)
 }
 
-async fn only_post() -> Response {
-    answer(StatusCode::METHOD_NOT_ALLOWED, &Status::refused(405, "a reverse push is a POST"))
+async fn other_method() -> Response {
+    let sentence = "a reverse push is a POST, and a look at a connection a GET";
+    let mut response = response::status(StatusCode::METHOD_NOT_ALLOWED, &Status::refused(405, sentence));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
+    response
 }
 
 async fn push(
@@ -56,7 +70,7 @@ async fn push(
     uri: Uri,
     body: Body,
 ) -> Response {
-    let instance = instance(&uri);
+    let instance = query_value(&uri, "instance");
     match read_body(body, BODY_LIMIT_BYTES).await {
         Ok(body) => address.receive(&body, instance, activity.as_deref()).await,
         Err(error) => address.refuse(error.status(), &error.to_string(), instance, b""),
@@ -67,7 +81,7 @@ impl PushAddress {
     /// Carries out what the body asks for. The activity is that of the connection on which it came.
     pub(crate) async fn receive(
         &self,
-        body: &[u8],
+        body: &Bytes,
         instance: Option<&str>,
         activity: Option<&Arc<Activity>>,
     ) -> Response {
@@ -89,30 +103,30 @@ impl PushAddress {
     }
 
     async fn carry_out(&self, push: &Push, instance: Option<&str>) -> Response {
-        let (connection, delivery) = match push {
-            Push::Send { connection, frame } => (connection, Delivery::Frame(frame.clone())),
-            Push::Close { connection } => (connection, Delivery::Close),
+        let delivery = match push {
+            Push::Send { frame, .. } => Delivery::Frame(frame.clone()),
+            Push::Close { .. } => Delivery::Close,
         };
-        let delivered = self.registry.deliver(std::slice::from_ref(connection), delivery).await.pop();
-        self.metrics.push(match &delivered {
-            Some(Ok(())) => PushOutcome::Accepted,
-            Some(Err(DeliveryError::NotFound)) => PushOutcome::Gone,
-            Some(Err(DeliveryError::TooSlow)) => PushOutcome::QueueFull,
-            Some(Err(DeliveryError::Unreachable(_))) | None => PushOutcome::NodeUnavailable,
-        });
-        let (code, status) = match delivered {
-            Some(Ok(())) => (StatusCode::OK, Status::ok()),
-            // With status 200 the function forgets the connection: it is gone, or about to be.
-            Some(Err(error @ (DeliveryError::NotFound | DeliveryError::TooSlow))) => {
-                (StatusCode::OK, Status::refused(404, error.to_string()))
-            }
-            // With any other status it keeps the connection and may push again.
-            Some(Err(error @ DeliveryError::Unreachable(_))) => unavailable(&error.to_string()),
-            None => unavailable("the connection registry gave no result"),
+        let to = push.to();
+        let mut delivered = self.registry.deliver(to.ids(), delivery).await;
+        // A result too few must not pass for a success.
+        delivered.resize_with(to.ids().len(), || Err(no_result()));
+        for result in &delivered {
+            self.metrics.push(outcome(result));
+        }
+        let failed: Vec<_> = to.ids().iter().zip(&delivered).filter_map(failed).collect();
+        let (code, status) = match (to, failed.first()) {
+            (Recipients::One(_), Some(Failed { error, .. })) => refusal(error),
+            (Recipients::One(_) | Recipients::Batch(_), _) => (StatusCode::OK, Status::ok()),
         };
-        debug!("push: {}", status.err_msg);
-        self.reports.report(|| Report::PushAnswered { instance, push: Ok(push), status: &status });
-        answer(code, &status)
+        log_failures(push, &failed, &status);
+        let report =
+            || Report::PushAnswered { instance, push: Ok(push), status: &status, failed: failed.len() };
+        self.reports.report(report);
+        match to {
+            Recipients::One(_) => response::status(code, &status),
+            Recipients::Batch(_) => response::batch(&failed),
+        }
     }
 
     /// Refuses a body that is no push.
@@ -120,20 +134,65 @@ impl PushAddress {
         warn!("refused a reverse push: {sentence}");
         self.metrics.push(PushOutcome::Malformed);
         let status = Status::refused(u32::from(code.as_u16()), sentence);
-        self.reports.report(|| Report::PushAnswered { instance, push: Err(body), status: &status });
-        answer(code, &status)
+        self.reports.report(|| Report::PushAnswered {
+            instance,
+            push: Err(body),
+            status: &status,
+            failed: 0,
+        });
+        response::status(code, &status)
     }
 }
 
-fn unavailable(sentence: &str) -> (StatusCode, Status) {
-    warn!("a reverse push was not delivered: {sentence}");
-    (StatusCode::SERVICE_UNAVAILABLE, Status::refused(503, sentence))
+fn no_result() -> DeliveryError {
+    DeliveryError::Unreachable("the connection registry gave no result".to_owned())
 }
 
-fn instance(uri: &Uri) -> Option<&str> {
-    uri.query()?.split('&').find_map(|pair| pair.strip_prefix("instance="))
+fn failed<'a>((connection, result): (&'a String, &'a Result<(), DeliveryError>)) -> Option<Failed<'a>> {
+    result.as_ref().err().map(|error| Failed { connection, error })
 }
 
+fn outcome(result: &Result<(), DeliveryError>) -> PushOutcome {
+    match result {
+        Ok(()) => PushOutcome::Accepted,
+        Err(DeliveryError::NotFound) => PushOutcome::Gone,
+        Err(DeliveryError::TooSlow) => PushOutcome::QueueFull,
+        Err(DeliveryError::Unreachable(_)) => PushOutcome::NodeUnavailable,
+    }
+}
+
+/// The answer to a push that did not reach its only connection. With status 200 the function forgets the connection,
+/// with any other it keeps it and may push again.
+fn refusal(error: &DeliveryError) -> (StatusCode, Status) {
+    let err_no = response::err_no(error);
+    let code = if err_no == 404 { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Status::refused(err_no, error.to_string()))
+}
+
+/// Connections that cannot be reached are a line of the log, those that are gone are not.
+fn log_failures(push: &Push, failed: &[Failed<'_>], status: &Status) {
+    let mut unreachable =
+        failed.iter().filter(|failed| matches!(failed.error, DeliveryError::Unreachable(_)));
+    let Some(first) = unreachable.next() else {
+        return debug!("push to {}, {} failed: {}", push.to().ids().len(), failed.len(), status.err_msg);
+    };
+    match push.to() {
+        Recipients::One(_) => warn!("a reverse push was not delivered: {}", first.error),
+        Recipients::Batch(ids) => warn!(
+            "a reverse push was not delivered to {} of {} connections: {}",
+            1 + unreachable.count(),
+            ids.len(),
+            first.error
+        ),
+    }
+}
+
+fn query_value<'u>(uri: &'u Uri, name: &str) -> Option<&'u str> {
+    let pairs = uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.into_iter().find_map(|(key, value)| (key == name).then_some(value))
+}
+
+/// A status to anyone but a caller of the push address: it offers no batches.
 pub(crate) fn answer(code: StatusCode, status: &Status) -> Response {
     (code, [(CONTENT_TYPE, "application/json")], status.to_json()).into_response()
 }

@@ -154,6 +154,8 @@ pub enum Report<'a> {
         push: Result<&'a Push, &'a [u8]>,
         /// The answer.
         status: &'a Status,
+        /// How many of the connections that the push names it did not reach.
+        failed: usize,
     },
 }
 

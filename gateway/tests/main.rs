@@ -3,11 +3,13 @@
 
 mod admin_address;
 mod backend_faults;
+mod batches;
 mod check;
 mod cleanup;
 mod client_page;
 mod clock;
 mod cloud_functions;
+mod cluster;
 mod cluster_cleanup;
 mod command_line;
 mod custom_runtimes;
@@ -24,11 +26,13 @@ mod integration_response;
 mod limits;
 mod load;
 mod logs;
+mod looking;
 mod misbehaving_runtimes;
 mod overload;
 mod production;
 mod proxies;
 mod push_address;
+mod push_commands;
 mod python_client;
 mod readme;
 mod registry_faults;

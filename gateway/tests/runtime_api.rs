@@ -7,7 +7,6 @@ use std::{
 
 use scf_websocket_gateway::{
     BoxFuture,
-    contract::Push,
     function::runtime_api::{Limits, Outcome, RuntimeApi},
     http::{HeaderCase, Server},
     push,
@@ -219,10 +218,10 @@ type AnsweredPush = (Option<String>, Option<String>, u32);
 
 impl Reporter for Pushes {
     fn report(&self, report: &Report<'_>) {
-        let Report::PushAnswered { instance, push, status } = report else { panic!("no push: {report:?}") };
-        let connection = push.ok().map(|push| match push {
-            Push::Send { connection, .. } | Push::Close { connection } => connection.clone(),
-        });
+        let Report::PushAnswered { instance, push, status, .. } = report else {
+            panic!("no push: {report:?}")
+        };
+        let connection = push.ok().and_then(|push| push.to().ids().first().cloned());
         self.0.lock().expect("no panic").push((instance.map(str::to_owned), connection, status.err_no));
     }
 }

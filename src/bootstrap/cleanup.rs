@@ -1,9 +1,12 @@
 //! Cleanup: forgets the client that has left, and may close other connections.
 
+use std::sync::Arc;
+
 use super::values::list;
 use crate::config::{Config, ConfigError};
 use crate::context::Context;
 use crate::error::Result;
+use crate::event::ConnectionId;
 use crate::frame::Closing;
 use crate::functions::Functions;
 use crate::push::PushError;
@@ -11,7 +14,7 @@ use crate::push::PushError;
 /// The variables of the role.
 pub(super) struct CleanupSettings {
     /// The connections to close with each event (`WS_CLOSE`).
-    close: Vec<String>,
+    close: Arc<[ConnectionId<'static>]>,
 }
 
 /// The cleanup role.
@@ -20,7 +23,7 @@ pub(super) struct Cleanup(CleanupSettings);
 impl CleanupSettings {
     pub(super) fn read(config: &Config) -> Result<Self, ConfigError> {
         let ids = config.get_with("WS_CLOSE", |value| list(value, "connection ids separated by commas"))?;
-        Ok(Self { close: ids.unwrap_or_default() })
+        Ok(Self { close: ids.iter().flatten().map(|id| ConnectionId::from(id.as_str())).collect() })
     }
 }
 
@@ -37,24 +40,23 @@ impl Cleanup {
     ///
     /// Fails if not a single push reached the gateway.
     fn close_others(&self, context: &mut Context<'_>) -> Result<(), PushError> {
-        let mut closed = Vec::new();
-        let mut reached = false;
-        let mut failure = None;
-        for connection in &self.0.close {
-            match context.push(connection).close() {
-                Ok(report) => {
-                    reached = true;
-                    if report.failed() == 0 {
-                        closed.push(connection.clone());
-                    }
-                }
-                Err(e) => failure = Some(e),
-            }
+        if self.0.close.is_empty() {
+            return Ok(());
         }
+        let report = context.push_ids(Arc::clone(&self.0.close)).close()?;
+        let ids = self.0.close.iter().map(ConnectionId::as_str);
+        let closed: Vec<String> = if report.untried() == 0 {
+            ids.filter(|id| !report.failed_ids().iter().any(|failed| failed == id))
+                .map(str::to_owned)
+                .collect()
+        } else {
+            // Which of them were closed is not known. The next push to the room finds those gone.
+            report.gone().to_vec()
+        };
         if let Some(mut room) = context.default_room() {
             room.prune(&closed);
         }
-        failure.filter(|_| !reached).map_or(Ok(()), Err)
+        Ok(())
     }
 }
 
@@ -69,7 +71,8 @@ impl Functions for Cleanup {
     }
 
     fn settings(&self) -> String {
-        match self.0.close.as_slice() {
+        let ids: Vec<&str> = self.0.close.iter().map(ConnectionId::as_str).collect();
+        match ids.as_slice() {
             [] => "close=none".into(),
             ids => format!("close={:?}", ids.join(",")),
         }

@@ -1,83 +1,114 @@
-//! One push: a POST, and the meaning of its answer.
+//! One push: a POST, for one connection or a batch, and its answer.
 //!
-//! Status 200 with `errNo` 0 means delivered. Another `errNo`, 404 and 410 mean that the connection is gone; 429 is
-//! retried later. Everything else is a failure of the gateway and says nothing about the connection.
+//! 429 is retried later; `answer` interprets every other status.
 
 use std::cell::OnceCell;
-use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use log::{debug, warn};
+use log::debug;
 
+use super::answer::{Answer, NotTaken, said};
 use super::message::Message;
+use super::offer::Offer;
+use super::outcome::PushOutcome;
+use super::report::PushReport;
 use super::settings::{PushSettings, PushUrl};
 use crate::event::ConnectionId;
 use crate::http::push_client::{NoAnswer, PushClient, PushReply};
-use crate::log_text::excerpt;
 
-/// The longest answer that is read.
+/// The longest answer to a single push that is read.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// What the answer to a batch may have beyond that for each of its connections.
+const MAX_FAILED_BYTES: usize = 1024;
 
 /// The delay after the first 429; it doubles with each further one.
 const FIRST_RETRY_DELAY: Duration = Duration::from_millis(10);
 
-/// The result of one push.
-pub(crate) enum PushOutcome {
-    Delivered,
-    /// The gateway does not know the connection (any more).
-    Gone(String),
-    /// The gateway answered that it failed.
-    Refused(String),
-    /// The gateway did not answer.
-    Unreached(String),
-}
-
-/// What an answer means for the push.
-enum Interpretation {
-    Final(PushOutcome),
-    /// Too many requests; the reason to report if no time is left for a retry.
-    RetryLater(String),
-}
-
 /// Makes one push after the other over one kept connection.
 pub(super) struct Caller {
     settings: Arc<PushSettings>,
+    offer: Arc<Offer>,
     /// Created at the first push, so that a function that never pushes pays nothing.
     client: OnceCell<PushClient>,
 }
 
 impl Caller {
-    pub(super) fn new(settings: Arc<PushSettings>) -> Self {
-        Self { settings, client: OnceCell::new() }
+    pub(super) fn new(settings: Arc<PushSettings>, offer: Arc<Offer>) -> Self {
+        Self { settings, offer, client: OnceCell::new() }
     }
 
     pub(super) fn url(&self) -> &PushUrl {
         &self.settings.url
     }
 
+    pub(super) fn offer(&self) -> &Offer {
+        &self.offer
+    }
+
+    /// Pushes the message to one connection.
     pub(super) fn push(
         &self,
         connection: &ConnectionId<'_>,
         message: &Message,
         deadline: Instant,
     ) -> PushOutcome {
-        let body = message.body_for(connection);
-        debug!("push {}", String::from_utf8_lossy(&body));
+        let mut read = Vec::new();
+        let answer = self.call(&message.body_for(connection), &mut read, MAX_ANSWER_BYTES, deadline);
+        answer.map_or_else(|outcome| outcome, |answer| answer.outcome())
+    }
+
+    /// Pushes the message to all of these connections with one request, and counts the results.
+    pub(super) fn push_batch(
+        &self,
+        batch: &[ConnectionId<'_>],
+        message: &Message,
+        deadline: Instant,
+        report: &mut PushReport,
+    ) -> Result<(), NotTaken> {
+        let mut read = Vec::new();
+        let max_bytes = MAX_ANSWER_BYTES + batch.len() * MAX_FAILED_BYTES;
+        match self.call(&message.body_for_batch(batch), &mut read, max_bytes, deadline) {
+            Ok(answer) => answer.count(batch, report),
+            Err(outcome) => {
+                report.count_all(batch, outcome);
+                Ok(())
+            }
+        }
+    }
+
+    /// Posts the body until the answer is another than 429, and reads that into the buffer. The error is the outcome of
+    /// a push without such an answer.
+    fn call<'b>(
+        &self,
+        body: &[u8],
+        buffer: &'b mut Vec<u8>,
+        max_bytes: usize,
+        deadline: Instant,
+    ) -> Result<Answer<'b>, PushOutcome> {
+        debug!("push {}", String::from_utf8_lossy(body));
         let mut delay = FIRST_RETRY_DELAY;
-        loop {
-            let why = match self.post(&body, deadline).map(read_answer) {
-                Ok(Interpretation::Final(outcome)) => return outcome,
-                Ok(Interpretation::RetryLater(why)) => why,
-                Err(no_answer) => return PushOutcome::Unreached(no_answer.to_string()),
-            };
+        let (status, cut) = loop {
+            let reply = self.post(body, deadline).map_err(|no_answer| {
+                self.offer.forget();
+                PushOutcome::Unreached(no_answer.to_string())
+            })?;
+            let status = reply.status();
+            let read = reply.read_into(buffer, max_bytes);
+            if status != 429 {
+                break (status, read.err());
+            }
             if Instant::now() + delay >= deadline {
-                return PushOutcome::Refused(why);
+                return Err(PushOutcome::Refused(said(status, buffer)));
             }
             thread::sleep(delay);
             delay *= 2;
-        }
+        };
+        let answer = Answer::new(status, buffer, cut);
+        self.offer.note(status, answer.offered());
+        Ok(answer)
     }
 
     /// A kept connection that has gone stale fails before the first byte of an answer: the push is then retried once on a
@@ -95,47 +126,5 @@ impl Caller {
             }
             result => result,
         }
-    }
-}
-
-/// The part of the gateway's answer that matters.
-#[derive(serde::Deserialize)]
-struct PushAnswer {
-    #[serde(rename = "errNo", default)]
-    err_no: i64,
-    #[serde(rename = "errMsg", default)]
-    err_msg: String,
-}
-
-fn read_answer(reply: PushReply) -> Interpretation {
-    let status = reply.status();
-    let mut body = Vec::new();
-    let read = reply.read_into(&mut body, MAX_ANSWER_BYTES);
-    interpret(status, &body, read.err())
-}
-
-fn interpret(status: u16, body: &[u8], cut: Option<io::Error>) -> Interpretation {
-    let said = || format!("status {status}, {:?}", excerpt(&String::from_utf8_lossy(body)));
-    match status {
-        200 => {}
-        429 => return Interpretation::RetryLater(said()),
-        404 | 410 => return Interpretation::Final(PushOutcome::Gone(said())),
-        _ => return Interpretation::Final(PushOutcome::Refused(said())),
-    }
-    Interpretation::Final(match serde_json::from_slice::<PushAnswer>(body) {
-        Ok(answer) if answer.err_no == 0 => PushOutcome::Delivered,
-        Ok(answer) => PushOutcome::Gone(format!("errNo {}, {:?}", answer.err_no, excerpt(&answer.err_msg))),
-        Err(e) => {
-            let why = cut.map_or_else(|| e.to_string(), |cut| cut.to_string());
-            warn!("unparseable push response ({}): {}", excerpt(&why), said());
-            PushOutcome::Delivered
-        }
-    })
-}
-
-#[cfg(fuzzing)]
-pub(crate) fn interpret_any(body: &[u8]) {
-    for status in [200, 404, 410, 429, 500] {
-        interpret(status, body, None);
     }
 }

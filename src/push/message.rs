@@ -3,10 +3,12 @@
 use super::python_json;
 use crate::event::{ConnectionId, Data, json_string};
 
-/// A message to push, encoded except for the connection id.
+const BEFORE_ACTION: &str = r#"{"websocket":{"action":""#;
+
+/// A message to push, encoded except for the connection ids.
 #[derive(Debug)]
 pub(crate) struct Message {
-    before_id: &'static str,
+    action: &'static str,
     after_id: String,
 }
 
@@ -36,18 +38,64 @@ impl Message {
 
     /// A request to close the connection.
     pub(crate) fn closing() -> Self {
-        Self { before_id: r#"{"websocket":{"action":"closing","secConnectionID":"#, after_id: "}}".into() }
+        Self { action: "closing", after_id: "}}".into() }
     }
 
     /// `data` is JSON.
     fn data_send(data_type: &str, data: &str) -> Self {
-        Self {
-            before_id: r#"{"websocket":{"action":"data send","secConnectionID":"#,
-            after_id: format!(r#","dataType":"{data_type}","data":{data}}}}}"#),
-        }
+        Self { action: "data send", after_id: format!(r#","dataType":"{data_type}","data":{data}}}}}"#) }
     }
 
+    /// The body of a push to one connection.
     pub(crate) fn body_for(&self, connection: &ConnectionId<'_>) -> Vec<u8> {
-        [self.before_id, connection.json(), &self.after_id].concat().into_bytes()
+        let pieces =
+            [BEFORE_ACTION, self.action, r#"","secConnectionID":"#, connection.json(), &self.after_id];
+        pieces.concat().into_bytes()
+    }
+
+    /// The body of a push to several connections.
+    pub(crate) fn body_for_batch(&self, connections: &[ConnectionId<'_>]) -> Vec<u8> {
+        const BEFORE_IDS: &str = r#"","secConnectionIDs":["#;
+        // Each id with a comma or, the last one, the bracket behind it.
+        let ids: usize = connections.iter().map(|connection| connection.json().len() + 1).sum();
+        let around = BEFORE_ACTION.len() + self.action.len() + BEFORE_IDS.len() + self.after_id.len();
+        let mut body = String::with_capacity(ids + around);
+        body.extend([BEFORE_ACTION, self.action, BEFORE_IDS]);
+        for (number, connection) in connections.iter().enumerate() {
+            if number > 0 {
+                body.push(',');
+            }
+            body.push_str(connection.json());
+        }
+        body.push(']');
+        body.push_str(&self.after_id);
+        body.into_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Message;
+    use crate::event::ConnectionId;
+
+    #[test]
+    fn the_body_names_one_connection_or_a_list() {
+        let [a, b] = ["a==", "\"b\""].map(ConnectionId::from);
+        let text = Message::text("x");
+        assert_eq!(
+            String::from_utf8_lossy(&text.body_for(&a)),
+            r#"{"websocket":{"action":"data send","secConnectionID":"a==","dataType":"text","data":"x"}}"#
+        );
+        let batch = text.body_for_batch(&[a.clone(), b.clone()]);
+        assert_eq!(
+            String::from_utf8_lossy(&batch),
+            r#"{"websocket":{"action":"data send","secConnectionIDs":["a==","\"b\""],"dataType":"text","data":"x"}}"#
+        );
+        assert_eq!(batch.len(), batch.capacity());
+        let closing = Message::closing().body_for_batch(&[a, b]);
+        assert_eq!(
+            String::from_utf8_lossy(&closing),
+            r#"{"websocket":{"action":"closing","secConnectionIDs":["a==","\"b\""]}}"#
+        );
     }
 }

@@ -5,7 +5,8 @@ use std::fmt;
 
 use log::{debug, warn};
 
-use super::caller::PushOutcome;
+use super::outcome::PushOutcome;
+use crate::event::ConnectionId;
 use crate::log_text::excerpt;
 use crate::store::StoreError;
 
@@ -19,6 +20,7 @@ pub struct PushReport {
     refused: usize,
     unreached: usize,
     gone: Vec<String>,
+    failed: Vec<String>,
     last_trouble: Option<String>,
 }
 
@@ -87,13 +89,40 @@ impl PushReport {
             }
             PushOutcome::Refused(why) => {
                 self.refused += 1;
+                self.failed.push(connection.to_owned());
                 format!("refused for connection {:?}: {why}", excerpt(connection))
             }
             PushOutcome::Unreached(why) => {
                 self.unreached += 1;
+                self.failed.push(connection.to_owned());
                 why
             }
         };
+        debug!("push: {trouble}");
+        self.last_trouble = Some(trouble);
+    }
+
+    /// Counts connections that the message was delivered to.
+    pub(super) fn count_delivered(&mut self, connections: usize) {
+        self.delivered += connections;
+    }
+
+    /// Counts the connections of a batch that share one outcome.
+    pub(super) fn count_all(&mut self, batch: &[ConnectionId<'_>], outcome: PushOutcome) {
+        let connections = batch.len();
+        let trouble = match outcome {
+            PushOutcome::Delivered => return self.count_delivered(connections),
+            PushOutcome::Unreached(why) => {
+                self.unreached += connections;
+                why
+            }
+            // That a batch is gone says nothing about its connections.
+            PushOutcome::Gone(why) | PushOutcome::Refused(why) => {
+                self.refused += connections;
+                format!("refused for a batch of {connections} connections: {why}")
+            }
+        };
+        self.failed.extend(batch.iter().map(|connection| connection.as_str().to_owned()));
         debug!("push: {trouble}");
         self.last_trouble = Some(trouble);
     }
@@ -105,6 +134,7 @@ impl PushReport {
         self.refused += other.refused;
         self.unreached += other.unreached;
         self.gone.extend(other.gone);
+        self.failed.extend(other.failed);
         self.last_trouble = other.last_trouble.or(self.last_trouble.take());
     }
 
@@ -130,6 +160,11 @@ impl PushReport {
     #[must_use]
     pub fn failed(&self) -> usize {
         self.refused + self.unreached
+    }
+
+    /// The ids of those that count as failed.
+    pub(crate) fn failed_ids(&self) -> &[String] {
+        &self.failed
     }
 
     /// The number of connections that were not tried before the deadline.

@@ -9,6 +9,9 @@ const NODE_BYTES: usize = 6;
 /// The bytes of a connection's id, before Base64.
 const CONNECTION_BYTES: usize = 16;
 
+/// The part of a connection's id that its node has chosen.
+pub(crate) type Suffix = [u8; CONNECTION_BYTES - NODE_BYTES];
+
 /// A node of a cluster: six random bytes, new at each start of a process. Shown in lower-case hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId([u8; NODE_BYTES]);
@@ -23,7 +26,7 @@ impl NodeId {
 
     /// With these bytes.
     #[must_use]
-    pub fn from_bytes(bytes: [u8; NODE_BYTES]) -> Self {
+    pub const fn from_bytes(bytes: [u8; NODE_BYTES]) -> Self {
         Self(bytes)
     }
 
@@ -36,21 +39,35 @@ impl NodeId {
     /// The node that holds a connection; `None` if this is not the id of a connection.
     #[must_use]
     pub fn of_connection(id: &str) -> Option<Self> {
-        let mut bytes = [0; CONNECTION_BYTES + 2];
-        let length = STANDARD.decode_slice(id, &mut bytes).ok()?;
-        let node = bytes.first_chunk().filter(|_| length == CONNECTION_BYTES)?;
-        Some(Self(*node))
+        split(id).map(|(node, _)| node)
     }
 
     /// A new id for a connection of this node: 16 bytes in Base64, of which ten are random. A caller that knows it can
     /// push to the connection, so it must not be guessable.
     pub(crate) fn connection(self) -> Result<String, getrandom::Error> {
-        let mut bytes = [0; CONNECTION_BYTES];
-        let (node, rest) = bytes.split_at_mut(NODE_BYTES);
-        node.copy_from_slice(&self.0);
-        getrandom::fill(rest)?;
-        Ok(STANDARD.encode(bytes))
+        let mut suffix = Suffix::default();
+        getrandom::fill(&mut suffix)?;
+        Ok(self.connection_of(&suffix))
     }
+
+    /// The id of this node's connection with this suffix.
+    pub(crate) fn connection_of(self, suffix: &Suffix) -> String {
+        let mut bytes = [0; CONNECTION_BYTES];
+        bytes[..NODE_BYTES].copy_from_slice(&self.0);
+        bytes[NODE_BYTES..].copy_from_slice(suffix);
+        STANDARD.encode(bytes)
+    }
+}
+
+/// The parts of a connection's id; `None` if this is not one.
+pub(crate) fn split(id: &str) -> Option<(NodeId, Suffix)> {
+    let mut bytes = [0; CONNECTION_BYTES + 2];
+    let length = STANDARD.decode_slice(id, &mut bytes).ok()?;
+    if length != CONNECTION_BYTES {
+        return None;
+    }
+    let (node, rest) = bytes.split_first_chunk()?;
+    Some((NodeId(*node), *rest.first_chunk()?))
 }
 
 impl fmt::Display for NodeId {
@@ -103,6 +120,8 @@ mod tests {
         let id = node.connection().expect("random bytes");
         assert_eq!(STANDARD.decode(&id).map(|bytes| bytes.len()), Ok(16));
         assert_eq!(NodeId::of_connection(&id), Some(node));
+        let (_, suffix) = split(&id).expect("an id");
+        assert_eq!(node.connection_of(&suffix), id);
         assert_ne!(node.connection(), Ok(id));
     }
 

@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 
 /// A name that no other running process has; `None` where the system does not tell.
 pub(super) fn of(addr: SocketAddr) -> Option<String> {
+    if addr.port() == 0 {
+        return None;
+    }
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let namespace = fs::read_link("/proc/self/ns/net").ok()?;
     Some(format!("{}/{}/{addr}", boot.trim(), namespace.display()))

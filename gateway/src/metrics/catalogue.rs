@@ -96,4 +96,12 @@ catalogue! {
         "Calls of the cleanup function for clients of lost nodes";
     RECORDS_TO_DELETE: Gauge "scf_gateway_records_to_delete" []
         "Records of clients whose cleanup was carried out, not yet deleted from Redis";
+    CLUSTER_DELIVERIES: Counter "scf_gateway_cluster_deliveries_total" ["way"]
+        "Frames and closes that this node of a cluster was asked to deliver, counted for each connection: to clients of its own, or through another node";
+    CLUSTER_REDIS_UP: Gauge "scf_gateway_cluster_redis_up" []
+        "1 while the cluster's Redis server answers, otherwise 0";
+    CLUSTER_REDIS_CONNECTS: Counter "scf_gateway_cluster_redis_connects_total" []
+        "Connections that were made to the cluster's Redis server, the first one included";
+    CLUSTER_ROUND_TRIP: Histogram "scf_gateway_cluster_round_trip_seconds" []
+        "From this node through Redis and back to itself, measured each second";
 }

@@ -153,6 +153,16 @@ label! {
 }
 
 label! {
+    /// Where the connection of a delivery is.
+    Way {
+        /// On this node.
+        Local = "local",
+        /// On another node of the cluster.
+        Remote = "remote",
+    }
+}
+
+label! {
     /// How a TLS handshake ended.
     TlsOutcome {
         /// With a new session.

@@ -4,15 +4,19 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
 
 use super::{limits::PUSH_BYTES, payload::shown_push, time::epoch_ms};
-use crate::contract::{Push, Status};
+use crate::contract::{Push, Recipients, Status};
 
 /// A reverse push, and its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Pushed {
     /// `data send` or `closing`; `None` if the body is no reverse push.
     pub(super) action: Option<&'static str>,
-    /// The connection that it named; `None` if the body is no reverse push.
+    /// The connection that it named; `None` if it is a batch, or no reverse push.
     pub(super) connection: Option<String>,
+    /// How many connections the batch named; `None` if it is no batch.
+    pub(super) connections: Option<usize>,
+    /// How many of the connections that it named it did not reach.
+    pub(super) failed: usize,
     /// `text` or `binary`; `None` for `closing`.
     pub(super) data_type: Option<&'static str>,
     /// The data's beginning, Base64 if binary; the body's beginning if it is no reverse push.
@@ -26,21 +30,26 @@ pub(super) struct Pushed {
 }
 
 impl Pushed {
-    pub(super) fn new(push: Result<&Push, &[u8]>, status: &Status) -> Self {
-        let (action, connection, data_type, data) = match push {
-            Ok(Push::Send { connection, frame }) => {
+    pub(super) fn new(push: Result<&Push, &[u8]>, status: &Status, failed: usize) -> Self {
+        let (action, data_type, data) = match push {
+            Ok(Push::Send { frame, .. }) => {
                 let (data_type, data) = match frame.as_text() {
                     Some(text) => ("text", shown_push(text.as_bytes())),
                     // As much as is shown of its Base64.
                     None => ("binary", STANDARD.encode(beginning(frame.payload(), PUSH_BYTES / 4 * 3))),
                 };
-                (Some("data send"), Some(connection.clone()), Some(data_type), Some(data))
+                (Some("data send"), Some(data_type), Some(data))
             }
-            Ok(Push::Close { connection }) => (Some("closing"), Some(connection.clone()), None, None),
-            Err(body) => (None, None, None, Some(shown_push(body))),
+            Ok(Push::Close { .. }) => (Some("closing"), None, None),
+            Err(body) => (None, None, Some(shown_push(body))),
+        };
+        let (connection, connections) = match push.map(Push::to) {
+            Ok(Recipients::One(id)) => (Some(id.clone()), None),
+            Ok(Recipients::Batch(ids)) => (None, Some(ids.len())),
+            Err(_) => (None, None),
         };
         let (err_no, err_msg) = (status.err_no, status.err_msg.clone());
-        Self { action, connection, data_type, data, err_no, err_msg, at_ms: epoch_ms() }
+        Self { action, connection, connections, failed, data_type, data, err_no, err_msg, at_ms: epoch_ms() }
     }
 
     /// Whether the body was no reverse push.

@@ -73,7 +73,7 @@ pub(super) struct Invocation {
     pub(super) api: Arc<str>,
 }
 
-/// The pushes of an invocation: all are counted, the first ones are shown.
+/// The pushes of an invocation: all are counted, a batch once for each connection, and the first ones are shown.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Pushes {
     #[serde(rename = "pushes_total")]
@@ -91,8 +91,8 @@ impl Pushes {
     /// Keeps a push up to the limits. Beyond the first its data is left out, beyond the second the push itself: pushes to
     /// thousands of clients must not fill the memory.
     pub(super) fn add(&mut self, mut push: Pushed) {
-        self.total += 1;
-        self.failed += usize::from(push.err_no != 0);
+        self.total += push.connections.unwrap_or(1);
+        self.failed += if push.is_malformed() { 1 } else { push.failed };
         self.malformed += usize::from(push.is_malformed());
         if self.shown.len() >= PUSHES {
             return;
@@ -182,6 +182,8 @@ mod tests {
         let push = |action| Pushed {
             action,
             connection: None,
+            connections: None,
+            failed: 0,
             data_type: None,
             data: Some("x".repeat(PUSH_BYTES)),
             err_no: u32::from(action.is_none()),
@@ -192,6 +194,8 @@ mod tests {
         (0..PUSHES).for_each(|_| pushes.add(push(Some("data send"))));
         pushes.add(push(None));
         assert_eq!((pushes.total, pushes.failed, pushes.malformed), (PUSHES + 1, 1, 1));
+        pushes.add(Pushed { connections: Some(25), failed: 3, ..push(Some("closing")) });
+        assert_eq!((pushes.total, pushes.failed, pushes.malformed), (PUSHES + 26, 4, 1));
         assert_eq!(pushes.shown.len(), PUSHES);
         assert_eq!(pushes.shown.iter().filter(|push| push.data.is_some()).count(), 10);
     }

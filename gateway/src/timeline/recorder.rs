@@ -86,8 +86,8 @@ impl Reporter for Timeline {
             Report::ConnectionClosed { connection, path, message, .. } => {
                 self.connection("closed", connection, path, None, Some(message));
             }
-            Report::PushAnswered { instance, push, status } => {
-                self.pushed(instance, Pushed::new(push, status));
+            Report::PushAnswered { instance, push, status, failed } => {
+                self.pushed(instance, Pushed::new(push, status, failed));
             }
         }
     }

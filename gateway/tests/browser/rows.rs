@@ -59,6 +59,31 @@ async fn a_push_that_no_function_made_is_a_row_of_its_own() {
     browser.end().await;
 }
 
+#[tokio::test]
+async fn a_batch_is_one_row_with_its_numbers() {
+    let gateway = raw().env("WS_PUSH_TO", "gone-1,gone-2,gone-3").start();
+    let browser = Browser::start().await;
+    browser.open(&gateway).await;
+    browser.connect().await;
+    let id = browser.see(".row[data-what=opened]").await.attr("data-connection").await.expect("an element");
+    let push = json!({"action": "data send", "secConnectionIDs": [id, "gone"], "dataType": "text", "data": "for all"});
+    assert_eq!(gateway.push_json(push).await.err_no(), 0);
+    browser.read(".frame[data-direction=in]", "for all").await;
+    let batch = ".row[data-kind=push].bad";
+    browser.read(batch, "“for all”, pushed from outside to 2 connections, 1 failed").await;
+    browser.click(&format!("{batch} summary")).await;
+    let body = browser.read(&format!("{batch} .push"), "text → 2 connections, 1 failed").await;
+    assert!(body.contains("✕ 1 of 2") && !body.contains("curl"), "its ids are not recorded: {body}");
+
+    browser.send("x").await;
+    let transfer = row("transfer", "ok");
+    let text = browser.read(&transfer, "pushes failed").await;
+    assert!(text.contains("3 of 3 pushes failed"), "each connection of a batch counts: {text}");
+    browser.click(&format!("{transfer} summary")).await;
+    browser.read(&format!("{transfer} .push:last-child"), "text → 2 connections, 2 failed").await;
+    browser.end().await;
+}
+
 /// The button stands below the list and not on it.
 #[tokio::test]
 async fn the_button_to_the_newest_row_covers_no_text() {

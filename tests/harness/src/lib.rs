@@ -58,7 +58,7 @@ pub use self::{
     process::Process,
     processes::{Stat, is_suspended, kill, lives, processes},
     programs::{bootstrap_program, example, gateway_program},
-    push_address::PushAddress,
+    push_address::{Batches, PushAddress, pushed_ids},
     redis::Redis,
     timeline::wait_for_record,
     wait::{SOON, eventually, wait_until},

@@ -16,6 +16,8 @@ pub enum Need {
     Root,
     /// The program redis-server.
     Redis,
+    /// The program curl.
+    Curl,
     /// The program python3.
     Python,
     /// Python's package websockets, for Debian's own python3.
@@ -27,6 +29,7 @@ impl Need {
         match self {
             Self::Root => rustix::process::geteuid().is_root(),
             Self::Redis => is_in_path("redis-server"),
+            Self::Curl => is_in_path("curl"),
             // Where functions find it, see `Api`.
             Self::Python => is_in_path("python3") || is_executable(Path::new("/usr/bin/python3")),
             Self::PythonWebsockets => {
@@ -39,6 +42,7 @@ impl Need {
         match self {
             Self::Root => "it mounts a file system and must run as root",
             Self::Redis => "it needs redis-server: apt-get install redis-server",
+            Self::Curl => "it needs curl: apt-get install curl",
             Self::Python => "it needs python3: apt-get install python3",
             Self::PythonWebsockets => {
                 "it needs websockets for /usr/bin/python3: apt-get install python3-websockets"

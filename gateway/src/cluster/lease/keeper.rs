@@ -214,6 +214,10 @@ impl Keeper {
     }
 
     async fn write(&mut self, batch: Batch) {
+        if self.shared.is_away.load(Ordering::Relaxed) && self.store.reached_since().is_some() {
+            // Redis is back; a client need not wait for the next attempt.
+            self.renew().await;
+        }
         let result = if self.shared.is_away.load(Ordering::Relaxed) {
             Err("Redis is unavailable".to_owned())
         } else {

@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -22,7 +25,7 @@ use super::{
 use crate::function::remote::client::{TlsError, Trust};
 
 /// How long the server may take to answer a command before it counts as away.
-pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
+pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often the server is asked whether it still answers.
 const PING_INTERVAL: Duration = Duration::from_millis(500);
 /// The pauses between attempts to connect, growing from the first to the second.
@@ -35,6 +38,7 @@ pub struct Redis(Arc<Shared>);
 struct Shared {
     dialer: Arc<Dialer>,
     state: watch::Receiver<State>,
+    connects: Arc<AtomicU64>,
     _keeper: AbortOnDropHandle<()>,
 }
 
@@ -67,8 +71,10 @@ impl Redis {
     pub fn connect(url: &RedisUrl, trust: &Trust) -> Result<Self, TlsError> {
         let dialer = Arc::new(Dialer::new(url, trust)?);
         let (sender, state) = watch::channel(State::Connecting);
-        let keeper = AbortOnDropHandle::new(tokio::spawn(keep(Arc::clone(&dialer), sender)));
-        Ok(Self(Arc::new(Shared { dialer, state, _keeper: keeper })))
+        let connects = Arc::new(AtomicU64::new(0));
+        let keeping = keep(Arc::clone(&dialer), sender, Arc::clone(&connects));
+        let keeper = AbortOnDropHandle::new(tokio::spawn(keeping));
+        Ok(Self(Arc::new(Shared { dialer, state, connects, _keeper: keeper })))
     }
 
     /// The server's URL.
@@ -88,6 +94,12 @@ impl Redis {
             State::Up(link) => Some(link.since),
             State::Connecting | State::Down(_) => None,
         }
+    }
+
+    /// How many connections for commands were made so far.
+    #[must_use]
+    pub fn connects(&self) -> u64 {
+        self.0.connects.load(Ordering::Relaxed)
     }
 
     /// Waits until the connection is up.
@@ -167,13 +179,14 @@ fn classify(error: &redis::RedisError) -> RedisError {
 }
 
 /// Connects, serves the connection until it breaks, and connects again.
-async fn keep(dialer: Arc<Dialer>, state: watch::Sender<State>) {
+async fn keep(dialer: Arc<Dialer>, state: watch::Sender<State>, connects: Arc<AtomicU64>) {
     let mut delays = retry_delays();
     let mut logged: Option<String> = None;
     loop {
         match dialer.commands().await {
             Ok(commands) => {
                 info!("connected to {}", dialer.url());
+                connects.fetch_add(1, Ordering::Relaxed);
                 logged = None;
                 delays = retry_delays();
                 let reason = serve(commands, &state).await;

@@ -7,8 +7,8 @@ import { BAD_OUTCOMES, OUTCOMES } from './words.js';
 
 const PARTS = ['queued', 'init', 'function', 'gateway'];
 
-export function isBad({ kind, outcome, what, message, err_no, pushes_malformed }) {
-  if (kind === 'push') return err_no !== 0;
+export function isBad({ kind, outcome, what, message, err_no, failed, pushes_malformed }) {
+  if (kind === 'push') return err_no !== 0 || failed > 0;
   return BAD_OUTCOMES.has(outcome) || pushes_malformed > 0 || (what === 'ended' && /kill|signal|status [^0]/.test(message ?? ''));
 }
 
@@ -56,11 +56,16 @@ function connectionText({ what, path, sub_protocol, message }) {
   return withMessage(what === 'refused' ? `not connected to ${path}` : `disconnected from ${path}`, message);
 }
 
-function pushText({ action, data_type, data, err_no, err_msg }) {
+function pushText(push) {
+  const { action, connections, data_type, data, err_no, err_msg } = push;
   if (!action) return `not a push: ${err_msg}`;
-  const what = action === 'closing' ? 'close, pushed from outside' : `${dataText(data_type, data)}, pushed from outside`;
+  const what = `${action === 'closing' ? 'close' : dataText(data_type, data)}, pushed from outside`;
+  if (connections != null) return `${what} to ${batchText(push)}`;
   return err_no === 0 ? what : `${what}: ${err_msg}`;
 }
+
+/** To how many connections a batch went, and how many of them it did not reach. */
+export const batchText = ({ connections, failed }) => `${count(connections, 'connection')}${failed ? `, ${failed} failed` : ''}`;
 
 function invocationText({ role, event, event_bytes, message }) {
   if (message) return message;

@@ -4,7 +4,7 @@ import { curl, replay } from './actions.js';
 import { button, cell, copy, el, part, say, scrolled } from './dom.js';
 import { bytesOf, clock, hexDump, parse, pretty, shortId, size } from './format.js';
 import { own } from './own.js';
-import { times } from './row.js';
+import { batchText, times } from './row.js';
 import { REPLAY_TITLES } from './words.js';
 
 const PUSH = '/timeline/push', REPLAY = '/timeline/replay';
@@ -71,17 +71,19 @@ function frameText(dataType, data) {
 
 const coloured = (json) => json.split(/^(\s*"(?:[^"\\]|\\.)*")(?=:)/m).map((piece, i) => i % 2 ? cell('key', piece) : piece);
 
-function pushLine({ action, connection, data_type, data, err_no, err_msg, at_ms }, startedMs) {
-  const to = !connection ? '?' : connection === own.id ? 'mine' : shortId(connection);
+function pushLine(push, startedMs) {
+  const { action, connection, connections, failed, data_type, data, err_no, err_msg, at_ms } = push;
+  const to = connections != null ? batchText(push) : connection === own.id ? 'mine' : shortId(connection ?? '');
   const what = !action ? 'malformed' : `${action === 'closing' ? 'close' : data_type} → ${to}`;
-  const answer = err_no === 0 ? cell('quiet', `✓ ${err_msg}`) : cell('pushed failed', `✕ ${err_no} ${err_msg}`);
+  const answer = connections != null && failed ? cell('pushed failed', `✕ ${failed} of ${connections}`) : err_no === 0 ? cell('quiet', `✓ ${err_msg}`) : cell('pushed failed', `✕ ${err_no} ${err_msg}`);
   answer.append(cell('quiet', `  +${Math.max(0, at_ms - startedMs)} ms`));
   const text = data == null ? '' : frameText(data_type, data) ?? data;
   return el('div', { className: 'push' }, cell('quiet', what, connection ?? ''), el('code', {}, text), el('div', { className: 'push-answer' }, answer, curlButton(action, connection, data_type, data)));
 }
 
 function curlButton(action, connection, dataType, data) {
-  if (!action || (action === 'data send' && data == null)) return null;
+  // A batch's ids are not recorded.
+  if (!action || connection == null || (action === 'data send' && data == null)) return null;
   const websocket = action === 'closing' ? { action, secConnectionID: connection } : { action, secConnectionID: connection, dataType, data };
   return button('Copy as curl', 'A command that pushes this again', ({ target }) => copy(target, curl(PUSH, JSON.stringify({ websocket }))));
 }

@@ -58,6 +58,7 @@ struct TakeOver {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "faults, each of its own")]
 struct Node {
     id: NodeId,
     epoch: Option<String>,
@@ -130,7 +131,7 @@ impl World {
             Step::Fault(fault) => self.fault(fault).await,
             Step::Connect(n) => self.with(n, async |world, n| world.connect(n).await).await,
             Step::Disconnect(n, c) => self.with(n, async |world, n| world.disconnect(n, c).await).await,
-            Step::CloseByFunction(n, c) => self.with(n, async |world, n| world.close(n, c).await).await,
+            Step::CloseByFunction(n, c) => self.with(n, async |world, n| world.close(n, c)).await,
             Step::Flush(n) => self.with(n, async |world, n| world.flush(n).await).await,
             Step::Look(n) => self.with(n, async |world, n| world.look(n).await).await,
             Step::Clean(n) => self.with(n, async |world, n| world.clean(n).await).await,
@@ -170,7 +171,6 @@ impl World {
             }
         };
         match fault {
-            Fault::Kill(_) => {}
             Fault::Stop(n) => set(n, |node| node.stopped = true),
             Fault::Continue(n) => set(n, |node| node.stopped = false),
             Fault::Cut(n) => set(n, |node| node.cut = true),
@@ -191,7 +191,7 @@ impl World {
                 let message = self.sent[number % self.sent.len()].clone();
                 self.carry_out(&message).await;
             }
-            Fault::Again(_) => {}
+            Fault::Kill(_) | Fault::Again(_) => {}
         }
     }
 
@@ -352,17 +352,14 @@ impl World {
         let message = Message::Write { node: id, client: client.clone() };
         let recorded =
             self.send(n, message, async |store| store.record(id, &[(&client, RECORD)], &[]).await).await;
-        match recorded {
-            Ok((Recorded::Ok, more)) => {
-                self.nodes[n].stored += more;
-                // The register function is called, and accepts it.
-                self.clients.entry(client).or_default().accepted = true;
-            }
-            Ok(_) | Err(_) => {
-                self.nodes[n].clients.remove(&client);
-                self.nodes[n].finished.push(client);
-                self.renew(n).await;
-            }
+        if let Ok((Recorded::Ok, more)) = recorded {
+            self.nodes[n].stored += more;
+            // The register function is called, and accepts it.
+            self.clients.entry(client).or_default().accepted = true;
+        } else {
+            self.nodes[n].clients.remove(&client);
+            self.nodes[n].finished.push(client);
+            self.renew(n).await;
         }
     }
 
@@ -382,7 +379,7 @@ impl World {
         }
     }
 
-    async fn close(&mut self, n: usize, number: usize) {
+    fn close(&mut self, n: usize, number: usize) {
         let Some(client) = self.client_of(n, number) else { return };
         self.nodes[n].clients.remove(&client);
         self.clients.entry(client.clone()).or_default().closed_by_function = true;

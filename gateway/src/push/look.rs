@@ -1,0 +1,60 @@
+//! Looking: what is known of a connection.
+
+use std::{borrow::Cow, sync::Arc};
+
+use axum::{
+    Extension,
+    extract::State,
+    http::{StatusCode, Uri},
+    response::Response,
+};
+
+use super::{PushAddress, query_value, response};
+use crate::{contract::Status, http::Activity};
+
+const PARAMETER: &str = "secConnectionID";
+
+/// Answers `GET <push address>?secConnectionID=…`.
+pub(super) async fn look(
+    State(address): State<Arc<PushAddress>>,
+    activity: Option<Extension<Arc<Activity>>>,
+    uri: Uri,
+) -> Response {
+    if let Some(activity) = activity {
+        activity.allow_idle();
+    }
+    let Some(id) = query_value(&uri, PARAMETER).map(decode) else {
+        let sentence = "a GET looks at a connection and names it as ?secConnectionID=…, percent-encoded; a reverse \
+                        push is a POST";
+        return refuse(StatusCode::BAD_REQUEST, 400, sentence);
+    };
+    match address.registry.look_up(&id).await {
+        Ok(info) => response::found(&id, &info),
+        Err(error) => {
+            let err_no = response::err_no(&error);
+            let code = if err_no == 404 { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+            refuse(code, err_no, &error.to_string())
+        }
+    }
+}
+
+fn refuse(code: StatusCode, err_no: u32, sentence: &str) -> Response {
+    response::status(code, &Status::refused(err_no, sentence))
+}
+
+/// Decodes `%2B` and the like. A `+` stays what it is: it occurs in Base64, and a space never does.
+fn decode(value: &str) -> Cow<'_, str> {
+    percent_encoding::percent_decode_str(value).decode_utf8_lossy()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decode;
+
+    #[test]
+    fn ids_may_be_encoded_or_not() {
+        for (value, id) in [("a%2Bb%2Fc%3D%3D", "a+b/c=="), ("a+b/c==", "a+b/c=="), ("%", "%"), ("", "")] {
+            assert_eq!(decode(value), id);
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! What became of a push.
+
+/// The result of one push.
+pub(crate) enum PushOutcome {
+    Delivered,
+    /// The gateway does not know the connection (any more).
+    Gone(String),
+    /// The gateway answered that it failed.
+    Refused(String),
+    /// The gateway did not answer.
+    Unreached(String),
+}
