@@ -303,7 +303,7 @@ async fn a_node_that_was_stopped_for_longer_than_its_lease_closes_its_clients_an
         return;
     }
     let (redis, functions) = (redis(), Functions::start().await);
-    let (stopped, _survivor) = (node(&redis, &functions), node(&redis, &functions));
+    let (stopped, survivor) = (node(&redis, &functions), node(&redis, &functions));
     let mut clients = connect(&stopped, 10).await;
     stopped.signal("STOP");
     wait_until(|| "the process is stopped".to_owned(), || is_suspended(stopped.pid()).then_some(()));
@@ -321,6 +321,12 @@ async fn a_node_that_was_stopped_for_longer_than_its_lease_closes_its_clients_an
     wait_for_nodes(&redis, 2).await;
     let again = connect(&stopped, 3).await;
     wait_for_records(&redis, 3).await;
+    // Pushes find it under its new id.
+    let cleaned_up = functions.events("cleanup");
+    for id in functions.events("register").keys().filter(|id| !cleaned_up.contains_key(*id)) {
+        let push = json!({"action": "data send", "secConnectionID": id, "dataType": "text", "data": "x"});
+        assert_eq!(survivor.push_json(push).await.err_no(), 0);
+    }
     for client in again {
         client.close().await;
     }

@@ -178,8 +178,14 @@ impl Lease {
 
     /// Takes the connections whose cleanup is owed, each with its record.
     pub(crate) fn take_owed(&self) -> Vec<(Box<str>, Record)> {
-        let owed = self.shared.records.take_owed().into_iter();
-        owed.filter_map(|id| self.shared.records.get(&id).map(|record| (id, record))).collect()
+        let (records, node) = (&self.shared.records, self.node());
+        let mut owed = records.take_owed();
+        owed.retain(|id| {
+            let is_own = NodeId::of_connection(id) == Some(node);
+            // Otherwise another node finds the record in Redis.
+            is_own || !records.remove(id)
+        });
+        owed.into_iter().filter_map(|id| records.get(&id).map(|record| (id, record))).collect()
     }
 
     /// Whether this process has to carry out the cleanup of a connection that has ended. Otherwise another node has done

@@ -1,10 +1,10 @@
 //! Looks at the other nodes, and takes over those that are lost: calls the cleanup function for each of their clients.
 //!
 //! [`TakeOver::start`] → every quarter of a lease: which nodes have none? → claim → for each record: cleanup, then the
-//! record is deleted → the node is forgotten, or what is left waits for another node or a later time. Cleanups that this
-//! node itself owes, because their function was unavailable, are tried again here too.
+//! record is deleted → the node is forgotten, or what is left waits for another node or a later time.
 
 mod one;
+mod owed;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -71,6 +71,7 @@ pub(crate) enum Cleaned {
 pub(crate) struct TakeOver {
     stop: CancellationToken,
     task: AbortOnDropHandle<()>,
+    _owed: AbortOnDropHandle<()>,
 }
 
 impl TakeOver {
@@ -80,6 +81,8 @@ impl TakeOver {
         metrics: Arc<ClusterMetrics>,
     ) -> Self {
         let stop = CancellationToken::new();
+        let owed = owed::carry_out(Arc::clone(&cluster), Arc::clone(&cleaner), stop.clone());
+        let owed = AbortOnDropHandle::new(tokio::spawn(owed));
         let watch = Watch {
             cluster,
             cleaner,
@@ -90,10 +93,9 @@ impl TakeOver {
             later: HashMap::new(),
             unsettled: Arc::default(),
             running: JoinSet::new(),
-            owed_delay: RETRY_DELAYS.0,
-            owed_after: Instant::now(),
+            busy_with: HashSet::new(),
         };
-        Self { stop, task: AbortOnDropHandle::new(tokio::spawn(watch.run())) }
+        Self { stop, task: AbortOnDropHandle::new(tokio::spawn(watch.run())), _owed: owed }
     }
 
     /// Begins no further cleanup, and waits for those that run. What is left is another node's.
@@ -121,8 +123,8 @@ struct Watch {
     later: HashMap<NodeId, (Instant, Duration)>,
     unsettled: Unsettled,
     running: JoinSet<(NodeId, Option<usize>)>,
-    owed_after: Instant,
-    owed_delay: Duration,
+    /// The nodes that those take over.
+    busy_with: HashSet<NodeId>,
 }
 
 impl Watch {
@@ -143,7 +145,6 @@ impl Watch {
                     if let Err(error) = self.look().await {
                         debug!("the other nodes cannot be looked at: {error}");
                     }
-                    self.carry_out_owed().await;
                 }
             }
         }
@@ -166,7 +167,7 @@ impl Watch {
             let is_gone =
                 self.cluster.place.as_deref().is_some_and(|place| place::is_same(&seen.info, place));
             let waits = self.later.get(&seen.node).is_some_and(|(at, _)| Instant::now() < *at);
-            if (seen.has_lease && !is_gone) || waits {
+            if (seen.has_lease && !is_gone) || waits || self.busy_with.contains(&seen.node) {
                 continue;
             }
             match store.claim(seen.node, own, is_gone).await? {
@@ -201,46 +202,18 @@ impl Watch {
             lost_for,
         };
         let node = seen.node;
+        self.busy_with.insert(node);
         self.running.spawn(async move { (node, one.run(until).await) });
     }
 
     /// Records are left for which nothing could be done now: looks at them again later, and later each time.
     fn note_end(&mut self, node: NodeId, left: Option<usize>) {
+        self.busy_with.remove(&node);
         if left.is_none_or(|left| left == 0) {
             self.later.remove(&node);
             return;
         }
         let delay = self.later.get(&node).map_or(RETRY_DELAYS.0, |(_, delay)| *delay);
-        self.later.insert(node, (Instant::now() + delay, (delay * 2).min(RETRY_DELAYS.1)));
-    }
-
-    /// Carries out what this node owes, one after the other until the function is unavailable again.
-    async fn carry_out_owed(&mut self) {
-        if Instant::now() < self.owed_after {
-            return;
-        }
-        let lease = self.cluster.lease();
-        let mut owed = lease.take_owed().into_iter();
-        for (connection, record) in owed.by_ref() {
-            if self.stop.is_cancelled() || lease.lost(&connection).is_cancelled() {
-                // Another node finds its record.
-                continue;
-            }
-            match self.cleaner.clean(&connection, &record, None).await {
-                Cleaned::Done | Cleaned::Failed => {
-                    self.owed_delay = RETRY_DELAYS.0;
-                    lease.finished(&connection);
-                }
-                Cleaned::Postponed | Cleaned::NoApi => {
-                    lease.owe(&connection);
-                    self.owed_after = Instant::now() + self.owed_delay;
-                    self.owed_delay = (self.owed_delay * 2).min(RETRY_DELAYS.1);
-                    break;
-                }
-            }
-        }
-        for (connection, _) in owed {
-            lease.owe(&connection);
-        }
+        self.later.insert(node, (Instant::now() + delay, owed::longer(delay)));
     }
 }

@@ -9,7 +9,7 @@ use scf_websocket_gateway::{
     registry::{ConnectionRegistry as _, Delivery, DeliveryError},
 };
 use scf_websocket_test_harness::{
-    Gateway, InProcess, Need, Redis, elsewhere::certificates::Authority, needs, request,
+    Gateway, InProcess, Need, Redis, elsewhere::certificates::Authority, needs, request, wait_until,
 };
 use tokio::time::sleep;
 
@@ -49,6 +49,7 @@ async fn a_node_that_is_suspended_keeps_its_clients() {
     let mut client = node.connect("/").await;
     let ids = [client.id(&node).await];
     node.signal("STOP");
+    wait_until(|| "the node is suspended".to_owned(), || is_suspended(node.pid()).then_some(()));
     let delivered = asker.deliver(&ids, Delivery::Frame(Frame::text("meanwhile"))).await;
     assert!(matches!(delivered[..], [Err(DeliveryError::Unreachable(_))]), "{delivered:?}");
     node.signal("CONT");
