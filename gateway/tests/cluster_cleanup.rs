@@ -325,7 +325,7 @@ async fn a_node_that_was_stopped_for_longer_than_its_lease_closes_its_clients_an
     let cleaned_up = functions.events("cleanup");
     for id in functions.events("register").keys().filter(|id| !cleaned_up.contains_key(*id)) {
         let push = json!({"action": "data send", "secConnectionID": id, "dataType": "text", "data": "x"});
-        assert_eq!(survivor.push_json(push).await.err_no(), 0);
+        push_until_accepted(&survivor, &push).await;
     }
     for client in again {
         client.close().await;
@@ -391,6 +391,19 @@ async fn a_redis_that_comes_back_empty_gets_all_records_again() {
     functions.wait_for_cleanups(15).await;
     wait_for_records(&redis, 0).await;
     assert!(functions.events("cleanup").values().all(|events| events.len() == 1));
+}
+
+/// Pushes until it is accepted; before, the connection's node may be out of reach.
+async fn push_until_accepted(gateway: &Gateway, push: &Value) {
+    for _ in 0..1000 {
+        let reply = gateway.push_json(push.clone()).await;
+        if reply.err_no() == 0 {
+            return;
+        }
+        assert_eq!(reply.err_no(), 503, "the connection exists");
+        sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the push is not accepted");
 }
 
 /// Waits until the node refuses a client with 503, and returns the answer's head.

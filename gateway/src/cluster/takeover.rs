@@ -13,7 +13,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use log::{debug, info, warn};
+use log::{debug, error, info, warn};
 use parking_lot::Mutex;
 use tokio::{
     task::JoinSet,
@@ -66,12 +66,12 @@ pub(crate) enum Cleaned {
     NoApi,
 }
 
-/// Takes lost nodes over until it is stopped or dropped.
+/// Takes lost nodes over until it is stopped or dropped. What this node owes itself is [`owed`].
 #[derive(Debug)]
 pub(crate) struct TakeOver {
     stop: CancellationToken,
     task: AbortOnDropHandle<()>,
-    _owed: AbortOnDropHandle<()>,
+    owed: AbortOnDropHandle<()>,
 }
 
 impl TakeOver {
@@ -95,14 +95,15 @@ impl TakeOver {
             running: JoinSet::new(),
             busy_with: HashSet::new(),
         };
-        Self { stop, task: AbortOnDropHandle::new(tokio::spawn(watch.run())), _owed: owed }
+        Self { stop, task: AbortOnDropHandle::new(tokio::spawn(watch.run())), owed }
     }
 
     /// Begins no further cleanup, and waits for those that run. What is left is another node's.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
-        if timeout(STOP_TIMEOUT, self.task).await.is_err() {
-            warn!("some cleanups for clients of lost nodes were not waited for; another node repeats them");
+        let both = async { tokio::join!(self.task, self.owed) };
+        if timeout(STOP_TIMEOUT, both).await.is_err() {
+            warn!("some cleanups of a take-over were not waited for; another node repeats them");
         }
     }
 }
@@ -137,8 +138,12 @@ impl Watch {
                 biased;
                 () = self.stop.cancelled() => break,
                 Some(ended) = self.running.join_next() => {
-                    if let Ok((node, left)) = ended {
-                        self.note_end(node, left);
+                    match ended {
+                        Ok((node, left)) => self.note_end(node, left),
+                        Err(error) => {
+                            error!("a take-over ended early, and begins again: {error}");
+                            self.busy_with.clear();
+                        }
                     }
                 }
                 _ = looks.tick() => {

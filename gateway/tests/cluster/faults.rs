@@ -9,7 +9,8 @@ use scf_websocket_gateway::{
     registry::{ConnectionRegistry as _, Delivery, DeliveryError},
 };
 use scf_websocket_test_harness::{
-    Gateway, InProcess, Need, Redis, elsewhere::certificates::Authority, needs, request, wait_until,
+    Gateway, InProcess, Need, Redis, elsewhere::certificates::Authority, is_suspended, needs, request,
+    wait_until,
 };
 use tokio::time::sleep;
 
