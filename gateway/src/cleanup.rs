@@ -14,6 +14,23 @@ use crate::{
     registry::RegistryError,
 };
 
+/// Whether other nodes have taken a connection over.
+pub(crate) struct Lost(Option<CancellationToken>);
+
+impl Lost {
+    pub(crate) fn is_known(&self) -> bool {
+        self.0.as_ref().is_some_and(CancellationToken::is_cancelled)
+    }
+
+    /// Waits until it is known.
+    pub(crate) async fn known(&self) {
+        match &self.0 {
+            Some(lost) => lost.cancelled().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
 impl App {
     /// Writes what the cleanup of a connection needs to where it outlives this node.
     pub(crate) async fn record(&self, connection: &str, record: &Record) -> Result<(), RegistryError> {
@@ -48,9 +65,9 @@ impl App {
         }
     }
 
-    /// Cancelled when other nodes take this connection's over. Never without a cluster.
-    pub(crate) fn lost(&self, connection: &str) -> CancellationToken {
-        self.cluster.as_ref().map_or_else(CancellationToken::new, |cluster| cluster.lease().lost(connection))
+    /// When other nodes take this connection over. Never without a cluster.
+    pub(crate) fn lost(&self, connection: &str) -> Lost {
+        Lost(self.cluster.as_ref().map(|cluster| cluster.lease().lost(connection)))
     }
 
     /// Waits, after this process was stopped for long, until it is known whether its connections are still its own.

@@ -42,6 +42,7 @@ use self::{
 use crate::{
     apis::RunningApi,
     app::App,
+    cleanup::Lost,
     clients::Current,
     event_queue::{self, Queued},
     http::upgraded_stream,
@@ -94,7 +95,8 @@ pub(crate) async fn serve(app: &App, opened: Opened, upgraded: Upgraded) {
     let (events, waiting) = event_queue::channel(WAITING_EVENTS_BYTES);
     let heartbeat = Heartbeat::default();
     let discard = AtomicBool::new(false);
-    let mut transfers = pin!(transfers(app, &api.functions, &id, waiting, &heartbeat, &discard));
+    let lost = app.lost(&id);
+    let mut transfers = pin!(transfers((app, &lost), &api.functions, &id, waiting, &heartbeat, &discard));
     let end = {
         let ping = Notify::new();
         let times = (api.idle_timeout, settings.timeouts.ping_interval);
@@ -110,11 +112,10 @@ pub(crate) async fn serve(app: &App, opened: Opened, upgraded: Upgraded) {
             }
         };
         let mut failed = pin!(failed);
-        let lost = app.lost(&id);
         tokio::select! {
             // An end that the client has caused takes precedence over one that the gateway would cause.
             biased;
-            () = lost.cancelled() => CloseReason::NodeLost.into(),
+            () = lost.known() => CloseReason::NodeLost.into(),
             end = &mut reader => end,
             end = &mut writer => end,
             end = &mut failed => end,
@@ -174,7 +175,7 @@ fn report_closed(app: &App, api: &RunningApi, (id, request_id): (&str, &str), pa
 
 /// Carries the events out one after the other until there are no more, one fails, or the rest is to be discarded.
 async fn transfers(
-    app: &App,
+    (app, lost): (&App, &Lost),
     functions: &Functions,
     connection: &str,
     mut waiting: event_queue::Receiver<FrameEvent>,
@@ -183,7 +184,7 @@ async fn transfers(
 ) -> Result<(), FailedInvocation> {
     while let Some(Queued { item, permit }) = waiting.recv().await {
         app.certain().await;
-        if discard.load(Ordering::Relaxed) || app.lost(connection).is_cancelled() {
+        if discard.load(Ordering::Relaxed) || lost.is_known() {
             break;
         }
         let admission = &functions.transfer.admission;

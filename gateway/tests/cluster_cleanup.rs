@@ -362,6 +362,46 @@ async fn a_survivor_that_is_killed_in_the_middle_is_survived() {
 }
 
 #[tokio::test]
+async fn of_several_survivors_one_takes_each_node_over() {
+    if !needs(Need::Redis) {
+        return;
+    }
+    let (redis, functions) = (redis(), Functions::start().await);
+    let [one, other, _third, _fourth] = [(); 4].map(|()| node(&redis, &functions));
+    let _clients = (connect(&one, 60).await, connect(&other, 60).await);
+    one.signal("KILL");
+    other.signal("KILL");
+    functions.wait_for_cleanups(120).await;
+    wait_for_nodes(&redis, 2).await;
+    wait_for_records(&redis, 0).await;
+    once_each(&functions);
+}
+
+#[tokio::test]
+async fn a_survivor_that_shuts_down_in_the_middle_leaves_the_rest_to_another() {
+    if !needs(Need::Redis) {
+        return;
+    }
+    let (redis, functions) = (redis(), Functions::start().await);
+    let (killed, mut first) = (node(&redis, &functions), node(&redis, &functions));
+    let _clients = connect(&killed, 100).await;
+    functions.hold_cleanups();
+    killed.signal("KILL");
+    functions.wait_for_cleanups(64).await;
+    first.signal("TERM");
+    first.wait_for_log("SIGTERM").await;
+    // Those that are called already may end, and others begin only if that was before the signal.
+    functions.release_cleanups();
+    assert!(first.ended().await.success());
+    let second = node(&redis, &functions);
+    functions.wait_for_cleanups(100).await;
+    wait_for_nodes(&redis, 1).await;
+    wait_for_records(&redis, 0).await;
+    once_each(&functions);
+    drop(second);
+}
+
+#[tokio::test]
 async fn a_redis_that_comes_back_empty_gets_all_records_again() {
     if !needs(Need::Redis) {
         return;

@@ -31,6 +31,7 @@ scripts! {
     FINISH = "finish.lua";
     LEAVE = "leave.lua";
     OWED = "owed.lua";
+    REMEMBER = "remember.lua";
 }
 
 /// One call of a script: its keys first, then its arguments.

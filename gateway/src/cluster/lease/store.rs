@@ -243,12 +243,12 @@ impl Store {
 
     /// Writes again that nodes were declared lost, after Redis has lost its data.
     pub(crate) async fn remember_lost(&self, nodes: impl Iterator<Item = NodeId>) -> Answer<()> {
-        let mut remember = redis::pipe();
-        for node in nodes {
-            let set = remember.cmd("SET").arg(self.keys.lost(node)).arg(0).arg("NX");
-            set.arg("PX").arg(ms(self.times.remembered)).ignore();
+        let lost: Vec<String> = nodes.map(|node| self.keys.lost(node)).collect();
+        if lost.is_empty() {
+            return Ok(());
         }
-        if remember.is_empty() { Ok(()) } else { self.redis.pipeline(&remember).await }
+        let remember = Call::of(&script::REMEMBER).keys(lost).args([ms(self.times.remembered).as_str()]);
+        remember.run::<i64>(&self.redis).await.map(drop)
     }
 }
 

@@ -40,12 +40,15 @@ enum Message {
 
 /// What a client was promised, and got.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "facts, each of its own")]
 struct Client {
     accepted: bool,
     closed_by_function: bool,
     /// Its node was dead when Redis lost its data, or died before it had written its records again: nothing is left that
     /// knows of the client.
     forgotten: bool,
+    /// A survivor has called its cleanup.
+    taken_over: bool,
     cleanups: u32,
 }
 
@@ -92,6 +95,8 @@ pub(super) struct World {
     /// Clients for which a cleanup too many is no violation, after faults that explain it.
     excused: BTreeSet<String>,
     all_excused: bool,
+    data_lost: bool,
+    violation: Option<String>,
 }
 
 type Answer<T> = Result<T, RedisError>;
@@ -116,6 +121,8 @@ impl World {
             away: false,
             excused: BTreeSet::new(),
             all_excused: false,
+            data_lost: false,
+            violation: None,
         };
         for _ in 0..3 {
             world.start().await;
@@ -181,6 +188,7 @@ impl World {
             Fault::BackEmpty => {
                 self.interrupt(false);
                 self.forget_clients_of_the_dead();
+                self.data_lost = true;
                 for node in &mut self.nodes {
                     node.unrecorded = true;
                 }
@@ -313,6 +321,12 @@ impl World {
                 }
             };
             node.certain_until = begun + LEASE;
+            let taken = |id: &&String| self.clients.get(*id).is_some_and(|client| client.taken_over);
+            if let Some(client) = self.nodes[n].clients.iter().find(taken).filter(|_| !self.data_lost) {
+                self.violation =
+                    Some(format!("node {id} is alive again, and {client} has had its cleanup from another"));
+            }
+            let node = &mut self.nodes[n];
             if node.in_doubt {
                 let own: HashMap<Box<str>, Box<str>> =
                     node.clients.iter().map(|id| (id.as_str().into(), RECORD.into())).collect();
@@ -470,6 +484,7 @@ impl World {
             taken.cleaned.push(client.clone());
             if !node.unsettled.contains(&client) {
                 self.cleaned_up(&client);
+                self.clients.entry(client).or_default().taken_over = true;
             }
             return;
         }
@@ -553,6 +568,9 @@ impl World {
     }
 
     pub(super) async fn verdict(&self) -> Result<(), String> {
+        if let Some(violation) = &self.violation {
+            return Err(violation.clone());
+        }
         for (client, state) in self.clients.iter().filter(|(_, state)| state.accepted) {
             if state.cleanups == 0 && !state.closed_by_function && !state.forgotten {
                 return Err(format!("{client} has had no cleanup"));
