@@ -28,7 +28,7 @@ ROUNDS   ?= 7
 SECTIONS ?=
 
 .DEFAULT_GOAL := build
-.PHONY: help toolchain build gateway gateway-to-run package run smoke test test-browser soak fuzz audit bench bench-instructions lint clean
+.PHONY: help toolchain build gateway gateway-to-run package run smoke test test-browser soak fuzz diagrams audit bench bench-instructions lint clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -84,11 +84,15 @@ soak: package ## 200 clients while everything fails that can, for SECONDS=600, a
 fuzz: ## each fuzz target for a minute (SECONDS=20); needs a nightly toolchain
 	scripts/fuzz.sh $(or $(SECONDS),60)
 
+diagrams: ## draw docs/diagrams/*.svg anew, after a change of their sources
+	scripts/diagrams.sh
+
 audit: ## dependencies: licences, sources, known weaknesses
 	scripts/audit.sh
 
-bench: package ## measure it beside its peers (ROUNDS=7, SECTIONS="runtimes cold-start growth endurance fan-out")
-	scripts/bench.sh $(ROUNDS) $(SECTIONS)
+# The parts of the section gateway: gateway-memory -fan-out -cpu -handshakes -latency -hold; SECONDS is how long the last one holds.
+bench: package $(if $(filter gateway%,$(SECTIONS)),gateway) ## measure it beside its peers (ROUNDS=7, SECTIONS="runtimes cold-start growth endurance fan-out", SECTIONS=gateway ROUNDS=3 SECONDS=60)
+	BENCH_HOLD_SECONDS=$(SECONDS) scripts/bench.sh $(ROUNDS) $(SECTIONS)
 
 bench-instructions: build ## count the instructions of an invocation; fails when they have grown by a tenth
 	scripts/count-instructions.sh

@@ -1,16 +1,21 @@
 #!/bin/sh
-# Installs missing commands: need.sh [--optional] COMMAND[:DEBIAN-PACKAGE]...
+# Installs missing commands: need.sh [--optional] [--no-services] COMMAND[:DEBIAN-PACKAGE]...
 #
 # The package defaults to the name of the command. COMMAND may also be the absolute path of a file of the package.
 # --optional: installs as root only; otherwise prints one line with the missing packages and succeeds, and the tests that
 # need them are skipped.
+# --no-services: the services of the packages are not started, neither now nor when the system starts.
 set -eu
 
-optional=
-if [ "${1-}" = --optional ]; then
-    optional=1
+optional= no_services=
+while :; do
+    case ${1-} in
+    --optional) optional=1 ;;
+    --no-services) no_services=1 ;;
+    *) break ;;
+    esac
     shift
-fi
+done
 
 missing=""
 for entry in "$@"; do
@@ -39,5 +44,17 @@ fi
 echo "installing$missing" >&2
 export DEBIAN_FRONTEND=noninteractive
 $as_root apt-get update -qq
+
+# Debian asks this file before it starts a service; 101 means no.
+policy=/usr/sbin/policy-rc.d
+if [ -n "$no_services" ] && [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+    trap '$as_root rm -f "$policy"' EXIT
+    $as_root chmod 755 "$policy"
+fi
 # shellcheck disable=SC2086 # a list of package names
 $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
+[ -n "$no_services" ] || exit 0
+for package in $missing; do
+    [ ! -e "/etc/init.d/$package" ] || $as_root update-rc.d "$package" disable
+done

@@ -1,13 +1,16 @@
 //! Tests of the binary through the real protocols: one file per behaviour, one shared harness, one test program.
 
 mod batches;
+mod changelog;
 mod chat;
 mod command_line;
 mod configuration;
+mod diagrams;
 mod freeze;
 mod full_disk;
 mod hostile_events;
 mod hundred_thousand_events;
+mod links;
 mod log;
 mod loop_model;
 mod name_resolution;
@@ -25,3 +28,4 @@ mod stuck;
 mod testing;
 #[cfg(feature = "tls")]
 mod tls;
+mod troubleshooting;

@@ -1,5 +1,8 @@
-//! The README matches the program: its table of variables equals `--help`, CI runs its commands, and the tests that it and
-//! SECURITY.md name exist.
+//! The documents match the program: the README's table of variables equals `--help`, CI runs its commands, and the tests
+//! that docs/guarantees.md and SECURITY.md name exist.
+
+mod languages;
+pub mod markdown;
 
 use std::fs;
 use std::path::Path;
@@ -7,8 +10,15 @@ use std::path::Path;
 use scf_websocket::Variable;
 use scf_websocket::bootstrap::VARIABLES;
 
-fn file(name: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect(name)
+use self::markdown::sections;
+
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The text of a file of the repository.
+pub fn file(name: &str) -> String {
+    fs::read_to_string(root().join(name)).expect(name)
 }
 
 #[test]
@@ -23,17 +33,16 @@ fn the_table_of_variables_matches_the_program() {
 
 #[test]
 fn every_command_is_run_by_ci() {
-    let (readme, ci) = (file("README.md"), file(".ci/run"));
+    let (readme, ci) = (sections(&file("README.md")), file(".ci/run"));
+    let blocks = readme.iter().flat_map(|section| &section.code).filter(|block| block.language == "sh");
     let mut commands = 0;
-    for block in readme.split("```sh\n").skip(1) {
-        for line in block.split("```").next().unwrap_or_default().lines() {
-            let command = line.split(" #").next().unwrap_or_default().trim();
-            if command.is_empty() {
-                continue;
-            }
-            commands += 1;
-            assert!(ci.contains(command), "`{command}` is in README.md but not in .ci/run");
+    for line in blocks.flat_map(|block| &block.lines) {
+        let command = line.split(" #").next().unwrap_or_default().trim();
+        if command.is_empty() {
+            continue;
         }
+        commands += 1;
+        assert!(ci.contains(command), "`{command}` is in README.md but not in .ci/run");
     }
     assert!(commands > 3, "only {commands} commands found in README.md");
 }
@@ -52,17 +61,17 @@ fn the_program_of_the_documents_is_the_example() {
 
 #[test]
 fn every_named_test_exists() {
-    let readme = file("README.md");
-    let (_, section) = readme.split_once("## What it guarantees").expect("the section");
-    let guarantees = section.split("\n## ").next().unwrap_or_default().to_owned();
     let mut names = 0;
-    for text in [guarantees, file("SECURITY.md")] {
-        for row in text.lines().filter(|line| line.starts_with("| ") && !line.contains("| ---")).skip(1) {
-            let cell = row.trim_end_matches(" |").rsplit(" | ").next().unwrap_or_default();
-            for name in cell.split('`').skip(1).step_by(2) {
+    for document in ["docs/guarantees.md", "SECURITY.md"] {
+        for row in
+            sections(&file(document)).iter().flat_map(|section| &section.tables).flat_map(|table| &table[2..])
+        {
+            let before = names;
+            for name in row.last().map(String::as_str).unwrap_or_default().split('`').skip(1).step_by(2) {
                 names += 1;
-                assert!(exists(name), "{name} is named but does not exist");
+                assert!(exists(name), "{document} names {name}, which does not exist");
             }
+            assert!(names > before, "{document} names no test for: {}", row[0]);
         }
     }
     assert!(names > 20, "only {names} named tests found");
@@ -71,7 +80,7 @@ fn every_named_test_exists() {
 /// `name` is a path, or a module of these tests, alone or followed by the start of a test's name.
 fn exists(name: &str) -> bool {
     if name.contains('/') {
-        return Path::new(env!("CARGO_MANIFEST_DIR")).join(name).is_file();
+        return root().join(name).is_file();
     }
     let (module, test) = name.split_once("::").unwrap_or((name, "*"));
     let test = test.trim_end_matches(['…', '*']);

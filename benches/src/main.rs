@@ -12,6 +12,7 @@ mod endurance;
 mod event;
 mod fan_out;
 mod function;
+mod gateway;
 mod goals;
 mod growth;
 mod machine;
@@ -62,11 +63,19 @@ fn report(rounds: &str, sections: &[&str]) -> Result<()> {
             "growth" => growth::section(rounds),
             "endurance" => endurance::section(),
             "fan-out" => fan_out::section(),
-            _ => Err("unknown section; known: runtimes, cold-start, growth, endurance, fan-out".into()),
+            _ => match gateway::SECTIONS.iter().find(|(name, _)| name == section) {
+                Some((_, parts)) => gateway::section(parts, rounds),
+                None => Err(unknown_section().into()),
+            },
         };
         println!("\n{}", text.map_err(|e| format!("{section}: {e}"))?);
     }
     Ok(())
+}
+
+fn unknown_section() -> String {
+    let of_the_gateway = gateway::SECTIONS.map(|(name, _)| name).join(", ");
+    format!("unknown section; known: runtimes, cold-start, growth, endurance, fan-out, {of_the_gateway}")
 }
 
 fn compare(rounds: &str, files: &[&str]) -> Result<()> {

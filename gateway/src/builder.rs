@@ -9,7 +9,7 @@ use std::{
 
 use axum::Router;
 use log::warn;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -25,16 +25,20 @@ use crate::{
     executable,
     function::local::orphan_reaper::OrphanReaper,
     handshake,
-    http::{HeaderCase, Server},
+    http::{HeaderCase, Routed, Server},
     page,
     page_access::PageAccess,
-    push::{self, PushAddress},
+    push::{self, PushAddress, direct::Direct},
     registry::{ConnectionRegistry, MemoryRegistry},
     report::{Reporter, Reports},
     running::Running,
     timeline::Timeline,
     tls::TlsError,
 };
+
+/// How many connections may wait to be accepted, as after a restart, when all clients come back at once; one more waits a
+/// second before it tries again. The system's own limit, `net.core.somaxconn`, is most often the same.
+const BACKLOG: u32 = 4096;
 
 /// The gateway; see [`Gateway::builder`].
 #[derive(Debug)]
@@ -184,12 +188,16 @@ impl Builder {
     }
 
     /// Starts the gateway. No function's process is started before the first client asks to connect.
+    #[allow(
+        clippy::unused_async,
+        reason = "it needs a runtime, and connecting to a registry may become part of it"
+    )]
     pub async fn start(mut self) -> Result<Running, StartError> {
         self.check_apis()?;
-        let clients = listen(self.listen).await?;
+        let clients = listen(self.listen)?;
         let addr = local_addr(&clients, self.listen)?;
         let pushes = match self.push_listen {
-            Some(push_listen) => Some(listen(push_listen).await?),
+            Some(push_listen) => Some(listen(push_listen)?),
             None => None,
         };
         let push_addr = match (&pushes, self.push_listen) {
@@ -197,7 +205,7 @@ impl Builder {
             _ => addr,
         };
         let admin = match &self.admin {
-            Some(admin) => Some(listen(admin.listen).await?),
+            Some(admin) => Some(listen(admin.listen)?),
             None => None,
         };
         let admin_addr = match (&admin, &self.admin) {
@@ -216,9 +224,8 @@ impl Builder {
         let push_url = format!("{push_base}{push_path}");
         let (app, assembly) = self.app(addr, &push_url, orphan_reaper, clients_served, (cluster, registry));
         let app = Arc::new(app);
-        let push_router = push::router_at(&push_path, Arc::clone(&app.push_address));
         let servers = self
-            .serve(&app, clients, pushes.map(|pushes| (pushes, push_router.clone())), push_router, admin)
+            .serve(&app, clients, pushes, push_path, admin)
             .map_err(|error| StartError::Listen { addr: self.listen, error })?;
         app.clients.readiness.enter(Stage::Ready);
         Ok(Running::new((addr, admin_addr), push_url, app, assembly, servers))
@@ -234,8 +241,8 @@ impl Builder {
         &self,
         app: &Arc<App>,
         clients: TcpListener,
-        pushes: Option<(TcpListener, Router)>,
-        push_router: Router,
+        pushes: Option<TcpListener>,
+        push_path: String,
         admin: Option<TcpListener>,
     ) -> io::Result<Vec<Server>> {
         let page = Router::new().fallback(page::entry).with_state(Arc::clone(app));
@@ -248,11 +255,19 @@ impl Builder {
             servers.push(Server::start_for_operators(listener, router)?);
             client_router = Router::new().fallback(handshake::entry).with_state(Arc::clone(app));
         }
-        match pushes {
-            None => client_router = push_router.merge(client_router),
-            Some((listener, router)) => servers.push(Server::start(listener, router, HeaderCase::Lower)?),
-        }
-        servers.push(Server::start_for_clients(clients, client_router, Arc::clone(&app.clients))?);
+        let push_router = push::router_at(&push_path, Arc::clone(&app.push_address));
+        let with_pushes = |other: Router| {
+            let (address, rest) = (Arc::clone(&app.push_address), Routed::handler(push_router.merge(other)));
+            Arc::new(Direct { path: push_path, address, rest })
+        };
+        let client_handler = match pushes {
+            None => with_pushes(client_router),
+            Some(listener) => {
+                servers.push(Server::start_handler(listener, with_pushes(Router::new()), HeaderCase::Lower)?);
+                Routed::handler(client_router)
+            }
+        };
+        servers.push(Server::start_for_clients(clients, client_handler, Arc::clone(&app.clients))?);
         Ok(servers)
     }
 
@@ -435,8 +450,15 @@ impl error::Error for StartError {
     }
 }
 
-async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(addr).await.map_err(|error| StartError::Listen { addr, error })
+fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    let listener = || {
+        let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // A gateway that starts again need not wait until the connections of the last one are forgotten.
+        socket.set_reuseaddr(true)?;
+        socket.bind(addr)?;
+        socket.listen(BACKLOG)
+    };
+    listener().map_err(|error| StartError::Listen { addr, error })
 }
 
 fn local_addr(listener: &TcpListener, addr: SocketAddr) -> Result<SocketAddr, StartError> {

@@ -3,30 +3,39 @@
 //! In a cluster, [`App::record`] writes what the cleanup needs before the register function is called. [`App::clean_up`]
 //! or [`App::finished`] ends that. Without a cluster a record is not needed: all that a node knows ends with it.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     apis::RunningApi,
     app::App,
-    cluster::{Cleaned, Cleaner, Record},
+    cluster::{Cleaned, Cleaner, Cluster, Member, Record},
     function::Failure,
     registry::RegistryError,
 };
 
-/// Whether other nodes have taken a connection over.
-pub(crate) struct Lost(Option<CancellationToken>);
+/// A connection as this node holds it, until another one takes it over. Without a cluster none does.
+pub(crate) struct Holding(Option<(Arc<Cluster>, Arc<Member>)>);
 
-impl Lost {
-    pub(crate) fn is_known(&self) -> bool {
-        self.0.as_ref().is_some_and(CancellationToken::is_cancelled)
+impl Holding {
+    /// Whether other nodes have taken the connection over.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.0.as_ref().is_some_and(|(_, member)| member.is_lost())
     }
 
-    /// Waits until it is known.
-    pub(crate) async fn known(&self) {
-        match &self.0 {
-            Some(lost) => lost.cancelled().await,
-            None => std::future::pending().await,
+    /// Waits until other nodes have taken it over; `None` if that never happens. In a box, because it is not needed
+    /// without a cluster.
+    pub(crate) fn lost(&self) -> Option<BoxFuture<'_, ()>> {
+        self.0.as_ref().map(|(_, member)| Box::pin(member.lost()) as BoxFuture<'_, ()>)
+    }
+
+    /// Waits, after this process was stopped for long, until it is known whether the connection is still its own.
+    pub(crate) async fn certain(&self) {
+        if let Some(lease) = self.0.as_ref().map(|(cluster, _)| cluster.lease())
+            && lease.is_uncertain()
+        {
+            lease.certain().await;
         }
     }
 }
@@ -65,18 +74,9 @@ impl App {
         }
     }
 
-    /// When other nodes take this connection over. Never without a cluster.
-    pub(crate) fn lost(&self, connection: &str) -> Lost {
-        Lost(self.cluster.as_ref().map(|cluster| cluster.lease().lost(connection)))
-    }
-
-    /// Waits, after this process was stopped for long, until it is known whether its connections are still its own.
-    pub(crate) async fn certain(&self) {
-        if let Some(lease) = self.cluster.as_ref().map(|cluster| cluster.lease())
-            && lease.is_uncertain()
-        {
-            lease.certain().await;
-        }
+    pub(crate) fn holding(&self, connection: &str) -> Holding {
+        let member = |cluster: &Arc<Cluster>| cluster.lease().member_of(connection);
+        Holding(self.cluster.as_ref().map(|cluster| (Arc::clone(cluster), member(cluster))))
     }
 
     async fn call(&self, api: &RunningApi, connection: &str, reason: Option<&'static str>) -> Cleaned {

@@ -47,14 +47,15 @@ use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 use self::lease::{Lease, Times, keys::Keys, store::Store};
+pub(crate) use self::{
+    lease::Member,
+    records::Record,
+    takeover::{Cleaned, Cleaner, TakeOver},
+};
 pub use self::{
     node::NodeId,
     redis::{Redis, RedisError, RedisUrl},
     registry::ClusterRegistry,
-};
-pub(crate) use self::{
-    records::Record,
-    takeover::{Cleaned, Cleaner, TakeOver},
 };
 use crate::{
     function::remote::client::{TlsError, Trust},

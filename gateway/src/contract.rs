@@ -8,8 +8,8 @@ mod push;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 pub use self::push::{MAX_BATCH, Push, Recipients};
 use crate::request_details::RequestDetails;
@@ -23,7 +23,7 @@ pub struct Frame(Payload);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Payload {
-    Text(Utf8Bytes),
+    Text(ByteString),
     Binary(Bytes),
 }
 
@@ -36,7 +36,7 @@ impl Frame {
 
     /// A text frame that shares these bytes; `None` if they are not UTF-8.
     fn shared_text(bytes: Bytes) -> Option<Self> {
-        Some(Self(Payload::Text(Utf8Bytes::try_from(bytes).ok()?)))
+        Some(Self(Payload::Text(ByteString::try_from(bytes).ok()?)))
     }
 
     /// A binary frame; in JSON its bytes are in Base64.
@@ -49,7 +49,7 @@ impl Frame {
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         match &self.0 {
-            Payload::Text(text) => Some(text.as_str()),
+            Payload::Text(text) => Some(text),
             Payload::Binary(_) => None,
         }
     }
@@ -75,11 +75,11 @@ impl Frame {
         self.len() == 0
     }
 
-    /// As the WebSocket implementation takes it.
-    pub(crate) fn into_message(self) -> Message {
+    /// The payload, which is still shared with the clones.
+    pub(crate) fn into_payload(self) -> Bytes {
         match self.0 {
-            Payload::Text(text) => Message::Text(text),
-            Payload::Binary(bytes) => Message::Binary(bytes),
+            Payload::Text(text) => text.into_bytes(),
+            Payload::Binary(bytes) => bytes,
         }
     }
 }

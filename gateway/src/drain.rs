@@ -40,6 +40,11 @@ impl Drain {
         self.begun.cancel();
     }
 
+    /// Whether the shutdown has begun.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.pace.get().is_some()
+    }
+
     /// Waits for the shutdown, and then for this connection's turn.
     pub(crate) async fn turn(&self) {
         self.begun.cancelled().await;

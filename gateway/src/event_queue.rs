@@ -1,105 +1,102 @@
-//! A first-in, first-out channel bounded by the bytes that wait in it, which tokio's channels are not: six hundred short
-//! frames may wait where only one of six megabytes may.
+//! A first-in, first-out queue bounded by the bytes that wait in it: six hundred short frames may wait where only one of
+//! six megabytes may.
 //!
-//! [`channel`] → [`Sender::send`] waits for capacity → [`Receiver::recv`] → the capacity is released when the
-//! [`Queued`] is dropped, that is when the item has been processed.
+//! [`EventQueue::push`] → [`EventQueue::start`] the first → [`EventQueue::finish`] it, which releases its capacity. It
+//! belongs to one task, which puts nothing in while the queue [is full](EventQueue::is_full). An empty one allocates
+//! nothing.
 
-use std::sync::Arc;
-
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use std::collections::VecDeque;
 
 /// What an item counts beyond its own bytes, so that empty ones are bounded too.
 const ITEM_OVERHEAD_BYTES: usize = 1024;
 
-/// The receiving end is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Closed;
-
-pub(crate) struct Sender<T> {
-    budget_bytes: u32,
-    capacity: Arc<Semaphore>,
-    items: mpsc::UnboundedSender<Queued<T>>,
+/// The queue; see the module.
+#[derive(Debug)]
+pub(crate) struct EventQueue<T> {
+    budget_bytes: usize,
+    waiting: VecDeque<Queued<T>>,
+    /// Of the items that wait and of the one that is being processed.
+    used_bytes: usize,
+    started_bytes: usize,
 }
 
-pub(crate) struct Receiver<T> {
-    capacity: Arc<Semaphore>,
-    items: mpsc::UnboundedReceiver<Queued<T>>,
+#[derive(Debug)]
+struct Queued<T> {
+    item: T,
+    cost_bytes: usize,
 }
 
-/// An item, and the capacity that it takes until it is dropped.
-pub(crate) struct Queued<T> {
-    pub(crate) item: T,
-    pub(crate) permit: OwnedSemaphorePermit,
-}
-
-/// A channel in which items of together `budget_bytes` wait at most. A single larger item waits alone.
-pub(crate) fn channel<T>(budget_bytes: u32) -> (Sender<T>, Receiver<T>) {
-    let capacity = Arc::new(Semaphore::new(budget_bytes as usize));
-    let (sender, receiver) = mpsc::unbounded_channel();
-    (
-        Sender { budget_bytes, capacity: Arc::clone(&capacity), items: sender },
-        Receiver { capacity, items: receiver },
-    )
-}
-
-impl<T> Sender<T> {
-    /// Waits for capacity and queues an item of this many bytes. Dropped while it waits, it queues nothing.
-    pub(crate) async fn send(&self, item: T, bytes: usize) -> Result<(), Closed> {
-        let cost = u32::try_from(bytes.saturating_add(ITEM_OVERHEAD_BYTES)).unwrap_or(u32::MAX);
-        let permit = Arc::clone(&self.capacity).acquire_many_owned(cost.min(self.budget_bytes)).await;
-        let permit = permit.map_err(|_| Closed)?;
-        self.items.send(Queued { item, permit }).map_err(|_| Closed)
+impl<T> EventQueue<T> {
+    /// Full as soon as items of together `budget_bytes` wait or are being processed; the last of them may be larger
+    /// than what was left.
+    pub(crate) fn new(budget_bytes: usize) -> Self {
+        Self { budget_bytes, waiting: VecDeque::new(), used_bytes: 0, started_bytes: 0 }
     }
-}
 
-impl<T> Receiver<T> {
-    /// The next item; `None` when every sender is gone and nothing waits.
-    pub(crate) async fn recv(&mut self) -> Option<Queued<T>> {
-        self.items.recv().await
+    pub(crate) fn is_full(&self) -> bool {
+        self.used_bytes >= self.budget_bytes
     }
-}
 
-impl<T> Drop for Receiver<T> {
-    fn drop(&mut self) {
-        self.capacity.close();
+    /// Puts an item of this many bytes behind the others.
+    pub(crate) fn push(&mut self, item: T, bytes: usize) {
+        let cost_bytes = bytes.saturating_add(ITEM_OVERHEAD_BYTES);
+        self.used_bytes = self.used_bytes.saturating_add(cost_bytes);
+        self.waiting.push_back(Queued { item, cost_bytes });
+    }
+
+    /// The first item, whose capacity is released when it is finished.
+    pub(crate) fn start(&mut self) -> Option<T> {
+        self.finish();
+        let Queued { item, cost_bytes } = self.waiting.pop_front()?;
+        if self.waiting.is_empty() {
+            self.waiting = VecDeque::new();
+        }
+        self.started_bytes = cost_bytes;
+        Some(item)
+    }
+
+    /// The item that was started has been processed.
+    pub(crate) fn finish(&mut self) {
+        self.used_bytes = self.used_bytes.saturating_sub(std::mem::take(&mut self.started_bytes));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use tokio::time::timeout;
-
     use super::*;
 
-    const SOON: Duration = Duration::from_millis(20);
-
-    #[tokio::test]
-    async fn waits_until_an_item_has_been_processed() {
-        let (sender, mut receiver) = channel(8 * 1024);
-        assert_eq!(sender.send('a', 7 * 1024).await, Ok(()));
-        assert!(timeout(SOON, sender.send('b', 0)).await.is_err(), "there was no capacity left");
-        let first = receiver.recv().await.expect("an item waits");
-        assert!(timeout(SOON, sender.send('b', 0)).await.is_err(), "the first is still being processed");
-        drop(first);
-        assert_eq!(sender.send('b', 0).await, Ok(()));
-        assert_eq!(receiver.recv().await.map(|queued| queued.item), Some('b'));
+    #[test]
+    fn it_is_full_until_an_item_has_been_processed() {
+        let mut queue = EventQueue::new(8 * 1024);
+        queue.push('a', 3 * 1024);
+        assert!(!queue.is_full());
+        queue.push('b', 3 * 1024);
+        assert!(queue.is_full());
+        assert_eq!(queue.start(), Some('a'));
+        assert!(queue.is_full(), "the first is still being processed");
+        queue.finish();
+        assert!(!queue.is_full());
+        assert_eq!((queue.start(), queue.start()), (Some('b'), None));
+        assert_eq!(queue.used_bytes, 0);
     }
 
-    #[tokio::test]
-    async fn an_item_larger_than_the_budget_waits_alone() {
-        let (sender, mut receiver) = channel(2 * 1024);
-        assert_eq!(sender.send('a', 1 << 20).await, Ok(()));
-        assert!(timeout(SOON, sender.send('b', 0)).await.is_err(), "not beside another");
-        assert_eq!(receiver.recv().await.map(|queued| queued.item), Some('a'));
+    #[test]
+    fn nothing_waits_behind_a_large_item() {
+        let mut queue = EventQueue::new(2 * 1024);
+        queue.push('a', 1 << 20);
+        assert!(queue.is_full());
+        assert_eq!(queue.start(), Some('a'));
+        assert!(queue.is_full());
+        queue.finish();
+        assert!(!queue.is_full());
     }
 
-    #[tokio::test]
-    async fn a_waiting_sender_learns_that_the_receiver_is_gone() {
-        let (sender, receiver) = channel(1024);
-        assert_eq!(sender.send('a', 0).await, Ok(()));
-        let (sent, ()) = tokio::join!(sender.send('b', 0), async { drop(receiver) });
-        assert_eq!(sent, Err(Closed));
+    #[test]
+    fn empty_items_are_bounded_too_and_an_empty_queue_holds_no_memory() {
+        let mut queue = EventQueue::new(8 * 1024);
+        let taken = std::iter::from_fn(|| (!queue.is_full()).then(|| queue.push((), 0))).count();
+        assert_eq!(taken, 8);
+        while queue.start().is_some() {}
+        assert_eq!((queue.waiting.capacity(), queue.used_bytes), (0, 0));
     }
 }

@@ -27,7 +27,6 @@ use bytes::Bytes;
 use hyper::upgrade::OnUpgrade;
 use log::{Level, debug, info, log, warn};
 use tokio::sync::oneshot;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::{
     apis::RunningApi,
@@ -46,7 +45,7 @@ use crate::{
     registry::{Deliveries, outbox},
     report::Report,
     request_details::RequestDetails,
-    websocket::{self, Opened},
+    websocket::{self, Opened, accept_key},
 };
 
 /// How long a connection may take to become a WebSocket after the 101 was passed to the server.
@@ -157,7 +156,7 @@ impl UpgradeRequest {
         let Some(key) = key.filter(|key| STANDARD.decode(key).is_ok_and(|key| key.len() == 16)) else {
             return Err(bad("the header Sec-WebSocket-Key is not 16 bytes in Base64"));
         };
-        let accept_key = derive_accept_key(key);
+        let accept_key = accept_key(key);
         let protocols = list(headers, SEC_WEBSOCKET_PROTOCOL);
         let extensions = list(headers, SEC_WEBSOCKET_EXTENSIONS);
         let origin = api.origins.check(headers);
@@ -220,7 +219,8 @@ async fn handshake(
             let names = (connection.as_str(), request_id.as_str());
             let sub_protocol = sub_protocol(names, asked.protocols.as_deref(), &agreed);
             let api = Arc::clone(&asked.api);
-            let opened = Opened { id: connection, api, deliveries, request_id, current, permit };
+            let holding = app.holding(&connection);
+            let opened = Opened { id: connection, api, deliveries, request_id, current, holding, permit };
             return open(&app, asked, opened, sub_protocol, answer_to).await;
         }
     };
@@ -425,7 +425,7 @@ fn sub_protocol(
         .ok()
 }
 
-/// Answers 101 and serves the connection until its end.
+/// Answers 101 and opens the connection.
 async fn open(
     app: &Arc<App>,
     asked: UpgradeRequest,
@@ -446,7 +446,7 @@ async fn open(
     let answered = answer_to.send(switching(&asked.accept_key, sub_protocol)).is_ok();
     let upgraded = tokio::time::timeout(UPGRADE_TIMEOUT, asked.upgrade);
     match upgraded.await {
-        Ok(Ok(upgraded)) if answered => websocket::serve(app, opened, upgraded).await,
+        Ok(Ok(upgraded)) if answered => websocket::open(app, opened, upgraded).await,
         _ => websocket::never_began(app, opened).await,
     }
 }

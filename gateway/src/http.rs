@@ -1,27 +1,28 @@
 //! The HTTP/1.1 server under every address that the gateway listens on: clients, reverse push, runtime APIs.
 //!
 //! [`Server::start`] with a listener and a router → [`Server::addr`] → dropped, it closes its address and
-//! every connection that has not become a WebSocket. Handlers find the peer's address as a request extension, [`Peer`].
+//! every connection that has not become a WebSocket. A router's handlers find the peer's address as a request extension,
+//! [`Peer`]. What is asked for with every frame is answered by a [`Handler`] without a router.
 //!
 //! Time limits, unless clients have others: 10 s for a request's head, 10 s without progress for its body and for writing
 //! the response. Between
 //! requests a connection of [`Server::start`] may idle without limit, one of `start_public` for 75 s at most.
 
+mod handler;
 mod stream;
 mod write_limit;
 
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    body::{Body, BodyDataStream},
-    extract::Request,
-    http::StatusCode,
-};
+use axum::{BoxError, Router, extract::Request, http::StatusCode};
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
-use hyper::{body::Incoming, server::conn::http1, service::Service as _, upgrade::Upgraded};
-use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use http_body_util::BodyExt as _;
+use hyper::{
+    body::{Body, Incoming},
+    server::conn::http1,
+    upgrade::Upgraded,
+};
+use hyper_util::rt::TokioIo;
 use log::{debug, info, warn};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -30,7 +31,10 @@ use tokio::{
 };
 use tokio_util::either::Either;
 
-pub(crate) use self::stream::{Activity, LimitedStream, PROGRESS_TIMEOUT};
+pub(crate) use self::{
+    handler::{Connection, Handler, Routed},
+    stream::{Activity, LimitedStream, PROGRESS_TIMEOUT},
+};
 use self::{stream::Peers, write_limit::WriteLimit};
 use crate::{
     clients::Clients,
@@ -41,8 +45,8 @@ use crate::{
 /// meanwhile wait in the operating system's queue.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// The stream of a connection, of whatever kind.
-pub(crate) type Stream = LimitedStream<HttpStream<WriteLimit<TcpStream>>>;
+/// The stream of a connection, of whatever kind, on which a write must make progress.
+pub(crate) type Stream = HttpStream<WriteLimit<TcpStream>>;
 
 /// Where a request came from.
 #[derive(Debug, Clone, Copy)]
@@ -79,26 +83,40 @@ pub struct Server {
 impl Server {
     /// Answers requests of functions with the router.
     pub fn start(listener: TcpListener, router: Router, case: HeaderCase) -> io::Result<Self> {
-        Self::start_for(listener, router, case, Kind::Functions)
+        Self::start_for(listener, Routed::handler(router), case, Kind::Functions)
+    }
+
+    /// Answers requests of functions with the handler.
+    pub(crate) fn start_handler(
+        listener: TcpListener,
+        handler: Arc<dyn Handler>,
+        case: HeaderCase,
+    ) -> io::Result<Self> {
+        Self::start_for(listener, handler, case, Kind::Functions)
     }
 
     /// Answers requests of operators with the router.
     pub(crate) fn start_for_operators(listener: TcpListener, router: Router) -> io::Result<Self> {
-        Self::start_for(listener, router, HeaderCase::Lower, Kind::Operators)
+        Self::start_for(listener, Routed::handler(router), HeaderCase::Lower, Kind::Operators)
     }
 
-    /// Answers requests of clients with the router.
+    /// Answers requests of clients with the handler.
     pub(crate) fn start_for_clients(
         listener: TcpListener,
-        router: Router,
+        handler: Arc<dyn Handler>,
         clients: Arc<Clients>,
     ) -> io::Result<Self> {
-        Self::start_for(listener, router, HeaderCase::Lower, Kind::Clients(clients))
+        Self::start_for(listener, handler, HeaderCase::Lower, Kind::Clients(clients))
     }
 
-    fn start_for(listener: TcpListener, router: Router, case: HeaderCase, kind: Kind) -> io::Result<Self> {
+    fn start_for(
+        listener: TcpListener,
+        handler: Arc<dyn Handler>,
+        case: HeaderCase,
+        kind: Kind,
+    ) -> io::Result<Self> {
         let addr = listener.local_addr()?;
-        let task = tokio::spawn(accept(listener, router, case, kind));
+        let task = tokio::spawn(accept(listener, handler, case, kind));
         Ok(Self { addr, task })
     }
 
@@ -115,7 +133,7 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: TcpListener, router: Router, case: HeaderCase, kind: Kind) {
+async fn accept(listener: TcpListener, handler: Arc<dyn Handler>, case: HeaderCase, kind: Kind) {
     // Owned by this task, so that the connections end with it.
     let mut connections = JoinSet::new();
     let mut is_failing = false;
@@ -126,7 +144,7 @@ async fn accept(listener: TcpListener, router: Router, case: HeaderCase, kind: K
                     if std::mem::take(&mut is_failing) {
                         info!("connections are accepted again");
                     }
-                    connections.spawn(serve(stream, peer, router.clone(), case, kind.clone()));
+                    connections.spawn(serve(stream, peer, Arc::clone(&handler), case, kind.clone()));
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut is_failing, true) {
@@ -146,7 +164,7 @@ async fn accept(listener: TcpListener, router: Router, case: HeaderCase, kind: K
 }
 
 /// Serves a connection, which may begin with a proxy's header and TLS if it is a client's.
-async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, case: HeaderCase, kind: Kind) {
+async fn serve(stream: TcpStream, peer: SocketAddr, handler: Arc<dyn Handler>, case: HeaderCase, kind: Kind) {
     // Without it a short answer may wait 40 ms for the peer's delayed acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         debug!("TCP_NODELAY for {peer}: {error}");
@@ -155,13 +173,13 @@ async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, case: Header
         let peers = if matches!(kind, Kind::Functions) { Peers::Functions } else { Peers::Clients };
         let activity = Activity::new(peers, PROGRESS_TIMEOUT);
         let stream = Either::Left(WriteLimit::new(stream, PROGRESS_TIMEOUT));
-        return answer(Opened { stream, peer }, activity, router, case).await;
+        return answer(Opened { stream, peer }, activity, handler, case).await;
     };
     let current = clients.current();
     let timeouts = &current.settings.timeouts;
     let activity = Activity::new(Peers::Clients, timeouts.request_head);
     match current.transport.open(WriteLimit::new(stream, timeouts.send), peer).await {
-        Ok(opened) => answer(opened, activity, router, case).await,
+        Ok(opened) => answer(opened, activity, handler, case).await,
         Err(error @ (TransportError::ProxyProtocol(_) | TransportError::ProxyProtocolTimeout(_))) => {
             info!("a connection from {peer} was refused: {error}");
         }
@@ -172,18 +190,16 @@ async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, case: Header
 async fn answer(
     Opened { stream, peer }: Opened<WriteLimit<TcpStream>>,
     activity: Arc<Activity>,
-    router: Router,
+    handler: Arc<dyn Handler>,
     case: HeaderCase,
 ) {
     let stream = LimitedStream::new(stream, Arc::clone(&activity));
-    let router = TowerToHyperService::new(router);
-    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        activity.serving();
-        request.extensions_mut().insert(Peer(peer));
-        request.extensions_mut().insert(Arc::clone(&activity));
-        let (activity, response) = (Arc::clone(&activity), router.call(request));
+    let connection = Connection { peer, activity };
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        connection.activity.serving();
+        let (activity, response) = (Arc::clone(&connection.activity), handler.handle(request, &connection));
         async move {
-            let response = response.await?;
+            let response = response.await;
             if response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 activity.answered();
             }
@@ -201,8 +217,8 @@ async fn answer(
 
 /// The stream of a connection that has been upgraded, and what the peer sent behind its request.
 pub(crate) fn upgraded_stream(upgraded: Upgraded) -> Option<(Stream, Bytes)> {
-    let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
-    Some((parts.io.into_inner(), parts.read_buf))
+    let parts = upgraded.downcast::<TokioIo<LimitedStream<Stream>>>().ok()?;
+    Some((parts.io.into_inner().into_inner(), parts.read_buf))
 }
 
 /// Why a request's body could not be read.
@@ -243,12 +259,14 @@ impl fmt::Display for BodyError {
 
 /// Reads a body of at most `limit_bytes`. A larger one is read and discarded up to four times the limit, because a peer
 /// that is still sending would see a connection reset instead of the refusal.
-pub(crate) async fn read_body(body: Body, limit_bytes: usize) -> Result<Bytes, BodyError> {
-    let mut stream = body.into_data_stream();
-    let Some(first) = next_chunk(&mut stream).await? else { return Ok(Bytes::new()) };
+pub(crate) async fn read_body<B>(mut body: B, limit_bytes: usize) -> Result<Bytes, BodyError>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
+    let Some(first) = next_chunk(&mut body).await? else { return Ok(Bytes::new()) };
     let mut seen_bytes = first.len();
     let mut rest: Option<BytesMut> = None;
-    while let Some(chunk) = next_chunk(&mut stream).await? {
+    while let Some(chunk) = next_chunk(&mut body).await? {
         seen_bytes += chunk.len();
         if seen_bytes <= limit_bytes {
             rest.get_or_insert_with(|| BytesMut::from(&first[..])).extend_from_slice(&chunk);
@@ -262,7 +280,17 @@ pub(crate) async fn read_body(body: Body, limit_bytes: usize) -> Result<Bytes, B
     Ok(rest.map_or(first, BytesMut::freeze))
 }
 
-async fn next_chunk(stream: &mut BodyDataStream) -> Result<Option<Bytes>, BodyError> {
-    let chunk = timeout(PROGRESS_TIMEOUT, stream.next()).await.map_err(|_| BodyError::Stalled)?;
-    chunk.transpose().map_err(BodyError::Cut)
+async fn next_chunk<B>(body: &mut B) -> Result<Option<Bytes>, BodyError>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
+    while !body.is_end_stream() {
+        let frame = timeout(PROGRESS_TIMEOUT, body.frame()).await.map_err(|_| BodyError::Stalled)?;
+        let Some(frame) = frame else { break };
+        // What is no data is a trailer, which no request needs.
+        if let Ok(data) = frame.map_err(|error| BodyError::Cut(axum::Error::new(error)))?.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
 }

@@ -1,6 +1,6 @@
 //! Random ids for connections and invocations.
 
-use std::fmt::Write as _;
+use std::cell::RefCell;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -25,16 +25,30 @@ pub(crate) fn request_id() -> Result<String, getrandom::Error> {
         if matches!(index, 4 | 6 | 8 | 10) {
             id.push('-');
         }
-        // Writing to a `String` cannot fail.
-        let _ = write!(id, "{byte:02x}");
+        id.extend([byte >> 4, byte & 15].map(|digit| char::from(HEX[usize::from(digit)])));
     }
     Ok(id)
 }
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// How many ids' bytes are asked of the system at once: every frame needs an id, and a system call costs more than all
+/// the rest of it.
+const AT_ONCE: usize = 32;
+
+thread_local! {
+    static UNUSED: RefCell<Vec<[u8; 16]>> = const { RefCell::new(Vec::new()) };
+}
+
 fn random() -> Result<[u8; 16], getrandom::Error> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)?;
-    Ok(bytes)
+    UNUSED.with_borrow_mut(|unused| {
+        if unused.is_empty() {
+            let mut fresh = [[0; 16]; AT_ONCE];
+            getrandom::fill(fresh.as_flattened_mut())?;
+            unused.extend(fresh);
+        }
+        unused.pop().ok_or(getrandom::Error::UNEXPECTED)
+    })
 }
 
 #[cfg(test)]
@@ -48,6 +62,13 @@ mod tests {
         assert_eq!(parts, [8, 4, 4, 4, 12]);
         assert_eq!(id.as_bytes()[14], b'4');
         assert!(matches!(id.as_bytes()[19], b'8' | b'9' | b'a' | b'b'));
+    }
+
+    #[test]
+    fn no_bytes_are_used_twice() {
+        let ids: std::collections::HashSet<_> =
+            (0..AT_ONCE * 3).map(|_| random().expect("random bytes")).collect();
+        assert_eq!(ids.len(), AT_ONCE * 3);
     }
 
     #[test]

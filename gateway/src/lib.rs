@@ -46,7 +46,10 @@ pub mod contract;
 mod drain;
 mod event_queue;
 mod executable;
+pub mod file_limit;
 pub mod function;
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod handshake;
 pub mod http;
 mod ids;

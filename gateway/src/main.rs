@@ -19,9 +19,14 @@ use scf_websocket_gateway::{
     Builder, Running, StartError,
     config::{Config, Environment, warnings},
     configured::{self, Backends, Configured},
+    file_limit,
     function::local::orphan_reaper,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The static build's C library has an allocator that is small and slow.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     // Hidden from the command line's help: the gateway starts itself so.
@@ -72,6 +77,7 @@ fn run(serving: impl Future<Output = Result<(), String>>) -> Result<(), String> 
 async fn serve(builder: Builder) -> Result<(), String> {
     // Before anything can be started that would have to be ended.
     let mut signals = Signals::new()?;
+    file_limit::raise();
     let running = start(builder).await?;
     signals.shutdown().await;
     shut_down(running, &mut signals).await;
@@ -81,7 +87,9 @@ async fn serve(builder: Builder) -> Result<(), String> {
 async fn serve_file(file: &Path, config: Config, trace: bool) -> Result<(), String> {
     let mut signals = Signals::new()?;
     let mut hangup = wait_for(SignalKind::hangup())?;
+    file_limit::raise();
     warn(&warnings::of(&config));
+    warn(file_limit::shortfall(config.limits.connections).as_slice());
     let backends = Arc::new(Backends::new());
     let builder = configured::builder(&config, &backends).map_err(|error| error.to_string())?;
     let running = start(builder.trace(trace)).await?;

@@ -5,6 +5,7 @@
 //! and with the instance's name if the caller put it into the query as `?instance=NAME`.
 
 pub(crate) mod address;
+pub(crate) mod direct;
 mod look;
 mod response;
 

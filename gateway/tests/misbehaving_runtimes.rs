@@ -37,6 +37,20 @@ async fn next_within_an_invocation_returns_the_same_event() {
 }
 
 #[tokio::test]
+async fn a_functions_time_begins_when_it_takes_the_event() {
+    if !needs(Need::Python) {
+        return;
+    }
+    let timeout = ["--timeout", "6000", "--max-instances", "1"];
+    let gateway = misbehaving("rests and takes its time", Some("transfer")).args(&timeout).start();
+    let mut client = gateway.connect("/").await;
+    client.send_text("one").await;
+    client.send_text("two").await;
+    assert_eq!((client.next_text().await, client.next_text().await), ("one".to_owned(), "two".to_owned()));
+    client.close().await;
+}
+
+#[tokio::test]
 async fn ready_again_does_no_harm() {
     if !needs(Need::Python) {
         return;

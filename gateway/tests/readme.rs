@@ -1,10 +1,10 @@
-//! The README's tables of the gateway's flags, close reasons and metrics are what the gateway has, its configuration file
-//! is sound, and the dashboard shows no other metrics.
+//! The documents' tables of the gateway's flags, close reasons and metrics are what the gateway has, their configuration
+//! files are sound, the README's push reaches a client, and the dashboard shows no other metrics.
 
 use std::{fs, path::Path, process::Command};
 
 use scf_websocket_gateway::metrics::catalogue::{self, Kind};
-use scf_websocket_test_harness::{from_file, gateway_program};
+use scf_websocket_test_harness::{InProcess, Need, from_file, gateway_program, needs};
 
 use crate::wss::authority::Authority;
 
@@ -33,22 +33,22 @@ fn the_table_of_flags_is_the_gateway_s() {
     let rows: Vec<String> = help.lines().filter_map(row).collect();
     assert!(rows.len() > 10, "{help}");
     let table = format!("| flag | meaning | default |\n| --- | --- | --- |\n{}\n", rows.concat());
-    assert_in_readme(&table);
+    assert_in("docs/gateway.md", &table);
 }
 
 fn file(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)).expect(name)
 }
 
-fn assert_in_readme(table: &str) {
-    assert!(file("README.md").contains(table), "README.md must contain:\n{table}");
+fn assert_in(document: &str, table: &str) {
+    assert!(file(document).contains(table), "{document} must contain:\n{table}");
 }
 
 /// Tests beside the code compare both with the enum and the registry.
 #[test]
 fn the_tables_of_close_reasons_and_metrics_are_the_gateway_s() {
-    assert_in_readme(include_str!("../src/websocket/close_reasons.md"));
-    assert_in_readme(include_str!("../src/metrics/catalogue.md"));
+    assert_in("docs/closing.md", include_str!("../src/websocket/close_reasons.md"));
+    assert_in("docs/metrics.md", include_str!("../src/metrics/catalogue.md"));
 }
 
 /// The names of metrics in a text.
@@ -96,22 +96,50 @@ fn the_dashboard_shows_every_metric_and_no_other() {
     }
 }
 
-/// The file of "In production", with a certificate that is there.
+/// The files of "In production", with a certificate that is there.
 #[test]
-fn the_file_of_the_readme_has_no_errors() {
-    let readme = file("README.md");
-    let production = readme.split("## In production").nth(1).expect("the section");
-    let text =
-        production.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the file");
+fn the_files_of_the_documents_have_no_errors() {
     let authority = Authority::new();
     authority.install(&authority.issue(2000, 3000));
     let files = authority.files();
-    let text = text
-        .replace("/etc/scf-websocket/tls/fullchain.pem", &files.certificate.display().to_string())
-        .replace("/etc/scf-websocket/tls/privkey.pem", &files.key.display().to_string());
-    let output = from_file(&text).args(&["--check"]).output();
-    let said =
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.contains("clients  wss://0.0.0.0:443\npush     http://10.0.0.5:9001/api-"), "{said}");
+    for document in ["README.md", "README.zh-CN.md", "docs/in-production.md"] {
+        let text = file(document);
+        let text =
+            text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the file");
+        let text = text
+            .replace("/etc/scf-websocket/tls/fullchain.pem", &files.certificate.display().to_string())
+            .replace("/etc/scf-websocket/tls/privkey.pem", &files.key.display().to_string());
+        let output = from_file(&text).args(&["--check"]).output();
+        let said =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{document}: {said}");
+        assert!(
+            said.contains("clients  wss://0.0.0.0:443\npush     http://10.0.0.5:9001/api-"),
+            "{document}: {said}"
+        );
+    }
+}
+
+/// The command of the README, as it is written but for the address and the id.
+#[tokio::test]
+async fn the_readme_s_curl_pushes_to_one_connection() {
+    if !needs(Need::Curl) {
+        return;
+    }
+    let readme = file("README.md");
+    let (command, answer) = readme
+        .split_once("\n$ curl ")
+        .and_then(|(_, rest)| rest.split_once('\n'))
+        .map(|(command, rest)| (format!("curl -sS {command}"), rest.lines().next().unwrap_or_default()))
+        .expect("the command");
+    let gateway = InProcess::echo().start().await;
+    let mut client = gateway.connect("/").await;
+    let id = client.id(&gateway).await;
+    let command = command
+        .replace("http://127.0.0.1:9000/api-local", &gateway.push)
+        .replace(r#""ID""#, &format!("{id:?}"));
+    let run = move || Command::new("sh").args(["-c", &command]).output().expect("sh runs");
+    let output = tokio::task::spawn_blocking(run).await.expect("the command ends");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), answer);
+    assert_eq!(client.next_text().await, "hello");
 }

@@ -90,15 +90,31 @@ struct Shared {
 }
 
 /// What this process is called at a time.
-struct Member {
+#[derive(Debug)]
+pub(crate) struct Member {
     node: NodeId,
-    /// Cancelled when it was declared lost.
+    is_lost: AtomicBool,
     lost: CancellationToken,
 }
 
 impl Member {
     fn new(node: NodeId) -> Arc<Self> {
-        Arc::new(Self { node, lost: CancellationToken::new() })
+        Arc::new(Self { node, is_lost: AtomicBool::new(false), lost: CancellationToken::new() })
+    }
+
+    fn declare_lost(&self) {
+        self.is_lost.store(true, Ordering::Release);
+        self.lost.cancel();
+    }
+
+    /// Whether it was declared lost.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::Acquire)
+    }
+
+    /// Waits until it is.
+    pub(crate) async fn lost(&self) {
+        self.lost.cancelled().await;
     }
 }
 
@@ -141,16 +157,17 @@ impl Lease {
         let _ = attempts.wait_for(|attempts| *attempts > 0).await;
     }
 
-    /// Cancelled when the node of this connection is declared lost.
-    pub(crate) fn lost(&self, connection: &str) -> CancellationToken {
-        let member = self.shared.member.load();
-        let lost = member.lost.clone();
-        if NodeId::of_connection(connection) == Some(member.node) {
-            return lost;
+    /// What this process is or was called when it accepted this connection.
+    pub(crate) fn member_of(&self, connection: &str) -> Arc<Member> {
+        let member = self.shared.member.load_full();
+        match NodeId::of_connection(connection) {
+            Some(node) if node != member.node => {
+                let before = Member::new(node);
+                before.declare_lost();
+                before
+            }
+            _ => member,
         }
-        let lost = CancellationToken::new();
-        lost.cancel();
-        lost
     }
 
     /// Writes a connection's record. The error is a part of a sentence.

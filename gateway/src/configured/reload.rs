@@ -11,6 +11,7 @@ use crate::{
         Config, Environment, Report,
         reload::{Change, Plan, plan},
     },
+    file_limit,
     metrics::labels::{ReloadOutcome, Reloadable},
 };
 
@@ -75,8 +76,9 @@ impl Configured {
             Ok(plan) => {
                 let (done, restart) = plan.sentences();
                 info!("{done}");
-                if let Some(restart) = restart {
-                    warn!("{restart}");
+                let too_many = file_limit::shortfall(self.config.limits.connections);
+                for sentence in restart.into_iter().chain(too_many) {
+                    warn!("{sentence}");
                 }
             }
             Err(reason) => {

@@ -14,17 +14,17 @@ use std::{
 };
 
 use axum::{
-    Router,
     body::Body,
-    extract::State,
+    extract::Request,
     http::{
-        HeaderMap, HeaderName, HeaderValue, StatusCode,
+        HeaderName, HeaderValue, Method, StatusCode,
         header::{ALLOW, CONTENT_TYPE},
     },
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt as _};
+use hyper::body::Incoming;
 use log::warn;
 use parking_lot::Mutex;
 use tokio::{
@@ -34,7 +34,7 @@ use tokio::{
 
 use crate::{
     contract::MAX_EVENT_BYTES,
-    http::{BodyError, HeaderCase, Server, read_body},
+    http::{BodyError, Connection, Handler, HeaderCase, Server, read_body},
 };
 
 /// The headers that go with an event, and how they are written. `None` (or `false`) leaves one out.
@@ -116,7 +116,7 @@ impl RuntimeApi {
             offered: Notify::new(),
             turn: Arc::default(),
         });
-        let server = Server::start(listener, router(Arc::clone(&shared)), case)?;
+        let server = Server::start_handler(listener, Arc::new(Calls(Arc::clone(&shared))), case)?;
         Ok(Self { shared, server })
     }
 
@@ -142,14 +142,16 @@ impl RuntimeApi {
         let turn = Arc::clone(&self.shared.turn).lock_owned().await;
         let (taken_sender, taken) = oneshot::channel();
         let (decided_sender, decided) = oneshot::channel();
-        self.shared.slot.lock().current = Some(Current {
+        let mut slot = self.shared.slot.lock();
+        slot.taken_at = None;
+        slot.current = Some(Current {
             request_id: request_id.to_owned(),
             event: event.into(),
             handed_out: 0,
-            first: None,
             taken: Some(taken_sender),
             decided: decided_sender,
         });
+        drop(slot);
         self.shared.offered.notify_waiters();
         Offer { shared: Arc::clone(&self.shared), taken, decided, _turn: turn }
     }
@@ -168,6 +170,12 @@ impl Offer {
     pub async fn taken(&mut self) -> Instant {
         // The sender lives in the slot, which this offer holds until there is an outcome; an outcome implies a hand-out.
         (&mut self.taken).await.unwrap_or_else(|_| Instant::now())
+    }
+
+    /// When `next` returned the event for the first time, if it has.
+    #[must_use]
+    pub fn taken_at(&self) -> Option<Instant> {
+        self.shared.slot.lock().taken_at
     }
 
     /// Waits for the outcome. To be called until it has returned one; it is cancel safe.
@@ -206,6 +214,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Slot {
     current: Option<Current>,
+    /// When the event of the current or last offer was handed out first.
+    taken_at: Option<Instant>,
     /// Whether any event was ever handed out. If so, an outcome without an event is late; if not, it is an error.
     used: bool,
 }
@@ -215,33 +225,52 @@ struct Current {
     request_id: String,
     event: Bytes,
     handed_out: u32,
-    first: Option<Instant>,
     taken: Option<oneshot::Sender<Instant>>,
     decided: oneshot::Sender<Completion>,
 }
 
-fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
-        .route("/runtime/init/ready", post(ready))
-        // Without a handler of its own, HEAD would be answered like GET and take an event.
-        .route("/runtime/invocation/next", get(next).head(only_get))
-        .route("/runtime/invocation/response", post(response))
-        .route("/runtime/invocation/error", post(error))
-        .with_state(shared)
+/// The calls of the runtime. There is no router, because an event takes two of them.
+struct Calls(Arc<Shared>);
+
+impl Handler for Calls {
+    fn handle(&self, request: Request<Incoming>, _: &Connection) -> BoxFuture<'static, Response> {
+        let shared = Arc::clone(&self.0);
+        let (is_get, is_post) = (request.method() == Method::GET, request.method() == Method::POST);
+        let body = |request: Request<Incoming>| request.into_body();
+        match request.uri().path() {
+            "/runtime/invocation/next" if is_get => async move { next(&shared).await }.boxed(),
+            "/runtime/invocation/response" if is_post => {
+                async move { decide(&shared, "response", body(request), Outcome::Response).await }.boxed()
+            }
+            "/runtime/invocation/error" if is_post => {
+                async move { decide(&shared, "error", body(request), Outcome::Error).await }.boxed()
+            }
+            "/runtime/init/ready" if is_post => async move { ready(&shared, body(request)).await }.boxed(),
+            "/runtime/invocation/next" => refuse_method("GET"),
+            "/runtime/invocation/response" | "/runtime/invocation/error" | "/runtime/init/ready" => {
+                refuse_method("POST")
+            }
+            _ => std::future::ready(StatusCode::NOT_FOUND.into_response()).boxed(),
+        }
+    }
 }
 
-async fn ready(State(shared): State<Arc<Shared>>, body: Body) -> Response {
+fn refuse_method(allowed: &'static str) -> BoxFuture<'static, Response> {
+    std::future::ready((StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, allowed)]).into_response()).boxed()
+}
+
+async fn ready(shared: &Shared, body: Incoming) -> Response {
     match read_body(body, MAX_EVENT_BYTES).await {
         Ok(_) => {
             shared.ready.send_replace(true);
             // At least one runtime in use fails on an empty answer.
             "OK".into_response()
         }
-        Err(error) => refuse_body(&shared, "ready", &error),
+        Err(error) => refuse_body(shared, "ready", &error),
     }
 }
 
-async fn next(State(shared): State<Arc<Shared>>) -> Response {
+async fn next(shared: &Shared) -> Response {
     loop {
         let offered = shared.offered.notified();
         tokio::pin!(offered);
@@ -254,19 +283,7 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-async fn only_get() -> Response {
-    (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET")]).into_response()
-}
-
-async fn response(State(shared): State<Arc<Shared>>, body: Body) -> Response {
-    decide(&shared, "response", body, Outcome::Response).await
-}
-
-async fn error(State(shared): State<Arc<Shared>>, body: Body) -> Response {
-    decide(&shared, "error", body, Outcome::Error).await
-}
-
-async fn decide(shared: &Shared, call: &str, body: Body, outcome: fn(Bytes) -> Outcome) -> Response {
+async fn decide(shared: &Shared, call: &str, body: Incoming, outcome: fn(Bytes) -> Outcome) -> Response {
     match read_body(body, MAX_EVENT_BYTES).await {
         Ok(body) => shared.accept(call, outcome(body)),
         Err(error) => refuse_body(shared, call, &error),
@@ -276,23 +293,25 @@ async fn decide(shared: &Shared, call: &str, body: Body, outcome: fn(Bytes) -> O
 impl Shared {
     fn hand_out(&self) -> Option<Response> {
         let mut slot = self.slot.lock();
-        let current = slot.current.as_mut()?;
+        let Slot { current, taken_at, used } = &mut *slot;
+        let current = current.as_mut()?;
         current.handed_out += 1;
-        let first = *current.first.get_or_insert_with(Instant::now);
+        *used = true;
+        let first = *taken_at.get_or_insert_with(Instant::now);
         if let Some(taken) = current.taken.take() {
             // If the caller has just given up, the event is withdrawn in a moment.
             let _ = taken.send(first);
         } else {
             warn!("{}: `next` again within one invocation; it returns the same event", self.name);
         }
-        let response = (self.headers(&current.request_id), current.event.clone()).into_response();
-        slot.used = true;
-        Some(response)
+        Some(self.answer(&current.request_id, current.event.clone()))
     }
 
-    fn headers(&self, request_id: &str) -> HeaderMap {
+    fn answer(&self, request_id: &str, event: Bytes) -> Response {
+        let mut response = Response::new(Body::from(event));
         let request_id = self.limits.request_id.then(|| HeaderValue::from_str(request_id).ok()).flatten();
-        let mut headers = HeaderMap::new();
+        let headers = response.headers_mut();
+        headers.reserve(4);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         for (name, value) in [
             ("request_id", request_id),
@@ -303,7 +322,7 @@ impl Shared {
                 headers.insert(HeaderName::from_static(name), value);
             }
         }
-        headers
+        response
     }
 
     fn accept(&self, call: &str, outcome: Outcome) -> Response {
@@ -313,7 +332,7 @@ impl Shared {
             drop(slot);
             return self.too_late(call, used);
         };
-        let took = current.first.map_or(Duration::ZERO, |first| first.elapsed());
+        let took = slot.taken_at.map_or(Duration::ZERO, |taken| taken.elapsed());
         // If the caller has just given up, the outcome is not needed.
         let _ = current.decided.send(Completion { outcome, handed_out: current.handed_out, took });
         StatusCode::OK.into_response()

@@ -1,8 +1,9 @@
 //! A peer's stream with time limits for reading: for the head of a request, and for idling between requests.
 //!
-//! [`LimitedStream`] wraps the socket below the HTTP or WebSocket implementation. It is our own because hyper's
+//! [`LimitedStream`] wraps the socket below the HTTP implementation. It is our own because hyper's
 //! `header_read_timeout` also counts the time that a kept-alive connection idles between two requests, and because a
-//! timer exists only while a limit applies: an idle WebSocket has none.
+//! timer exists only while a limit applies. A connection that becomes a WebSocket leaves it: see
+//! [`LimitedStream::into_inner`].
 
 use std::{
     io,
@@ -41,7 +42,6 @@ pub(crate) struct Activity {
     head: Duration,
     phase: AtomicU8,
     may_idle: AtomicBool,
-    received: AtomicBool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +63,6 @@ impl Activity {
             head,
             phase: AtomicU8::new(Phase::New as u8),
             may_idle: AtomicBool::new(peers == Peers::Functions),
-            received: AtomicBool::new(false),
         })
     }
 
@@ -80,11 +79,6 @@ impl Activity {
     /// The peer has proved to be a function: its connection may idle without limit.
     pub(crate) fn allow_idle(&self) {
         self.may_idle.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether bytes were received since the last call.
-    pub(crate) fn take_received(&self) -> bool {
-        self.received.swap(false, Ordering::Relaxed)
     }
 
     fn set(&self, phase: Phase) {
@@ -125,8 +119,9 @@ impl<S> LimitedStream<S> {
         Self { stream, activity, read_timer: None }
     }
 
-    pub(crate) fn activity(&self) -> Arc<Activity> {
-        Arc::clone(&self.activity)
+    /// The stream without time limits.
+    pub(crate) fn into_inner(self) -> S {
+        self.stream
     }
 
     fn poll_overdue(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -145,7 +140,6 @@ impl<S> LimitedStream<S> {
     }
 
     fn note_received(&mut self) {
-        self.activity.received.store(true, Ordering::Relaxed);
         if matches!(self.activity.phase(), Phase::New | Phase::Idle) {
             self.activity.set(Phase::Head);
         }
@@ -263,7 +257,7 @@ mod tests {
             let (mut limited, mut peer) = stream(peers);
             peer.write_all(b"head").await.expect("sent");
             assert_eq!(read(&mut limited).await, 4);
-            let activity = limited.activity();
+            let activity = Arc::clone(&limited.activity);
             activity.serving();
             let a_day = Duration::from_hours(24);
             assert!(timeout(a_day, read(&mut limited)).await.is_err(), "an answer may take its time");

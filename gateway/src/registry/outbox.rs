@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    task::{Context, Poll},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -81,8 +82,13 @@ impl Outbox {
 
 impl Deliveries {
     /// The next frame, or why none will follow.
+    pub(crate) fn poll_next(&self, context: &mut Context<'_>) -> Poll<Result<Frame, QueueEnd>> {
+        self.0.queue.poll_next(context)
+    }
+
+    #[cfg(test)]
     pub(crate) async fn next(&self) -> Result<Frame, QueueEnd> {
-        self.0.queue.next().await
+        std::future::poll_fn(|context| self.poll_next(context)).await
     }
 
     /// The next frame if one waits already.
@@ -90,9 +96,14 @@ impl Deliveries {
         self.0.queue.next_waiting()
     }
 
-    /// Waits until a frame has exceeded the limit.
+    /// Ready once a frame has exceeded the limit.
+    pub(crate) fn poll_full(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.0.queue.poll_full(context)
+    }
+
+    #[cfg(test)]
     pub(crate) async fn full(&self) {
-        self.0.queue.full().await;
+        std::future::poll_fn(|context| self.poll_full(context)).await;
     }
 
     pub(crate) fn limit_bytes(&self) -> usize {

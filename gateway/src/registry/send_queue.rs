@@ -1,15 +1,17 @@
 //! What waits to be written to one client.
 //!
 //! [`SendQueue::push`] never waits: a frame that exceeds the limit ends the queue, because a client that does not read
-//! must not block those that push. [`SendQueue::next`] passes the frames to the connection, the only consumer.
+//! must not block those that push. [`SendQueue::poll_next`] passes the frames to the connection, the only consumer.
 //!
 //! It is our own because it is bounded by bytes, and because an empty one allocates nothing: a tokio channel holds a
 //! block of 32 messages from the start, for each of thousands of idle connections.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    task::{Context, Poll, Waker},
+};
 
-use parking_lot::Mutex;
-use tokio::sync::Notify;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{contract::Frame, metrics::Gauge};
 
@@ -21,7 +23,6 @@ const FRAME_OVERHEAD_BYTES: usize = 64;
 pub(super) struct SendQueue {
     limit_bytes: usize,
     state: Mutex<State>,
-    changed: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -30,6 +31,8 @@ struct State {
     waiting_bytes: usize,
     gauge: Gauge,
     end: Option<QueueEnd>,
+    /// Of the consumer, while it waits.
+    waiting: Option<Waker>,
 }
 
 /// Why no further frame is taken.
@@ -48,7 +51,7 @@ impl SendQueue {
     /// The gauge shows what waits in all queues.
     pub(super) fn new(limit_bytes: usize, gauge: Gauge) -> Self {
         let state = State { gauge, ..State::default() };
-        Self { limit_bytes, state: Mutex::new(state), changed: Notify::new() }
+        Self { limit_bytes, state: Mutex::new(state) }
     }
 
     /// Queues a frame, or says why none is taken any more.
@@ -60,14 +63,12 @@ impl SendQueue {
         let waiting_bytes = state.waiting_bytes.saturating_add(cost(&frame));
         if waiting_bytes > self.limit_bytes && !state.frames.is_empty() {
             state.discard(QueueEnd::Full);
-            drop(state);
-            self.changed.notify_one();
+            wake(state);
             return Err(QueueEnd::Full);
         }
         state.set_waiting(waiting_bytes);
         state.frames.push_back(frame);
-        drop(state);
-        self.changed.notify_one();
+        wake(state);
         Ok(())
     }
 
@@ -78,8 +79,7 @@ impl SendQueue {
             return Err(end);
         }
         state.end = Some(QueueEnd::ClosedByFunction);
-        drop(state);
-        self.changed.notify_one();
+        wake(state);
         Ok(())
     }
 
@@ -88,14 +88,14 @@ impl SendQueue {
         self.state.lock().discard(QueueEnd::Gone);
     }
 
-    /// Waits for the next frame, or for the queue's end. Dropping the future loses nothing.
-    pub(super) async fn next(&self) -> Result<Frame, QueueEnd> {
-        loop {
-            if let Some(next) = self.state.lock().take() {
-                return next;
-            }
-            self.changed.notified().await;
+    /// The next frame, or the queue's end.
+    pub(super) fn poll_next(&self, context: &mut Context<'_>) -> Poll<Result<Frame, QueueEnd>> {
+        let mut state = self.state.lock();
+        let next = state.take();
+        if next.is_none() {
+            state.wait(context);
         }
+        next.map_or(Poll::Pending, Poll::Ready)
     }
 
     /// The next frame if one waits already.
@@ -117,11 +117,23 @@ impl SendQueue {
         self.state.lock().end
     }
 
-    /// Waits until a frame has exceeded the limit.
-    pub(super) async fn full(&self) {
-        while self.state.lock().end != Some(QueueEnd::Full) {
-            self.changed.notified().await;
+    /// Ready once a frame has exceeded the limit.
+    pub(super) fn poll_full(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if state.end == Some(QueueEnd::Full) {
+            return Poll::Ready(());
         }
+        state.wait(context);
+        Poll::Pending
+    }
+}
+
+/// Wakes the consumer, if it waits, once the queue is free for it.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let waiting = state.waiting.take();
+    drop(state);
+    if let Some(waker) = waiting {
+        waker.wake();
     }
 }
 
@@ -133,6 +145,12 @@ impl State {
             self.frames = VecDeque::new();
         }
         Some(Ok(frame))
+    }
+
+    fn wait(&mut self, context: &Context<'_>) {
+        if self.waiting.as_ref().is_none_or(|waker| !waker.will_wake(context.waker())) {
+            self.waiting = Some(context.waker().clone());
+        }
     }
 
     fn set_waiting(&mut self, bytes: usize) {
@@ -158,7 +176,19 @@ fn cost(frame: &Frame) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
     use super::*;
+
+    impl SendQueue {
+        async fn next(&self) -> Result<Frame, QueueEnd> {
+            poll_fn(|context| self.poll_next(context)).await
+        }
+
+        async fn full(&self) {
+            poll_fn(|context| self.poll_full(context)).await;
+        }
+    }
 
     #[test]
     fn the_gauge_shows_what_waits_in_all_queues() {
@@ -195,6 +225,21 @@ mod tests {
         assert_eq!(queue.next().await, Ok(frame(5000)));
         assert_eq!(queue.push(frame(0)), Ok(()));
         assert_eq!(queue.push(frame(5000)), Err(QueueEnd::Full), "not behind another");
+    }
+
+    #[tokio::test]
+    async fn the_consumer_learns_of_a_frame_and_of_the_end() {
+        let queue = SendQueue::new(1000, Gauge::default());
+        let (next, ()) = tokio::join!(queue.next(), async { queue.push(frame(1)).expect("capacity") });
+        assert_eq!(next, Ok(frame(1)));
+        let (next, ()) = tokio::join!(queue.next(), async { queue.close().expect("open") });
+        assert_eq!(next, Err(QueueEnd::ClosedByFunction));
+        let queue = SendQueue::new(1000, Gauge::default());
+        let overfill = async {
+            queue.push(frame(900)).expect("capacity");
+            queue.push(frame(900)).expect_err("no capacity");
+        };
+        tokio::join!(queue.full(), overfill);
     }
 
     #[tokio::test]

@@ -3,19 +3,15 @@
 
 use std::time::Duration;
 
-use futures_util::{
-    SinkExt as _, StreamExt as _,
-    stream::{SplitSink, SplitStream},
-};
 use log::debug;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncWrite},
     time::timeout,
 };
-use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
 
 use super::{
     close_reason::{CloseReason, End},
+    framing::Outgoing,
     socket::Socket,
 };
 use crate::registry::Deliveries;
@@ -24,35 +20,34 @@ use crate::registry::Deliveries;
 const DISCARD_LIMIT_BYTES: u64 = 64 << 20;
 
 /// Closes the connection within this time.
-pub(super) async fn close(
-    sink: SplitSink<Socket, Message>,
-    stream: SplitStream<Socket>,
+pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(
+    mut socket: Socket<S>,
     deliveries: &Deliveries,
     end: &End,
     (connection, time): (&str, Duration),
 ) {
-    // Both halves are of one socket.
-    let Ok(mut socket) = sink.reunite(stream) else { return };
     let closing = async {
         match end.reason.code() {
             Some(code) => {
-                send_what_waits(&mut socket, deliveries).await;
-                let frame = CloseFrame { code: code.into(), reason: end.text.as_str().into() };
-                let sent = socket.send(Message::Close(Some(frame))).await;
-                if let Err(error) = sent {
-                    return debug!(connection; "{connection}: the close frame was not sent: {error}");
-                }
+                queue_what_waits(&mut socket, deliveries, end.reason);
+                socket.queue(Outgoing::close(code, &end.text));
             }
-            None if end.reason == CloseReason::ClosedByClient => {}
+            None if end.reason == CloseReason::ClosedByClient => {
+                let reply = end
+                    .client_code
+                    .map_or_else(Outgoing::close_without_code, |code| Outgoing::close(code, ""));
+                socket.queue(reply);
+            }
             None => return,
         }
-        // Sends the reply to the client's close, or waits for the client's reply to ours.
-        while let Some(Ok(_)) = socket.next().await {}
-        let stream = socket.get_mut();
-        // Closing a TCP connection with unread bytes resets it, and the client may lose the close frame.
-        if stream.shutdown().await.is_ok() {
-            let _ = tokio::io::copy(&mut stream.take(DISCARD_LIMIT_BYTES), &mut tokio::io::sink()).await;
+        if let Err(error) = socket.send().await {
+            return debug!(connection; "{connection}: the close frame was not sent: {error}");
         }
+        if end.reason.awaits_reply() {
+            socket.read_to_close().await;
+        }
+        // Closing a TCP connection with unread bytes resets it, and the client may lose the close frame.
+        socket.shut_down(DISCARD_LIMIT_BYTES).await;
     };
     if timeout(time, closing).await.is_err() {
         debug!(
@@ -61,10 +56,16 @@ pub(super) async fn close(
     }
 }
 
-async fn send_what_waits(socket: &mut Socket, deliveries: &Deliveries) {
+fn queue_what_waits<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut Socket<S>,
+    deliveries: &Deliveries,
+    reason: CloseReason,
+) {
+    if reason == CloseReason::TooSlow {
+        // It would not read them in time either.
+        return socket.discard_unsent();
+    }
     while let Some(frame) = deliveries.next_waiting() {
-        if socket.feed(frame.into_message()).await.is_err() {
-            return;
-        }
+        socket.queue(Outgoing::data(frame));
     }
 }

@@ -3,8 +3,7 @@
 
 use std::{fmt, io, time::Duration};
 
-use tokio_tungstenite::tungstenite::{Error, error::ProtocolError, protocol::frame::coding::CloseCode};
-
+use super::{framing::Violation, socket::ReceiveError};
 use crate::{contract::MAX_EVENT_BYTES, function::Failure, limits::Limit};
 
 /// Why a connection ended.
@@ -88,17 +87,17 @@ impl CloseReason {
     pub fn code(self) -> Option<u16> {
         let code = match self {
             Self::ClosedByClient | Self::ConnectionLost | Self::Unresponsive => return None,
-            Self::ClosedByFunction | Self::Idle => CloseCode::Normal,
-            Self::TooSlow | Self::TooFast => CloseCode::Policy,
-            Self::TooBig => CloseCode::Size,
-            Self::NotUtf8 => CloseCode::Invalid,
-            Self::ProtocolError => CloseCode::Protocol,
-            Self::TransferFailed(_) => CloseCode::Error,
-            Self::TransferUnavailable(_) => CloseCode::Again,
-            Self::ShuttingDown => CloseCode::Away,
-            Self::NodeLost => CloseCode::Restart,
+            Self::ClosedByFunction | Self::Idle => 1000,
+            Self::TooSlow | Self::TooFast => 1008,
+            Self::TooBig => 1009,
+            Self::NotUtf8 => 1007,
+            Self::ProtocolError => 1002,
+            Self::TransferFailed(_) => 1011,
+            Self::TransferUnavailable(_) => 1013,
+            Self::ShuttingDown => 1001,
+            Self::NodeLost => 1012,
         };
-        Some(code.into())
+        Some(code)
     }
 
     /// The text that goes with the code, at most 123 bytes.
@@ -162,6 +161,12 @@ impl CloseReason {
         !matches!(self, Self::ClosedByFunction | Self::NodeLost) && !self.is_failed_transfer()
     }
 
+    /// Whether the client is expected to answer the close frame. Not if it has sent its own, and not if the connection
+    /// has failed: what it sends after that is not interpreted.
+    pub(super) fn awaits_reply(self) -> bool {
+        !matches!(self, Self::ClosedByClient | Self::TooBig | Self::NotUtf8 | Self::ProtocolError)
+    }
+
     /// Whether the transfer function did not carry out a frame.
     pub(super) fn is_failed_transfer(self) -> bool {
         matches!(self, Self::TransferFailed(_) | Self::TransferUnavailable(_))
@@ -175,12 +180,14 @@ pub(super) struct End {
     pub(super) text: String,
     /// The limit that was met.
     pub(super) limit: Option<Limit>,
+    /// Of the client's close frame.
+    pub(super) client_code: Option<u16>,
     sentence: String,
 }
 
 impl End {
     fn new(reason: CloseReason, sentence: impl Into<String>) -> Self {
-        Self { reason, text: reason.text(), limit: None, sentence: sentence.into() }
+        Self { reason, text: reason.text(), limit: None, client_code: None, sentence: sentence.into() }
     }
 
     pub(super) fn sentence(&self) -> &str {
@@ -188,8 +195,9 @@ impl End {
     }
 
     pub(super) fn closed_by_client(code: Option<u16>) -> Self {
-        let code = code.map_or_else(String::new, |code| format!(" ({code})"));
-        Self::new(CloseReason::ClosedByClient, format!("closed by the client{code}"))
+        let text = code.map_or_else(String::new, |code| format!(" ({code})"));
+        let end = Self::new(CloseReason::ClosedByClient, format!("closed by the client{text}"));
+        Self { client_code: code, ..end }
     }
 
     pub(super) fn connection_lost() -> Self {
@@ -239,19 +247,24 @@ impl End {
         Self::closed(CloseReason::TooSlow, &sentence)
     }
 
-    /// The WebSocket implementation found an error.
-    pub(super) fn error(error: Error, frame_bytes: usize, send_timeout: Duration) -> Self {
+    /// No message of the client follows.
+    pub(super) fn receive_error(error: ReceiveError, frame_bytes: usize, send_timeout: Duration) -> Self {
         match error {
-            Error::Capacity(_) => Self::limit(Limit::FrameBytes(frame_bytes)),
-            Error::Utf8(_) => CloseReason::NotUtf8.into(),
-            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Self::connection_lost(),
-            Error::Protocol(error) => Self::protocol_error(error),
-            // Of the gateway's own stream: the operating system's have a number.
-            Error::Io(error) if error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none() => {
-                Self::overdue(send_timeout)
-            }
-            other => Self::new(CloseReason::ConnectionLost, format!("connection lost: {other}")),
+            ReceiveError::Violation(Violation::TooBig) => Self::limit(Limit::FrameBytes(frame_bytes)),
+            ReceiveError::Violation(Violation::NotUtf8) => CloseReason::NotUtf8.into(),
+            ReceiveError::Violation(Violation::Protocol(breach)) => Self::protocol_error(breach),
+            ReceiveError::Ended => Self::connection_lost(),
+            ReceiveError::Io(error) => Self::io_error(&error, send_timeout),
         }
+    }
+
+    /// The stream has failed.
+    pub(super) fn io_error(error: &io::Error, send_timeout: Duration) -> Self {
+        // Of the gateway's own stream: the operating system's have a number.
+        if error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none() {
+            return Self::overdue(send_timeout);
+        }
+        Self::new(CloseReason::ConnectionLost, format!("connection lost: {error}"))
     }
 
     pub(super) fn transfer_failed(failure: &Failure, request_id: &str) -> Self {
@@ -347,14 +360,9 @@ mod tests {
 
     #[test]
     fn a_write_that_is_overdue_is_the_clients_slowness_and_a_broken_line_is_not() {
-        let overdue =
-            End::error(Error::Io(io::ErrorKind::TimedOut.into()), MAX_EVENT_BYTES, Duration::from_secs(10));
+        let overdue = End::io_error(&io::ErrorKind::TimedOut.into(), Duration::from_secs(10));
         assert_eq!(overdue.reason, CloseReason::TooSlow);
-        let unreachable = End::error(
-            Error::Io(io::Error::from_raw_os_error(110)),
-            MAX_EVENT_BYTES,
-            Duration::from_secs(10),
-        );
+        let unreachable = End::io_error(&io::Error::from_raw_os_error(110), Duration::from_secs(10));
         assert_eq!(unreachable.reason, CloseReason::ConnectionLost);
     }
 }

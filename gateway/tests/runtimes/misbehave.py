@@ -12,6 +12,9 @@ import time
 
 from scf import ROLE, Push, Runtime, answer
 
+# Less than the time-out of the test, and twice as long is more.
+REST_SECONDS = 4
+
 WAY = os.environ["MISBEHAVE"] if ROLE == os.environ.get("MISBEHAVE_ROLE", ROLE) else "not at all"
 
 
@@ -47,6 +50,8 @@ def carry_out(runtime, push, event):
         sys.exit(6)
     if WAY == "answers late":
         time.sleep(600)
+    if WAY == "rests and takes its time":
+        time.sleep(REST_SECONDS)
     if WAY == "calls next twice":
         again, _ = runtime.next()
         print("the same event:", json.loads(again) == event, flush=True)
@@ -68,6 +73,8 @@ def carry_out(runtime, push, event):
     status = runtime.response(answer(event, push))
     if WAY == "answers twice":
         print("outcomes:", status, runtime.error("never mind"), flush=True)
+    if WAY == "rests and takes its time":
+        time.sleep(REST_SECONDS)
     return status
 
 

@@ -45,6 +45,16 @@ impl FromFile {
         self
     }
 
+    /// Starts it with these limits on open files.
+    pub fn open_files(mut self, soft: u32, hard: u32) -> Self {
+        let script = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
+        let mut shell = Command::new("/bin/sh");
+        shell.arg("-c").arg(script).arg(self.command.get_program()).args(self.command.get_args()).env_clear();
+        shell.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.command = shell;
+        self
+    }
+
     /// Starts the gateway and waits for its addresses.
     pub fn start(self) -> Gateway {
         let log = File::create(self.folder.join("log")).expect("a log file");

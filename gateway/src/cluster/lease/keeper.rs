@@ -171,7 +171,7 @@ impl Keeper {
         self.shared.metrics.declared_lost.inc();
         let before = self.shared.member.swap(Member::new(node));
         self.shared.node.send_replace(node);
-        before.lost.cancel();
+        before.declare_lost();
         self.epoch = None;
         self.stored = 0;
         self.in_doubt = false;

@@ -3,7 +3,10 @@
 //! [`Instance::start`] → [`Instance::invoke`], one event after the other. After any failure but [`Failure::Error`] the
 //! process is gone or about to be.
 
-use std::time::{Duration, Instant};
+use std::{
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use log::info;
@@ -34,6 +37,12 @@ pub(super) struct Instance {
     timeout: Duration,
     api: RuntimeApi,
     process: Process,
+}
+
+/// Why an event has no outcome.
+enum Ended {
+    Exited(Exit),
+    Overdue,
 }
 
 /// An event that was not carried out.
@@ -95,41 +104,36 @@ impl Instance {
         event: Bytes,
     ) -> (Result<Bytes, NotCarriedOut>, Option<Duration>) {
         let mut offer = self.api.offer(request_id, event).await;
-        // The moment of the hand-out itself: a line printed before this task noticed it still belongs to the event.
-        let taken = match self.unless_exited(timeout(self.timeout, offer.taken())).await {
-            Ok(Ok(taken)) => taken,
-            Ok(Err(_)) => {
-                let failure = self.too_late("not asked for the event").await;
-                return (Err(NotCarriedOut::Failed(failure)), None);
+        // One wait for both: the hand-out wakes nothing, and is looked at when it matters.
+        let mut overdue = pin!(sleep(self.timeout));
+        let ended = loop {
+            tokio::select! {
+                biased;
+                decided = offer.decided() => return (answer(decided.outcome), Some(decided.took)),
+                exit = self.process.exited() => break Ended::Exited(exit),
+                () = overdue.as_mut() => match offer.taken_at().map(|taken| taken + self.timeout) {
+                    Some(until) if until > Instant::now() => overdue.as_mut().reset(until.into()),
+                    _ => break Ended::Overdue,
+                },
             }
-            Err(_) => return (Err(NotCarriedOut::Untouched), None),
         };
-        match self.unless_exited(timeout(self.timeout, offer.decided())).await {
-            Ok(Ok(decided)) => (answer(decided.outcome), Some(decided.took)),
-            Ok(Err(_)) => {
-                let ran = taken.elapsed();
-                (Err(NotCarriedOut::Failed(self.too_late("not answered").await)), Some(ran))
-            }
-            Err(exit) => {
+        let grace = if matches!(ended, Ended::Exited(_)) { OUTCOME_GRACE } else { Duration::ZERO };
+        if let Ok(decided) = timeout(grace, offer.decided()).await {
+            return (answer(decided.outcome), Some(decided.took));
+        }
+        // The moment of the hand-out itself: a line printed before it was noticed still belongs to the event.
+        let taken = offer.taken_at();
+        let ran = taken.map(|taken| taken.elapsed());
+        let not_carried_out = match (ended, taken) {
+            (Ended::Exited(_), None) => NotCarriedOut::Untouched,
+            (Ended::Exited(exit), Some(taken)) => {
                 let sentence = exit.sentence(&self.name, "in the middle of the invocation", taken);
-                (Err(NotCarriedOut::Failed(Failure::Crashed(sentence))), Some(taken.elapsed()))
+                NotCarriedOut::Failed(Failure::Crashed(sentence))
             }
-        }
-    }
-
-    /// The future's result, or how the process ended before that.
-    async fn unless_exited<T>(&self, future: impl Future<Output = T>) -> Result<T, Exit> {
-        tokio::pin!(future);
-        tokio::select! {
-            biased;
-            value = &mut future => Ok(value),
-            exit = self.process.exited() => {
-                tokio::select! {
-                    value = &mut future => Ok(value),
-                    () = sleep(OUTCOME_GRACE) => Err(exit),
-                }
-            }
-        }
+            (Ended::Overdue, None) => NotCarriedOut::Failed(self.too_late("not asked for the event").await),
+            (Ended::Overdue, Some(_)) => NotCarriedOut::Failed(self.too_late("not answered").await),
+        };
+        (Err(not_carried_out), ran)
     }
 
     async fn too_late(&self, what: &str) -> Failure {

@@ -22,6 +22,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::orphan_reaper::OrphanReaper;
 use crate::{
+    file_limit,
     function::Role,
     report::{Report, Reports},
 };
@@ -95,6 +96,7 @@ pub(super) fn spawn(
     let child = command.spawn()?;
     // Only a child that was waited for has none.
     let pid = child.id().unwrap_or_default();
+    file_limit::restore_for(pid);
     if let Some(reaper) = &context.orphan_reaper {
         reaper.watch(pid);
     }

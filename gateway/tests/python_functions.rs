@@ -1,0 +1,125 @@
+//! Python functions in the form of the vendor's samples, which `examples/python-samples/bootstrap` runs without a change: as
+//! processes, at an HTTP address, and as custom runtimes in the cloud.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use scf_websocket_test_harness::{
+    Api, Gateway, Need, Process,
+    elsewhere::cloud::{Cloud, REGION},
+    from_file, needs,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Answers with the event, after it has pushed the data to the connection of its constant as JSON. The address and the
+/// connection are placeholders.
+const FUNCTION: &str = r#"
+import json
+import urllib.request
+
+g_connectionID = "nobody"
+sendbackHost = "http://203.0.113.1/api-none"
+
+
+def main_handler(event, context):
+    websocket = event["websocket"]
+    print("a %s event" % websocket["action"])
+    if websocket["action"] == "connecting":
+        return {"errNo": 0, "errMsg": "ok", "websocket": websocket}
+    if websocket["action"] == "data recv":
+        if websocket["data"] == "fail":
+            raise ValueError("not this")
+        push = {"action": "data send", "secConnectionID": g_connectionID, "dataType": "text"}
+        push["data"] = json.dumps(websocket["data"])
+        body = json.dumps({"websocket": push}).encode()
+        urllib.request.urlopen(urllib.request.Request(sendbackHost, body), timeout=20).read()
+    return event
+"#;
+
+fn runner() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/python-samples/bootstrap")
+}
+
+fn function() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("index.py"), FUNCTION).expect("a module");
+    symlink(runner(), folder.path().join("bootstrap")).expect("a link");
+    folder
+}
+
+async fn serves(gateway: &Gateway) {
+    let mut client = gateway.connect("/").await;
+    for text in ["hello", "a \"quote\""] {
+        client.send_text(text).await;
+        assert_eq!(client.next_text().await, Value::from(text).to_string(), "as a JSON string");
+    }
+    client.send_text("fail").await;
+    let (code, reason) = client.closed().await;
+    assert_eq!(u16::from(code), 1011, "{reason}");
+}
+
+#[tokio::test]
+async fn run_as_processes() {
+    if !needs(Need::Python) {
+        return;
+    }
+    let folder = function();
+    let gateway = Api::of(&folder.path().join("bootstrap")).start();
+    serves(&gateway).await;
+    gateway.wait_for_log("ValueError: not this").await;
+    gateway.wait_for_log("a closing event").await;
+}
+
+#[tokio::test]
+async fn run_at_an_http_address() {
+    if !needs(Need::Python) {
+        return;
+    }
+    let folder = function();
+    let file = |address: &str| {
+        let functions = ["register", "transfer", "cleanup"].map(|role| format!("{role} = \"{address}\"\n"));
+        format!("listen = \"127.0.0.1:0\"\n[[api]]\npath = \"/\"\n{}", functions.concat())
+    };
+    // The push address is known once the gateway runs, and the functions' address once they run.
+    let gateway = from_file(&file("http://127.0.0.1:1/")).start();
+    let path = std::env::var("PATH").unwrap_or_default();
+    let environment = [("WS_PUSH_URL", gateway.push.as_str()), ("PATH", path.as_str())];
+    let name = folder.path().display().to_string();
+    let functions = Process::of(&runner(), &environment, &["0", &name]);
+    let said = functions.await_output("functions at http://");
+    let address = said.split_whitespace().find(|word| word.starts_with("http://")).expect("an address");
+    let path = folder.path().file_name().expect("a name").to_string_lossy();
+    gateway.rewrite(&file(&format!("{address}/{path}")));
+    gateway.signal("HUP");
+    gateway.wait_for_log("configuration reloaded, for new connections").await;
+    serves(&gateway).await;
+    functions.await_output("a closing event");
+    functions.await_output("ValueError: not this");
+}
+
+#[tokio::test]
+async fn run_in_the_cloud() {
+    let Some(cloud) = Cloud::start().await else { return };
+    cloud.account("AKIDexample", "the-key", None);
+    let folder = function();
+    let gateway = from_file(&format!(
+        "listen = \"127.0.0.1:0\"\n[scf]\nregion = \"{REGION}\"\nendpoint = \"{}\"\n[[api]]\npath = \"/\"\n\
+         register = \"scf:Register\"\ntransfer = \"scf:Transmission\"\ncleanup = \"scf:Delete\"\n",
+        cloud.endpoint()
+    ))
+    .own_env("SSL_CERT_FILE", &cloud.authority.file.display().to_string())
+    .own_env("TENCENTCLOUD_SECRET_ID", "AKIDexample")
+    .own_env("TENCENTCLOUD_SECRET_KEY", "the-key")
+    .start();
+    for name in ["Register", "Transmission", "Delete"] {
+        let variables = [("WS_PUSH_URL", gateway.push.as_str())];
+        cloud.function("default", name, &folder.path().join("bootstrap"), &variables);
+    }
+    serves(&gateway).await;
+    let called = cloud.called(5).await;
+    assert_eq!(called, ["Register", "Transmission", "Transmission", "Transmission", "Delete"]);
+}
