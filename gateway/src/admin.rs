@@ -4,7 +4,7 @@
 //! needs the password if there is one, by HTTP basic authentication with any user name.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicU8, Ordering},
 };
 
@@ -21,6 +21,7 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use log::warn;
+use tokio::sync::watch;
 
 use crate::{
     metrics::{self, Metrics},
@@ -29,7 +30,10 @@ use crate::{
 
 /// Whether a load balancer should send clients here; shared by all who set it and the one who shows it.
 #[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<AtomicU8>);
+pub struct Readiness {
+    stage: Arc<AtomicU8>,
+    joined: Arc<OnceLock<watch::Receiver<bool>>>,
+}
 
 /// The stages of a gateway's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,13 +49,25 @@ pub enum Stage {
 impl Readiness {
     /// Enters a stage. A gateway that is draining does not become ready again.
     pub fn enter(&self, stage: Stage) {
-        self.0.fetch_max(stage as u8, Ordering::Relaxed);
+        self.stage.fetch_max(stage as u8, Ordering::Relaxed);
+    }
+
+    /// Clients are welcome only while this is true: whether the other nodes of a cluster reach this one. The first call
+    /// counts.
+    pub fn depends_on(&self, joined: watch::Receiver<bool>) {
+        self.joined.get_or_init(|| joined);
+    }
+
+    /// Whether the other nodes of a cluster do not reach this one.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.joined.get().is_some_and(|joined| !*joined.borrow())
     }
 
     /// The stage it is in.
     #[must_use]
     pub fn stage(&self) -> Stage {
-        match self.0.load(Ordering::Relaxed) {
+        match self.stage.load(Ordering::Relaxed) {
             0 => Stage::Starting,
             1 => Stage::Ready,
             _ => Stage::Draining,
@@ -76,6 +92,9 @@ pub fn router(metrics: Arc<Metrics>, readiness: Readiness, password: Option<Secr
 async fn ready(State(readiness): State<Readiness>) -> Response {
     match readiness.stage() {
         Stage::Starting => plain(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+        Stage::Ready if readiness.is_cut_off() => {
+            plain(StatusCode::SERVICE_UNAVAILABLE, "cut off from the cluster\n")
+        }
         Stage::Ready => plain(StatusCode::OK, "ready\n"),
         Stage::Draining => plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
     }

@@ -7,6 +7,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     apis::{Apis, RunningApi},
     clients::Clients,
+    cluster::{Cluster, NodeId},
     drain::Drain,
     page_access::PageAccess,
     push::PushAddress,
@@ -18,6 +19,8 @@ use crate::{
 /// The gateway's shared state.
 pub(crate) struct App {
     pub(crate) apis: Apis,
+    /// `None` where this node is alone.
+    pub(crate) cluster: Option<Arc<Cluster>>,
     pub(crate) registry: Arc<dyn ConnectionRegistry>,
     pub(crate) reports: Reports,
     pub(crate) clients: Arc<Clients>,
@@ -38,6 +41,11 @@ pub(crate) struct App {
 }
 
 impl App {
+    /// Which node of a cluster this is.
+    pub(crate) fn node(&self) -> Option<NodeId> {
+        self.cluster.as_ref().map(|cluster| cluster.node())
+    }
+
     /// The API whose path is the longest beginning of the request's, by whole segments.
     pub(crate) fn api(&self, path: &str) -> Option<Arc<RunningApi>> {
         self.apis.find(path)

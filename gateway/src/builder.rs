@@ -8,6 +8,7 @@ use std::{
 };
 
 use axum::Router;
+use log::warn;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -18,6 +19,7 @@ use crate::{
     app::App,
     assembly::Assembly,
     clients::{ClientSettings, Clients},
+    cluster::{Cluster, ClusterRegistry, ClusterSettings, JoinError},
     config::Admin,
     drain::Drain,
     executable,
@@ -58,6 +60,7 @@ impl Gateway {
             client_page: None,
             no_page: false,
             orphan_reaper: None,
+            cluster: None,
             registry: Arc::new(MemoryRegistry::default()),
             reporters: Vec::new(),
         }
@@ -79,6 +82,7 @@ pub struct Builder {
     client_page: Option<PathBuf>,
     no_page: bool,
     orphan_reaper: Option<PathBuf>,
+    cluster: Option<ClusterSettings>,
     registry: Arc<dyn ConnectionRegistry>,
     reporters: Vec<Arc<dyn Reporter>>,
 }
@@ -165,7 +169,13 @@ impl Builder {
         self
     }
 
-    /// Who holds the connections.
+    /// Joins the cluster of all gateways that share this server. Unless set, the gateway is alone.
+    pub fn cluster(mut self, settings: ClusterSettings) -> Self {
+        self.cluster = Some(settings);
+        self
+    }
+
+    /// Who holds the connections; in a cluster, they are always in memory.
     pub fn registry(mut self, registry: Arc<dyn ConnectionRegistry>) -> Self {
         self.registry = registry;
         self
@@ -205,18 +215,26 @@ impl Builder {
         let clients_served = Clients::new(self.clients.clone(), Arc::default()).map_err(StartError::Tls)?;
         let clients_served = Arc::new(clients_served);
         let orphan_reaper = self.start_orphan_reaper()?;
+        let cluster = self.join(addr, &clients_served)?;
+        let registry = self.registry_of(cluster.as_ref(), &clients_served).await;
         let push_path = push::path(self.push_token.as_deref());
         let scheme = if pushes.is_none() && clients_served.has_tls() { "https" } else { "http" };
         let push_base =
             self.push_url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(push_addr)));
         let push_url = format!("{push_base}{push_path}");
-        let (app, assembly) = self.app(addr, &push_url, orphan_reaper, clients_served);
+        let (app, assembly) = self.app(addr, &push_url, orphan_reaper, clients_served, (cluster, registry));
         let app = Arc::new(app);
         let servers = self
             .serve(&app, clients, pushes, push_path, admin)
             .map_err(|error| StartError::Listen { addr: self.listen, error })?;
         app.clients.readiness.enter(Stage::Ready);
         Ok(Running::new((addr, admin_addr), push_url, app, assembly, servers))
+    }
+
+    fn join(&self, addr: SocketAddr, clients: &Clients) -> Result<Option<Arc<Cluster>>, StartError> {
+        let Some(settings) = &self.cluster else { return Ok(None) };
+        let metrics = Arc::clone(&clients.metrics.cluster);
+        Cluster::join(settings, addr, metrics).map(Some).map_err(StartError::Cluster)
     }
 
     fn serve(
@@ -283,6 +301,22 @@ impl Builder {
         }
     }
 
+    /// Who holds the connections: in a cluster, the nodes together.
+    async fn registry_of(
+        &self,
+        cluster: Option<&Arc<Cluster>>,
+        clients: &Clients,
+    ) -> Arc<dyn ConnectionRegistry> {
+        let Some(cluster) = cluster else { return Arc::clone(&self.registry) };
+        let registry = ClusterRegistry::new(Arc::clone(cluster), Arc::clone(&clients.metrics));
+        clients.readiness.depends_on(registry.subscribed());
+        if !registry.joined().await {
+            let url = cluster.redis().url();
+            warn!("the gateway starts without its cluster, and accepts clients once {url} answers");
+        }
+        registry
+    }
+
     /// Who sees the page, and where.
     fn page_access(&self, addr: SocketAddr) -> PageAccess {
         match &self.admin {
@@ -299,6 +333,7 @@ impl Builder {
         push_url: &str,
         orphan_reaper: Option<Arc<OrphanReaper>>,
         clients: Arc<Clients>,
+        (cluster, registry): (Option<Arc<Cluster>>, Arc<dyn ConnectionRegistry>),
     ) -> (App, Assembly) {
         let page = self.page_access(addr);
         let timeline = (page != PageAccess::Disabled).then(|| Arc::new(Timeline::default()));
@@ -316,9 +351,10 @@ impl Builder {
         let stopping = CancellationToken::new();
         let app = App {
             apis: Apis::new(self.apis.iter().map(|api| assembly.run(api)).collect()),
-            registry: Arc::clone(&self.registry),
+            cluster,
+            registry: Arc::clone(&registry),
             push_address: Arc::new(PushAddress {
-                registry: Arc::clone(&self.registry),
+                registry,
                 reports: reports.clone(),
                 metrics: Arc::clone(&clients.metrics),
             }),
@@ -365,6 +401,8 @@ pub enum StartError {
     },
     /// The certificate, or TLS with it, cannot be used.
     Tls(TlsError),
+    /// The cluster cannot be joined.
+    Cluster(JoinError),
     /// The program of the functions does not exist, or cannot be executed.
     Program {
         /// The program.
@@ -388,6 +426,7 @@ impl fmt::Display for StartError {
             Self::SamePath { path } => write!(formatter, "two WebSocket APIs have the path {path:?}"),
             Self::Listen { addr, error } => write!(formatter, "cannot listen on {addr}: {error}"),
             Self::Tls(error) => error.fmt(formatter),
+            Self::Cluster(error) => write!(formatter, "cluster: {error}"),
             Self::Program { path, error } => {
                 write!(formatter, "cannot run functions from {}: {error}", path.display())
             }
@@ -403,6 +442,7 @@ impl error::Error for StartError {
         match self {
             Self::NoApi | Self::SamePath { .. } => None,
             Self::Tls(error) => Some(error),
+            Self::Cluster(error) => Some(error),
             Self::Listen { error, .. } | Self::Program { error, .. } | Self::OrphanReaper { error, .. } => {
                 Some(error)
             }

@@ -4,7 +4,10 @@ use std::{path::Path, process::ExitCode};
 
 use scf_websocket_gateway::{
     config::{Config, Environment, warnings},
-    configured::{self, Backends, Summary, online},
+    configured::{
+        self, Backends, Summary,
+        online::{self, Checked},
+    },
 };
 
 /// The file, or what is wrong with it, has this exit status.
@@ -41,13 +44,19 @@ fn ask(config: &Config, backends: &Backends) -> ExitCode {
         }
     };
     let mut all = true;
-    for checked in runtime.block_on(online::check(config, backends)) {
-        let (verdict, sentence) = match &checked.result {
+    let mut show = |what: &str, result: &Result<String, String>| {
+        let (verdict, sentence) = match result {
             Ok(sentence) => ("ok", sentence),
             Err(sentence) => ("FAILED", sentence),
         };
-        all &= checked.result.is_ok();
-        println!("{verdict:6} {} {}: {sentence}", checked.api, checked.role);
+        all &= result.is_ok();
+        println!("{verdict:6} {what}: {sentence}");
+    };
+    if let Some(result) = runtime.block_on(online::check_cluster(config)) {
+        show("cluster", &result);
+    }
+    for Checked { api, role, result, .. } in runtime.block_on(online::check(config, backends)) {
+        show(&format!("{api} {role}"), &result);
     }
     if all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

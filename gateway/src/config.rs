@@ -25,8 +25,8 @@ pub use self::{
     variable::check_variable_name,
 };
 use crate::{
-    client_address::Proxies, function::remote::scf::Endpoint, limits::Limits, secret::Secret,
-    timeouts::Timeouts, tls::CertificateFiles,
+    client_address::Proxies, cluster::RedisUrl, function::remote::scf::Endpoint, limits::Limits,
+    secret::Secret, timeouts::Timeouts, tls::CertificateFiles,
 };
 
 /// A file that was read, and in which nothing is wrong.
@@ -43,8 +43,10 @@ pub struct Config {
     pub push_token: Option<Secret>,
     /// Where the gateway shows how it is.
     pub admin: Option<Admin>,
-    /// The URL of the Redis server that the nodes of a cluster share; secret because it may hold a password.
-    pub cluster: Option<Secret>,
+    /// The Redis server that the nodes of a cluster share.
+    pub cluster: Option<RedisUrl>,
+    /// How long a node of the cluster may be silent before the others take its clients over.
+    pub cluster_lease: Duration,
     /// How long clients are closed for at the end.
     pub drain: Duration,
     /// The certificate with which clients are served; without one, clients connect with `ws://`.

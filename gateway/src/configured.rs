@@ -13,7 +13,7 @@ pub use self::{
     backends::{Backends, BackendsError},
     reload::{Configured, ReloadError},
 };
-use crate::{Builder, ClientSettings, Gateway, config::Config};
+use crate::{Builder, ClientSettings, Gateway, cluster::ClusterSettings, config::Config};
 
 /// A gateway that is configured so, and not started.
 pub fn builder(config: &Config, backends: &Backends) -> Result<Builder, BackendsError> {
@@ -29,6 +29,10 @@ pub fn builder(config: &Config, backends: &Backends) -> Result<Builder, Backends
     }
     if let Some(admin) = &config.admin {
         builder = builder.admin(admin.clone());
+    }
+    if let Some(redis) = &config.cluster {
+        let settings = ClusterSettings { lease: config.cluster_lease, ..ClusterSettings::new(redis.clone()) };
+        builder = builder.cluster(settings);
     }
     builder = builder.clients(clients(config)).page_for_operators_only();
     Ok(backends.apis(config)?.into_iter().fold(builder, Builder::api))
@@ -64,6 +68,9 @@ impl fmt::Display for Summary<'_> {
         }
         if let Some(admin) = &config.admin {
             writeln!(formatter, "admin    http://{}", admin.listen)?;
+        }
+        if let Some(redis) = &config.cluster {
+            writeln!(formatter, "cluster  {redis}")?;
         }
         for api in &config.apis {
             writeln!(

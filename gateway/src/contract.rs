@@ -189,6 +189,8 @@ pub(crate) fn binary_event(connection: &str, bytes: &[u8]) -> serde_json::Result
 #[derive(Debug, Serialize)]
 pub struct ClosingEvent<'a> {
     websocket: Closing<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -199,10 +201,10 @@ struct Closing<'a> {
 }
 
 impl<'a> ClosingEvent<'a> {
-    /// The event for this connection.
+    /// The event for this connection. The reason is there if it was not its own node that noticed: `node lost`.
     #[must_use]
-    pub fn new(connection: &'a str) -> Self {
-        Self { websocket: Closing { action: "closing", connection } }
+    pub fn new(connection: &'a str, reason: Option<&'static str>) -> Self {
+        Self { websocket: Closing { action: "closing", connection }, reason }
     }
 }
 
@@ -274,6 +276,14 @@ mod tests {
         assert_eq!(none, r#"{"action":"connecting","secConnectionID":"id=="}"#);
         let both = serde_json::to_string(&Connecting::new("id==", Some("a, b"), Some("x"))).expect("JSON");
         assert!(both.ends_with(r#""secWebSocketProtocol":"a, b","secWebSocketExtensions":"x"}"#), "{both}");
+    }
+
+    #[test]
+    fn a_closing_event_has_a_reason_only_if_the_node_is_lost() {
+        let event = |reason| encode(&ClosingEvent::new("id==", reason)).expect("JSON");
+        assert_eq!(event(None), r#"{"websocket":{"action":"closing","secConnectionID":"id=="}}"#);
+        let lost = r#"{"websocket":{"action":"closing","secConnectionID":"id=="},"reason":"node lost"}"#;
+        assert_eq!(event(Some("node lost")), lost);
     }
 
     #[test]

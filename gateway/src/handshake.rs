@@ -32,6 +32,7 @@ use crate::{
     apis::RunningApi,
     app::App,
     clients::Current,
+    cluster::Record,
     contract::{Agreed, Connecting, ConnectingEvent, Identity, RequestContext, Status, encode},
     function::Failure,
     http::Peer,
@@ -218,7 +219,8 @@ async fn handshake(
             let names = (connection.as_str(), request_id.as_str());
             let sub_protocol = sub_protocol(names, asked.protocols.as_deref(), &agreed);
             let api = Arc::clone(&asked.api);
-            let opened = Opened { id: connection, api, deliveries, request_id, current, permit };
+            let holding = app.holding(&connection);
+            let opened = Opened { id: connection, api, deliveries, request_id, current, holding, permit };
             return open(&app, asked, opened, sub_protocol, answer_to).await;
         }
     };
@@ -250,7 +252,7 @@ async fn decide(
         warn!("the system gave no random bytes for a connection id: {error}");
         refuse(StatusCode::SERVICE_UNAVAILABLE, "the gateway cannot name a connection now")
     };
-    let connection = ids::connection_id().map_err(no_randomness)?;
+    let connection = ids::connection_id(app.node()).map_err(no_randomness)?;
     let request_id = ids::request_id().map_err(no_randomness)?;
     let event = connecting_event(asked, &connection, &request_id).map_err(|error| {
         asked.api.metrics.handshake(HandshakeOutcome::Malformed);
@@ -262,7 +264,12 @@ async fn decide(
         current.settings.limits.send_queue_bytes,
         &app.clients.metrics.queue_bytes,
     );
-    let registered = match app.registry.add(&connection, outbox).await {
+    let record = Record { source_ip: asked.client, path: asked.path.to_string() };
+    let added = match app.record(&connection, &record).await {
+        Ok(()) => app.registry.add(&connection, outbox).await,
+        Err(error) => Err(error),
+    };
+    let registered = match added {
         Ok(()) => {
             let functions = &asked.api.functions;
             functions.register(&connection, &request_id, event, asked.received, client_gone).await
@@ -308,6 +315,7 @@ async fn decide(
             "{connection} was refused and may still be registered: {error} (request {request_id})"
         );
     }
+    app.finished(&connection);
     let level = if is_logged { Level::Info } else { Level::Debug };
     log!(
         level,

@@ -141,18 +141,25 @@ impl Functions {
         self.carry_out(&self.transfer, place, frame.event, invocation).await
     }
 
-    /// Reports that a client has left. A failure has no further consequence and is logged. Waits without a place,
+    /// Reports that a client has left; `reason` is there if its node is lost. A failure is logged. Waits without a place,
     /// because a closing event is never left out.
-    pub(crate) async fn cleanup(&self, connection: &str) {
+    pub(crate) async fn cleanup(
+        &self,
+        connection: &str,
+        reason: Option<&'static str>,
+    ) -> Result<(), Failure> {
         let times = (Instant::now(), Duration::ZERO);
-        let event = match encode(&ClosingEvent::new(connection)) {
+        let event = match encode(&ClosingEvent::new(connection, reason)) {
             Ok(event) => event,
-            Err(error) => return warn!("no closing event for {connection}: {error}"),
+            Err(error) => {
+                warn!("no closing event for {connection}: {error}");
+                return Err(Failure::Error(error.to_string()));
+            }
         };
         let request_id = request_id();
         let invocation = self.begin(Role::Cleanup, connection, &request_id, &event, times, false);
-        // Logged where it failed.
-        let _ = self.carry_out(&self.cleanup, None, event, invocation).await;
+        let carried_out = self.carry_out(&self.cleanup, None, event, invocation).await;
+        carried_out.map_err(|failed| failed.failure)
     }
 
     /// Calls a function again with a recorded event. The answer opens and closes no connection.

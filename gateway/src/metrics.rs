@@ -5,13 +5,16 @@
 
 mod api;
 pub mod catalogue;
+mod cluster;
 pub mod labels;
+mod routes;
 #[cfg(test)]
 mod tests;
 
 use std::{
     borrow::Cow,
     marker::PhantomData,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -21,7 +24,11 @@ use prometheus_client::{
     registry::{Metric, Registry},
 };
 
-pub use self::api::{ApiMetrics, EventTimer};
+pub use self::{
+    api::{ApiMetrics, EventTimer},
+    cluster::ClusterMetrics,
+    routes::RouteMetrics,
+};
 use self::{
     catalogue::{Description, Kind},
     labels::{HandshakeOutcome, Label, PushOutcome, ReloadOutcome, Reloadable, TlsOutcome},
@@ -53,6 +60,10 @@ pub struct Metrics {
     pub queue_bytes: Gauge,
     certificate_expires: Gauge,
     accept_errors: Counter,
+    /// Leases and take-overs.
+    pub cluster: Arc<ClusterMetrics>,
+    /// From node to node.
+    pub routes: RouteMetrics,
 }
 
 #[derive(Debug)]
@@ -98,6 +109,8 @@ impl Metrics {
         let certificate_expires = register(&mut registry, &c::CERTIFICATE_EXPIRES, Gauge::default());
         register(&mut registry, &c::RELOADS, families.reloads.clone());
         let accept_errors = register(&mut registry, &c::ACCEPT_ERRORS, Counter::default());
+        let cluster = Arc::new(ClusterMetrics::new(&mut registry));
+        let routes = RouteMetrics::new(&mut registry);
         for key in limits::KEYS {
             drop(families.limit_hits.get_or_create(&series(&c::LIMIT_HITS, [Cow::Borrowed(key)])));
         }
@@ -112,6 +125,8 @@ impl Metrics {
             queue_bytes,
             certificate_expires,
             accept_errors,
+            cluster,
+            routes,
         }
     }
 

@@ -8,8 +8,16 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    admin::Stage, api::Api, app::App, assembly::Assembly, clients::ClientSettings, http::Server,
-    metrics::Metrics, page, page_access::PageAccess,
+    admin::Stage,
+    api::Api,
+    app::App,
+    assembly::Assembly,
+    clients::ClientSettings,
+    cluster::{Cleaner, TakeOver},
+    http::Server,
+    metrics::Metrics,
+    page,
+    page_access::PageAccess,
 };
 
 /// How long connections may take to close at shutdown, their cleanup included.
@@ -26,6 +34,8 @@ pub struct Running {
     app: Arc<App>,
     assembly: Assembly,
     servers: Vec<Server>,
+    /// In a cluster.
+    take_over: Option<TakeOver>,
     _certificate_watch: AbortOnDropHandle<()>,
 }
 
@@ -40,7 +50,21 @@ impl Running {
         let clients = Arc::clone(&app.clients);
         let watch = tokio::spawn(async move { clients.watch_certificate().await });
         let certificate_watch = AbortOnDropHandle::new(watch);
-        Self { addr, admin_addr, push_url, app, assembly, servers, _certificate_watch: certificate_watch }
+        let metrics = &app.clients.metrics.cluster;
+        let take_over = app.cluster.clone().map(|cluster| {
+            let cleaner = Arc::clone(&app) as Arc<dyn Cleaner>;
+            TakeOver::start(cluster, cleaner, Arc::clone(metrics))
+        });
+        Self {
+            addr,
+            admin_addr,
+            push_url,
+            app,
+            assembly,
+            servers,
+            take_over,
+            _certificate_watch: certificate_watch,
+        }
     }
 
     /// Where clients connect; the page is there too, unless there is an admin address.
@@ -119,6 +143,9 @@ impl Running {
                 SHUTDOWN_TIMEOUT.as_secs()
             );
         }
+        if let Some(take_over) = self.take_over {
+            take_over.stop().await;
+        }
         let apis = self.app.apis.all();
         for api in &apis {
             api.functions.stop_calling();
@@ -126,6 +153,9 @@ impl Running {
         let stopped = join_all(apis.iter().map(|api| api.functions.stop_backends()));
         if timeout(BACKEND_STOP_TIMEOUT, stopped).await.is_err() {
             warn!("some functions have not stopped");
+        }
+        if let Some(cluster) = &self.app.cluster {
+            cluster.leave().await;
         }
         drop(self.servers);
         info!("shut down");

@@ -30,6 +30,7 @@ use self::{close::close, close_reason::End, session::Session, socket::Socket, tr
 use crate::{
     apis::RunningApi,
     app::App,
+    cleanup::Holding,
     clients::Current,
     http::{Stream, upgraded_stream},
     limits::Permit,
@@ -46,6 +47,8 @@ pub(crate) struct Opened {
     pub(crate) request_id: String,
     /// What applied when the client asked to connect.
     pub(crate) current: Arc<Current>,
+    /// Whether the connection is this node's.
+    pub(crate) holding: Holding,
     /// Held for as long as the connection counts.
     pub(crate) permit: Permit,
 }
@@ -89,7 +92,9 @@ async fn finish(app: &App, opened: &Opened, socket: Socket<Stream>, transfers: T
             transfers.finish(end.reason.carries_out_the_rest()).await;
         }
         if needs_cleanup {
-            api.functions.cleanup(id).await;
+            app.clean_up(api, id).await;
+        } else {
+            app.finished(id);
         }
     };
     tokio::join!(close(socket, deliveries, &end, (id, current.settings.timeouts.close)), carried_out);
@@ -100,16 +105,20 @@ pub(crate) async fn never_began(app: &App, opened: Opened) {
     let names = (opened.id.as_str(), opened.request_id.as_str());
     report_closed(app, &opened.api, names, opened.deliveries.path(), &End::never_opened());
     if removed(app, names, &opened.deliveries).await {
-        opened.api.functions.cleanup(&opened.id).await;
+        app.clean_up(&opened.api, &opened.id).await;
+    } else {
+        app.finished(&opened.id);
     }
 }
 
-/// Removes the connection from the registry. Whether its client left; `false` if a function closed it.
+/// Removes the connection from the registry. Whether its client left and cleanup is this node's matter; `false` if a
+/// function closed it, or another node has taken it over.
 async fn removed(app: &App, (id, request_id): (&str, &str), deliveries: &Deliveries) -> bool {
-    app.registry.remove(id).await.unwrap_or_else(|error| {
+    let left = app.registry.remove(id).await.unwrap_or_else(|error| {
         warn!(connection = id, request_id; "{id} has ended and may still be registered: {error} (request {request_id})");
         !deliveries.closed_by_function()
-    })
+    });
+    left && app.is_cleanup_due(id).await
 }
 
 fn report_closed(app: &App, api: &RunningApi, (id, request_id): (&str, &str), path: &str, end: &End) {

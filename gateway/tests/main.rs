@@ -9,6 +9,8 @@ mod cleanup;
 mod client_page;
 mod clock;
 mod cloud_functions;
+mod cluster;
+mod cluster_cleanup;
 mod command_line;
 mod custom_runtimes;
 mod debian;

@@ -2,9 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use scf_websocket_gateway::registry::{ConnectionRegistry, MemoryRegistry};
-use scf_websocket_test_harness::{Fault, FaultyRegistry, InProcess};
+use scf_websocket_gateway::{
+    contract::Frame,
+    registry::{ConnectionRegistry, Delivery, DeliveryError, MemoryRegistry},
+};
+use scf_websocket_test_harness::{Fault, FaultyRegistry, InProcess, Need, Redis, needs};
 use serde_json::{Value, json};
+
+use crate::cluster::node::{asker, in_process};
 
 fn send(id: &str, data: &str) -> Value {
     json!({"action": "data send", "secConnectionID": id, "dataType": "text", "data": data})
@@ -16,28 +21,45 @@ async fn each_registry_delivers_closes_and_forgets() {
     let registries: [Arc<dyn ConnectionRegistry>; 2] =
         [Arc::new(MemoryRegistry::default()), FaultyRegistry::new()];
     for registry in registries {
-        let mut gateway = InProcess::echo().registry(Arc::clone(&registry)).start().await;
-        let (mut closed, mut leaving) = (gateway.connect("/a").await, gateway.connect("/b").await);
-        let ids = [closed.id(&gateway).await, leaving.id(&gateway).await];
-        assert_eq!(&*registry.look_up(&ids[0]).await.expect("known").path, "/a");
-        for (client, id) in [(&mut closed, &ids[0]), (&mut leaving, &ids[1])] {
-            assert_eq!(gateway.push_json(send(id, "pushed")).await.err_no(), 0);
-            assert_eq!(client.next_text().await, "pushed");
-        }
-        let closing = json!({"action": "closing", "secConnectionID": ids[0]});
-        assert_eq!(gateway.push_json(closing).await.err_no(), 0);
-        closed.closed().await;
-        leaving.close().await;
-        gateway.wait_for_events("cleanup", 1).await;
-        for id in &ids {
-            assert_eq!(gateway.push_json(send(id, "late")).await.err_no(), 404);
-            assert!(registry.look_up(id).await.is_err());
-        }
-        gateway.shutdown().await;
-        let cleaned_up = gateway.events("cleanup");
-        assert_eq!(cleaned_up.len(), 1, "a function closed the other");
-        assert_eq!(cleaned_up[0]["websocket"]["secConnectionID"], ids[1].as_str());
+        delivers_closes_and_forgets(InProcess::echo().registry(Arc::clone(&registry)), registry).await;
     }
+}
+
+/// The same, asked of another node than the one that holds the connections.
+#[tokio::test]
+async fn a_cluster_delivers_closes_and_forgets() {
+    if needs(Need::Redis) {
+        let redis = Redis::start(&[]);
+        delivers_closes_and_forgets(in_process(&redis), asker(&redis).await).await;
+    }
+}
+
+async fn delivers_closes_and_forgets(gateway: InProcess, registry: Arc<dyn ConnectionRegistry>) {
+    let mut gateway = gateway.start().await;
+    let (mut closed, mut leaving) = (gateway.connect("/a").await, gateway.connect("/b").await);
+    let ids = [closed.id(&gateway).await, leaving.id(&gateway).await];
+    assert_eq!(&*registry.look_up(&ids[0]).await.expect("known").path, "/a");
+    for (client, id) in [(&mut closed, &ids[0]), (&mut leaving, &ids[1])] {
+        assert_eq!(gateway.push_json(send(id, "pushed")).await.err_no(), 0);
+        assert_eq!(client.next_text().await, "pushed");
+    }
+    let delivered = registry.deliver(&ids, Delivery::Frame(Frame::text("both"))).await;
+    assert_eq!(delivered, [Ok(()), Ok(())]);
+    assert_eq!((closed.next_text().await, leaving.next_text().await), ("both".into(), "both".into()));
+    assert_eq!(registry.deliver(&ids[..1], Delivery::Close).await, [Ok(())]);
+    closed.closed().await;
+    leaving.close().await;
+    gateway.wait_for_events("cleanup", 1).await;
+    for id in &ids {
+        assert_eq!(gateway.push_json(send(id, "late")).await.err_no(), 404);
+        assert!(registry.look_up(id).await.is_err());
+    }
+    let late = registry.deliver(&ids, Delivery::Frame(Frame::text("late"))).await;
+    assert_eq!(late, [Err(DeliveryError::NotFound), Err(DeliveryError::NotFound)]);
+    gateway.shutdown().await;
+    let cleaned_up = gateway.events("cleanup");
+    assert_eq!(cleaned_up.len(), 1, "a function closed the other");
+    assert_eq!(cleaned_up[0]["websocket"]["secConnectionID"], ids[1].as_str());
 }
 
 #[tokio::test]

@@ -19,8 +19,14 @@ use super::{
     values,
 };
 use crate::{
-    client_address::Proxies, contract::MAX_EVENT_BYTES, limits::Limits, push::address, secret::Secret,
-    timeouts::Timeouts, tls::CertificateFiles,
+    client_address::Proxies,
+    cluster::{self, RedisUrl},
+    contract::MAX_EVENT_BYTES,
+    limits::Limits,
+    push::address,
+    secret::Secret,
+    timeouts::Timeouts,
+    tls::CertificateFiles,
 };
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9000);
@@ -51,7 +57,8 @@ fn assemble(mut top: Section<'_, '_>, folder: &Path, environment: &Environment) 
     let push_url = top.parsed("push_url", values::push_url);
     let push_token = push_token(&mut top, environment);
     let admin_listen = top.parsed("admin_listen", values::address);
-    let cluster = top.secret("cluster", values::cluster);
+    let cluster = top.secret("cluster", RedisUrl::parse);
+    let cluster_lease = top.seconds("cluster_lease_seconds", cluster::LEASE.as_secs(), 1..=300);
     let drain = top.seconds("drain_seconds", 30, 0..=86_400);
     let (separate_pushes, named_pushes) = (top.was_given("push_listen"), top.was_given("push_url"));
     let tls = top.section("tls", "tls.").map(|table| {
@@ -83,6 +90,7 @@ fn assemble(mut top: Section<'_, '_>, folder: &Path, environment: &Environment) 
         push_token,
         admin,
         cluster: cluster.map(Spanned::into_inner),
+        cluster_lease,
         drain,
         tls: tls.flatten(),
         proxy,

@@ -106,6 +106,7 @@ fn keep_what_needs_a_restart(running: &Config, new: &mut Config) -> Vec<&'static
     keep("push_token", running.push_token != new.push_token);
     keep("admin_listen", running.admin != new.admin);
     keep("cluster", running.cluster != new.cluster);
+    keep("cluster_lease_seconds", running.cluster_lease != new.cluster_lease);
     // Whether there is TLS at all is part of the listening socket's meaning, and of the URL that clients use.
     let toggled = running.tls.is_some() != new.tls.is_some();
     keep("[tls]", toggled);
@@ -115,6 +116,7 @@ fn keep_what_needs_a_restart(running: &Config, new: &mut Config) -> Vec<&'static
     new.push_token.clone_from(&running.push_token);
     new.admin.clone_from(&running.admin);
     new.cluster.clone_from(&running.cluster);
+    new.cluster_lease = running.cluster_lease;
     if toggled {
         new.tls.clone_from(&running.tls);
     }
@@ -223,11 +225,19 @@ cleanup = "http://127.0.0.1/c"
             "push_token = \"old\"",
             "push_token = \"new\"\nlisten = \"127.0.0.1:1\"\n\
             push_listen = \"127.0.0.1:2\"\npush_url = \"http://x\"\nadmin_listen = \"127.0.0.1:3\"\n\
-            cluster = \"redis://x\"\ndrain_seconds = 1",
+            cluster = \"redis://x\"\ncluster_lease_seconds = 1\ndrain_seconds = 1",
         );
         let running = config(FILE);
         let plan = plan(&running, config(&text));
-        let keys = ["listen", "push_listen", "push_url", "push_token", "admin_listen", "cluster"];
+        let keys = [
+            "listen",
+            "push_listen",
+            "push_url",
+            "push_token",
+            "admin_listen",
+            "cluster",
+            "cluster_lease_seconds",
+        ];
         assert_eq!(plan.restart, keys);
         assert_eq!(plan.config, Config { drain: Duration::from_secs(1), ..running });
         let (_, restart) = plan.sentences();

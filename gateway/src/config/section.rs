@@ -16,8 +16,16 @@ use toml::{
 use super::problems::Problems;
 
 /// Keys that stand above the first table. Below one they would be its own, which TOML does not show.
-pub(super) const TOP_LEVEL: [&str; 7] =
-    ["listen", "push_listen", "push_url", "push_token", "admin_listen", "cluster", "drain_seconds"];
+pub(super) const TOP_LEVEL: [&str; 8] = [
+    "listen",
+    "push_listen",
+    "push_url",
+    "push_token",
+    "admin_listen",
+    "cluster",
+    "cluster_lease_seconds",
+    "drain_seconds",
+];
 
 /// A table that is being read.
 pub(super) struct Section<'p, 'i> {

@@ -1,7 +1,7 @@
 use std::{ffi::OsString, fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use super::*;
-use crate::origin::Origins;
+use crate::{cluster::RedisUrl, origin::Origins};
 
 /// A folder with a program, a certificate with its key, and another key.
 fn folder() -> tempfile::TempDir {
@@ -127,7 +127,7 @@ WS_CLOSE = "a,b"
     assert_eq!(config.push_token.as_ref().map(Secret::expose), Some("to-ken"));
     let admin = config.admin.as_ref().expect("an admin address");
     assert_eq!(admin.password.as_ref().map(Secret::expose), Some("hunter2"));
-    assert_eq!(config.cluster.as_ref().map(Secret::expose), Some("redis://:hunter2@10.0.0.7/0"));
+    assert_eq!(config.cluster.as_ref().map(|url| url.secret().expose()), Some("redis://:hunter2@10.0.0.7/0"));
     assert_eq!(config.drain, Duration::from_secs(5));
     assert!(config.tls.as_ref().is_some_and(|files| files.key.ends_with("key.pem")));
     assert!(config.proxy.proxy_protocol && config.proxy.trusted.len() == 2);
@@ -355,7 +355,7 @@ fn the_example_has_no_mistakes() {
     fs::write(&file, &enabled).expect("a file");
     let enabled = Config::load(&file, &Environment::default()).unwrap_or_else(|report| panic!("{report}"));
     let expected = Config {
-        cluster: Some(Secret::new("redis://10.0.0.7/0")),
+        cluster: RedisUrl::parse("redis://10.0.0.7/0").ok(),
         scf: Scf { role: Some("gateway".to_owned()), ..config.scf.clone() },
         ..config
     };

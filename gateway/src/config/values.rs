@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
-use url::{Host, Url};
+use url::Url;
 
 use crate::{
     function::remote::scf::{Endpoint, EndpointError},
@@ -62,19 +62,6 @@ pub(super) fn endpoint(text: &str) -> Result<Endpoint, String> {
     text.parse().map_err(|error: EndpointError| error.to_string())
 }
 
-/// The Redis server that the nodes of a cluster share. May hold a password.
-pub(super) fn cluster(text: &str) -> Result<Secret, String> {
-    const ALLOWED: &str = "write redis://[user:password@]host[:port][/db], or rediss:// for TLS";
-    let url = Url::parse(text).map_err(|error| format!("not a URL ({error}); {ALLOWED}"))?;
-    let database = url.path().trim_start_matches('/');
-    let sound = matches!(url.scheme(), "redis" | "rediss")
-        && url.host().is_some_and(|host| !matches!(host, Host::Domain("")))
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && (database.is_empty() || database.parse::<u32>().is_ok());
-    if sound { Ok(Secret::new(text)) } else { Err(ALLOWED.to_owned()) }
-}
-
 /// A region of the cloud.
 pub(super) fn region(text: &str) -> Result<String, String> {
     let allowed =
@@ -124,16 +111,6 @@ mod tests {
         assert_eq!(push_url("https://x/gateway").as_deref(), Ok("https://x/gateway"));
         assert!(push_url("https://x/?a=b").is_err());
         assert!(push_url("10.0.0.5:9001").is_err());
-    }
-
-    #[test]
-    fn a_cluster_is_a_redis_server() {
-        for right in ["redis://10.0.0.7/0", "rediss://:hunter2@redis:6380", "redis://u:p@[::1]:1/15"] {
-            assert!(cluster(right).is_ok(), "{right}");
-        }
-        for wrong in ["http://10.0.0.7", "redis://", "redis://x/db", "redis://x?y", "10.0.0.7"] {
-            assert!(cluster(wrong).is_err(), "{wrong}");
-        }
     }
 
     #[test]

@@ -24,12 +24,6 @@ pub fn of(config: &Config) -> Vec<String> {
             "proxy.trusted has {network}: every client can claim any address, which defeats the limits for an address"
         ));
     }
-    if config.cluster.is_some() {
-        warnings.push(
-            "cluster is set, but this version serves each node alone: pushes reach its own clients only"
-                .to_owned(),
-        );
-    }
     if let Some(admin) = config.admin.as_ref().filter(|admin| !admin.listen.ip().is_loopback()) {
         warnings.push(format!(
             "the password of {} travels unencrypted: let only a network that you trust reach it",

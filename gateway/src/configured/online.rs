@@ -7,8 +7,12 @@ use tokio::time::timeout;
 
 use super::Backends;
 use crate::{
+    cluster::Redis,
     config::{Config, Target},
-    function::{Role, remote::attempt::Attempt},
+    function::{
+        Role,
+        remote::{attempt::Attempt, client::Trust},
+    },
 };
 
 /// How long a backend may take to answer.
@@ -24,6 +28,18 @@ pub struct Checked {
     pub role: Role,
     /// Either is a sentence.
     pub result: Result<String, String>,
+}
+
+/// Whether the Redis server of the cluster answers; `None` without a cluster.
+pub async fn check_cluster(config: &Config) -> Option<Result<String, String>> {
+    let url = config.cluster.as_ref()?;
+    Some(match Redis::connect(url, &Trust::System) {
+        Ok(redis) => match redis.ping().await {
+            Ok(()) => Ok(format!("{url} answers")),
+            Err(error) => Err(format!("{url}: {error}")),
+        },
+        Err(error) => Err(error.to_string()),
+    })
 }
 
 /// Asks for all functions at once. The result has them in the order of the file.

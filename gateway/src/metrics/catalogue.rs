@@ -84,4 +84,24 @@ catalogue! {
         "Reloads of the configuration and of the certificate";
     ACCEPT_ERRORS: Counter "scf_gateway_accept_errors_total" []
         "Connections that could not be accepted, as when the process is out of file descriptors";
+    LEASE_RENEWED: Gauge "scf_gateway_lease_renewed_timestamp_seconds" []
+        "When this node last renewed its lease, in seconds since 1970; 0 without a cluster";
+    NODES: Gauge "scf_gateway_nodes" []
+        "Nodes of the cluster with a lease, as this node sees it; 0 without a cluster";
+    DECLARED_LOST: Counter "scf_gateway_declared_lost_total" []
+        "How often this process was declared lost, closed its clients and joined again";
+    TAKE_OVERS: Counter "scf_gateway_take_overs_total" ["outcome"]
+        "Take-overs of lost nodes by this one: completed, with clients left, or interrupted";
+    LOST_NODE_CLEANUPS: Counter "scf_gateway_lost_node_cleanups_total" []
+        "Calls of the cleanup function for clients of lost nodes";
+    RECORDS_TO_DELETE: Gauge "scf_gateway_records_to_delete" []
+        "Records of clients whose cleanup was carried out, not yet deleted from Redis";
+    CLUSTER_DELIVERIES: Counter "scf_gateway_cluster_deliveries_total" ["way"]
+        "Frames and closes that this node of a cluster was asked to deliver, counted for each connection: to clients of its own, or through another node";
+    CLUSTER_REDIS_UP: Gauge "scf_gateway_cluster_redis_up" []
+        "1 while the cluster's Redis server answers, otherwise 0";
+    CLUSTER_REDIS_CONNECTS: Counter "scf_gateway_cluster_redis_connects_total" []
+        "Connections that were made to the cluster's Redis server, the first one included";
+    CLUSTER_ROUND_TRIP: Histogram "scf_gateway_cluster_round_trip_seconds" []
+        "From this node through Redis and back to itself, measured each second";
 }

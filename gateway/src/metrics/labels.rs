@@ -40,6 +40,18 @@ macro_rules! label {
 }
 
 label! {
+    /// How a take-over ended.
+    TakeOverOutcome {
+        /// No client is left.
+        Completed = "completed",
+        /// Clients are left whose cleanup function could not be called.
+        Incomplete = "incomplete",
+        /// Redis was away, or another node went on.
+        Interrupted = "interrupted",
+    }
+}
+
+label! {
     /// How a handshake ended.
     HandshakeOutcome {
         /// The client is connected.
@@ -137,6 +149,16 @@ label! {
         In = "in",
         /// To a client.
         Out = "out",
+    }
+}
+
+label! {
+    /// Where the connection of a delivery is.
+    Way {
+        /// On this node.
+        Local = "local",
+        /// On another node of the cluster.
+        Remote = "remote",
     }
 }
 

@@ -37,11 +37,14 @@ pub enum CloseReason {
     TransferUnavailable(&'static str),
     /// The gateway shuts down: 1001.
     ShuttingDown,
+    /// The gateway was cut off from its cluster, or stopped, for so long that another node has called the cleanup
+    /// function: 1012.
+    NodeLost,
 }
 
 impl CloseReason {
     /// All reasons, those that have several texts with one of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ClosedByClient,
         Self::ClosedByFunction,
         Self::ConnectionLost,
@@ -55,6 +58,7 @@ impl CloseReason {
         Self::TransferFailed("failed"),
         Self::TransferUnavailable("is unavailable"),
         Self::ShuttingDown,
+        Self::NodeLost,
     ];
 
     /// A short name that never changes, for metrics.
@@ -74,6 +78,7 @@ impl CloseReason {
             Self::TransferFailed(_) => "transfer_failed",
             Self::TransferUnavailable(_) => "transfer_unavailable",
             Self::ShuttingDown => "shutting_down",
+            Self::NodeLost => "node_lost",
         }
     }
 
@@ -90,6 +95,7 @@ impl CloseReason {
             Self::TransferFailed(_) => 1011,
             Self::TransferUnavailable(_) => 1013,
             Self::ShuttingDown => 1001,
+            Self::NodeLost => 1012,
         };
         Some(code)
     }
@@ -111,6 +117,7 @@ impl CloseReason {
                 format!("the transfer function {kind}")
             }
             Self::ShuttingDown => "the gateway is shutting down".to_owned(),
+            Self::NodeLost => "the gateway was cut off".to_owned(),
         }
     }
 
@@ -142,13 +149,16 @@ impl CloseReason {
                 "The transfer function is overloaded or unavailable and did not run; with the request id likewise"
             }
             Self::ShuttingDown => "The gateway shuts down; connect again",
+            Self::NodeLost => {
+                "The gateway was declared lost by another node of its cluster, which calls the cleanup function; connect again"
+            }
         }
     }
 
     /// Whether frames that arrived before the end are still carried out. Not after a failed one, which would leave a
-    /// gap, and not when a function has closed the connection.
+    /// gap, and not when a function has closed the connection or has learned of its end.
     pub(super) fn carries_out_the_rest(self) -> bool {
-        self != Self::ClosedByFunction && !self.is_failed_transfer()
+        !matches!(self, Self::ClosedByFunction | Self::NodeLost) && !self.is_failed_transfer()
     }
 
     /// Whether the client is expected to answer the close frame. Not if it has sent its own, and not if the connection

@@ -69,12 +69,18 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
     pub(super) async fn run(&mut self, held: &'a AtomicBool, drain: &Drain) -> End {
         let mut timer = pin!(sleep_until(self.heartbeat.next()));
         let mut turn = pin!(drain.turn());
-        let mut turn_is_polled = false;
+        let holding = &self.connection.holding;
+        let mut lost = holding.lost();
+        let mut is_polled = false;
         poll_fn(|context| {
-            // The first poll leaves the waker, after which nothing happens until the shutdown: all connections would
+            // The first poll leaves the wakers, after which nothing happens until the shutdown: all connections would
             // contend for the same lock. It comes first, before the task's budget is used up.
-            let is_due = (!mem::replace(&mut turn_is_polled, true) || drain.has_begun())
-                && turn.as_mut().poll(context).is_ready();
+            let is_first = !mem::replace(&mut is_polled, true);
+            let is_due = (is_first || drain.has_begun()) && turn.as_mut().poll(context).is_ready();
+            let mut is_lost = || lost.as_mut().is_some_and(|lost| lost.as_mut().poll(context).is_ready());
+            if (is_first || holding.is_lost()) && is_lost() {
+                return Poll::Ready(CloseReason::NodeLost.into());
+            }
             match self.poll(context, held, timer.as_mut()) {
                 Poll::Pending if is_due => Poll::Ready(CloseReason::ShuttingDown.into()),
                 polled => polled,

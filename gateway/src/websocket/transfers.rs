@@ -76,6 +76,11 @@ impl<'a> Transfers<'a> {
 
 /// Carries an event out. While it has to wait for a place, nothing further of its connection is read.
 async fn transfer(connection: &Opened, event: FrameEvent, held: &AtomicBool) -> Result<(), FailedInvocation> {
+    connection.holding.certain().await;
+    if connection.holding.is_lost() {
+        // Its client has been cleaned up after; the session ends.
+        return Ok(());
+    }
     let functions = &connection.api.functions;
     let admission = &functions.transfer.admission;
     let mut place = admission.try_place();

@@ -110,7 +110,13 @@ impl Redis {
         stream.set_read_timeout(Some(SOON))?;
         stream.write_all(format!("{line}\r\n").as_bytes())?;
         let mut answer = vec![0; 65536];
-        let bytes = stream.read(&mut answer)?;
+        let bytes = loop {
+            match stream.read(&mut answer) {
+                // A socket with a time-out is not read again by itself after a signal.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
         Ok(String::from_utf8_lossy(&answer[..bytes]).into_owned())
     }
 }

@@ -86,7 +86,7 @@ impl HttpClient {
     /// A connection that was idle for longer than `idle` is not used again: this should be less than the servers'
     /// own time-outs, since a request on a connection that the server is just closing is lost.
     pub fn new(trust: &Trust, idle: Duration) -> Result<Self, TlsError> {
-        let tls = tls(roots(trust)?)?;
+        let tls = tls_config(trust)?;
         Ok(Self { client: connect_with(tls.clone(), idle), tls })
     }
 
@@ -169,7 +169,9 @@ fn connect_with(tls: ClientConfig, idle: Duration) -> Pool {
         .build(connector)
 }
 
-fn tls(roots: RootCertStore) -> Result<ClientConfig, TlsError> {
+/// TLS towards a server, whose certificate must be one of these.
+pub(crate) fn tls_config(trust: &Trust) -> Result<ClientConfig, TlsError> {
+    let roots = roots(trust)?;
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| TlsError(format!("TLS cannot be set up: {error}")))?

@@ -10,7 +10,7 @@ use std::{
 };
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
 use rustls::{
@@ -42,6 +42,16 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), file }
     }
 
+    /// A certificate for `127.0.0.1` and `localhost` and its key, in files that go with the authority's.
+    pub fn server_files(&self) -> [PathBuf; 2] {
+        let (certificate, key) = self.issue(&["127.0.0.1", "localhost"]);
+        let files = ["certificate", "key"].map(|name| self.file.with_extension(name));
+        for (file, text) in files.iter().zip([certificate.pem(), key.serialize_pem()]) {
+            fs::write(file, text).expect("a file for the server");
+        }
+        files
+    }
+
     /// Accepts TLS connections as `127.0.0.1` and `localhost`.
     pub fn acceptor(&self) -> TlsAcceptor {
         self.acceptor_for(&["127.0.0.1", "localhost"])
@@ -49,13 +59,7 @@ impl Authority {
 
     /// Accepts TLS connections with a certificate for these names.
     pub fn acceptor_for(&self, names: &[&str]) -> TlsAcceptor {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::new(names).expect("valid names");
-        params.distinguished_name.push(DnType::CommonName, "a server of a test");
-        params.use_authority_key_identifier_extension = true;
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        let (certificate, key) = self.issue(names);
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -65,10 +69,23 @@ impl Authority {
             .expect("a key that fits");
         TlsAcceptor::from(Arc::new(config))
     }
+
+    fn issue(&self, names: &[&str]) -> (Certificate, KeyPair) {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(names).expect("valid names");
+        params.distinguished_name.push(DnType::CommonName, "a server of a test");
+        params.use_authority_key_identifier_extension = true;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        (certificate, key)
+    }
 }
 
 impl Drop for Authority {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.file);
+        for file in ["pem", "certificate", "key"] {
+            let _ = fs::remove_file(self.file.with_extension(file));
+        }
     }
 }

@@ -1,0 +1,346 @@
+//! What waits to be sent to other nodes, and the requests whose answers are awaited.
+//!
+//! A request gets its number and its place in the queue at once, so the requests to a node arrive in the order in which
+//! they were made. Both the queue and the requests that wait are bounded.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Notify, oneshot, watch},
+    time::timeout,
+};
+
+use super::{
+    NodeId,
+    wire::{self, Answer},
+};
+
+/// How long the owner of a connection may take to answer.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Requests that may wait for their answers.
+const MOST_REQUESTS: usize = 16 * 1024;
+/// Bytes that may wait to be sent.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// Records and bytes that are sent at once; one larger record is sent alone.
+pub(super) const FLIGHT_RECORDS: usize = 1024;
+const FLIGHT_BYTES: usize = 1024 * 1024;
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The owner has answered.
+    Answered(Answer),
+    /// No node listens under the owner's id, or it does not answer in time.
+    Silent,
+    /// Not sent, or not understood. The reason is a part of a sentence.
+    Failed(String),
+}
+
+/// The queue and the requests; see the module.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    state: Mutex<State>,
+    queued: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    last_number: u64,
+    queue: VecDeque<Item>,
+    queued_bytes: usize,
+    waiting: HashMap<u64, Asked>,
+    /// Why nothing can be sent now.
+    away: Option<String>,
+}
+
+#[derive(Debug)]
+struct Item {
+    to: NodeId,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    Request(u64, Vec<u8>),
+    Record(Vec<u8>),
+    Refusal,
+}
+
+#[derive(Debug)]
+struct Asked {
+    owner: NodeId,
+    outcome: oneshot::Sender<Outcome>,
+}
+
+/// A request that was made; it is forgotten when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    number: u64,
+    outcome: Option<oneshot::Receiver<Outcome>>,
+    outgoing: Arc<Outgoing>,
+}
+
+/// A message to one node, and the requests in it.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    pub(crate) to: NodeId,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) requests: Vec<u64>,
+}
+
+impl Outgoing {
+    /// Puts a request into the queue, with the number that it gets. The error says why it cannot be sent.
+    pub(crate) fn ask(self: &Arc<Self>, owner: NodeId, mut record: Vec<u8>) -> Result<Waiting, String> {
+        let (sender, receiver) = oneshot::channel();
+        let mut state = self.state.lock();
+        if let Some(reason) = &state.away {
+            return Err(reason.clone());
+        }
+        if state.waiting.len() >= MOST_REQUESTS || state.queued_bytes + record.len() > MOST_BYTES {
+            return Err("this node has too many requests to other nodes in flight".to_owned());
+        }
+        state.last_number += 1;
+        let number = state.last_number;
+        wire::set_number(&mut record, number);
+        state.waiting.insert(number, Asked { owner, outcome: sender });
+        state.push(owner, Content::Request(number, record));
+        drop(state);
+        self.queued.notify_one();
+        Ok(Waiting { number, outcome: Some(receiver), outgoing: Arc::clone(self) })
+    }
+
+    /// Puts a record into the queue to which there is no answer. It is dropped while nothing can be sent.
+    pub(crate) fn tell(&self, to: NodeId, record: Vec<u8>) {
+        self.put(to, Content::Record(record));
+    }
+
+    /// Likewise, a message to a node of another version.
+    pub(crate) fn refuse(&self, to: NodeId) {
+        self.put(to, Content::Refusal);
+    }
+
+    fn put(&self, to: NodeId, content: Content) {
+        let mut state = self.state.lock();
+        if state.away.is_none() && state.queued_bytes + content.len() <= MOST_BYTES {
+            state.push(to, content);
+            drop(state);
+            self.queued.notify_one();
+        }
+    }
+
+    /// Ends a request. One that nothing waits for, as of a late or second answer, is passed over.
+    pub(crate) fn settle(&self, number: u64, from: Option<NodeId>, outcome: Outcome) {
+        let mut state = self.state.lock();
+        let belongs = |asked: &Asked| from.is_none_or(|from| from == asked.owner);
+        if state.waiting.get(&number).is_some_and(belongs)
+            && let Some(asked) = state.waiting.remove(&number)
+        {
+            // The receiver may just have given up.
+            let _ = asked.outcome.send(outcome);
+        }
+    }
+
+    /// Ends all requests to a node.
+    pub(crate) fn fail_owner(&self, owner: NodeId, reason: &str) {
+        let mut state = self.state.lock();
+        for (_, asked) in state.waiting.extract_if(|_, asked| asked.owner == owner) {
+            let _ = asked.outcome.send(Outcome::Failed(reason.to_owned()));
+        }
+    }
+
+    /// Nothing can be sent from now on: ends all requests, and empties the queue.
+    pub(crate) fn away(&self, reason: &str) {
+        let mut state = self.state.lock();
+        state.away = Some(reason.to_owned());
+        state.queue.clear();
+        state.queued_bytes = 0;
+        for (_, asked) in state.waiting.drain() {
+            let _ = asked.outcome.send(Outcome::Failed(reason.to_owned()));
+        }
+    }
+
+    /// Records can be sent again.
+    pub(crate) fn back(&self) {
+        self.state.lock().away = None;
+    }
+
+    /// Waits for what is to be sent next: a message to each of some nodes.
+    pub(crate) async fn flight(&self, sender: &watch::Receiver<NodeId>) -> Vec<Outbound> {
+        loop {
+            let flight = self.state.lock().flight(*sender.borrow());
+            if !flight.is_empty() {
+                return flight;
+            }
+            self.queued.notified().await;
+        }
+    }
+}
+
+impl State {
+    fn push(&mut self, to: NodeId, content: Content) {
+        self.queued_bytes += content.len();
+        self.queue.push_back(Item { to, content });
+    }
+
+    fn flight(&mut self, sender: NodeId) -> Vec<Outbound> {
+        let mut flight: Vec<Outbound> = Vec::new();
+        let mut open: HashMap<NodeId, usize> = HashMap::new();
+        let (mut records, mut bytes) = (0, 0);
+        while let Some(item) = self.queue.front() {
+            let length = item.content.len();
+            if records == FLIGHT_RECORDS || (records > 0 && bytes + length > FLIGHT_BYTES) {
+                break;
+            }
+            let Some(Item { to, content }) = self.queue.pop_front() else { break };
+            self.queued_bytes -= length;
+            let (request, record) = match content {
+                // Its caller has given up.
+                Content::Request(number, _) if !self.waiting.contains_key(&number) => continue,
+                Content::Request(number, record) => (Some(number), record),
+                Content::Record(record) => (None, record),
+                Content::Refusal => {
+                    let refusal = wire::refusal(sender);
+                    flight.push(Outbound { to, bytes: refusal, requests: Vec::new() });
+                    records += 1;
+                    continue;
+                }
+            };
+            (records, bytes) = (records + 1, bytes + length);
+            let index = *open.entry(to).or_insert_with(|| {
+                flight.push(Outbound { to, bytes: wire::header(sender), requests: Vec::new() });
+                flight.len() - 1
+            });
+            flight[index].bytes.extend_from_slice(&record);
+            flight[index].requests.extend(request);
+        }
+        flight
+    }
+}
+
+impl Content {
+    fn len(&self) -> usize {
+        match self {
+            Self::Request(_, record) | Self::Record(record) => record.len(),
+            Self::Refusal => 0,
+        }
+    }
+}
+
+impl Waiting {
+    /// What became of the request, in [`ANSWER_TIMEOUT`] at most.
+    pub(crate) async fn outcome(mut self) -> Outcome {
+        let Some(outcome) = self.outcome.take() else { return Outcome::Silent };
+        match timeout(ANSWER_TIMEOUT, outcome).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) | Err(_) => Outcome::Silent,
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.outgoing.state.lock().waiting.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{contract::Frame, registry::Delivery};
+
+    const HERE: NodeId = NodeId::from_bytes([0; 6]);
+    const THERE: NodeId = NodeId::from_bytes([1; 6]);
+    const ELSEWHERE: NodeId = NodeId::from_bytes([2; 6]);
+
+    fn here() -> watch::Receiver<NodeId> {
+        watch::channel(HERE).1
+    }
+
+    fn record(bytes: usize) -> Vec<u8> {
+        wire::deliver_record(0, &[[0; 10]], &Delivery::Frame(Frame::binary(vec![0; bytes])))
+    }
+
+    fn numbers(message: &Outbound) -> Vec<u64> {
+        let Ok(wire::Message::Records(HERE, records)) = wire::decode(message.bytes.clone().into()) else {
+            panic!("a message")
+        };
+        let number = |record: &wire::Record| match record {
+            wire::Record::Request(number, _) => *number,
+            other => panic!("a request, not {other:?}"),
+        };
+        let numbers = records.iter().map(number).collect();
+        assert_eq!(numbers, message.requests);
+        numbers
+    }
+
+    #[tokio::test]
+    async fn requests_to_a_node_are_one_message_in_their_order() {
+        let outgoing = Arc::new(Outgoing::default());
+        let _waiting = [THERE, ELSEWHERE, THERE].map(|to| outgoing.ask(to, record(1)).expect("room"));
+        let flight = outgoing.flight(&here()).await;
+        let sent: Vec<_> = flight.iter().map(|message| (message.to, numbers(message))).collect();
+        assert_eq!(sent, [(THERE, vec![1, 3]), (ELSEWHERE, vec![2])]);
+    }
+
+    #[tokio::test]
+    async fn a_flight_has_a_size_and_one_larger_record_is_sent_alone() {
+        let outgoing = Arc::new(Outgoing::default());
+        let sizes = [FLIGHT_BYTES / 2, FLIGHT_BYTES / 3, FLIGHT_BYTES / 2, 2 * FLIGHT_BYTES, 1];
+        let _waiting = sizes.map(|size| outgoing.ask(THERE, record(size)).expect("room"));
+        for expected in [vec![1, 2], vec![3], vec![4], vec![5]] {
+            assert_eq!(numbers(&outgoing.flight(&here()).await[0]), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_ends_once_and_by_its_owner_alone() {
+        let outgoing = Arc::new(Outgoing::default());
+        let waiting = outgoing.ask(THERE, record(1)).expect("room");
+        let answer = || Outcome::Answered(Answer::Delivered(vec![Ok(())]));
+        outgoing.settle(1, Some(ELSEWHERE), Outcome::Silent);
+        outgoing.settle(2, Some(THERE), Outcome::Silent);
+        outgoing.settle(1, Some(THERE), answer());
+        outgoing.settle(1, Some(THERE), Outcome::Silent);
+        assert!(matches!(waiting.outcome().await, Outcome::Answered(_)));
+        assert!(outgoing.state.lock().waiting.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_is_not_answered_ends_and_is_not_sent_any_more() {
+        let outgoing = Arc::new(Outgoing::default());
+        let waiting = outgoing.ask(THERE, record(1)).expect("room");
+        assert!(matches!(waiting.outcome().await, Outcome::Silent));
+        let _next = outgoing.ask(THERE, record(1)).expect("room");
+        assert_eq!(numbers(&outgoing.flight(&here()).await[0]), [2]);
+    }
+
+    #[tokio::test]
+    async fn while_nothing_can_be_sent_requests_end_at_once() {
+        let outgoing = Arc::new(Outgoing::default());
+        let waiting = outgoing.ask(THERE, record(1)).expect("room");
+        outgoing.away("gone fishing");
+        assert!(matches!(waiting.outcome().await, Outcome::Failed(reason) if reason == "gone fishing"));
+        assert_eq!(outgoing.ask(THERE, record(1)).expect_err("away"), "gone fishing");
+        outgoing.back();
+        let _next = outgoing.ask(THERE, record(1)).expect("room");
+        assert_eq!(numbers(&outgoing.flight(&here()).await[0]), [2]);
+    }
+
+    #[test]
+    fn the_queue_and_the_requests_are_bounded() {
+        let outgoing = Arc::new(Outgoing::default());
+        let large: Vec<_> =
+            (0..100).map_while(|_| outgoing.ask(THERE, record(MOST_BYTES / 10)).ok()).collect();
+        assert_eq!(large.len(), 9, "and the overhead of each");
+        drop(large);
+        let outgoing = Arc::new(Outgoing::default());
+        let small: Vec<_> =
+            (0..2 * MOST_REQUESTS).map_while(|_| outgoing.ask(THERE, record(1)).ok()).collect();
+        assert_eq!(small.len(), MOST_REQUESTS);
+    }
+}

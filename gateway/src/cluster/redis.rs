@@ -1,0 +1,22 @@
+//! The Redis server that the nodes share: one connection for commands, which is made again when it breaks.
+//!
+//! [`RedisUrl::parse`] → [`Redis::connect`] → [`Redis::query`]. All clones of a [`Redis`] share its connection, and
+//! their commands are in flight on it together, in the order in which they were called.
+//!
+//! [`Redis::subscribe`] has a connection of its own for each [`Subscription`].
+//!
+//! A server that does not answer for [`COMMAND_TIMEOUT`] counts as away, whatever its TCP connection says. While it is
+//! away, commands fail at once.
+
+mod commands;
+mod dial;
+mod error;
+mod subscription;
+mod url;
+
+pub use self::{
+    commands::{COMMAND_TIMEOUT, Redis},
+    error::RedisError,
+    subscription::Subscription,
+    url::RedisUrl,
+};

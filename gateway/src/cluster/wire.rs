@@ -1,0 +1,382 @@
+//! What nodes send to each other, as bytes.
+//!
+//! A message is a version, the node that sends it, and records. Each record has a kind, a length and a body. All numbers
+//! are big-endian, and payloads are as they are.
+//!
+//! ```text
+//! message   version u8 · sender 6 bytes · record…
+//! record    kind u8 · length u32 · body
+//! request   number u64 · deliver: text 0, binary 1, close 2 · count u32 · 10 bytes of each id · payload
+//!           number u64 · look up: 3 · 10 bytes of the id
+//! answer    number u64 · 0 · a result u8 for each id
+//!           number u64 · 1 · connected u64 · last active u64 · waiting u64 · address length u8, address · path
+//! probe     number u64
+//! ```
+//!
+//! A node that receives another [`VERSION`] answers with version 0, whose body is the version that it speaks. The
+//! beginning of a message, and version 0, are the same in all versions.
+
+use std::net::IpAddr;
+
+use bytes::{Buf as _, BufMut as _, Bytes, TryGetError};
+
+use super::{NodeId, node::Suffix};
+use crate::{
+    contract::Frame,
+    registry::{ConnectionInfo, Delivery, DeliveryError},
+};
+
+/// The version of the messages. A change that an older node would misread needs another one.
+pub(crate) const VERSION: u8 = 1;
+/// The version of a refusal.
+const REFUSAL: u8 = 0;
+
+const REQUEST: u8 = 1;
+const ANSWER: u8 = 2;
+const PROBE: u8 = 3;
+
+const TEXT: u8 = 0;
+const BINARY: u8 = 1;
+const CLOSE: u8 = 2;
+const LOOK_UP: u8 = 3;
+
+const DELIVERED: u8 = 0;
+const FOUND: u8 = 1;
+
+const OK: u8 = 0;
+const NOT_FOUND: u8 = 1;
+const TOO_SLOW: u8 = 2;
+const UNREACHABLE: u8 = 3;
+
+/// A message that has arrived.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Message {
+    /// Records of this version.
+    Records(NodeId, Vec<Record>),
+    /// Records of another version.
+    OtherVersion(NodeId, u8),
+    /// The sender does not understand this node's messages, but those of another version.
+    Refusal(NodeId, u8),
+}
+
+/// A part of a message.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Record {
+    /// Asks for something. The number grows with each request of the sender.
+    Request(u64, Request),
+    /// Answers the receiver's request of this number.
+    Answer(u64, Answer),
+    /// Measures the way of a node's messages to itself.
+    Probe(u64),
+}
+
+/// What the owner of connections is asked for.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Request {
+    /// The same to each of the connections.
+    Deliver(Vec<Suffix>, Delivery),
+    /// What is known of a connection.
+    LookUp(Suffix),
+}
+
+/// The owner's answer. Of what cannot be reached, the reason stays with the owner.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Answer {
+    /// A result for each connection, in the order of the request. That of a look-up which found nothing too.
+    Delivered(Vec<Result<(), DeliveryError>>),
+    /// What a look-up found.
+    Found(ConnectionInfo),
+}
+
+/// Bytes that are no message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
+impl From<TryGetError> for Malformed {
+    fn from(_: TryGetError) -> Self {
+        Self
+    }
+}
+
+/// The beginning of a message.
+pub(crate) fn header(sender: NodeId) -> Vec<u8> {
+    let mut message = vec![VERSION];
+    message.extend_from_slice(&sender.bytes());
+    message
+}
+
+/// The whole message to a node whose version is another one.
+pub(crate) fn refusal(sender: NodeId) -> Vec<u8> {
+    let mut message = vec![REFUSAL];
+    message.extend_from_slice(&sender.bytes());
+    message.push(VERSION);
+    message
+}
+
+/// The record of a delivery.
+pub(crate) fn deliver_record(number: u64, connections: &[Suffix], delivery: &Delivery) -> Vec<u8> {
+    let (operation, payload) = match delivery {
+        Delivery::Frame(frame) if frame.as_text().is_some() => (TEXT, frame.payload()),
+        Delivery::Frame(frame) => (BINARY, frame.payload()),
+        Delivery::Close => (CLOSE, &[][..]),
+    };
+    let mut body = Body::new(REQUEST, number, size_of_val(connections) + payload.len() + 5);
+    body.0.put_u8(operation);
+    body.0.put_u32(u32::try_from(connections.len()).unwrap_or(u32::MAX));
+    body.0.put_slice(connections.as_flattened());
+    body.0.put_slice(payload);
+    body.finish()
+}
+
+/// The record of a look-up.
+pub(crate) fn look_up_record(number: u64, connection: &Suffix) -> Vec<u8> {
+    let mut body = Body::new(REQUEST, number, size_of::<Suffix>() + 1);
+    body.0.put_u8(LOOK_UP);
+    body.0.put_slice(connection);
+    body.finish()
+}
+
+/// The record of an answer.
+pub(crate) fn answer_record(number: u64, answer: &Answer) -> Vec<u8> {
+    match answer {
+        Answer::Delivered(results) => {
+            let mut body = Body::new(ANSWER, number, results.len() + 1);
+            body.0.put_u8(DELIVERED);
+            body.0.extend(results.iter().map(code));
+            body.finish()
+        }
+        Answer::Found(info) => {
+            let address = info.source_ip.to_string();
+            let mut body = Body::new(ANSWER, number, 26 + address.len() + info.path.len());
+            body.0.put_u8(FOUND);
+            body.0.put_u64(info.connected_at_ms);
+            body.0.put_u64(info.last_active_at_ms);
+            body.0.put_u64(info.waiting_bytes as u64);
+            // The text of an address has at most 45 bytes.
+            body.0.put_u8(u8::try_from(address.len()).unwrap_or(u8::MAX));
+            body.0.put_slice(address.as_bytes());
+            body.0.put_slice(info.path.as_bytes());
+            body.finish()
+        }
+    }
+}
+
+/// The record of a probe.
+pub(crate) fn probe_record(number: u64) -> Vec<u8> {
+    Body::new(PROBE, number, 0).finish()
+}
+
+/// Gives a request that is encoded already its number.
+pub(crate) fn set_number(record: &mut [u8], number: u64) {
+    if let Some(bytes) = record.get_mut(Body::PREFIX..Body::PREFIX + 8) {
+        bytes.copy_from_slice(&number.to_be_bytes());
+    }
+}
+
+/// A record that is being written.
+struct Body(Vec<u8>);
+
+impl Body {
+    const PREFIX: usize = 5;
+
+    fn new(kind: u8, number: u64, further_bytes: usize) -> Self {
+        let mut bytes = Vec::with_capacity(Self::PREFIX + 8 + further_bytes);
+        bytes.put_u8(kind);
+        bytes.put_u32(0);
+        bytes.put_u64(number);
+        Self(bytes)
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        let length = u32::try_from(self.0.len() - Self::PREFIX).unwrap_or(u32::MAX);
+        self.0[1..Self::PREFIX].copy_from_slice(&length.to_be_bytes());
+        self.0
+    }
+}
+
+/// Reads a message. Payloads share its bytes where they can.
+pub(crate) fn decode(mut message: Bytes) -> Result<Message, Malformed> {
+    let version = message.try_get_u8()?;
+    let mut sender = [0; 6];
+    message.try_copy_to_slice(&mut sender)?;
+    let sender = NodeId::from_bytes(sender);
+    match version {
+        VERSION => {
+            let mut records = Vec::new();
+            while message.has_remaining() {
+                records.extend(record(&mut message)?);
+            }
+            Ok(Message::Records(sender, records))
+        }
+        REFUSAL => Ok(Message::Refusal(sender, message.try_get_u8()?)),
+        other => Ok(Message::OtherVersion(sender, other)),
+    }
+}
+
+/// The next record; `None` of a kind that this version ignores.
+fn record(message: &mut Bytes) -> Result<Option<Record>, Malformed> {
+    let kind = message.try_get_u8()?;
+    let length = message.try_get_u32()? as usize;
+    let mut body = take(message, length)?;
+    Ok(Some(match kind {
+        REQUEST => Record::Request(body.try_get_u64()?, request(body)?),
+        ANSWER => Record::Answer(body.try_get_u64()?, answer(body)?),
+        PROBE => Record::Probe(body.try_get_u64()?),
+        _ => return Ok(None),
+    }))
+}
+
+fn take(bytes: &mut Bytes, length: usize) -> Result<Bytes, Malformed> {
+    if bytes.len() < length {
+        return Err(Malformed);
+    }
+    Ok(bytes.split_to(length))
+}
+
+fn suffix(bytes: &mut Bytes) -> Result<Suffix, Malformed> {
+    let mut suffix = Suffix::default();
+    bytes.try_copy_to_slice(&mut suffix)?;
+    Ok(suffix)
+}
+
+fn request(mut body: Bytes) -> Result<Request, Malformed> {
+    let operation = body.try_get_u8()?;
+    if operation == LOOK_UP {
+        return Ok(Request::LookUp(suffix(&mut body)?));
+    }
+    let count = body.try_get_u32()? as usize;
+    let mut ids = take(&mut body, count.checked_mul(size_of::<Suffix>()).ok_or(Malformed)?)?;
+    let connections = (0..count).map(|_| suffix(&mut ids)).collect::<Result<_, _>>()?;
+    let delivery = match operation {
+        TEXT => Delivery::Frame(Frame::text(str::from_utf8(&body).map_err(|_| Malformed)?)),
+        BINARY => Delivery::Frame(Frame::binary(body)),
+        CLOSE => Delivery::Close,
+        _ => return Err(Malformed),
+    };
+    Ok(Request::Deliver(connections, delivery))
+}
+
+fn answer(mut body: Bytes) -> Result<Answer, Malformed> {
+    match body.try_get_u8()? {
+        DELIVERED => Ok(Answer::Delivered(body.iter().map(|code| result(*code)).collect())),
+        FOUND => {
+            let (connected_at_ms, last_active_at_ms) = (body.try_get_u64()?, body.try_get_u64()?);
+            let waiting_bytes = usize::try_from(body.try_get_u64()?).map_err(|_| Malformed)?;
+            let length = body.try_get_u8()?.into();
+            let address = take(&mut body, length)?;
+            let source_ip: Option<IpAddr> = str::from_utf8(&address).ok().and_then(|text| text.parse().ok());
+            Ok(Answer::Found(ConnectionInfo {
+                path: str::from_utf8(&body).map_err(|_| Malformed)?.into(),
+                source_ip: source_ip.ok_or(Malformed)?,
+                connected_at_ms,
+                last_active_at_ms,
+                waiting_bytes,
+            }))
+        }
+        _ => Err(Malformed),
+    }
+}
+
+fn code(result: &Result<(), DeliveryError>) -> u8 {
+    match result {
+        Ok(()) => OK,
+        Err(DeliveryError::NotFound) => NOT_FOUND,
+        Err(DeliveryError::TooSlow) => TOO_SLOW,
+        Err(DeliveryError::Unreachable(_)) => UNREACHABLE,
+    }
+}
+
+/// A code that this version does not know keeps the connection.
+fn result(code: u8) -> Result<(), DeliveryError> {
+    match code {
+        OK => Ok(()),
+        NOT_FOUND => Err(DeliveryError::NotFound),
+        TOO_SLOW => Err(DeliveryError::TooSlow),
+        _ => Err(DeliveryError::Unreachable("its node could not deliver to it".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NODE: NodeId = NodeId::from_bytes([1, 2, 3, 4, 5, 6]);
+
+    fn message(records: &[Vec<u8>]) -> Bytes {
+        [header(NODE), records.concat()].concat().into()
+    }
+
+    fn each_record() -> (Vec<Vec<u8>>, Vec<Record>) {
+        let unreachable = DeliveryError::Unreachable("its node could not deliver to it".to_owned());
+        let results =
+            vec![Ok(()), Err(DeliveryError::NotFound), Err(DeliveryError::TooSlow), Err(unreachable)];
+        let info = ConnectionInfo {
+            path: "/chat".into(),
+            source_ip: "2001:db8::1".parse().expect("an address"),
+            connected_at_ms: 1,
+            last_active_at_ms: u64::MAX,
+            waiting_bytes: 3,
+        };
+        let deliveries = [
+            Delivery::Frame(Frame::text("ä")),
+            Delivery::Frame(Frame::binary(vec![0, 255])),
+            Delivery::Frame(Frame::text("")),
+            Delivery::Close,
+        ];
+        let mut encoded = Vec::new();
+        let mut records = Vec::new();
+        for (number, delivery) in (0..).zip(deliveries) {
+            let suffixes = vec![[u8::MAX; 10], [7; 10]];
+            encoded.push(deliver_record(number, &suffixes, &delivery));
+            records.push(Record::Request(number, Request::Deliver(suffixes, delivery)));
+        }
+        encoded.push(look_up_record(5, &[1; 10]));
+        records.push(Record::Request(5, Request::LookUp([1; 10])));
+        for answer in [Answer::Delivered(results), Answer::Delivered(Vec::new()), Answer::Found(info)] {
+            encoded.push(answer_record(u64::MAX, &answer));
+            records.push(Record::Answer(u64::MAX, answer));
+        }
+        encoded.push(probe_record(9));
+        records.push(Record::Probe(9));
+        (encoded, records)
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let (encoded, records) = each_record();
+        assert_eq!(decode(message(&encoded)), Ok(Message::Records(NODE, records)));
+        assert_eq!(decode(message(&[])), Ok(Message::Records(NODE, Vec::new())));
+    }
+
+    #[test]
+    fn another_version_is_not_misread() {
+        let mut newer = message(&each_record().0).to_vec();
+        newer[0] = 2;
+        assert_eq!(decode(newer.into()), Ok(Message::OtherVersion(NODE, 2)));
+        assert_eq!(decode(refusal(NODE).into()), Ok(Message::Refusal(NODE, VERSION)));
+    }
+
+    #[test]
+    fn a_kind_of_record_that_is_unknown_is_passed_over() {
+        let unknown = vec![99, 0, 0, 0, 2, 1, 1];
+        let read = decode(message(&[unknown, probe_record(1)]));
+        assert_eq!(read, Ok(Message::Records(NODE, vec![Record::Probe(1)])));
+    }
+
+    #[test]
+    fn no_part_of_a_message_and_no_wrong_byte_ends_the_program() {
+        let whole = message(&each_record().0);
+        for end in 0..whole.len() {
+            let _ = decode(whole.slice(..end));
+        }
+        for index in 0..whole.len() {
+            for byte in [0, 1, 2, 3, 127, 128, 255] {
+                let mut changed = whole.to_vec();
+                changed[index] = byte;
+                let _ = decode(changed.into());
+            }
+        }
+        assert_eq!(decode(Bytes::new()), Err(Malformed));
+        assert_eq!(decode(whole.slice(..whole.len() - 1)), Err(Malformed));
+    }
+}

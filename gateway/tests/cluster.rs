@@ -1,0 +1,157 @@
+//! Several gateways over one Redis server: pushes, closes and look-ups reach every client from every node, and what is
+//! out of reach is told apart from what is gone.
+
+mod faults;
+pub mod node;
+
+use futures_util::future::join_all;
+use scf_websocket_gateway::{
+    contract::Frame,
+    registry::{ConnectionRegistry as _, Delivery, DeliveryError},
+};
+use scf_websocket_test_harness::{Need, Redis, needs};
+use serde_json::json;
+
+use self::node::{asker, in_process, process, send};
+
+#[tokio::test]
+async fn clients_of_two_nodes_talk_to_each_other() {
+    if !needs(Need::Redis) || !needs(Need::Python) {
+        return;
+    }
+    let redis = Redis::start(&["--requirepass", "hunter2"]);
+    let url = format!("redis://:hunter2@127.0.0.1:{}/3", redis.port);
+    let nodes = [process(&url).start(), process(&url).start()];
+    let (mut alice, mut bob) = (nodes[0].connect("/").await, nodes[1].connect("/").await);
+    let ids = [alice.id(&nodes[0]).await, bob.id(&nodes[1]).await];
+    for round in 0..3 {
+        let answer = alice.ask(&format!("push {} hello {round}", ids[1])).await;
+        assert!(answer.contains("\"ok\""), "{answer}");
+        assert_eq!(bob.next_text().await, format!("hello {round}"));
+        bob.ask(&format!("push {} yes {round}", ids[0])).await;
+        assert_eq!(alice.next_text().await, format!("yes {round}"));
+    }
+    let closing = json!({"action": "closing", "secConnectionID": ids[1]});
+    assert_eq!(nodes[0].push_json(closing).await.err_no(), 0);
+    bob.closed().await;
+    let late = nodes[0].push_json(send(&ids[1], "late")).await;
+    assert_eq!((late.status, late.err_no()), (200, 404));
+    for node in &nodes {
+        assert!(!node.log().contains("hunter2"), "{}", node.log());
+    }
+}
+
+#[tokio::test]
+async fn one_delivery_reaches_the_clients_of_all_nodes_and_has_a_result_for_each() {
+    if !needs(Need::Redis) {
+        return;
+    }
+    let redis = Redis::start(&[]);
+    let nodes = [in_process(&redis).start().await, in_process(&redis).start().await];
+    let asker = asker(&redis).await;
+    let mut clients = Vec::new();
+    for node in nodes.iter().cycle().take(6) {
+        clients.push(node.connect("/").await);
+    }
+    let mut ids = vec!["unknown==".to_owned()];
+    for (client, node) in clients.iter_mut().zip(nodes.iter().cycle()) {
+        ids.push(client.id(node).await);
+    }
+    let payload = vec![7; 100_000];
+    let delivered = asker.deliver(&ids, Delivery::Frame(Frame::binary(payload.clone()))).await;
+    assert_eq!(delivered[0], Err(DeliveryError::NotFound));
+    assert_eq!(delivered[1..], vec![Ok(()); 6]);
+    for client in &mut clients {
+        assert_eq!(client.next().await.as_payload()[..], payload[..]);
+    }
+    assert_eq!(asker.deliver(&ids[1..3], Delivery::Close).await, [Ok(()), Ok(())]);
+    let delivered = asker.deliver(&ids, Delivery::Frame(Frame::text("ä"))).await;
+    let gone = delivered.iter().filter(|result| **result == Err(DeliveryError::NotFound)).count();
+    assert_eq!((gone, delivered.len()), (3, 7), "{delivered:?}");
+    for (index, client) in clients.iter_mut().enumerate() {
+        if index < 2 {
+            client.closed().await;
+        } else {
+            assert_eq!(client.next_text().await, "ä");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_of_another_node_can_be_looked_up() {
+    if !needs(Need::Redis) {
+        return;
+    }
+    let redis = Redis::start(&[]);
+    let node = in_process(&redis).start().await;
+    let asker = asker(&redis).await;
+    let mut client = node.connect("/a/long/path").await;
+    let id = client.id(&node).await;
+    let info = asker.look_up(&id).await.expect("known");
+    assert_eq!((&*info.path, info.source_ip.to_string().as_str()), ("/a/long/path", "127.0.0.1"));
+    assert!(info.connected_at_ms > 0 && info.last_active_at_ms >= info.connected_at_ms, "{info:?}");
+    client.close().await;
+    node.wait_for_events("cleanup", 1).await;
+    assert_eq!(asker.look_up(&id).await, Err(DeliveryError::NotFound));
+}
+
+#[tokio::test]
+async fn deliveries_to_a_connection_of_another_node_keep_their_order() {
+    if !needs(Need::Redis) {
+        return;
+    }
+    let redis = Redis::start(&[]);
+    let node = in_process(&redis).start().await;
+    let asker = asker(&redis).await;
+    let mut client = node.connect("/").await;
+    let ids = [client.id(&node).await];
+    let frames = (0..1000).map(|number| Delivery::Frame(Frame::text(number.to_string())));
+    let deliveries = join_all(frames.map(|frame| asker.deliver(&ids, frame)));
+    let reading = async {
+        for number in 0..1000 {
+            assert_eq!(client.next_text().await, number.to_string());
+        }
+    };
+    let (delivered, ()) = tokio::join!(deliveries, reading);
+    assert!(delivered.iter().flatten().all(Result::is_ok));
+}
+
+#[tokio::test]
+async fn a_client_of_another_node_that_does_not_read_is_not_waited_for() {
+    if !needs(Need::Redis) {
+        return;
+    }
+    let redis = Redis::start(&[]);
+    let node = in_process(&redis).gateway(|builder| builder.send_queue_bytes(50_000)).start().await;
+    let asker = asker(&redis).await;
+    let mut client = node.connect("/").await;
+    let ids = [client.id(&node).await];
+    let large = || Delivery::Frame(Frame::binary(vec![0; 5_000_000]));
+    let mut results = Vec::new();
+    while !results.contains(&Err(DeliveryError::TooSlow)) {
+        results.extend(asker.deliver(&ids, large()).await);
+        assert!(results.len() < 20, "{results:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_metrics_show_ways_and_the_round_trip() {
+    if !needs(Need::Redis) {
+        return;
+    }
+    let redis = Redis::start(&[]);
+    let nodes = [in_process(&redis).start().await, in_process(&redis).start().await];
+    let mut client = nodes[1].connect("/").await;
+    let id = client.id(&nodes[1]).await;
+    for node in &nodes {
+        assert_eq!(node.push_json(send(&id, "x")).await.err_no(), 0);
+        node.wait_for_metric("scf_gateway_cluster_redis_up", 1.0).await;
+        node.wait_for_metric("scf_gateway_cluster_redis_connects_total", 1.0).await;
+    }
+    // The frame that told the client's id was echoed by its own node.
+    for (node, way, count) in [(0, "local", 0.0), (0, "remote", 1.0), (1, "local", 2.0), (1, "remote", 0.0)] {
+        let series = format!("scf_gateway_cluster_deliveries_total{{way=\"{way}\"}}");
+        nodes[node].wait_for_metric(&series, count).await;
+    }
+    node::wait_for_round_trips(&nodes[0], 2.0).await;
+}

@@ -1,0 +1,164 @@
+//! What clients and functions notice when a node or Redis fails.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use scf_websocket_gateway::{
+    cluster::{NodeId, names},
+    config::Admin,
+    contract::Frame,
+    registry::{ConnectionRegistry as _, Delivery, DeliveryError},
+};
+use scf_websocket_test_harness::{
+    Gateway, InProcess, Need, Redis, elsewhere::certificates::Authority, is_suspended, needs, request,
+    wait_until,
+};
+use tokio::time::sleep;
+
+use super::node::{asker, in_process, process, send, wait_for_push};
+
+#[tokio::test]
+async fn the_clients_of_a_dead_node_are_out_of_reach_until_its_lease_ends_and_then_gone() {
+    if !needs(Need::Redis) || !needs(Need::Python) {
+        return;
+    }
+    let redis = Redis::start(&[]);
+    let nodes = [process(&redis.url()).start(), process(&redis.url()).start()];
+    let mut client = nodes[1].connect("/").await;
+    let id = client.id(&nodes[1]).await;
+    let lease = names::node_key(NodeId::of_connection(&id).expect("a node"));
+    assert!(redis.command(&format!("PTTL {lease}")).starts_with(':'), "it expires");
+    nodes[1].signal("STOP");
+    assert!(redis.command(&format!("SET {lease} x")).starts_with("+OK"), "it holds");
+    nodes[1].signal("KILL");
+    wait_for_push(&nodes[0], &id, (503, 503)).await;
+    let unreachable = nodes[0].push_json(send(&id, "x")).await;
+    assert_eq!((unreachable.status, unreachable.err_no()), (503, 503), "the lease holds");
+    redis.command(&format!("PEXPIRE {lease} 5000"));
+    wait_for_push(&nodes[0], &id, (200, 404)).await;
+    let unknown = nodes[0].push_json(send("AAAAAAAAAAAAAAAAAAAAAA==", "x")).await;
+    assert_eq!((unknown.status, unknown.err_no()), (200, 404), "a node that never was");
+}
+
+#[tokio::test]
+async fn a_node_that_is_suspended_keeps_its_clients() {
+    if !needs(Need::Redis) || !needs(Need::Python) {
+        return;
+    }
+    let redis = Redis::start(&[]);
+    let node = process(&redis.url()).start();
+    let asker = asker(&redis).await;
+    let mut client = node.connect("/").await;
+    let ids = [client.id(&node).await];
+    node.signal("STOP");
+    wait_until(|| "the node is suspended".to_owned(), || is_suspended(node.pid()).then_some(()));
+    let delivered = asker.deliver(&ids, Delivery::Frame(Frame::text("meanwhile"))).await;
+    assert!(matches!(delivered[..], [Err(DeliveryError::Unreachable(_))]), "{delivered:?}");
+    node.signal("CONT");
+    assert_eq!(client.next_text().await, "meanwhile", "only its answer came too late");
+    assert_eq!(asker.deliver(&ids, Delivery::Frame(Frame::text("after"))).await, [Ok(())]);
+    assert_eq!(client.next_text().await, "after");
+}
+
+#[tokio::test]
+async fn while_redis_is_away_clients_elsewhere_are_out_of_reach_and_those_here_are_served() {
+    if !needs(Need::Redis) {
+        return;
+    }
+    let mut redis = Redis::start(&[]);
+    let nodes = [with_admin(&redis).start().await, in_process(&redis).start().await];
+    assert_eq!(readiness(&nodes[0]).await, (200, "ready\n".to_owned()));
+    let (mut here, mut there) = (nodes[0].connect("/").await, nodes[1].connect("/").await);
+    let ids = [here.id(&nodes[0]).await, there.id(&nodes[1]).await];
+    let faults: [[fn(&mut Redis); 2]; 2] =
+        [[Redis::stop, Redis::restart], [|redis| redis.pause(), |redis| redis.resume()]];
+    for [fail, recover] in faults {
+        fail(&mut redis);
+        let away = nodes[0].push_json(send(&ids[1], "away")).await;
+        assert_eq!((away.status, away.err_no()), (503, 503));
+        assert_eq!(nodes[0].push_json(send(&ids[0], "here")).await.err_no(), 0);
+        assert_eq!(here.next_text().await, "here");
+        nodes[0].wait_for_metric("scf_gateway_cluster_redis_up", 0.0).await;
+        let refused = nodes[0].ask("/", &[]).await;
+        assert_eq!(refused.status, 503, "no other node would reach it");
+        wait_for_readiness(&nodes[0], (503, "cut off from the cluster\n")).await;
+        recover(&mut redis);
+        wait_for_push(&nodes[0], &ids[1], (200, 0)).await;
+        // What was on its way to a suspended server may arrive later.
+        while there.next_text().await != "again" {}
+        nodes[0].wait_for_metric("scf_gateway_cluster_redis_up", 1.0).await;
+        nodes[0].connect("/").await.close().await;
+        wait_for_readiness(&nodes[0], (200, "ready\n")).await;
+    }
+}
+
+fn with_admin(redis: &Redis) -> InProcess {
+    let admin = Admin { listen: (Ipv4Addr::LOCALHOST, 0).into(), password: None };
+    in_process(redis).gateway(|builder| builder.admin(admin))
+}
+
+async fn readiness(gateway: &Gateway) -> (u16, String) {
+    let address = gateway.running().admin_addr().expect("an admin address").to_string();
+    let reply = request(&address, "GET", "/readyz", &[("Connection", "close")], b"").await;
+    (reply.status, reply.body)
+}
+
+async fn wait_for_readiness(gateway: &Gateway, (status, text): (u16, &str)) {
+    for _ in 0..2000 {
+        if readiness(gateway).await == (status, text.to_owned()) {
+            return;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    panic!("/readyz does not become {status}, {text:?}");
+}
+
+#[tokio::test]
+async fn leases_that_redis_has_lost_make_no_client_unknown() {
+    if !needs(Need::Redis) {
+        return;
+    }
+    let mut redis = Redis::start(&["--appendonly", "no"]);
+    let node = in_process(&redis).start().await;
+    let asker = asker(&redis).await;
+    let mut client = node.connect("/").await;
+    let ids = [client.id(&node).await];
+    redis.stop();
+    redis.restart();
+    loop {
+        let delivered = asker.deliver(&ids, Delivery::Frame(Frame::text("x"))).await;
+        match &delivered[..] {
+            [Ok(())] => break,
+            [Err(DeliveryError::Unreachable(_))] => tokio::task::yield_now().await,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(client.next_text().await, "x");
+}
+
+#[tokio::test]
+async fn a_cluster_over_tls_trusts_the_certificates_of_ssl_cert_file_alone() {
+    if !needs(Need::Redis) || !needs(Need::Python) {
+        return;
+    }
+    let authority = Authority::new();
+    let [certificate, key] = authority.server_files().map(|file| file.display().to_string());
+    let options = ["--tls-cert-file", &certificate, "--tls-key-file", &key, "--tls-auth-clients", "no"];
+    let (redis, tls_port) =
+        Redis::start_with_tls(&[&options[..], &["--tls-ca-cert-file", &certificate]].concat());
+    let url = format!("rediss://127.0.0.1:{tls_port}");
+    let trusted = authority.file.display().to_string();
+    let node = process(&url).own_env("SSL_CERT_FILE", &trusted).start();
+    let asker = asker(&redis).await;
+    let mut client = node.connect("/").await;
+    let id = client.id(&node).await;
+    assert_eq!(asker.deliver(&[id], Delivery::Frame(Frame::text("x"))).await, [Ok(())]);
+    assert_eq!(client.next_text().await, "x");
+    let checked = process(&url).args(&["--check", "--online"]).own_env("SSL_CERT_FILE", &trusted).output();
+    assert!(checked.status.success(), "{checked:?}");
+    let other = Authority::new();
+    let other = other.file.display().to_string();
+    let checked = process(&url).args(&["--check", "--online"]).own_env("SSL_CERT_FILE", &other).output();
+    assert_eq!(checked.status.code(), Some(1), "{checked:?}");
+    let text = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(text.contains("FAILED cluster") && text.contains("certificate"), "{text}");
+}
