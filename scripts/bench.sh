@@ -13,7 +13,7 @@ glibc=$(uname -m)-unknown-linux-gnu
 all="runtimes cold-start growth endurance fan-out"
 
 of_the_gateway="" others=""
-# shellcheck disable=SC2086 # a list of sections
+# shellcheck disable=SC2048,SC2086 # a list of sections
 for section in ${*:-$all}; do
     case $section in
     gateway*) of_the_gateway="$of_the_gateway $section" ;;
@@ -45,7 +45,7 @@ fi
 
 report=$(mktemp)
 trap 'rm -f "$report"' EXIT
-# shellcheck disable=SC2086 # a list of sections
+# shellcheck disable=SC2048,SC2086 # a list of sections
 "$bench" --rounds "$rounds" $others $of_the_gateway >"$report" || { cat "$report"; exit 1; }
 if [ "$#" -eq 0 ]; then
     printf '\n## Instructions\n\nUser-space instructions, counted by valgrind: %s.\n' "$(scripts/count-instructions.sh)" >>"$report"

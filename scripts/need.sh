@@ -7,7 +7,7 @@
 # --no-services: the services of the packages are not started, neither now nor when the system starts.
 set -eu
 
-optional= no_services=
+optional='' no_services=''
 while :; do
     case ${1-} in
     --optional) optional=1 ;;

@@ -1,6 +1,8 @@
 //! Pushpin from Debian's packages: the connection manager condure, proxy and handler, and zurl for its requests.
 
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use super::directory::Directory;
 use super::processes::Processes;
@@ -90,5 +92,7 @@ pub fn start(purpose: Purpose) -> Result<Server> {
         _beside: Box::new((directory, backend)),
     };
     server.await_ready(&[listen, publish])?;
+    // Its processes reach each other through ZeroMQ, which does not say when.
+    thread::sleep(Duration::from_secs(1));
     Ok(server)
 }

@@ -84,7 +84,7 @@ pub struct Echo {
 pub fn echo(kind: &Kind) -> Result<Echo> {
     let server = kind.start(Purpose::Echo)?;
     let mut load = Load::start(&server)?;
-    connect_warmed_up(&mut load, ECHOING)?;
+    connect_and_settle(&mut load, ECHOING)?;
     load.echo(ECHOING, Duration::from_secs(1))?;
     let (before, before_others) =
         (server.processes.processor_time()?, server.processes.processor_time_of_others()?);
@@ -99,11 +99,10 @@ pub fn echo(kind: &Kind) -> Result<Echo> {
     })
 }
 
-/// Lets one client's frames open the way to the application: Pushpin, fresh, drops connections that all need it at once.
-fn connect_warmed_up(load: &mut Load, clients: usize) -> Result<()> {
-    load.connect(1)?;
-    load.echo(1, Duration::from_millis(500))?;
-    load.connect(clients - 1).map(drop)
+/// With a pause, since nchan subscribes a client to its channel only after the handshake.
+fn connect_and_settle(load: &mut Load, clients: usize) -> Result<()> {
+    load.connect(clients)?;
+    load.idle(Duration::from_millis(500))
 }
 
 /// Connections opened, all of which stay open.
@@ -135,7 +134,7 @@ pub struct Paced {
 pub fn paced(kind: &Kind) -> Result<Paced> {
     let server = kind.start(Purpose::Echo)?;
     let mut load = Load::start(&server)?;
-    connect_warmed_up(&mut load, PACED)?;
+    connect_and_settle(&mut load, PACED)?;
     load.echo(PACED, Duration::from_secs(1))?;
     let (_, full) = load.echo(PACED, Duration::from_secs(2))?;
     let per_second = full / 2.0;
