@@ -125,4 +125,10 @@ fn the_corners_are_to_another_implementation_the_same() {
             super::frames(&[&[part_bytes][..], &stream(&frames)].concat());
         }
     }
+    // What no sketch can say: a length that is longer than it needs to be, within a control frame too.
+    for stream in
+        [&b"\x88\xff\0\0\0\0\0\0\0\0\0\0\0\0"[..], b"\x89\xfe\0\x7d\0\0\0\0", b"\x82\xfe\0\x7d\0\0\0\0"]
+    {
+        super::frames(&[&[1][..], stream].concat());
+    }
 }

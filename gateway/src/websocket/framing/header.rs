@@ -71,10 +71,10 @@ impl Header {
         if opcode.is_control() && !fin {
             return Err(Breach::FragmentedControlFrame.into());
         }
-        if opcode.is_control() && u64::from(short) > MAX_CONTROL_BYTES {
+        let Some((payload_bytes, length_bytes)) = length(short, &bytes[2..])? else { return Ok(None) };
+        if opcode.is_control() && payload_bytes > MAX_CONTROL_BYTES {
             return Err(Breach::LongControlFrame.into());
         }
-        let Some((payload_bytes, length_bytes)) = length(short, &bytes[2..])? else { return Ok(None) };
         let Some(&mask) = bytes[2 + length_bytes..].first_chunk() else { return Ok(None) };
         Ok(Some((Self { fin, opcode, mask, payload_bytes }, 2 + length_bytes + mask.len())))
     }
