@@ -32,9 +32,10 @@ fn an_invalid_value_is_named_with_the_allowed_ones() {
         ),
         (&[TRANSFER, ("WS_PUSH_URL", "")], "WS_PUSH_URL is \"\"; allowed:"),
         (&[TRANSFER, ("WS_PUSH_URL", "example.com/api")], "WS_PUSH_URL is \"example.com/api\"; allowed:"),
+        (&[TRANSFER, ("WS_PUSH_URL", "http://a/b,")], "WS_PUSH_URL is \"http://a/b,\"; allowed:"),
         (
             &[TRANSFER, ("WS_PUSH_URL", "https://example.com/")],
-            "WS_PUSH_URL is \"https://example.com/\"; allowed: the reverse push address, http://host/path; https needs a build with the cargo feature tls",
+            "WS_PUSH_URL is \"https://example.com/\"; allowed: the reverse push address, http://host/path, or several separated by commas; https needs a build with the cargo feature tls",
         ),
         (&[TRANSFER, URL, ("WS_PUSH_TO", "a,,b")], "WS_PUSH_TO is \"a,,b\"; allowed:"),
         (&[TRANSFER, URL, ("WS_PUSH_TO", "a,a")], "WS_PUSH_TO is \"a,a\"; allowed:"),

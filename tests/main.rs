@@ -18,6 +18,7 @@ mod no_circles;
 mod own_functions;
 mod panics;
 mod public_api;
+mod push_addresses;
 mod push_faults;
 mod readme;
 mod roles;

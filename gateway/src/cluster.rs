@@ -12,6 +12,23 @@
 //! Requests to a node arrive in the order in which they were made, or not at all. A request whose fate is unknown, as
 //! when Redis is away, counts as not delivered, and its connection stays known.
 //!
+//! # Without Redis
+//!
+//! A node that Redis does not answer goes on serving its clients, and takes pushes to them. It answers pushes to other
+//! nodes' clients with 503, refuses new clients with 503, because no other node would reach them, and `/readyz` says that
+//! it is cut off. Once Redis answers again, all of this ends by itself. A gateway that is started meanwhile waits two
+//! seconds, and then starts in this state.
+//!
+//! A node that does not answer is gone, and pushes to its clients 404, only if its lease has ended and the asking node has
+//! been connected to Redis for the time of a lease without interruption: a Redis that restarts may have lost the leases
+//! of nodes that live.
+//!
+//! # What Redis has to allow
+//!
+//! `PING`, `SELECT`, `SET`, `EXISTS`, `PUBLISH` and `SUBSCRIBE`, on keys and channels that begin with `scf-ws:`. Redis
+//! ends a subscription that falls behind by the limit of `client-output-buffer-limit pubsub`; the node subscribes again,
+//! and requests that were lost meanwhile are answered with 503.
+//!
 //! # What is where in Redis
 //!
 //! | name | what |

@@ -9,7 +9,7 @@ use scf_websocket_gateway::{
     contract::Frame,
     registry::{ConnectionRegistry as _, Delivery, DeliveryError},
 };
-use scf_websocket_test_harness::{Need, Redis, needs};
+use scf_websocket_test_harness::{Need, Redis, needs, request};
 use serde_json::json;
 
 use self::node::{asker, in_process, process, send};
@@ -75,6 +75,38 @@ async fn one_delivery_reaches_the_clients_of_all_nodes_and_has_a_result_for_each
             assert_eq!(client.next_text().await, "ä");
         }
     }
+}
+
+#[tokio::test]
+async fn any_push_address_takes_a_batch_for_the_clients_of_all_nodes_and_looks_each_up() {
+    if !needs(Need::Redis) {
+        return;
+    }
+    let redis = Redis::start(&[]);
+    let nodes = [in_process(&redis).start().await, in_process(&redis).start().await];
+    let (mut here, mut there) = (nodes[0].connect("/here").await, nodes[1].connect("/there").await);
+    let ids = [here.id(&nodes[0]).await, there.id(&nodes[1]).await, "gone==".to_owned()];
+    for node in &nodes {
+        let batch =
+            json!({"action": "data send", "secConnectionIDs": ids, "dataType": "text", "data": "to all"});
+        let reply = node.push_json(batch).await;
+        assert_eq!((reply.status, reply.err_no()), (200, 0));
+        let failed = reply.json()["failed"].clone();
+        assert_eq!(failed.as_array().map(Vec::len), Some(1), "{failed}");
+        assert_eq!((&failed[0]["secConnectionID"], &failed[0]["errNo"]), (&json!("gone=="), &json!(404)));
+        assert_eq!((here.next_text().await, there.next_text().await), ("to all".into(), "to all".into()));
+        for (id, path) in ids.iter().zip(["/here", "/there"]) {
+            let (addr, push) = node.push.trim_start_matches("http://").split_once('/').expect("an address");
+            let id = id.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+            let target = format!("/{push}?secConnectionID={id}");
+            let reply = request(addr, "GET", &target, &[("Connection", "close")], b"").await;
+            assert_eq!(reply.json()["connection"]["path"], path, "{reply:?}");
+        }
+    }
+    let closing = json!({"action": "closing", "secConnectionIDs": ids});
+    assert_eq!(nodes[0].push_json(closing).await.err_no(), 0);
+    here.closed().await;
+    there.closed().await;
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ const ROLE: Variable = Variable { name: "WS_ROLE", values: ROLES, default: "`aut
 
 pub(crate) const PUSH_URL: Variable = Variable {
     name: "WS_PUSH_URL",
-    values: "the reverse push address, `http://…` (`https://…` in a build with the cargo feature `tls`)",
+    values: "the reverse push address, `http://…` (`https://…` in a build with the cargo feature `tls`), or those of several gateways that serve the same clients, separated by commas, of which one is used until it cannot be reached",
     default: "required where something is pushed or closed",
 };
 

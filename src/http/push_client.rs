@@ -30,6 +30,8 @@ pub(crate) struct NoAnswer {
     reason: ureq::Error,
     /// The kept connection had gone stale: it failed before the first byte of an answer.
     pub(crate) on_stale_connection: bool,
+    /// No connection was made, so nothing was sent.
+    pub(crate) not_sent: bool,
 }
 
 impl fmt::Display for NoAnswer {
@@ -66,20 +68,31 @@ impl PushClient {
         Self { agent: Agent::with_parts(config, connector, transport::ResolveOnConnect), state }
     }
 
-    /// Sends a `POST` and waits for the head of its answer until the deadline.
+    /// Sends a `POST` and waits for the head of its answer until the deadline. A new connection is made by the other
+    /// deadline, or not.
     pub(crate) fn post(
         &self,
         uri: &Uri,
         content_type: &'static str,
         body: &[u8],
         deadline: Instant,
+        connect_deadline: Instant,
     ) -> Result<PushReply, NoAnswer> {
-        *self.state.call() = Call { deadline: Some(deadline), on_kept_connection: true, answered: false };
+        *self.state.call() = Call {
+            deadline: Some(deadline),
+            connect_deadline: Some(connect_deadline.min(deadline)),
+            on_kept_connection: true,
+            ..Call::default()
+        };
         let result = self.agent.post(uri.clone()).header("Content-Type", content_type).send(body);
         result.map(PushReply).map_err(|reason| {
             let call = *self.state.call();
             let timed_out = matches!(&reason, ureq::Error::Io(e) if e.kind() == ErrorKind::TimedOut);
-            NoAnswer { on_stale_connection: call.on_kept_connection && !call.answered && !timed_out, reason }
+            NoAnswer {
+                on_stale_connection: call.on_kept_connection && !call.answered && !timed_out,
+                not_sent: !call.on_kept_connection && !call.connected,
+                reason,
+            }
         })
     }
 }

@@ -64,6 +64,11 @@ impl<'b> Answer<'b> {
         self.fields.as_ref().ok()?.batch?.get().parse().ok()
     }
 
+    /// A server that takes no requests now has answered in place of the gateway, which names an `errNo`.
+    pub(super) fn is_of_another(&self) -> bool {
+        self.status == 503 && self.fields.as_ref().map_or(true, |fields| fields.err_no == 0)
+    }
+
     /// The result of a push to one connection.
     pub(super) fn outcome(&self) -> PushOutcome {
         match (self.status, &self.fields) {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ureq::http::Uri;
 
@@ -18,40 +20,69 @@ pub(crate) struct PushSettings {
     pub(crate) trusted_roots: TrustedRoots,
 }
 
-/// The reverse push address.
+/// The reverse push address, or those of several gateways that serve the same clients, of which one is used until it
+/// cannot be reached.
 ///
 /// Anyone who knows its path can push, so the path is never displayed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PushUrl(Uri);
+#[derive(Debug, Clone)]
+pub(crate) struct PushUrl {
+    addresses: Vec<Uri>,
+    /// The position of the one in use.
+    current: Arc<AtomicUsize>,
+}
 
 impl PushUrl {
-    /// Parses `http://host[:port]/path`. The error says what is allowed.
+    /// Parses `http://host[:port]/path`, or several of them separated by commas. The error says what is allowed.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        const ALLOWED: &str = "the reverse push address, http://host/path";
+        let addresses =
+            text.split(',').map(|address| Self::address(address.trim())).collect::<Result<_, _>>()?;
+        Ok(Self { addresses, current: Arc::default() })
+    }
+
+    fn address(text: &str) -> Result<Uri, String> {
+        const ALLOWED: &str = "the reverse push address, http://host/path, or several separated by commas";
         let uri: Uri = text.parse().map_err(|_| ALLOWED.to_owned())?;
         if uri.host().is_none_or(str::is_empty) {
             return Err(ALLOWED.into());
         }
         match uri.scheme_str() {
-            Some("http") => Ok(Self(uri)),
-            Some("https") if cfg!(feature = "tls") => Ok(Self(uri)),
+            Some("http") => Ok(uri),
+            Some("https") if cfg!(feature = "tls") => Ok(uri),
             Some("https") => Err(format!("{ALLOWED}; https needs a build with the cargo feature tls")),
             _ => Err(ALLOWED.into()),
         }
     }
 
-    pub(super) fn uri(&self) -> &Uri {
-        &self.0
+    /// How many addresses there are; at least one.
+    pub(super) fn count(&self) -> usize {
+        self.addresses.len()
+    }
+
+    /// The address in use, and its position.
+    pub(super) fn current(&self) -> (usize, &Uri) {
+        let position = self.current.load(Ordering::Relaxed) % self.addresses.len();
+        (position, &self.addresses[position])
+    }
+
+    /// Uses the address after the one at this position, unless another push has done so.
+    pub(super) fn leave(&self, position: usize) {
+        let next = (position + 1) % self.addresses.len();
+        let _ = self.current.compare_exchange(position, next, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 
 impl fmt::Display for PushUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.0.scheme_str().unwrap_or("http"), self.0.host().unwrap_or_default())?;
-        if let Some(port) = self.0.port_u16() {
-            write!(f, ":{port}")?;
+        for (position, uri) in self.addresses.iter().enumerate() {
+            let separator = if position == 0 { "" } else { "," };
+            let (scheme, host) = (uri.scheme_str().unwrap_or("http"), uri.host().unwrap_or_default());
+            write!(f, "{separator}{scheme}://{host}")?;
+            if let Some(port) = uri.port_u16() {
+                write!(f, ":{port}")?;
+            }
+            f.write_str("/…")?;
         }
-        f.write_str("/…")
+        Ok(())
     }
 }
 

@@ -7,10 +7,14 @@ use std::time::Instant;
 /// Shared by `PushClient`, which sets the deadline, and the transport under `ureq`, which reports progress.
 pub(super) struct SharedState(Mutex<Call>);
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Call {
     /// None before the first call.
     pub(super) deadline: Option<Instant>,
+    /// Until when a new connection may take to be made.
+    pub(super) connect_deadline: Option<Instant>,
+    /// Whether the call has a connection of its own.
+    pub(super) connected: bool,
     /// Whether the call uses a connection that an earlier call left open.
     pub(super) on_kept_connection: bool,
     /// Whether a byte of the answer has arrived.
@@ -19,7 +23,7 @@ pub(super) struct Call {
 
 impl SharedState {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(Call { deadline: None, on_kept_connection: false, answered: false }))
+        Self(Mutex::new(Call::default()))
     }
 
     pub(super) fn call(&self) -> MutexGuard<'_, Call> {

@@ -53,7 +53,7 @@ impl Connector for GatheringConnector {
         let deadline = {
             let mut call = self.state.call();
             call.on_kept_connection = false;
-            call.deadline
+            call.connect_deadline
         };
         let (host, port) = (details.uri.host().unwrap_or_default(), details.uri.port_u16());
         let is_tls = details.needs_tls();
@@ -62,6 +62,7 @@ impl Connector for GatheringConnector {
         } else {
             net::plain(host, port.unwrap_or(80), deadline)?
         };
+        self.state.call().connected = true;
         Ok(Some(GatheringTransport {
             stream,
             is_tls,
