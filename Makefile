@@ -28,13 +28,13 @@ ROUNDS   ?= 7
 SECTIONS ?=
 
 .DEFAULT_GOAL := build
-.PHONY: help toolchain build gateway gateway-to-run package run smoke test test-browser soak fuzz diagrams audit bench bench-instructions lint clean
+.PHONY: help toolchain build gateway gateway-to-run package run smoke test test-browser soak soak-cluster fuzz diagrams audit bench bench-instructions lint clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
 # Whatever calls cargo; only ordered, so that it rebuilds nothing.
-build gateway gateway-to-run test test-browser soak fuzz audit bench bench-instructions lint clean: | toolchain
+build gateway gateway-to-run test test-browser soak soak-cluster fuzz audit bench bench-instructions lint clean: | toolchain
 
 toolchain:
 	@scripts/toolchain.sh
@@ -80,6 +80,10 @@ test-browser: build ## drive the page in headless Chromium (PICTURE=$PWD/docs/pa
 soak: package ## 200 clients while everything fails that can, for SECONDS=600, and an account of every frame
 	scripts/need.sh redis-server
 	BOOTSTRAP=$(CURDIR)/$(PACKAGED) SECONDS=$(or $(SECONDS),600) cargo test -q --locked -p scf-websocket-gateway --test soak
+
+soak-cluster: package ## likewise with 600 clients of three nodes, which are killed, suspended and cut off
+	scripts/need.sh redis-server
+	BOOTSTRAP=$(CURDIR)/$(PACKAGED) SECONDS=$(or $(SECONDS),600) cargo test -q --locked -p scf-websocket-gateway --test soak -- cluster
 
 fuzz: ## each fuzz target for a minute (SECONDS=20); needs a nightly toolchain
 	scripts/fuzz.sh $(or $(SECONDS),60)

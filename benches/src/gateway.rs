@@ -61,8 +61,18 @@ struct Row {
 }
 
 pub fn section(parts: &[Part], rounds: usize) -> Result<String> {
+    report_on(subject::all()?, parts, rounds)
+}
+
+/// Compares these builds of the gateway with each other, the peers and the floor. The goals are the first one's.
+pub fn comparison(section: &str, rounds: usize, files: &[&str]) -> Result<String> {
+    let (_, parts) = SECTIONS.iter().find(|(name, _)| *name == section).ok_or("no section of the gateway")?;
+    report_on(subject::builds(files)?, parts, rounds)
+}
+
+fn report_on(subjects: Vec<Subject>, parts: &[Part], rounds: usize) -> Result<String> {
     raise_file_limit()?;
-    let mut rows: Vec<Row> = subject::all()?.into_iter().map(Row::new).collect();
+    let mut rows: Vec<Row> = subjects.into_iter().map(Row::new).collect();
     for round in 1..=rounds {
         for part in parts {
             for row in &mut rows {

@@ -4,6 +4,7 @@
 //!
 //! - `scf-websocket-bench --rounds 7 runtimes cold-start growth endurance fan-out`
 //! - `scf-websocket-bench --rounds 7 --compare FILE…` compares builds of the bootstrap.
+//! - `scf-websocket-bench --rounds 3 --compare-gateways gateway-cpu FILE…` compares builds of the gateway.
 //! - `scf-websocket-bench --offer 1000 COMMAND…` starts the command, offers it 1000 connect events and stops it, so
 //!   that valgrind can count its instructions.
 
@@ -40,8 +41,11 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["--offer", count, command @ ..] => offer(count, command),
         ["--rounds", rounds, "--compare", files @ ..] => compare(rounds, files),
+        ["--rounds", rounds, "--compare-gateways", section, files @ ..] => {
+            compare_gateways(rounds, section, files)
+        }
         ["--rounds", rounds, sections @ ..] => report(rounds, sections),
-        _ => Err("usage: --rounds N SECTION… | --rounds N --compare FILE… | --offer N COMMAND…".into()),
+        _ => Err("usage: --rounds N SECTION… | --rounds N --compare FILE… | --rounds N --compare-gateways SECTION FILE… | --offer N COMMAND…".into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -80,6 +84,11 @@ fn unknown_section() -> String {
 
 fn compare(rounds: &str, files: &[&str]) -> Result<()> {
     println!("{}", runtimes::comparison(rounds.parse()?, files)?);
+    Ok(())
+}
+
+fn compare_gateways(rounds: &str, section: &str, files: &[&str]) -> Result<()> {
+    println!("{}", gateway::comparison(section, rounds.parse()?, files)?);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 //!
 //! [`Server::start`] with a listener and a router → [`Server::addr`] → dropped, it closes its address and
 //! every connection that has not become a WebSocket. A router's handlers find the peer's address as a request extension,
-//! [`Peer`]. What is asked for with every frame is answered by a [`Handler`] without a router.
+//! [`Peer`]. What is asked for with every frame is answered by a `Handler` without a router.
 //!
 //! Time limits, unless clients have others: 10 s for a request's head, 10 s without progress for its body and for writing
 //! the response. Between

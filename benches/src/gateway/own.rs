@@ -61,7 +61,14 @@ pub fn start(file: &Path, purpose: Purpose) -> Result<Server> {
         ),
     )?;
     let command = || {
-        let mut command = Command::new(file);
+        let mut command = match purpose {
+            Purpose::EchoWithFewFiles => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", "ulimit -S -n 1024 && exec \"$0\" \"$@\""]).arg(file);
+                shell
+            }
+            _ => Command::new(file),
+        };
         command.arg("--config").arg(&config).stdin(Stdio::null()).stdout(Stdio::null());
         command
     };

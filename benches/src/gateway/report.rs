@@ -49,7 +49,7 @@ fn crowd(rows: &[Row]) -> String {
     for row in measured(rows, |row| !row.crowd.is_empty()) {
         let of = |figure| figures::of(row, figure);
         table.row([
-            row.subject.name.to_owned(),
+            row.subject.name.clone(),
             cell(of(figures::base_bytes), megabytes),
             cell(of(figures::bytes), bytes),
             cell(figures::to(rows, &Kind::Nchan, row, figures::bytes), ratio),
@@ -78,7 +78,7 @@ publish request (peers) to the last client's receipt; *warm* is the median of fi
 fn tls(rows: &[Row]) -> String {
     let mut table = Table::new(["", "a connection"]);
     for row in measured(rows, |row| !row.tls.is_empty()) {
-        table.row([row.subject.name.to_owned(), cell(figures::of(row, figures::bytes_over_tls), bytes)]);
+        table.row([row.subject.name.clone(), cell(figures::of(row, figures::bytes_over_tls), bytes)]);
     }
     format!(
         "
@@ -97,7 +97,7 @@ fn cpu(rows: &[Row]) -> String {
     for row in measured(rows, |row| !row.cpu.is_empty()) {
         let of = |figure| figures::of(row, figure);
         table.row([
-            row.subject.name.to_owned(),
+            row.subject.name.clone(),
             cell(of(figures::echoes), thousands),
             cell(of(figures::echo_processor_time), |s| us(seconds(s))),
             cell(figures::to(rows, &Kind::Floor, row, figures::echo_processor_time), ratio),
@@ -125,7 +125,7 @@ fn handshakes(rows: &[Row]) -> String {
     for row in measured(rows, |row| !row.handshakes.is_empty()) {
         let of = |figure| figures::of(row, figure);
         table.row([
-            row.subject.name.to_owned(),
+            row.subject.name.clone(),
             cell(of(figures::handshakes), thousands),
             cell(figures::to(rows, &Kind::Floor, row, figures::handshakes), ratio),
             cell(of(figures::handshake_processor_time), |s| us(seconds(s))),
@@ -149,7 +149,7 @@ fn latency(rows: &[Row]) -> String {
         let of = |figure| figures::of(row, figure);
         let time = |figure| cell(of(figure), |s| us(seconds(s)));
         table.row([
-            row.subject.name.to_owned(),
+            row.subject.name.clone(),
             cell(of(figures::paced_rate), thousands),
             time(figures::p50),
             time(figures::p99),
@@ -179,7 +179,7 @@ fn held(hold: &Hold) -> String {
         "
 ### {} connections in one process
 
-Idle, each answering the gateway's pings. At the end each sent a ping: {} had their pong.
+Idle, each answering the gateway's pings. The gateway starts with a soft limit of 1,024 open files and raises it itself. At the end each sent a ping: {} had their pong.
 
 {table}",
         thousands(float(hold::CLIENTS as u64)),

@@ -21,6 +21,8 @@ pub enum Purpose {
     Echo,
     /// The same, over TLS.
     EchoOverTls,
+    /// As `Echo`, started with the soft limit of 1,024 open files that a system gives.
+    EchoWithFewFiles,
 }
 
 /// A running server. Dropping it ends all its processes.

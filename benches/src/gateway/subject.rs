@@ -10,7 +10,7 @@ use crate::Result;
 use crate::subject::runs;
 
 pub struct Subject {
-    pub name: &'static str,
+    pub name: String,
     pub kind: Kind,
     /// Why it cannot be measured here.
     pub missing: Option<&'static str>,
@@ -22,6 +22,16 @@ pub enum Kind {
     Nchan,
     Pushpin,
     Floor,
+}
+
+/// These builds of the gateway, and the others.
+pub fn builds(files: &[&str]) -> Result<Vec<Subject>> {
+    let mut subjects: Vec<Subject> = files
+        .iter()
+        .map(|file| Subject { name: format!("`{file}`"), kind: Kind::Gateway(file.into()), missing: None })
+        .collect();
+    subjects.extend(all()?.into_iter().filter(|subject| !subject.kind.is_ours()));
+    Ok(subjects)
 }
 
 /// The packaged gateway is the first, the floor the last.
@@ -37,11 +47,15 @@ pub fn all() -> Result<Vec<Subject>> {
     let no_pushpin = (!runs("pushpin", &["--version"]) || !runs("zurl", &["--version"]))
         .then_some("pushpin or zurl is not installed");
     Ok(vec![
-        Subject { name: "**gateway**", kind: Kind::Gateway(packaged), missing: None },
-        Subject { name: "gateway built with glibc", kind: Kind::Gateway(with_glibc), missing: no_glibc },
-        Subject { name: "nchan", kind: Kind::Nchan, missing: no_nchan },
-        Subject { name: "Pushpin", kind: Kind::Pushpin, missing: no_pushpin },
-        Subject { name: "the floor", kind: Kind::Floor, missing: None },
+        Subject { name: "**gateway**".into(), kind: Kind::Gateway(packaged), missing: None },
+        Subject {
+            name: "gateway built with glibc".into(),
+            kind: Kind::Gateway(with_glibc),
+            missing: no_glibc,
+        },
+        Subject { name: "nchan".into(), kind: Kind::Nchan, missing: no_nchan },
+        Subject { name: "Pushpin".into(), kind: Kind::Pushpin, missing: no_pushpin },
+        Subject { name: "the floor".into(), kind: Kind::Floor, missing: None },
     ])
 }
 

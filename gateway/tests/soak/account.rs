@@ -4,6 +4,9 @@
 //! A frame that a client sent is one event of the transfer function, unless the line was lost on the way or an earlier
 //! frame of that connection failed, behind which nothing is carried out. An event that succeeded must have reached
 //! everybody who was connected the whole time, except where the function itself counts pushes that failed.
+//!
+//! Where a gateway's process was killed, suspended or cut off from its cluster, its clients' frames may be lost with it,
+//! and what others sent to them. A closing event is due in any case; there are two only where a process was lost.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -11,7 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::journal::{FrameId, Journal, Life, LifeId};
+use crate::{
+    journal::{FrameId, Journal, Life, LifeId},
+    logged::{self, Logged},
+    runs::{Fault, Run, Runs},
+};
 
 /// A client that left this soon after a frame's last delivery may have been on its way out already.
 const SLACK: Duration = Duration::from_secs(1);
@@ -25,21 +32,13 @@ pub struct Account {
     deliveries: BTreeMap<String, usize>,
     connections: BTreeMap<String, usize>,
     unexplained: Vec<String>,
-}
-
-/// What the log tells of one connection.
-#[derive(Debug, Default)]
-struct Logged {
-    /// The transfer function's invocations in order, each with its outcome.
-    transfers: Vec<String>,
-    /// What the function counted in those that succeeded, in order: pushes that did not reach the gateway.
-    failed_pushes: Vec<usize>,
-    cleanups: usize,
-    closed: Option<String>,
+    /// Whether the gateway's nodes had times at which none of them could know whether the others live.
+    pub cluster_was_away: bool,
 }
 
 /// What the clients have seen, arranged for looking up.
 struct Seen<'p> {
+    runs: &'p [Run],
     lives: &'p BTreeMap<LifeId, Life>,
     received: BTreeMap<LifeId, HashSet<FrameId>>,
     /// When the last receiver of a frame received it.
@@ -47,7 +46,7 @@ struct Seen<'p> {
 }
 
 impl<'p> Seen<'p> {
-    fn new(lives: &'p BTreeMap<LifeId, Life>) -> Self {
+    fn new(lives: &'p BTreeMap<LifeId, Life>, runs: &'p [Run]) -> Self {
         let mut last: HashMap<FrameId, Instant> = HashMap::new();
         for (frame, at) in lives.values().flat_map(|life| &life.received) {
             let latest = last.entry(*frame).or_insert(*at);
@@ -55,19 +54,19 @@ impl<'p> Seen<'p> {
         }
         let frames = |life: &Life| life.received.iter().map(|(frame, _)| *frame).collect();
         let received = lives.iter().map(|(id, life)| (*id, frames(life))).collect();
-        Self { lives, received, last }
+        Self { runs, lives, received, last }
     }
 }
 
-pub fn draw_up(journal: &Journal, log: &str) -> Account {
-    let pages = journal.pages();
-    let seen = Seen::new(&pages.lives);
-    let logged = read_log(log);
-    let mut account = Account::default();
+pub fn draw_up(journal: &Journal, runs: &Runs, cluster_was_away: bool) -> Account {
+    let (pages, runs) = (journal.pages(), runs.all());
+    let seen = Seen::new(&pages.lives, &runs);
+    let logged = logged::read(&runs.iter().map(|run| run.log.as_str()).collect::<Vec<_>>());
+    let mut account = Account { cluster_was_away, ..Account::default() };
     for (id, life) in &pages.lives {
         let nothing = Logged::default();
         let told = logged.get(&id.to_string()).unwrap_or(&nothing);
-        account.connection(*id, life, told);
+        account.connection(*id, life, told, &runs[life.run]);
         account.frames_of(*id, life, told, &seen);
     }
     for (why, times) in &pages.refused {
@@ -81,12 +80,24 @@ impl Account {
         self.unexplained.is_empty()
     }
 
-    fn connection(&mut self, id: LifeId, life: &Life, told: &Logged) {
+    fn connection(&mut self, id: LifeId, life: &Life, told: &Logged, run: &Run) {
         *self.connections.entry("accepted".into()).or_default() += 1;
-        let closed = told.closed.as_deref().unwrap_or("never closed");
+        let closed = told.closed.as_deref().unwrap_or(if run.was(Fault::Killed) {
+            "its process was killed"
+        } else {
+            "never closed"
+        });
         *self.connections.entry(format!("ended: {closed}")).or_default() += 1;
-        if told.cleanups != 1 {
-            self.unexplained.push(format!("{id}: {} closing events, {closed}", told.cleanups));
+        let own = told.cleanups.iter().filter(|by| **by == life.run).count();
+        let may_be_twice = run.had_a_fault() || self.cluster_was_away;
+        match (own, told.cleanups.len() - own) {
+            (1, 0) => {}
+            (0, 1) if may_be_twice => self.count_connection("closing event by another node"),
+            (0, 2..) if may_be_twice => self.count_connection("closing event by several other nodes"),
+            (1, 1..) if may_be_twice => self.count_connection("closing event by its node and another"),
+            (own, others) => self
+                .unexplained
+                .push(format!("{id}: {own} closing events of its own node and {others} of others, {closed}")),
         }
         for text in &life.foreign {
             self.unexplained.push(format!("{id}: received {text:?}, which no client sent"));
@@ -105,10 +116,13 @@ impl Account {
             let frame = FrameId { life: id, number };
             match told.transfers.get(number).map(String::as_str) {
                 Some("ok") => {
-                    let failed_pushes = told.failed_pushes.get(succeeded).copied().unwrap_or(0);
+                    let failed_pushes = told.failed_pushes.get(succeeded).copied();
                     succeeded += 1;
                     self.count_frame("carried out");
-                    self.deliveries_of(frame, *sent, failed_pushes, seen);
+                    // The function's last lines may be lost with the process that collects them.
+                    let is_cut = failed_pushes.is_none() && seen.runs[life.run].was(Fault::Killed);
+                    let unknown = if is_cut { usize::MAX } else { 0 };
+                    self.deliveries_of(frame, *sent, failed_pushes.unwrap_or(unknown), seen);
                 }
                 Some(outcome) => {
                     self.count_frame(&format!("refused: the transfer function's outcome is {outcome}"));
@@ -116,6 +130,15 @@ impl Account {
                 None if life.cut => self.count_frame("lost with the line that its client cut"),
                 None if told.transfers.last().is_some_and(|last| last != "ok") => {
                     self.count_frame("refused: behind a frame that failed");
+                }
+                None if told.closed.is_none() && seen.runs[life.run].was(Fault::Killed) => {
+                    self.count_frame("lost with the process that was killed");
+                }
+                None if told.closed.as_deref().is_some_and(is_of_lost_node) => {
+                    self.count_frame("lost with the node that was declared lost");
+                }
+                None if life.ended.is_some_and(|ended| ended < *sent + SLACK) => {
+                    self.count_frame("sent when the connection was about to end");
                 }
                 None => self.unexplained.push(format!(
                     "frame {frame} was never carried out; its connection {}",
@@ -137,7 +160,12 @@ impl Account {
             // No client received it, although those that stayed to the end should have.
             let stayed = life.ended.is_none_or(|ended| last.is_some_and(|last| ended > last + SLACK));
             if was_there_before && stayed {
-                missing.push(*id);
+                let until = last.unwrap_or(sent) + SLACK;
+                if seen.runs[life.run].had_a_fault_between(sent, until) {
+                    self.count_delivery("to a client of a node that was suspended or cut off");
+                } else {
+                    missing.push(*id);
+                }
             } else if life.opened <= last.unwrap_or(sent) && life.ended.is_none_or(|ended| ended > sent) {
                 self.count_delivery("to a client that came or left meanwhile");
             }
@@ -153,6 +181,10 @@ impl Account {
                 "frame {frame} did not reach {all} clients ({to} …); the function counts {failed_pushes} failed pushes"
             ));
         }
+    }
+
+    fn count_connection(&mut self, what: &str) {
+        *self.connections.entry(what.to_owned()).or_default() += 1;
     }
 
     fn count_frame(&mut self, what: &str) {
@@ -183,50 +215,7 @@ impl fmt::Display for Account {
     }
 }
 
-/// By the path on which the connection was opened.
-fn read_log(log: &str) -> HashMap<String, Logged> {
-    let mut paths: HashMap<&str, &str> = HashMap::new();
-    let mut tallies: HashMap<&str, usize> = HashMap::new();
-    let mut logged: HashMap<String, Logged> = HashMap::new();
-    // A register function's events come before its connection is opened, and no others do.
-    for line in log.lines() {
-        let Some((_, line)) = line.split_once("] ") else { continue };
-        if let Some((id, rest)) = line.split_once(" opened from ") {
-            let path = value(rest, " on ");
-            paths.insert(id, path);
-            logged.entry(path.to_owned()).or_default();
-        } else if let Some(trace) = line.strip_prefix("trace role=") {
-            let connection = value(trace, " connection=");
-            let Some(told) = paths.get(connection).and_then(|path| logged.get_mut(*path)) else { continue };
-            if trace.starts_with("transfer ") {
-                told.transfers.push(value(trace, " outcome=").to_owned());
-            } else if trace.starts_with("cleanup ") {
-                told.cleanups += 1;
-            }
-        } else if let Some((instance, said)) = line.split_once(" | ") {
-            if said.contains("pushes asked=") {
-                let failed: usize = value(said, " failed=").parse().unwrap_or(0);
-                let untried: usize = value(said, " untried=").parse().unwrap_or(0);
-                // The line at the level of a warning repeats the same count.
-                tallies.insert(instance, failed + untried);
-            } else if said.contains(" role=transfer ") && said.contains(" outcome=ok") {
-                let failed = tallies.remove(instance).unwrap_or(0);
-                let told = paths.get(value(said, " connection=")).and_then(|path| logged.get_mut(*path));
-                if let Some(told) = told {
-                    told.failed_pushes.push(failed);
-                }
-            }
-        } else if let Some((id, how)) = line.split_once(' ')
-            && let Some(told) = paths.get(id).and_then(|path| logged.get_mut(*path))
-            && (how.starts_with("closed") || how.starts_with("connection lost") || how.starts_with("idle"))
-        {
-            // Without the request id, so that equal ends are counted together.
-            told.closed = Some(how.split(" (request ").next().unwrap_or(how).to_owned());
-        }
-    }
-    logged
-}
-
-fn value<'l>(line: &'l str, name: &str) -> &'l str {
-    line.split_once(name).map_or("", |(_, rest)| rest.split(' ').next().unwrap_or(""))
+/// Whether a connection was closed because the others had declared its node lost.
+fn is_of_lost_node(closed: &str) -> bool {
+    closed.contains("node lost")
 }

@@ -11,8 +11,8 @@ use tokio::{
 use tokio_websockets::{ClientBuilder, CloseCode, Error, Message};
 
 use crate::{
-    BETWEEN_FRAMES,
     journal::{Journal, LifeId},
+    runs::{RunId, Runs},
 };
 
 /// A handshake waits for a function that may be paused.
@@ -37,8 +37,8 @@ pub enum Order {
 
 /// Starts the clients; gives where to send them orders, and their tasks.
 pub fn start(
-    count: usize,
-    address: &str,
+    (count, between_frames): (usize, Duration),
+    runs: &Runs,
     journal: &Journal,
     phases: &watch::Receiver<Phase>,
 ) -> (Vec<mpsc::UnboundedSender<Order>>, Vec<JoinHandle<()>>) {
@@ -46,7 +46,8 @@ pub fn start(
         let (orders, ordered) = mpsc::unbounded_channel();
         let client = Client {
             number,
-            address: address.trim_end_matches('/').to_owned(),
+            between_frames,
+            runs: runs.clone(),
             journal: journal.clone(),
             phases: phases.clone(),
             ordered,
@@ -58,7 +59,9 @@ pub fn start(
 
 struct Client {
     number: usize,
-    address: String,
+    /// How often it sends a frame.
+    between_frames: Duration,
+    runs: Runs,
     journal: Journal,
     phases: watch::Receiver<Phase>,
     ordered: mpsc::UnboundedReceiver<Order>,
@@ -70,14 +73,16 @@ impl Client {
             if *self.phases.borrow() != Phase::Sending {
                 return;
             }
-            self.connection(LifeId { client: self.number, number }).await;
+            if let Some((run, address)) = self.runs.find(self.number + number) {
+                self.connection(LifeId { client: self.number, number }, run, &address).await;
+            }
             // Not all at once, and at other times each time.
             sleep(Duration::from_millis(200 + u64::try_from(self.number).expect("small") * 7 % 900)).await;
         }
     }
 
-    async fn connection(&mut self, id: LifeId) {
-        let uri = format!("{}{id}", self.address).parse().expect("an address");
+    async fn connection(&mut self, id: LifeId, run: RunId, address: &str) {
+        let uri = format!("{address}{id}").parse().expect("an address");
         let builder = ClientBuilder::from_uri(uri);
         let mut socket = match timeout(HANDSHAKE, builder.connect()).await {
             Ok(Ok((socket, _))) => socket,
@@ -85,14 +90,14 @@ impl Client {
             Ok(Err(other)) => return self.journal.refused(other.to_string()),
             Err(_) => return self.journal.refused(format!("no answer within {} s", HANDSHAKE.as_secs())),
         };
-        self.journal.opened(id);
-        let first = BETWEEN_FRAMES.mul_f64(fraction(id));
+        self.journal.opened(id, run);
+        let first = self.between_frames.mul_f64(fraction(id));
         let mut sends = Instant::now() + first;
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(sends), if *self.phases.borrow() == Phase::Sending => {
                     let frame = self.journal.sends(id);
-                    sends = Instant::now() + BETWEEN_FRAMES;
+                    sends = Instant::now() + self.between_frames;
                     if socket.send(Message::text(frame.to_string())).await.is_err() {
                         return self.journal.ended(id, false);
                     }

@@ -7,6 +7,8 @@ use std::{
     time::Instant,
 };
 
+use crate::runs::RunId;
+
 /// One connection of a client: its clients are numbered, and so are a client's connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LifeId {
@@ -47,6 +49,8 @@ impl FrameId {
 /// A connection from the client's side.
 #[derive(Debug)]
 pub struct Life {
+    /// The gateway's process.
+    pub run: RunId,
     /// The handshake was over by then.
     pub opened: Instant,
     /// From then on the client may have missed something; `None`: it is still open.
@@ -77,8 +81,9 @@ impl Journal {
         self.0.lock().expect("not poisoned")
     }
 
-    pub fn opened(&self, id: LifeId) {
+    pub fn opened(&self, id: LifeId, run: RunId) {
         let life = Life {
+            run,
             opened: Instant::now(),
             ended: None,
             cut: false,

@@ -1,0 +1,95 @@
+//! Three nodes with 600 clients in a room: besides what fails with one gateway, nodes are killed, suspended for longer
+//! than their lease, cut off from the cluster's Redis and replaced, and that Redis is killed, paused and emptied.
+
+mod chaos;
+mod node;
+mod relay;
+
+use std::{sync::Arc, time::Duration};
+
+use scf_websocket_test_harness::Redis;
+use tokio::{
+    sync::{Mutex, watch},
+    task::JoinSet,
+    time::sleep,
+};
+
+use self::{
+    chaos::Chaos,
+    node::{Node, Settings},
+};
+use crate::{
+    account,
+    client::{self, Phase},
+    dice::Dice,
+    functions::Program,
+    journal::Journal,
+    runs::Runs,
+    tallies::Tallies,
+};
+
+const NODES: usize = 3;
+const CLIENTS: usize = 600;
+/// Each client sends a frame about this often; each frame goes to all clients.
+const BETWEEN_FRAMES: Duration = Duration::from_secs(40);
+const LEASE: Duration = Duration::from_secs(2);
+/// What is under way when the frames end is over by then, the take-over of a node included.
+const SETTLING: Duration = Duration::from_secs(15);
+
+/// Whether everything is explained.
+pub async fn run(time: Duration) -> bool {
+    let (redis, store) = (Arc::new(Mutex::new(Redis::start(&[]))), Redis::start(&[]));
+    let settings = Settings {
+        program: Program::named(),
+        store: store.url(),
+        redis_port: redis.lock().await.port,
+        lease: LEASE,
+    };
+    let (runs, journal) = (Runs::default(), Journal::default());
+    let mut nodes = Vec::new();
+    for _ in 0..NODES {
+        nodes.push(Arc::new(Mutex::new(Node::start(settings.clone(), &runs).await)));
+    }
+    let (phase, phases) = watch::channel(Phase::Sending);
+    let (lives, clients) = client::start((CLIENTS, BETWEEN_FRAMES), &runs, &journal, &phases);
+    println!(
+        "soak: {CLIENTS} clients of {NODES} nodes, a frame from each every {} s, {} s",
+        BETWEEN_FRAMES.as_secs(),
+        time.as_secs()
+    );
+
+    sleep(Duration::from_secs(5)).await;
+    let mut chaos = Chaos {
+        nodes: nodes.clone(),
+        program: settings.program,
+        redis: Arc::clone(&redis),
+        clients: lives,
+        lease: LEASE,
+        dice: Dice::new(),
+        done: Tallies::default(),
+        under_way: JoinSet::new(),
+    };
+    let mut ended_well = chaos.reign(time).await;
+    let _ = phase.send(Phase::Settling);
+    sleep(SETTLING).await;
+    let _ = phase.send(Phase::Over);
+    for client in clients {
+        client.await.expect("a client's task");
+    }
+    // The cleanup functions' last events.
+    sleep(Duration::from_secs(5)).await;
+    for node in &nodes {
+        ended_well &= node.lock().await.end().await;
+    }
+    let left = redis.lock().await.command("KEYS *connections*");
+    let account = account::draw_up(&journal, &runs, true);
+    println!("{}\n{account}", chaos.done);
+    if left != "*0\r\n" {
+        println!("soak: connections are still recorded in Redis: {left}");
+        ended_well = false;
+    }
+    if let Some(folder) = std::env::var_os("KEEP_LOG") {
+        runs.write_logs(folder.as_ref());
+    }
+    ended_well && account.is_explained()
+}

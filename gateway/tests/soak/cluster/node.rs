@@ -1,0 +1,125 @@
+//! A node: one gateway of the cluster, restarted whenever it has ended.
+
+use std::time::Duration;
+
+use scf_websocket_test_harness::{Gateway, from_file, kill};
+use tokio::time::sleep;
+
+use super::relay::Relay;
+use crate::{
+    functions::Program,
+    runs::{Fault, RunId, Runs},
+};
+
+/// What all nodes have in common.
+#[derive(Clone)]
+pub struct Settings {
+    pub program: Program,
+    /// Of the room.
+    pub store: String,
+    /// Of the cluster.
+    pub redis_port: u16,
+    pub lease: Duration,
+}
+
+/// A running node.
+pub struct Node {
+    settings: Settings,
+    runs: Runs,
+    relay: Relay,
+    gateway: Gateway,
+    pub run: RunId,
+}
+
+impl Node {
+    pub async fn start(settings: Settings, runs: &Runs) -> Self {
+        let relay = Relay::to(settings.redis_port).await;
+        let gateway = started(&settings, &relay);
+        let run = runs.started(&gateway.clients);
+        Self { settings, runs: runs.clone(), relay, gateway, run }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.gateway.pid()
+    }
+
+    /// Kills the process, and starts another one after a while.
+    pub async fn kill(&mut self, pause: Duration) {
+        self.runs.leaves(self.run);
+        self.runs.begins(self.run, Fault::Killed);
+        self.gateway.signal("KILL");
+        self.gateway.ended().await;
+        sleep(pause).await;
+        self.start_another();
+    }
+
+    /// Suspends the process for a while.
+    pub async fn stop(&mut self, time: Duration) {
+        self.runs.begins(self.run, Fault::Stopped);
+        kill(self.pid(), "STOP");
+        sleep(time).await;
+        kill(self.pid(), "CONT");
+        self.runs.ends(self.run, Fault::Stopped);
+    }
+
+    /// Cuts the process off from the cluster's Redis for a while.
+    pub async fn cut_off(&mut self, time: Duration) {
+        self.runs.begins(self.run, Fault::CutOff);
+        self.relay.cut();
+        sleep(time).await;
+        self.relay.mend();
+        self.runs.ends(self.run, Fault::CutOff);
+    }
+
+    /// Ends the process as a rolling restart does, and starts another one. Whether it ended well.
+    pub async fn replace(&mut self) -> bool {
+        let ended_well = self.end().await;
+        self.start_another();
+        ended_well
+    }
+
+    /// Ends the process. Whether it ended well.
+    pub async fn end(&mut self) -> bool {
+        self.runs.leaves(self.run);
+        self.gateway.signal("TERM");
+        let status = self.gateway.ended().await;
+        self.runs.keep_log(self.run, self.gateway.log());
+        if !status.success() {
+            println!("soak: process {} ended with {status}", self.run);
+        }
+        status.success()
+    }
+
+    fn start_another(&mut self) {
+        self.runs.keep_log(self.run, self.gateway.log());
+        self.gateway = started(&self.settings, &self.relay);
+        self.run = self.runs.started(&self.gateway.clients);
+    }
+}
+
+fn started(settings: &Settings, relay: &Relay) -> Gateway {
+    let program = settings.program.0.display();
+    let text = format!(
+        r#"
+        listen = "127.0.0.1:0"
+        cluster = "redis://127.0.0.1:{}"
+        cluster_lease_seconds = {}
+        drain_seconds = 1
+
+        [[api]]
+        path = "/"
+        register = "process:{program}"
+        transfer = "process:{program}"
+        cleanup = "process:{program}"
+
+        [api.env]
+        WS_STORE = "{}"
+        WS_PUSH_TO = "all"
+        WS_PUSH_ENCODING = "raw"
+        "#,
+        relay.port,
+        settings.lease.as_secs(),
+        settings.store
+    );
+    from_file(&text).args(&["--trace"]).start()
+}
