@@ -23,7 +23,7 @@ use tokio::{
 use tokio_websockets::{CloseCode, Message};
 
 /// Short, so that the tests are; a busy machine only makes nodes be declared lost that are not.
-const LEASE_SECONDS: u32 = 1;
+const LEASE_SECONDS: u32 = 2;
 
 /// Functions that all nodes share, and what they were called with.
 struct Functions {

@@ -27,8 +27,9 @@ use crate::{
 
 /// How often a node sends a probe to itself.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
-/// A subscription on which not even the probes arrive for this long has ended, whatever its TCP connection says.
-const SILENCE: Duration = Duration::from_secs(4);
+/// A subscription on which so many probes and nothing else were missed has ended, whatever its TCP connection says. Time
+/// that the process was suspended for does not count.
+const MISSED_PROBES: u32 = 4;
 /// Before another subscription.
 const RETRY_DELAY: Duration = Duration::from_millis(100);
 
@@ -81,20 +82,21 @@ impl Inbox {
         let mut probes = interval(PROBE_INTERVAL);
         probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut probe = Probe::default();
-        let mut heard = Instant::now();
+        let mut missed = 0;
         loop {
             tokio::select! {
                 message = subscription.next() => {
                     let Some(message) = message else { return "the connection ended" };
-                    heard = Instant::now();
+                    missed = 0;
                     self.message(node, message, &mut probe).await;
                 }
                 // The cluster lives longer than this.
                 Ok(()) = self.node.changed() => return "it is another node now",
                 _ = probes.tick() => {
-                    if heard.elapsed() > SILENCE {
+                    if missed == MISSED_PROBES {
                         return "nothing arrives";
                     }
+                    missed += 1;
                     probe = Probe { number: probe.number + 1, sent: Some(Instant::now()) };
                     self.outgoing.tell(node, wire::probe_record(probe.number));
                 }
@@ -181,5 +183,58 @@ impl Inbox {
                 Err(error) => Answer::Delivered(vec![Err(error)]),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::{
+        cluster::RedisUrl,
+        contract::Frame,
+        function::remote::client::Trust,
+        registry::{Delivery, outbox},
+    };
+
+    /// Port 1 of this machine: what the node sends stays in its queue.
+    const NOWHERE: &str = "redis://127.0.0.1:1";
+
+    #[tokio::test]
+    async fn a_request_that_arrives_twice_is_carried_out_once_and_one_that_was_overtaken_never() {
+        let (here, there) = (NodeId::from_bytes([1; 6]), NodeId::from_bytes([2; 6]));
+        let metrics = Arc::<Metrics>::default();
+        let redis = Redis::connect(&RedisUrl::parse(NOWHERE).expect("a URL"), &Trust::System);
+        let mut inbox = Inbox {
+            node: watch::channel(here).1,
+            redis: redis.expect("without TLS"),
+            local: Arc::default(),
+            outgoing: Arc::default(),
+            metrics: Arc::clone(&metrics),
+            subscribed: watch::channel(false).0,
+            peers: Peers::default(),
+            other_versions: LogLimit::default(),
+        };
+        let suffix = [7; 10];
+        let (outbox, deliveries) =
+            outbox("/".into(), Ipv4Addr::LOCALHOST.into(), 1_000_000, &metrics.queue_bytes);
+        inbox.local.add(&here.connection_of(&suffix), outbox).await.expect("memory never fails");
+        for number in [2, 2, 1, 3, 2] {
+            let frame = Delivery::Frame(Frame::text(number.to_string()));
+            inbox.request(here, there, number, Request::Deliver(vec![suffix], frame)).await;
+        }
+        let received: Vec<_> = std::iter::from_fn(|| deliveries.next_waiting()).collect();
+        assert_eq!(received, [Frame::text("2"), Frame::text("3")]);
+        let answers = inbox.outgoing.flight(&inbox.node).await;
+        let Ok(Message::Records(_, answers)) = wire::decode(answers[0].bytes.clone().into()) else {
+            panic!("answers")
+        };
+        let accepted = |record: &Record| match record {
+            Record::Answer(number, Answer::Delivered(results)) => (*number, results[0].is_ok()),
+            other => panic!("an answer, not {other:?}"),
+        };
+        let accepted: Vec<_> = answers.iter().map(accepted).collect();
+        assert_eq!(accepted, [(2, true), (2, true), (1, false), (3, true), (2, true)]);
     }
 }

@@ -1,7 +1,8 @@
 //! What clients and functions notice when a node or Redis fails.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use scf_websocket_gateway::{
     cluster::{NodeId, names},
     config::Admin,
@@ -9,8 +10,9 @@ use scf_websocket_gateway::{
     registry::{ConnectionRegistry as _, Delivery, DeliveryError},
 };
 use scf_websocket_test_harness::{
-    Gateway, InProcess, Need, Redis, elsewhere::certificates::Authority, is_suspended, needs, request,
-    wait_until,
+    Gateway, InProcess, Need, Redis,
+    elsewhere::{certificates::Authority, soon},
+    is_suspended, needs, request, wait_until,
 };
 use tokio::time::sleep;
 
@@ -91,6 +93,56 @@ async fn while_redis_is_away_clients_elsewhere_are_out_of_reach_and_those_here_a
     }
 }
 
+/// Connections break while deliveries are under way; what the receiver does with a repeated one is tested beside its code.
+#[tokio::test]
+async fn connections_to_redis_that_break_neither_repeat_nor_reorder_what_is_delivered() {
+    if !needs(Need::Redis) {
+        return;
+    }
+    let redis = Redis::start(&[]);
+    let node = in_process(&redis).start().await;
+    let asker = asker(&redis).await;
+    let mut client = node.connect("/").await;
+    let ids = [client.id(&node).await];
+    let mut accepted = Vec::new();
+    for burst in 0..30 {
+        let numbers = burst * 50..(burst + 1) * 50;
+        let frames = numbers.clone().map(|number: u32| Delivery::Frame(Frame::text(number.to_string())));
+        let deliveries = tokio::spawn({
+            let (asker, ids, frames) = (Arc::clone(&asker), ids.clone(), frames.collect::<Vec<_>>());
+            async move { join_all(frames.into_iter().map(|frame| asker.deliver(&ids, frame))).await }
+        });
+        tokio::task::yield_now().await;
+        if burst % 3 == 1 {
+            redis.command(if burst % 2 == 0 { "CLIENT KILL TYPE pubsub" } else { "CLIENT KILL TYPE normal" });
+        }
+        let results = deliveries.await.expect("no panic").concat();
+        for (number, result) in numbers.zip(results) {
+            match result {
+                Ok(()) => accepted.push(number),
+                Err(DeliveryError::Unreachable(_)) => {}
+                Err(error) => panic!("{number}: {error}"),
+            }
+        }
+    }
+    soon("the end is accepted", async {
+        while asker.deliver(&ids, Delivery::Frame(Frame::text("end"))).await != [Ok(())] {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let mut received: Vec<u32> = Vec::new();
+    loop {
+        match client.next_text().await.as_str() {
+            "end" => break,
+            number => received.push(number.parse().expect("a number")),
+        }
+    }
+    assert!(received.is_sorted_by(|one, next| one < next), "repeated or reordered: {received:?}");
+    assert!(accepted.iter().all(|number| received.binary_search(number).is_ok()), "accepted and lost");
+    assert!(accepted.len() > 500, "{} of 1500 were accepted", accepted.len());
+}
+
 fn with_admin(redis: &Redis) -> InProcess {
     let admin = Admin { listen: (Ipv4Addr::LOCALHOST, 0).into(), password: None };
     in_process(redis).gateway(|builder| builder.admin(admin))
@@ -124,14 +176,17 @@ async fn leases_that_redis_has_lost_make_no_client_unknown() {
     let ids = [client.id(&node).await];
     redis.stop();
     redis.restart();
-    loop {
-        let delivered = asker.deliver(&ids, Delivery::Frame(Frame::text("x"))).await;
-        match &delivered[..] {
-            [Ok(())] => break,
-            [Err(DeliveryError::Unreachable(_))] => tokio::task::yield_now().await,
-            other => panic!("{other:?}"),
+    soon("a delivery is accepted", async {
+        loop {
+            let delivered = asker.deliver(&ids, Delivery::Frame(Frame::text("x"))).await;
+            match &delivered[..] {
+                [Ok(())] => break,
+                [Err(DeliveryError::Unreachable(_))] => tokio::task::yield_now().await,
+                other => panic!("{other:?}"),
+            }
         }
-    }
+    })
+    .await;
     assert_eq!(client.next_text().await, "x");
 }
 

@@ -9,7 +9,7 @@ if redis.call('EXISTS', KEYS[5]) == 0 then
 end
 if ARGV[6] ~= '1' then
   if redis.call('EXISTS', KEYS[6]) == 0 then
-    redis.call('SET', KEYS[7], '1', 'PX', ARGV[3])
+    redis.call('SET', KEYS[7], '1', 'NX', 'PX', ARGV[3])
   end
   redis.call('SET', KEYS[6], '1', 'PX', ARGV[4])
   if redis.call('EXISTS', KEYS[7]) == 1 then

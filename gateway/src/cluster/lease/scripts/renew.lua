@@ -22,8 +22,9 @@ if ARGV[6] ~= '' then
   end
 end
 if redis.call('EXISTS', KEYS[5]) == 0 then
-  -- No node has reached this Redis for a while: the others get the time of a lease to renew theirs.
-  redis.call('SET', KEYS[6], '1', 'PX', ARGV[3])
+  -- No node has reached this Redis for a while: the others get the time of a lease to renew theirs. It is not extended,
+  -- so that nodes on busy machines, which are late again and again, still take a lost one over.
+  redis.call('SET', KEYS[6], '1', 'NX', 'PX', ARGV[3])
 end
 redis.call('SET', KEYS[5], '1', 'PX', ARGV[4])
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])

@@ -133,6 +133,11 @@ impl World {
     pub(super) async fn step(&mut self, step: Step) {
         match step {
             Step::Tick => self.tick().await,
+            Step::Lease => {
+                for _ in 0..=LEASE {
+                    self.tick().await;
+                }
+            }
             Step::Start if self.nodes.len() < 5 => self.start().await,
             Step::Start => {}
             Step::Fault(fault) => self.fault(fault).await,
