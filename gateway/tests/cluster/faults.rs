@@ -12,7 +12,7 @@ use scf_websocket_gateway::{
 use scf_websocket_test_harness::{
     Gateway, InProcess, Need, Redis,
     elsewhere::{certificates::Authority, soon},
-    needs, request,
+    is_suspended, needs, request, wait_until,
 };
 use tokio::time::sleep;
 
@@ -30,6 +30,7 @@ async fn the_clients_of_a_dead_node_are_out_of_reach_until_its_lease_ends_and_th
     let lease = names::node_key(NodeId::of_connection(&id).expect("a node"));
     assert!(redis.command(&format!("PTTL {lease}")).starts_with(':'), "it expires");
     nodes[1].signal("STOP");
+    wait_until(|| "the node is suspended".to_owned(), || is_suspended(nodes[1].pid()).then_some(()));
     assert!(redis.command(&format!("SET {lease} x")).starts_with("+OK"), "it holds");
     nodes[1].signal("KILL");
     wait_for_push(&nodes[0], &id, (503, 503)).await;
@@ -52,6 +53,7 @@ async fn a_node_that_is_suspended_keeps_its_clients() {
     let mut client = node.connect("/").await;
     let ids = [client.id(&node).await];
     node.signal("STOP");
+    wait_until(|| "the node is suspended".to_owned(), || is_suspended(node.pid()).then_some(()));
     let delivered = asker.deliver(&ids, Delivery::Frame(Frame::text("meanwhile"))).await;
     assert!(matches!(delivered[..], [Err(DeliveryError::Unreachable(_))]), "{delivered:?}");
     node.signal("CONT");
