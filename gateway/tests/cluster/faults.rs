@@ -30,6 +30,7 @@ async fn the_clients_of_a_dead_node_are_out_of_reach_until_its_lease_ends_and_th
     let lease = names::node_key(NodeId::of_connection(&id).expect("a node"));
     assert!(redis.command(&format!("PTTL {lease}")).starts_with(':'), "it expires");
     nodes[1].signal("STOP");
+    wait_until(|| "the node is suspended".to_owned(), || is_suspended(nodes[1].pid()).then_some(()));
     assert!(redis.command(&format!("SET {lease} x")).starts_with("+OK"), "it holds");
     nodes[1].signal("KILL");
     wait_for_push(&nodes[0], &id, (503, 503)).await;
