@@ -217,5 +217,5 @@ impl fmt::Display for Account {
 
 /// Whether a connection was closed because the others had declared its node lost.
 fn is_of_lost_node(closed: &str) -> bool {
-    closed.contains("node lost")
+    closed.contains("(1012)")
 }
