@@ -111,6 +111,7 @@ fn the_corners_are_to_another_implementation_the_same() {
         vec![(0x88, vec![3, 232], mask)],
         vec![(0x88, vec![3, 232, 0xff], mask)],
         vec![(0x88, vec![3, 237], mask)],
+        vec![(0x88, vec![3, 0xf6], mask)],
         vec![(0x88, vec![0, 0], mask)],
         vec![(0x89, vec![0; 126], mask)],
         vec![(0x09, vec![], mask)],
