@@ -1,5 +1,6 @@
 //! Gateways as the nodes of a cluster: what another node costs, and how soon a killed one is taken over.
 
+mod bare;
 mod capacity;
 mod function;
 mod nodes;
@@ -27,7 +28,7 @@ impl Rounds {
         eprintln!("bench: cluster: round {round}, one frame to all");
         self.fan_outs.push(trial::fan_out()?);
         eprintln!("bench: cluster: round {round}, take-over");
-        self.take_overs.push(trial::take_over()?);
+        self.take_overs.push(trial::take_over(round)?);
         Ok(())
     }
 

@@ -55,6 +55,12 @@ impl Redis {
         Ok(used.ok_or("redis-server reports no used_memory_dataset")?.parse()?)
     }
 
+    /// Bytes that it has received.
+    pub fn received(&self) -> Result<u64> {
+        let bytes = self.field("stats", "total_net_input_bytes:")?;
+        Ok(bytes.ok_or("redis-server reports no total_net_input_bytes")?.parse()?)
+    }
+
     pub fn pid(&self) -> u32 {
         self.server.id()
     }

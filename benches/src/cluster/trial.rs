@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::bare;
 use super::function::Functions;
 use super::nodes::{Api, NODES, Nodes, PUSH_PATH};
 use super::pusher::{Flow, Pusher, batch, flow, single};
@@ -21,8 +22,12 @@ pub const SINGLES: usize = 2_000;
 pub const BATCHES: usize = 200;
 
 const TURNS: usize = 4;
+/// A tenth as many first, which do not count.
+const WARM: usize = 10;
 const TURN: Duration = Duration::from_millis(750);
 const WARM_FAN_OUTS: usize = 5;
+/// A third of the time between two renewals.
+const PHASE: Duration = Duration::from_millis(556);
 const IDLE: Duration = Duration::from_secs(3);
 const CLOSING_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -39,6 +44,10 @@ pub struct Ways {
     /// `PUBLISH` commands for one, likewise.
     pub messages: f64,
     pub messages_in_flight: f64,
+    /// Bytes that Redis received for one with many in flight; it sends as many.
+    pub bytes: f64,
+    /// All of them, with those that are not counted otherwise.
+    pushes: u64,
 }
 
 pub struct Pushes {
@@ -51,6 +60,10 @@ pub struct Pushes {
     pub remote_received: f64,
     /// CPU seconds of Redis for the end of a connection.
     pub redis_closed: f64,
+    /// Seconds of a message through Redis without gateways.
+    pub bare: f64,
+    /// CPU seconds of Redis for a node's look at another one.
+    pub look: f64,
 }
 
 /// All clients are on the first node; the push goes to it, or to the second one.
@@ -64,16 +77,29 @@ pub fn pushes() -> Result<Pushes> {
         connections.iter().map(|connection| single(connection, "a short frame")).collect();
     let batches = [batch(&connections, "a short frame")];
     let [local, remote] = ways(&nodes, &singles, SINGLES)?;
-    load.idle(Duration::from_millis(500))?;
+    load.await_frames(local.pushes + remote.pushes, CLOSING_TIMEOUT)?;
+    let bare = bare::message(&nodes)?;
+    let look = bare::look(&nodes)?;
     let [local_batch, remote_batch] = ways(&nodes, &batches, BATCHES)?;
-    load.idle(Duration::from_millis(500))?;
+    let frames = BATCH as u64 * (local_batch.pushes + remote_batch.pushes);
+    load.await_frames(local.pushes + remote.pushes + frames, CLOSING_TIMEOUT)?;
     let local_received = received(&mut load, nodes.all[0].push_address, &connections)?;
     let remote_received = received(&mut load, nodes.all[1].push_address, &connections)?;
     let before = nodes.redis_time()?;
     load.close()?;
     functions.await_closed(&connections, CLOSING_TIMEOUT)?;
     let redis_closed = (nodes.redis_time()?.saturating_sub(before)).as_secs_f64() / float(BATCH as u64);
-    Ok(Pushes { local, remote, local_batch, remote_batch, local_received, remote_received, redis_closed })
+    Ok(Pushes {
+        local,
+        remote,
+        local_batch,
+        remote_batch,
+        local_received,
+        remote_received,
+        redis_closed,
+        bare,
+        look,
+    })
 }
 
 /// The local and the remote way.
@@ -86,7 +112,7 @@ fn ways(nodes: &Nodes, bodies: &[String], count: usize) -> Result<[Ways; 2]> {
     let mut per_second: [Vec<f64>; 2] = Default::default();
     let mut bodies_in_turn = bodies.iter().cycle();
     for pusher in &mut pushers {
-        for body in bodies_in_turn.by_ref().take(count / 10) {
+        for body in bodies_in_turn.by_ref().take(count / WARM) {
             pusher.push(body)?;
         }
     }
@@ -109,6 +135,7 @@ fn ways(nodes: &Nodes, bodies: &[String], count: usize) -> Result<[Ways; 2]> {
             })?;
         }
     }
+    let warm = (count / WARM) as u64;
     let way = |way: usize| -> Option<Ways> {
         let taken = &taken[way];
         Some(Ways {
@@ -119,6 +146,8 @@ fn ways(nodes: &Nodes, bodies: &[String], count: usize) -> Result<[Ways; 2]> {
             redis_in_flight: used_in_flight[way].redis_each(),
             messages: used[way].messages_each(),
             messages_in_flight: used_in_flight[way].messages_each(),
+            bytes: float(used_in_flight[way].bytes) / float(used_in_flight[way].pushes),
+            pushes: warm + used[way].pushes + used_in_flight[way].pushes,
         })
     };
     way(0).zip(way(1)).map(<[Ways; 2]>::from).ok_or_else(|| "nothing was pushed".into())
@@ -130,13 +159,16 @@ struct Used {
     pushes: u64,
     redis: Duration,
     messages: u64,
+    bytes: u64,
 }
 
 impl Used {
     fn add(&mut self, nodes: &Nodes, push: impl FnOnce() -> Result<u64>) -> Result<()> {
-        let (time, messages) = (nodes.redis_time()?, nodes.redis.published()?);
+        let (time, messages, bytes) =
+            (nodes.redis_time()?, nodes.redis.published()?, nodes.redis.received()?);
         self.pushes += push()?;
         self.redis += nodes.redis_time()?.saturating_sub(time);
+        self.bytes += nodes.redis.received()?.saturating_sub(bytes);
         self.messages += nodes.redis.published()?.saturating_sub(messages);
         Ok(())
     }
@@ -211,7 +243,8 @@ pub struct TakeOver {
     pub redis_idle: f64,
 }
 
-pub fn take_over() -> Result<TakeOver> {
+/// The round decides at which time after the node's last renewal it is killed.
+pub fn take_over(round: usize) -> Result<TakeOver> {
     let functions = Functions::start()?;
     let mut nodes = Nodes::start(NODES, &Api::Seen(&functions))?;
     let mut load = Load::start(&nodes.all[0].server)?;
@@ -227,6 +260,7 @@ pub fn take_over() -> Result<TakeOver> {
     if connections.len() != LOST {
         return Err(format!("{} clients were accepted instead of {LOST}", connections.len()).into());
     }
+    thread::sleep(PHASE * u32::try_from(round % 3)?);
     let killed = Instant::now();
     nodes.kill(0);
     let times = functions.await_closed(&connections, CLOSING_TIMEOUT)?;

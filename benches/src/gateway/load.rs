@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -82,6 +82,22 @@ impl Load {
         body: &str,
     ) -> Result<Duration> {
         self.seconds(&format!("fan-out post {address} {path} {payload} {body}"), "seconds")
+    }
+
+    /// Waits until the clients have received so many frames in all, and fails if there are more.
+    pub fn await_frames(&mut self, frames: u64, timeout: Duration) -> Result<()> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            self.idle(Duration::from_millis(200))?;
+            let answer = self.command("frames")?;
+            let received = answer["frames"].as_u64().unwrap_or_default();
+            if received == frames {
+                return Ok(());
+            }
+            if received > frames || Instant::now() > deadline {
+                return Err(format!("the clients have received {received} frames instead of {frames}").into());
+            }
+        }
     }
 
     /// Drops all clients.
