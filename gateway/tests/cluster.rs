@@ -3,6 +3,7 @@
 
 mod faults;
 pub mod node;
+mod overview;
 
 use futures_util::future::join_all;
 use scf_websocket_gateway::{
