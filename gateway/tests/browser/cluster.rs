@@ -1,6 +1,6 @@
 //! What the page shows of the cluster.
 
-use scf_websocket_gateway::cluster::{ClusterSettings, RedisUrl};
+use scf_websocket_gateway::cluster::{ClusterSettings, NodeId, RedisUrl};
 use scf_websocket_test_harness::{Gateway, InProcess, Redis};
 use serde_json::json;
 
@@ -20,16 +20,20 @@ async fn the_nodes_their_leases_and_the_ways_of_pushes_are_shown_and_what_become
     let (gateway, other) = (node(&redis).await, node(&redis).await);
     let mut client = other.connect("/").await;
     let id = client.id(&other).await;
+    let mut passing = gateway.connect("/").await;
+    let own = passing.id(&gateway).await;
     let browser = Browser::start().await;
     browser.open(&gateway).await;
     browser.read("#cluster > summary", "2 nodes").await;
+    let node = NodeId::of_connection(&own).expect("a connection's id");
+    browser.read("#cluster-own", &format!("this is node {node}")).await;
     browser.read("#cluster-redis", "Redis up").await;
     browser.read("#cluster-lag", " ms").await;
-    browser.read("#cluster-pushes", "pushes 0 local, 0 remote").await;
+    browser.read("#cluster-pushes", "pushes 1 local, 0 remote").await;
     browser.read("#cluster-take-overs", "0 take-overs").await;
     let push = json!({"action": "data send", "secConnectionID": id, "dataType": "text", "data": "x"});
     assert_eq!(gateway.push_json(push).await.err_no(), 0);
-    browser.read("#cluster-pushes", "pushes 0 local, 1 remote").await;
+    browser.read("#cluster-pushes", "pushes 1 local, 1 remote").await;
     browser.click("#cluster > summary").await;
     for address in [gateway.addr(), other.addr()] {
         browser.read("#cluster-nodes", address).await;
@@ -37,12 +41,12 @@ async fn the_nodes_their_leases_and_the_ways_of_pushes_are_shown_and_what_become
     let marked = "[...document.querySelectorAll('#cluster-nodes tr')].filter((row) => row.textContent.includes('(this node)')).map((row) => row.cells[1].textContent)";
     assert_eq!(browser.value(marked).await, json!([gateway.addr()]));
     browser
-        .holds("[...document.querySelectorAll('#cluster-nodes td:last-child')].every((cell) => /^[0-5]\\.\\d s ago$/.test(cell.textContent))")
+        .holds("[...document.querySelectorAll('#cluster-nodes td:nth-child(3)')].every((cell) => /^[0-5]\\.\\d s ago$/.test(cell.textContent))")
         .await;
     browser.read("#cluster-note", "silent for 5 s").await;
     clean(&browser, "a cluster").await;
     println!("cluster: {}", browser.picture("cluster.png").await.display());
-    drop((client, other));
+    drop((client, passing, other));
     browser.read("#cluster-take-overs", "1 take-over").await;
     browser.read("#cluster-count", "1 node").await;
     browser.holds("document.querySelectorAll('#cluster-nodes tr').length === 1").await;

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use scf_websocket_gateway::cluster::{ClusterSettings, RedisUrl};
 use scf_websocket_test_harness::{Gateway, InProcess, Need, Redis, Reply, SOON, needs, request};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::node::{in_process, process, send};
+use super::node::{in_process, send};
 
 const PATH: &str = "/timeline/cluster";
 
@@ -120,12 +121,13 @@ async fn a_node_that_is_gone_is_taken_over_and_leaves_the_list() {
 
 #[tokio::test]
 async fn it_is_shown_to_those_who_may_see_the_page_and_tells_no_secret() {
-    if !needs(Need::Redis) || !needs(Need::Python) {
+    if !needs(Need::Redis) {
         return;
     }
     let redis = Redis::start(&["--requirepass", "hunter2"]);
     let url = format!("redis://:hunter2@127.0.0.1:{}/3", redis.port);
-    let gateway = process(&url).start();
+    let settings = ClusterSettings::new(RedisUrl::parse(&url).expect("a URL"));
+    let gateway = InProcess::echo().gateway(|builder| builder.cluster(settings)).start().await;
     assert_eq!(get(&gateway, &[("Host", "rebound.example")]).await.status, 403);
     seen(&gateway, |seen| nodes(seen).len() == 1).await;
     let reply = get(&gateway, &[]).await;

@@ -47,8 +47,9 @@ function show(seen) {
     : `Redis does not say which nodes there are${rows.size ? ': these are as they were last seen' : ''}. ${renewed}`);
 }
 
-function showSummary({ nodes, redis_up, round_trip_ms, pushes, take_overs, declared_lost }) {
+function showSummary({ node, nodes, redis_up, round_trip_ms, pushes, take_overs, declared_lost }) {
   const alive = nodes?.filter(({ lease_age_ms }) => lease_age_ms != null).length;
+  write($('cluster-own'), `this is node ${node}`);
   write($('cluster-count'), alive == null ? 'nodes unknown' : count(alive, 'node'));
   write($('cluster-redis'), redis_up ? 'Redis up' : 'Redis away');
   $('cluster-redis').dataset.up = redis_up ? 'yes' : 'no';
@@ -70,7 +71,7 @@ function showNodes({ nodes, node: own }) {
     rows.set(node, row);
     row.dataset.node = node;
     row.dataset.lease = lease_age_ms == null ? 'ended' : 'held';
-    const texts = [node === own ? `${node} (this node)` : node, address, host, version, lease_age_ms == null ? 'ended' : ago(lease_age_ms)];
+    const texts = [node === own ? `${node} (this node)` : node, address, lease_age_ms == null ? 'ended' : ago(lease_age_ms), host, version];
     texts.forEach((text, cell) => write(row.cells[cell], text));
     const list = $('cluster-nodes');
     if (list.children[at] !== row) list.insertBefore(row, list.children[at] ?? null);
