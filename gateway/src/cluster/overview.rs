@@ -62,7 +62,7 @@ impl Overview {
     /// Asks Redis for the nodes.
     pub(crate) async fn of(cluster: &Cluster, metrics: &Metrics) -> Self {
         let lease = cluster.lease_time();
-        let nodes = cluster.lease().store().nodes().await.ok().map(|nodes| listed(nodes, lease));
+        let nodes = cluster.lease().store().nodes().await.ok().map(|nodes| listed(&nodes, lease));
         let taken = |outcome| metrics.cluster.take_overs(outcome);
         Self {
             node: cluster.node().to_string(),
@@ -85,7 +85,7 @@ impl Overview {
     }
 }
 
-fn listed(nodes: Vec<Seen>, lease: Duration) -> Vec<OneNode> {
+fn listed(nodes: &[Seen], lease: Duration) -> Vec<OneNode> {
     let mut listed: Vec<_> = nodes.iter().map(|seen| one(seen, lease)).collect();
     listed.sort_by(|one, other| (&one.address, &one.node).cmp(&(&other.address, &other.node)));
     listed
@@ -117,7 +117,7 @@ mod tests {
         let second = r#"{"address":"10.0.0.2:9000","host":"b","version":"1","place":"private"}"#;
         let first = r#"{"address":"10.0.0.1:9000","host":"a","version":"2","started":5}"#;
         let nodes = vec![seen(2, second, Some(4200)), seen(1, first, None), seen(3, "nonsense", Some(6000))];
-        let listed = listed(nodes, Duration::from_secs(5));
+        let listed = listed(&nodes, Duration::from_secs(5));
         let ages: Vec<_> = listed.iter().map(|node| (node.host.as_str(), node.lease_age_ms)).collect();
         assert_eq!(ages, [("", Some(0.0)), ("a", None), ("b", Some(800.0))]);
         let json = serde_json::to_string(&listed).expect("JSON");
