@@ -25,7 +25,7 @@
 //!
 //! # What Redis has to allow
 //!
-//! `PING`, `SELECT`, `SET`, `EXISTS`, `PUBLISH` and `SUBSCRIBE`, on keys and channels that begin with `scf-ws:`. Redis
+//! `PING`, `SELECT`, `SET`, `EXISTS`, `PTTL`, `PUBLISH` and `SUBSCRIBE`, on keys and channels that begin with `scf-ws:`. Redis
 //! ends a subscription that falls behind by the limit of `client-output-buffer-limit pubsub`; the node subscribes again,
 //! and requests that were lost meanwhile are answered with 503.
 //!
@@ -50,6 +50,7 @@ mod lease;
 pub mod names;
 pub mod node;
 mod outgoing;
+mod overview;
 mod peers;
 mod place;
 mod publisher;
@@ -66,6 +67,7 @@ use tokio::sync::watch;
 use self::lease::{Lease, Times, keys::Keys, store::Store};
 pub(crate) use self::{
     lease::Member,
+    overview::Overview,
     records::Record,
     takeover::{Cleaned, Cleaner, TakeOver},
 };

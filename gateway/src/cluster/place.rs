@@ -9,7 +9,17 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use serde::Deserialize;
 use serde_json::{Value, json};
+
+/// What may be shown of what another node says of itself. A part that it does not say is empty.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(super) struct About {
+    pub(super) address: String,
+    pub(super) host: String,
+    pub(super) version: String,
+}
 
 /// A name that no other running process has; `None` where the system does not tell.
 pub(super) fn of(addr: SocketAddr) -> Option<String> {
@@ -38,6 +48,11 @@ pub(super) fn is_same(info: &str, place: &str) -> bool {
     info["place"] == place
 }
 
+/// Reads what another node says of itself.
+pub(super) fn about(info: &str) -> About {
+    serde_json::from_str(info).unwrap_or_default()
+}
+
 /// The other node's host and address, for the log.
 pub(super) fn name(info: &str) -> String {
     let info: Value = serde_json::from_str(info).unwrap_or_default();
@@ -58,5 +73,11 @@ mod tests {
         assert!(!is_same(&info(one, None), &place));
         assert!(!is_same("nonsense", &place));
         assert!(name(&info(one, None)).starts_with("127.0.0.1:9000 on "));
+        let about_one = about(&info(one, None));
+        assert_eq!(
+            (about_one.address.as_str(), about_one.version.as_str()),
+            ("127.0.0.1:9000", env!("CARGO_PKG_VERSION"))
+        );
+        assert_eq!(about("nonsense"), About::default());
     }
 }

@@ -138,7 +138,7 @@ impl Keeper {
         if self.shared.is_away.swap(false, Ordering::Relaxed) {
             info!("node {}: the lease is renewed again", self.node());
         }
-        *self.shared.certain_until.lock() = begun + times.lease;
+        *self.shared.renewed.lock() = Some(begun);
         if self.in_doubt
             && let Err(error) = self.compare().await
         {
