@@ -47,7 +47,7 @@ the median of five, to the last client's receipt.
 {}
 ### After `kill -9`
 
-A node with {} clients is killed, each round at another time after its last renewal. Times are from the kill to the arrival of closing events at the cleanup function, all of which \
+A node with {} clients is killed, in each round at another time between two renewals. Times are from the kill to the arrival of closing events at the cleanup function, all of which \
 the other nodes call.
 
 {}
