@@ -32,7 +32,7 @@ to its answer, which says that the frame is in the client's queue: {SINGLES} sin
 clients, one after the other on a kept connection, both ways in turns. *A second*: {IN_FLIGHT} connections, each of which pushes \
 again as soon as it is answered; clients, nodes and Redis compete for the processors. *Received*: from the request to the last \
 client's receipt. At the end, the clients have received every frame once. *Redis alone*: for comparison, twice the time of a message \
-from `PUBLISH` to its subscriber without gateways, since a push to another node is a message there and one back.
+from `PUBLISH` to its subscriber without gateways, since a push to another node is a message there and one back; it depends on the scheduler.
 
 {}
 What a push through another node costs Redis, by its process's CPU time and its count of `PUBLISH`. Requests and answers that \
@@ -47,7 +47,7 @@ the median of five, to the last client's receipt.
 {}
 ### After `kill -9`
 
-A node with {} clients is killed, each round at another time after its last renewal. Times are from the kill to the arrival of closing events at the cleanup function, all of which \
+A node with {} clients is killed, in each round at another time between two renewals. Times are from the kill to the arrival of closing events at the cleanup function, all of which \
 the other nodes call.
 
 {}
