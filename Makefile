@@ -95,7 +95,7 @@ audit: ## dependencies: licences, sources, known weaknesses
 	scripts/audit.sh
 
 # The parts of the section gateway: gateway-memory -fan-out -cpu -handshakes -latency -hold; SECONDS is how long the last one holds.
-bench: package $(if $(filter gateway%,$(SECTIONS)),gateway) ## measure it beside its peers (ROUNDS=7, SECTIONS="runtimes cold-start growth endurance fan-out", SECTIONS=gateway ROUNDS=3 SECONDS=60)
+bench: package $(if $(filter gateway% cluster,$(SECTIONS)),gateway) ## measure it beside its peers (ROUNDS=7, SECTIONS="runtimes cold-start growth endurance fan-out", SECTIONS=gateway ROUNDS=3 SECONDS=60, SECTIONS=cluster ROUNDS=3)
 	BENCH_HOLD_SECONDS=$(SECONDS) scripts/bench.sh $(ROUNDS) $(SECTIONS)
 
 bench-instructions: build ## count the instructions of an invocation; fails when they have grown by a tenth

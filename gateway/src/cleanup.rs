@@ -94,6 +94,10 @@ impl App {
 }
 
 impl Cleaner for App {
+    fn api_path(&self, record: &Record) -> Option<Arc<str>> {
+        self.api(&record.path).map(|api| Arc::clone(&api.path))
+    }
+
     fn clean<'a>(
         &'a self,
         connection: &'a str,

@@ -19,15 +19,18 @@
 //! it is cut off. Once Redis answers again, all of this ends by itself. A gateway that is started meanwhile waits two
 //! seconds, and then starts in this state.
 //!
-//! A node that does not answer is gone, and pushes to its clients 404, only if its lease has ended and the asking node has
-//! been connected to Redis for the time of a lease without interruption: a Redis that restarts may have lost the leases
-//! of nodes that live.
+//! A node that does not answer is gone, and pushes to its clients 404, only if it was declared lost or has left. One whose
+//! lease has ended may still renew it: pushes to its clients are answered with 503 until another node claims it. Where
+//! Redis knows nothing of a node, it may have lost that, so the asking node must have been connected to it for the time
+//! of a lease without interruption.
 //!
 //! # What Redis has to allow
 //!
-//! `PING`, `SELECT`, `SET`, `EXISTS`, `PTTL`, `PUBLISH` and `SUBSCRIBE`, on keys and channels that begin with `scf-ws:`. Redis
-//! ends a subscription that falls behind by the limit of `client-output-buffer-limit pubsub`; the node subscribes again,
-//! and requests that were lost meanwhile are answered with 503.
+//! `PING`, `SELECT`, `PUBLISH`, `SUBSCRIBE`, `EVAL`, `EVALSHA` and `TIME`; and `EXISTS`, `PTTL`, `GET`, `SET`, `DEL`, `PEXPIRE`,
+//! `HGETALL`, `HSET`, `HDEL`, `HLEN`, `HEXISTS`, `HSCAN`, `SADD` and `SISMEMBER`, most of which scripts call, on keys and
+//! channels that begin with `scf-ws:`. Redis ends a subscription that falls behind by the limit of
+//! `client-output-buffer-limit pubsub`; the node subscribes again, and requests that were lost meanwhile are answered
+//! with 503.
 //!
 //! # What is where in Redis
 //!

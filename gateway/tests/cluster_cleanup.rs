@@ -545,3 +545,25 @@ async fn a_cleanup_whose_function_is_unavailable_is_owed() {
     wait_for_records(&redis, 0).await;
     once_each(&functions);
 }
+
+#[tokio::test]
+async fn a_cleanup_that_is_owed_does_not_wait_for_another_api() {
+    if !needs(Need::Redis) {
+        return;
+    }
+    let (redis, functions) = (redis(), Functions::start().await);
+    let address = functions.server.addr;
+    let other = format!(
+        "[[api]]\npath = \"/other\"\nregister = \"http://{address}/register\"\ntransfer = \
+         \"http://{address}/transfer\"\ncleanup = \"http://127.0.0.1:1/cleanup\"\n"
+    );
+    let gateway = node_on(0, &redis, &functions, &other);
+    functions.state.away.store(true, Ordering::Release);
+    for path in ["/other", "/chat"] {
+        gateway.connect(path).await.close().await;
+        gateway.wait_for_log(&format!("the cleanup function of {path} is unavailable")).await;
+    }
+    functions.state.away.store(false, Ordering::Release);
+    functions.wait_for_cleanups(1).await;
+    wait_for_records(&redis, 1).await;
+}

@@ -1,8 +1,8 @@
 //! The connections of all nodes: those of this one in memory, and the others through their owners.
 //!
 //! A delivery to a connection of another node succeeds when its owner has put it into the client's queue. Of an owner
-//! that does not answer, its lease says whether its connections are gone ([`DeliveryError::NotFound`]) or only out of
-//! reach ([`DeliveryError::Unreachable`]). While Redis is away everything elsewhere is out of reach.
+//! that does not answer, Redis says whether it is gone, and its connections with it ([`DeliveryError::NotFound`]), or only
+//! out of reach ([`DeliveryError::Unreachable`]). While Redis is away everything elsewhere is out of reach.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     Cluster, NodeId, Redis,
     inbox::Inbox,
-    names,
+    lease::store::Fate,
     node::{self, Suffix},
     outgoing::{Outcome, Outgoing, Waiting},
     peers::Peers,
@@ -129,20 +129,16 @@ impl ClusterRegistry {
 
     /// What is known of the connections of a node that does not answer.
     async fn silent(&self, owner: NodeId) -> DeliveryError {
-        let alive = self.redis().query::<bool>(redis::cmd("EXISTS").arg(names::node_key(owner))).await;
-        match alive {
+        let is_connected_for_long =
+            || self.redis().up_since().is_some_and(|since| since.elapsed() >= self.cluster.lease_time());
+        match self.cluster.lease().store().fate(owner).await {
             Err(error) => DeliveryError::Unreachable(error.to_string()),
-            Ok(true) => DeliveryError::Unreachable(format!("its node {owner} does not answer")),
-            // A server that was away may have lost leases, or let them end, which their nodes are about to renew.
-            Ok(false)
-                if self
-                    .redis()
-                    .up_since()
-                    .is_none_or(|since| since.elapsed() < self.cluster.lease_time()) =>
-            {
-                DeliveryError::Unreachable(format!("it is not known yet whether its node {owner} is alive"))
+            Ok(Fate::Gone) => DeliveryError::NotFound,
+            // A server that was away may have lost what nodes are about to write again.
+            Ok(Fate::Absent) if is_connected_for_long() => DeliveryError::NotFound,
+            Ok(Fate::Absent | Fate::Unknown) => {
+                DeliveryError::Unreachable(format!("its node {owner} does not answer, and may be alive"))
             }
-            Ok(false) => DeliveryError::NotFound,
         }
     }
 }

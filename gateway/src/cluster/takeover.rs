@@ -35,6 +35,8 @@ use crate::metrics::ClusterMetrics;
 /// In the closing event of a client whose node is lost.
 pub(crate) const NODE_LOST: &str = "node lost";
 
+/// How many cleanups are in flight, those that wait for their function's turn included.
+const CONCURRENT: usize = 64;
 /// How many nodes are remembered that this one has declared lost.
 const REMEMBERED_NODES: usize = 1000;
 /// How long it takes until records are looked at again for which nothing could be done, at first and at most.
@@ -44,6 +46,9 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Calls cleanup functions.
 pub(crate) trait Cleaner: Send + Sync {
+    /// The path of the API to which a connection belonged; `None` if this node has no such API.
+    fn api_path(&self, record: &Record) -> Option<Arc<str>>;
+
     /// Calls the cleanup function of the API to which the connection belonged.
     fn clean<'a>(
         &'a self,

@@ -16,7 +16,7 @@ use scf_websocket_test_harness::{
 };
 use tokio::time::sleep;
 
-use super::node::{asker, in_process, process, send, wait_for_push};
+use super::node::{asker, asker_with, in_process, process, send, settings, wait_for_push};
 
 #[tokio::test]
 async fn the_clients_of_a_dead_node_are_out_of_reach_until_its_lease_ends_and_then_gone() {
@@ -60,6 +60,37 @@ async fn a_node_that_is_suspended_keeps_its_clients() {
     assert_eq!(client.next_text().await, "meanwhile", "only its answer came too late");
     assert_eq!(asker.deliver(&ids, Delivery::Frame(Frame::text("after"))).await, [Ok(())]);
     assert_eq!(client.next_text().await, "after");
+}
+
+/// As long as no node has declared it lost, a node whose lease has ended may renew it and keep its clients.
+#[tokio::test]
+async fn a_node_whose_lease_has_ended_keeps_its_clients_until_it_is_declared_lost() {
+    if !needs(Need::Redis) || !needs(Need::Python) {
+        return;
+    }
+    let redis = Redis::start(&[]);
+    let node = process(&redis.url()).start();
+    let mut client = node.connect("/").await;
+    let ids = [client.id(&node).await];
+    let mut settings = settings(&redis);
+    settings.lease = Duration::from_secs(1);
+    let asker = asker_with(&settings).await;
+    let lease = names::node_key(NodeId::of_connection(&ids[0]).expect("a node"));
+    node.signal("STOP");
+    wait_until(|| "the node is suspended".to_owned(), || is_suspended(node.pid()).then_some(()));
+    // As after an interruption, nodes have the time to renew their leases.
+    redis.command("SET scf-ws:grace 1");
+    redis.command(&format!("DEL {lease}"));
+    for _ in 0..2 {
+        // Each waits for its answer for longer than a lease.
+        let delivered = asker.deliver(&ids, Delivery::Frame(Frame::text("meanwhile"))).await;
+        assert!(matches!(delivered[..], [Err(DeliveryError::Unreachable(_))]), "{delivered:?}");
+    }
+    node.signal("CONT");
+    for _ in 0..2 {
+        assert_eq!(client.next_text().await, "meanwhile");
+    }
+    assert_eq!(asker.deliver(&ids, Delivery::Frame(Frame::text("after"))).await, [Ok(())]);
 }
 
 #[tokio::test]

@@ -21,8 +21,13 @@ pub fn in_process(redis: &Redis) -> InProcess {
 
 /// A node without clients.
 pub async fn asker(redis: &Redis) -> Arc<ClusterRegistry> {
+    asker_with(&settings(redis)).await
+}
+
+/// Likewise, with these settings.
+pub async fn asker_with(settings: &ClusterSettings) -> Arc<ClusterRegistry> {
     let metrics = Arc::<Metrics>::default();
-    let cluster = Cluster::join(&settings(redis), ([127, 0, 0, 1], 0).into(), Arc::clone(&metrics.cluster));
+    let cluster = Cluster::join(settings, ([127, 0, 0, 1], 0).into(), Arc::clone(&metrics.cluster));
     let registry = ClusterRegistry::new(cluster.expect("a node"), metrics);
     assert!(registry.joined().await, "Redis does not answer");
     registry

@@ -6,7 +6,8 @@
 //! everybody who was connected the whole time, except where the function itself counts pushes that failed.
 //!
 //! Where a gateway's process was killed, suspended or cut off from its cluster, its clients' frames may be lost with it,
-//! and what others sent to them. A closing event is due in any case; there are two only where a process was lost.
+//! and what others sent to them. A closing event is due in any case. Another node calls it only where the connection's
+//! process was killed, was declared lost, or could not leave in order, and no process calls it twice.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -32,21 +33,20 @@ pub struct Account {
     deliveries: BTreeMap<String, usize>,
     connections: BTreeMap<String, usize>,
     unexplained: Vec<String>,
-    /// Whether the gateway's nodes had times at which none of them could know whether the others live.
-    pub cluster_was_away: bool,
 }
 
 /// What the clients have seen, arranged for looking up.
 struct Seen<'p> {
     runs: &'p [Run],
     lives: &'p BTreeMap<LifeId, Life>,
+    logged: &'p HashMap<String, Logged>,
     received: BTreeMap<LifeId, HashSet<FrameId>>,
     /// When the last receiver of a frame received it.
     last: HashMap<FrameId, Instant>,
 }
 
 impl<'p> Seen<'p> {
-    fn new(lives: &'p BTreeMap<LifeId, Life>, runs: &'p [Run]) -> Self {
+    fn new(lives: &'p BTreeMap<LifeId, Life>, runs: &'p [Run], logged: &'p HashMap<String, Logged>) -> Self {
         let mut last: HashMap<FrameId, Instant> = HashMap::new();
         for (frame, at) in lives.values().flat_map(|life| &life.received) {
             let latest = last.entry(*frame).or_insert(*at);
@@ -54,15 +54,23 @@ impl<'p> Seen<'p> {
         }
         let frames = |life: &Life| life.received.iter().map(|(frame, _)| *frame).collect();
         let received = lives.iter().map(|(id, life)| (*id, frames(life))).collect();
-        Self { runs, lives, received, last }
+        Self { runs, lives, logged, received, last }
+    }
+
+    /// Whether functions may have forgotten this connection before its client noticed its end: the other nodes had
+    /// declared its node lost.
+    fn was_lost(&self, id: LifeId, life: &Life) -> bool {
+        let run = &self.runs[life.run];
+        let closed = self.logged.get(&id.to_string()).and_then(|logged| logged.closed.as_deref());
+        run.was(Fault::Killed) || closed.is_some_and(is_of_lost_node)
     }
 }
 
-pub fn draw_up(journal: &Journal, runs: &Runs, cluster_was_away: bool) -> Account {
+pub fn draw_up(journal: &Journal, runs: &Runs) -> Account {
     let (pages, runs) = (journal.pages(), runs.all());
-    let seen = Seen::new(&pages.lives, &runs);
     let logged = logged::read(&runs.iter().map(|run| run.log.as_str()).collect::<Vec<_>>());
-    let mut account = Account { cluster_was_away, ..Account::default() };
+    let seen = Seen::new(&pages.lives, &runs, &logged);
+    let mut account = Account::default();
     for (id, life) in &pages.lives {
         let nothing = Logged::default();
         let told = logged.get(&id.to_string()).unwrap_or(&nothing);
@@ -89,23 +97,33 @@ impl Account {
         });
         *self.connections.entry(format!("ended: {closed}")).or_default() += 1;
         let own = told.cleanups.iter().filter(|by| **by == life.run).count();
-        let may_be_twice = run.had_a_fault() || self.cluster_was_away;
-        match (own, told.cleanups.len() - own) {
-            (1, 0) => {}
-            (0, 1) if may_be_twice => self.count_connection("closing event by another node"),
-            (0, 2..) if may_be_twice => self.count_connection("closing event by several other nodes"),
-            (1, 1..) if may_be_twice => self.count_connection("closing event by its node and another"),
-            (own, others) => self
-                .unexplained
-                .push(format!("{id}: {own} closing events of its own node and {others} of others, {closed}")),
+        let others: HashSet<_> = told.cleanups.iter().filter(|by| **by != life.run).collect();
+        // A node that was declared lost, or whose last deletions were not confirmed.
+        let may_be_twice = run.was(Fault::Killed) || run.was_declared_lost() || run.left_without_redis();
+        let may_be_left = may_be_twice || run.left_clients();
+        match (own, others.len(), told.cleanups.len() - own) {
+            (1, 0, 0) => {}
+            (0, 1, 1) if may_be_left => self.count_connection("closing event by another node"),
+            (0, 2.., all) if may_be_left && others.len() == all => {
+                self.count_connection("closing event by several other nodes");
+            }
+            (1, 1.., all) if may_be_twice && others.len() == all => {
+                self.count_connection("closing event by its node and another");
+            }
+            (own, nodes, others) => self.unexplained.push(format!(
+                "{id}: {own} closing events of its own node and {others} of {nodes} others, {closed}"
+            )),
         }
         for text in &life.foreign {
             self.unexplained.push(format!("{id}: received {text:?}, which no client sent"));
         }
         let mut seen = HashSet::new();
+        let mut last: HashMap<LifeId, usize> = HashMap::new();
         for (frame, _) in &life.received {
             if !seen.insert(frame) {
                 self.unexplained.push(format!("{id}: received {frame} twice"));
+            } else if last.insert(frame.life, frame.number).is_some_and(|last| last > frame.number) {
+                self.unexplained.push(format!("{id}: received {frame} behind a later one"));
             }
         }
     }
@@ -161,8 +179,8 @@ impl Account {
             let stayed = life.ended.is_none_or(|ended| last.is_some_and(|last| ended > last + SLACK));
             if was_there_before && stayed {
                 let until = last.unwrap_or(sent) + SLACK;
-                if seen.runs[life.run].had_a_fault_between(sent, until) {
-                    self.count_delivery("to a client of a node that was suspended or cut off");
+                if seen.was_lost(*id, life) && seen.runs[life.run].had_a_fault_between(sent, until) {
+                    self.count_delivery("to a client of a node that was lost");
                 } else {
                     missing.push(*id);
                 }
@@ -217,5 +235,5 @@ impl fmt::Display for Account {
 
 /// Whether a connection was closed because the others had declared its node lost.
 fn is_of_lost_node(closed: &str) -> bool {
-    closed.contains("(1012)")
+    closed.ends_with("(1012): the gateway was cut off")
 }

@@ -82,7 +82,7 @@ pub async fn run(time: Duration) -> bool {
         ended_well &= node.lock().await.end().await;
     }
     let left = redis.lock().await.command("KEYS *connections*");
-    let account = account::draw_up(&journal, &runs, true);
+    let account = account::draw_up(&journal, &runs);
     println!("{}\n{account}", chaos.done);
     if left != "*0\r\n" {
         println!("soak: connections are still recorded in Redis: {left}");

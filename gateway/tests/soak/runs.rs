@@ -37,8 +37,19 @@ impl Run {
         self.faults.iter().any(|(kind, ..)| *kind == fault)
     }
 
-    pub fn had_a_fault(&self) -> bool {
-        !self.faults.is_empty()
+    /// Whether it found that the others had declared it lost.
+    pub fn was_declared_lost(&self) -> bool {
+        self.log.contains(" was declared lost: ")
+    }
+
+    /// Whether Redis was away when it left the cluster.
+    pub fn left_without_redis(&self) -> bool {
+        self.log.contains(" could not leave the cluster in order; ")
+    }
+
+    /// Whether it has left clients to the others, whose cleanup it could not call itself.
+    pub fn left_clients(&self) -> bool {
+        self.log.contains(" clients to the other nodes")
     }
 
     /// Whether a fault, or what follows from it, fell into this time.

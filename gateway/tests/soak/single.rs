@@ -57,7 +57,7 @@ pub async fn run(time: Duration) -> bool {
     let status = gateway.ended().await;
     runs.keep_log(run, gateway.log());
 
-    let account = account::draw_up(&journal, &runs, false);
+    let account = account::draw_up(&journal, &runs);
     println!("{}\n{account}", chaos.done);
     if !status.success() {
         println!("soak: the gateway ended with {status}");

@@ -31,6 +31,7 @@ scripts! {
     FINISH = "finish.lua";
     LEAVE = "leave.lua";
     OWED = "owed.lua";
+    GONE = "gone.lua";
     REMEMBER = "remember.lua";
 }
 

@@ -77,6 +77,17 @@ pub(crate) enum Refusal {
     Expired,
 }
 
+/// What Redis knows of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It was declared lost, and is never alive again under its name.
+    Gone,
+    /// It may be alive. Its lease may have ended, but it may still renew it.
+    Unknown,
+    /// Nothing. It has left or never was, unless Redis has lost data.
+    Absent,
+}
+
 /// A node that may have records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
@@ -248,6 +259,20 @@ impl Store {
         let keys = [self.keys.connections(lost), self.keys.done(lost)];
         let (owed,): (bool,) = Call::of(&script::OWED).keys(keys).args([connection]).run(&self.redis).await?;
         Ok(owed)
+    }
+
+    /// Whether a node is gone.
+    pub(crate) async fn fate(&self, node: NodeId) -> Answer<Fate> {
+        let keys = &self.keys;
+        let gone = Call::of(&script::GONE)
+            .keys([keys.lease(node), keys.nodes(), keys.lost(node), keys.epoch(), keys.grace()])
+            .args([node.to_string().as_str()]);
+        let fate: String = gone.run(&self.redis).await?;
+        Ok(match fate.as_str() {
+            "gone" => Fate::Gone,
+            "absent" => Fate::Absent,
+            _ => Fate::Unknown,
+        })
     }
 
     /// Writes again that nodes were declared lost, after Redis has lost its data.

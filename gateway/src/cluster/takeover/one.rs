@@ -15,14 +15,12 @@ use parking_lot::Mutex;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{Cleaned, Cleaner, NODE_LOST, Unsettled};
+use super::{CONCURRENT, Cleaned, Cleaner, NODE_LOST, Unsettled};
 use crate::{
     cluster::{lease::store::Store, node::NodeId, records::Record, redis::RedisError},
     metrics::{ClusterMetrics, labels::TakeOverOutcome},
 };
 
-/// How many cleanups are in flight, those that wait for their function's turn included.
-const CONCURRENT: usize = 64;
 /// How long records are kept for which no node has the API, or whose function is unavailable.
 const KEPT: Duration = Duration::from_hours(24);
 /// How many cleanups may be remembered that could not be settled.

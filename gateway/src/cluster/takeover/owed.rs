@@ -1,45 +1,64 @@
 //! Cleanups that this node owes its own clients, because their function was unavailable when they left.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use futures_util::{StreamExt as _, stream};
+use parking_lot::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::{Cleaned, Cleaner, RETRY_DELAYS};
-use crate::cluster::Cluster;
+use super::{CONCURRENT, Cleaned, Cleaner, RETRY_DELAYS};
+use crate::cluster::{Cluster, records::Record};
 
-/// Tries what is owed again, one after the other until the function is unavailable again, and then later.
+/// APIs whose function was unavailable: when it is called again, and the delay after that.
+#[derive(Default)]
+struct Unavailable(Mutex<HashMap<Option<Arc<str>>, (Instant, Duration)>>);
+
+/// Tries what is owed again and again, later each time as long as the function of its API is unavailable.
 pub(super) async fn carry_out(cluster: Arc<Cluster>, cleaner: Arc<dyn Cleaner>, stop: CancellationToken) {
     let lease = cluster.lease();
+    let unavailable = Unavailable::default();
     let mut looks = interval(RETRY_DELAYS.0);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut delay, mut after) = (RETRY_DELAYS.0, Instant::now());
     loop {
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
             _ = looks.tick() => {}
         }
-        if Instant::now() < after {
-            continue;
+        stream::iter(lease.take_owed())
+            .for_each_concurrent(CONCURRENT, async |(connection, record)| {
+                if !stop.is_cancelled() && unavailable.clean(&*cleaner, &connection, &record).await {
+                    lease.finished(&connection);
+                } else {
+                    lease.owe(&connection);
+                }
+            })
+            .await;
+    }
+}
+
+impl Unavailable {
+    /// Calls the cleanup function, unless it is to be called later. Whether it was carried out.
+    async fn clean(&self, cleaner: &dyn Cleaner, connection: &str, record: &Record) -> bool {
+        let api = cleaner.api_path(record);
+        if self.0.lock().get(&api).is_some_and(|(at, _)| Instant::now() < *at) {
+            return false;
         }
-        let mut owed = lease.take_owed().into_iter();
-        for (connection, record) in owed.by_ref() {
-            if !stop.is_cancelled()
-                && let Cleaned::Done | Cleaned::Failed = cleaner.clean(&connection, &record, None).await
-            {
-                delay = RETRY_DELAYS.0;
-                lease.finished(&connection);
-                continue;
-            }
-            lease.owe(&connection);
-            after = Instant::now() + delay;
-            delay = longer(delay);
-            break;
+        let cleaned = cleaner.clean(connection, record, None).await;
+        let mut unavailable = self.0.lock();
+        if let Cleaned::Done | Cleaned::Failed = cleaned {
+            unavailable.remove(&api);
+            return true;
         }
-        for (connection, _) in owed {
-            lease.owe(&connection);
+        let now = Instant::now();
+        let (at, delay) = unavailable.entry(api).or_insert((now, RETRY_DELAYS.0));
+        // Otherwise another call has failed at the same time.
+        if *at <= now {
+            *at = now + *delay;
+            *delay = longer(*delay);
         }
+        false
     }
 }
 

@@ -106,6 +106,10 @@ fn started(settings: &Settings, relay: &Relay) -> Gateway {
         cluster_lease_seconds = {}
         drain_seconds = 1
 
+        [limits]
+        handshakes_per_second_per_ip = 10000
+        connections_per_ip = 10000
+
         [[api]]
         path = "/"
         register = "process:{program}"
