@@ -72,7 +72,7 @@ test: ## all tests but the browser's
 	cargo test --locked --features tls --test behaviours tls::
 
 test-browser: build ## drive the page in headless Chromium (PICTURE=$PWD/docs/page.png renews the README's picture)
-	scripts/need.sh chromium chromedriver:chromium-driver npm
+	scripts/need.sh chromium chromedriver:chromium-driver npm redis-server
 	npm ci --silent --no-audit --no-fund --prefix gateway/tests/browser
 	cargo build --locked -p scf-websocket --example chat
 	BOOTSTRAP=$(CURDIR)/$(PACKAGED) CHAT=$(CURDIR)/target/debug/examples/chat cargo test --locked -p scf-websocket-gateway --test browser
