@@ -3,6 +3,7 @@
 
 mod faults;
 pub mod node;
+mod slow_redis;
 
 use futures_util::future::join_all;
 use scf_websocket_gateway::{

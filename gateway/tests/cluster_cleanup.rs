@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -75,6 +76,15 @@ impl Functions {
             Some(self.events("cleanup")).filter(|cleanups| cleanups.len() >= count)
         })
         .await
+    }
+
+    /// A further API at `/other`, whose cleanup function is there.
+    fn other_api(&self, cleanup: SocketAddr) -> String {
+        let functions = self.server.addr;
+        format!(
+            "[[api]]\npath = \"/other\"\nregister = \"http://{functions}/register\"\n\
+             transfer = \"http://{functions}/transfer\"\ncleanup = \"http://{cleanup}/cleanup\"\n"
+        )
     }
 
     /// From now on cleanups begin and do not end until they are allowed to.
@@ -510,11 +520,7 @@ async fn clients_of_an_api_that_the_survivor_lacks_wait_for_a_node_that_has_it()
         return;
     }
     let (redis, functions) = (redis(), Functions::start().await);
-    let address = functions.server.addr;
-    let other = format!(
-        "[[api]]\npath = \"/other\"\nregister = \"http://{address}/register\"\ntransfer = \
-         \"http://{address}/transfer\"\ncleanup = \"http://{address}/cleanup\"\n"
-    );
+    let other = functions.other_api(functions.server.addr);
     let (killed, survivor) = (node_on(0, &redis, &functions, &other), node(&redis, &functions));
     let _other = killed.connect("/other").await;
     let _chat = connect(&killed, 2).await;
@@ -552,11 +558,7 @@ async fn a_cleanup_that_is_owed_does_not_wait_for_another_api() {
         return;
     }
     let (redis, functions) = (redis(), Functions::start().await);
-    let address = functions.server.addr;
-    let other = format!(
-        "[[api]]\npath = \"/other\"\nregister = \"http://{address}/register\"\ntransfer = \
-         \"http://{address}/transfer\"\ncleanup = \"http://127.0.0.1:1/cleanup\"\n"
-    );
+    let other = functions.other_api(([127, 0, 0, 1], 1).into());
     let gateway = node_on(0, &redis, &functions, &other);
     functions.state.away.store(true, Ordering::Release);
     for path in ["/other", "/chat"] {
