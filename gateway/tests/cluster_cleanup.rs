@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use futures_util::StreamExt as _;
@@ -568,4 +568,24 @@ async fn a_cleanup_that_is_owed_does_not_wait_for_another_api() {
     functions.state.away.store(false, Ordering::Release);
     functions.wait_for_cleanups(1).await;
     wait_for_records(&redis, 1).await;
+}
+
+#[tokio::test]
+async fn what_no_node_can_clean_up_after_is_dropped_after_a_day() {
+    if !needs(Need::Redis) {
+        return;
+    }
+    let (redis, functions) = (redis(), Functions::start().await);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+    for (lost, hours, id) in [("0123456789ab", 1, "ASNFZ4mrAA=="), ("0123456789cd", 24, "ASNFZ4nNAA==")] {
+        redis.command(&format!("HSET scf-ws:nodes {lost} x"));
+        redis.command(&format!("HSET scf-ws:connections:{lost} {id} \"10.0.0.1 /gone\""));
+        redis.command(&format!("SET scf-ws:lost:{lost} {} PX 60000", now - hours * 3600));
+    }
+    let gateway = node(&redis, &functions);
+    gateway.wait_for_log("ASNFZ4nNAA== gets no cleanup: in a day").await;
+    gateway.wait_for_log("node 0123456789ab is not completely taken over").await;
+    wait_for_records(&redis, 1).await;
+    // Since when it is lost is not forgotten before it can be dropped.
+    assert!(number(&redis.command("PTTL scf-ws:lost:0123456789ab")) > 3_600_000);
 }
