@@ -157,7 +157,8 @@ impl Cluster {
         let redis = Redis::connect(&settings.redis, &settings.trust).map_err(JoinError::Tls)?;
         let place = place::of(addr);
         let store = Store::new(redis.clone(), Keys::default(), Times::of_lease(settings.lease));
-        let lease = Lease::start(store, node, place::info(addr, place.as_deref()), metrics);
+        let info = place::info(addr, place.as_deref(), settings.lease);
+        let lease = Lease::start(store, node, info, metrics);
         Ok(Arc::new(Self { redis, lease, place }))
     }
 

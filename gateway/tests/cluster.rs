@@ -4,8 +4,9 @@
 mod faults;
 pub mod node;
 mod overview;
+mod slow_redis;
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
 use scf_websocket_gateway::{
@@ -15,7 +16,7 @@ use scf_websocket_gateway::{
 use scf_websocket_test_harness::{Gateway, Need, Redis, eventually, needs, request};
 use serde_json::json;
 
-use self::node::{asker, in_process, process, send};
+use self::node::{asker, in_process, process, process_with, send, wait_for_push};
 
 #[tokio::test]
 async fn clients_of_two_nodes_talk_to_each_other() {
@@ -213,4 +214,30 @@ async fn the_metrics_show_the_nodes_and_the_age_of_the_lease() {
     // Longer than between two renewals: the lease ages.
     eventually("an older lease", || (since_1970() - last > 3.0).then_some(())).await;
     assert!(renewed(&nodes[0]) <= last + 1.0, "renewed without Redis");
+}
+
+#[tokio::test]
+async fn clusters_in_two_databases_of_a_server_do_not_meet() {
+    if !needs(Need::Redis) || !needs(Need::Python) {
+        return;
+    }
+    let redis = Redis::start(&[]);
+    let url = |database: u32| format!("{}/{database}", redis.url());
+    let nodes = [0, 1].map(|database| process_with(&url(database), Duration::from_secs(1)).start());
+    let mut client = nodes[0].connect("/").await;
+    let id = client.id(&nodes[0]).await;
+    wait_for_push(&nodes[1], &id, (200, 404)).await;
+    assert_eq!(nodes[0].push_json(send(&id, "from its own")).await.err_no(), 0);
+    assert_eq!(client.next_text().await, "from its own");
+}
+
+#[tokio::test]
+async fn nodes_with_different_leases_say_so() {
+    if !needs(Need::Redis) || !needs(Need::Python) {
+        return;
+    }
+    let redis = Redis::start(&[]);
+    let nodes = [1, 2].map(|seconds| process_with(&redis.url(), Duration::from_secs(seconds)).start());
+    nodes[0].wait_for_log("has a lease of 2s, and this one of 1s").await;
+    nodes[1].wait_for_log("has a lease of 1s, and this one of 2s").await;
 }

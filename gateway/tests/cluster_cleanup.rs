@@ -1,7 +1,10 @@
 //! Nodes of a cluster that are killed, stopped, restarted and cut off: each client that was accepted gets its cleanup.
 
+mod left_over;
+
 use std::{
     collections::HashMap,
+    net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -75,6 +78,15 @@ impl Functions {
             Some(self.events("cleanup")).filter(|cleanups| cleanups.len() >= count)
         })
         .await
+    }
+
+    /// A further API at `/other`, whose cleanup function is there.
+    fn other_api(&self, cleanup: SocketAddr) -> String {
+        let functions = self.server.addr;
+        format!(
+            "[[api]]\npath = \"/other\"\nregister = \"http://{functions}/register\"\n\
+             transfer = \"http://{functions}/transfer\"\ncleanup = \"http://{cleanup}/cleanup\"\n"
+        )
     }
 
     /// From now on cleanups begin and do not end until they are allowed to.
@@ -502,68 +514,4 @@ async fn a_node_that_is_alone_cleans_up_after_its_last_run() {
     wait_for_nodes(&redis, 1).await;
     wait_for_records(&redis, 0).await;
     once_each(&functions);
-}
-
-#[tokio::test]
-async fn clients_of_an_api_that_the_survivor_lacks_wait_for_a_node_that_has_it() {
-    if !needs(Need::Redis) {
-        return;
-    }
-    let (redis, functions) = (redis(), Functions::start().await);
-    let address = functions.server.addr;
-    let other = format!(
-        "[[api]]\npath = \"/other\"\nregister = \"http://{address}/register\"\ntransfer = \
-         \"http://{address}/transfer\"\ncleanup = \"http://{address}/cleanup\"\n"
-    );
-    let (killed, survivor) = (node_on(0, &redis, &functions, &other), node(&redis, &functions));
-    let _other = killed.connect("/other").await;
-    let _chat = connect(&killed, 2).await;
-    killed.signal("KILL");
-    survivor.wait_for_log("1 clients are left, 1 of an API that this node does not have").await;
-    assert_eq!(functions.events("cleanup").len(), 2);
-    let _with_it = node_on(0, &redis, &functions, &other);
-    functions.wait_for_cleanups(3).await;
-    wait_for_nodes(&redis, 2).await;
-    once_each(&functions);
-}
-
-#[tokio::test]
-async fn a_cleanup_whose_function_is_unavailable_is_owed() {
-    if !needs(Need::Redis) {
-        return;
-    }
-    let (redis, functions) = (redis(), Functions::start().await);
-    let gateway = node(&redis, &functions);
-    functions.state.away.store(true, Ordering::Release);
-    for client in connect(&gateway, 3).await {
-        client.close().await;
-    }
-    gateway.wait_for_log("the cleanup function").await;
-    assert_eq!(records(&redis), 3);
-    functions.state.away.store(false, Ordering::Release);
-    functions.wait_for_cleanups(3).await;
-    wait_for_records(&redis, 0).await;
-    once_each(&functions);
-}
-
-#[tokio::test]
-async fn a_cleanup_that_is_owed_does_not_wait_for_another_api() {
-    if !needs(Need::Redis) {
-        return;
-    }
-    let (redis, functions) = (redis(), Functions::start().await);
-    let address = functions.server.addr;
-    let other = format!(
-        "[[api]]\npath = \"/other\"\nregister = \"http://{address}/register\"\ntransfer = \
-         \"http://{address}/transfer\"\ncleanup = \"http://127.0.0.1:1/cleanup\"\n"
-    );
-    let gateway = node_on(0, &redis, &functions, &other);
-    functions.state.away.store(true, Ordering::Release);
-    for path in ["/other", "/chat"] {
-        gateway.connect(path).await.close().await;
-        gateway.wait_for_log(&format!("the cleanup function of {path} is unavailable")).await;
-    }
-    functions.state.away.store(false, Ordering::Release);
-    functions.wait_for_cleanups(1).await;
-    wait_for_records(&redis, 1).await;
 }

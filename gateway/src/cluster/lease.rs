@@ -23,7 +23,7 @@
 //!   sooner than a lease. A node that finds none has to wait for the time of a lease, the **grace**, before any node is
 //!   declared lost.
 //! - *Redis came back empty.* Each set of data has a name, the **epoch**. A node that meets another epoch writes its lease
-//!   and all its records again; survivors write again whom they declared lost.
+//!   and all its records again; survivors write again which nodes they declared lost.
 //! - *Redis has forgotten some of it*, as in a failover. A renewal returns how many records there are. If that is not what
 //!   the node expects, or a command had no answer, it compares all of them ([`keeper`]).
 //! - *A message is late.* What a command does depends on what Redis holds when it arrives, not when it was sent: a late
@@ -66,6 +66,9 @@ use crate::metrics::ClusterMetrics;
 
 /// How long a renewal may take that a connection waits for.
 const CERTAINTY_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a handshake waits for its record. One that is written later is deleted again.
+const RECORD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// This process as a node: its lease and its records.
 pub(crate) struct Lease {
@@ -176,7 +179,9 @@ impl Lease {
         let (done, result) = oneshot::channel();
         let job = Job::Write { connection: connection.into(), record: record.to_string().into(), done };
         self.jobs.send(job).map_err(|_| "this node has left the cluster".to_owned())?;
-        result.await.map_err(|_| "this node leaves the cluster".to_owned())?
+        let result = timeout(RECORD_TIMEOUT, result).await;
+        let result = result.map_err(|_| format!("its record was not written within {RECORD_TIMEOUT:?}"))?;
+        result.map_err(|_| "this node leaves the cluster".to_owned())?
     }
 
     /// The cleanup of a connection was carried out, or none is due.

@@ -6,7 +6,7 @@
 use std::{
     fs,
     net::SocketAddr,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde::Deserialize;
@@ -32,12 +32,13 @@ pub(super) fn of(addr: SocketAddr) -> Option<String> {
 }
 
 /// What a node says of itself, in JSON.
-pub(super) fn info(addr: SocketAddr, place: Option<&str>) -> String {
+pub(super) fn info(addr: SocketAddr, place: Option<&str>, lease: Duration) -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let version = env!("CARGO_PKG_VERSION");
     let info = json!({
         "version": version, "host": host.trim(), "address": addr.to_string(), "started": started, "place": place,
+        "lease_ms": u64::try_from(lease.as_millis()).unwrap_or(u64::MAX),
     });
     info.to_string()
 }
@@ -51,6 +52,12 @@ pub(super) fn is_same(info: &str, place: &str) -> bool {
 /// Reads what another node says of itself.
 pub(super) fn about(info: &str) -> About {
     serde_json::from_str(info).unwrap_or_default()
+}
+
+/// The other node's lease.
+pub(super) fn lease(info: &str) -> Option<Duration> {
+    let info: Value = serde_json::from_str(info).unwrap_or_default();
+    info["lease_ms"].as_u64().map(Duration::from_millis)
 }
 
 /// The other node's host and address, for the log.
@@ -68,6 +75,7 @@ mod tests {
     fn a_process_that_listens_where_another_did_is_in_its_place() {
         let [one, other] = ["127.0.0.1:9000", "127.0.0.1:9001"].map(|addr| addr.parse().expect("an address"));
         let place = of(one).expect("the system tells");
+        let info = |addr, place: Option<&str>| info(addr, place, Duration::from_secs(5));
         assert!(is_same(&info(one, of(one).as_deref()), &place));
         assert!(!is_same(&info(other, of(other).as_deref()), &place));
         assert!(!is_same(&info(one, None), &place));
@@ -79,5 +87,7 @@ mod tests {
             ("127.0.0.1:9000", env!("CARGO_PKG_VERSION"))
         );
         assert_eq!(about("nonsense"), About::default());
+        assert_eq!(lease(&info(one, None)), Some(Duration::from_secs(5)));
+        assert_eq!(lease("nonsense"), None);
     }
 }

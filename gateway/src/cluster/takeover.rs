@@ -99,6 +99,7 @@ impl TakeOver {
             unsettled: Arc::default(),
             running: JoinSet::new(),
             busy_with: HashSet::new(),
+            other_leases: HashSet::new(),
         };
         Self { stop, task: AbortOnDropHandle::new(tokio::spawn(watch.run())), owed }
     }
@@ -131,6 +132,8 @@ struct Watch {
     running: JoinSet<(NodeId, Option<usize>)>,
     /// The nodes that those take over.
     busy_with: HashSet<NodeId>,
+    /// The nodes that have another lease than this one, which is logged once.
+    other_leases: HashSet<NodeId>,
 }
 
 impl Watch {
@@ -172,6 +175,7 @@ impl Watch {
         let nodes = store.nodes().await?;
         let alive = nodes.iter().filter(|seen| seen.has_lease()).count();
         self.metrics.nodes.set(i64::try_from(alive).unwrap_or(i64::MAX));
+        self.compare_leases(&nodes);
         self.later.retain(|node, _| nodes.iter().any(|seen| seen.node == *node));
         for seen in nodes.into_iter().filter(|seen| seen.node != own) {
             let is_gone =
@@ -187,6 +191,25 @@ impl Watch {
             }
         }
         Ok(())
+    }
+
+    /// With different leases, a node may be declared lost that still has the time to renew its own.
+    fn compare_leases(&mut self, nodes: &[Seen]) {
+        let own = self.cluster.lease_time();
+        self.other_leases.retain(|node| nodes.iter().any(|seen| seen.node == *node));
+        for seen in nodes.iter().filter(|seen| seen.has_lease()) {
+            let other = place::lease(&seen.info).filter(|other| *other != own);
+            if let Some(other) = other
+                && self.other_leases.insert(seen.node)
+            {
+                warn!(
+                    "node {} ({}) has a lease of {other:?}, and this one of {own:?}: set cluster_lease_seconds to the \
+                     same on all nodes",
+                    seen.node,
+                    place::name(&seen.info)
+                );
+            }
+        }
     }
 
     fn begin(&mut self, seen: &Seen, own: NodeId, (until, lost_for): (std::time::Instant, Duration)) {

@@ -249,3 +249,30 @@ async fn a_cluster_over_tls_trusts_the_certificates_of_ssl_cert_file_alone() {
     let text = String::from_utf8_lossy(&checked.stdout).into_owned();
     assert!(text.contains("FAILED cluster") && text.contains("certificate"), "{text}");
 }
+
+#[tokio::test]
+async fn the_password_of_the_cluster_opens_its_redis_and_is_never_shown() {
+    if !needs(Need::Redis) || !needs(Need::Python) {
+        return;
+    }
+    let redis = Redis::start(&["--requirepass", "hunter2"]);
+    let url = |password: &str| format!("redis://:{password}@127.0.0.1:{}/0", redis.port);
+    let nodes = ["hunter2"; 2].map(|password| process(&url(password)).own_env("RUST_LOG", "trace").start());
+    let mut client = nodes[1].connect("/").await;
+    let id = client.id(&nodes[1]).await;
+    wait_for_push(&nodes[0], &id, (200, 0)).await;
+    assert_eq!(client.next_text().await, "again");
+    let stranger = process(&url("hunter3")).own_env("RUST_LOG", "trace").start();
+    stranger.wait_for_log("cannot connect to redis://127.0.0.1:").await;
+    assert_eq!(stranger.ask("/", &[]).await.status, 503);
+    let mut shown: Vec<String> = nodes.iter().chain([&stranger]).map(Gateway::log).collect();
+    for (password, status) in [("hunter2", 0), ("hunter3", 1)] {
+        let checked = process(&url(password)).args(&["--check", "--online"]).output();
+        assert_eq!(checked.status.code(), Some(status), "{checked:?}");
+        shown
+            .extend([checked.stdout, checked.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()));
+    }
+    for text in shown {
+        assert!(!text.contains("hunter"), "{text}");
+    }
+}

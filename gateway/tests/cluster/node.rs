@@ -1,9 +1,9 @@
 //! Nodes of a cluster, in process and as processes.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use scf_websocket_gateway::{
-    cluster::{Cluster, ClusterRegistry, ClusterSettings, RedisUrl},
+    cluster::{Cluster, ClusterRegistry, ClusterSettings, LEASE, RedisUrl},
     metrics::Metrics,
 };
 use scf_websocket_test_harness::{FromFile, Gateway, InProcess, Redis, eventually, from_file};
@@ -35,8 +35,15 @@ pub async fn asker_with(settings: &ClusterSettings) -> Arc<ClusterRegistry> {
 
 /// A node as a process.
 pub fn process(redis_url: &str) -> FromFile {
+    process_with(redis_url, LEASE)
+}
+
+/// Likewise, with this lease.
+pub fn process_with(redis_url: &str, lease: Duration) -> FromFile {
     let mut text = format!(
-        "listen = \"127.0.0.1:0\"\npush_listen = \"127.0.0.1:0\"\ncluster = \"{redis_url}\"\n[[api]]\npath = \"/\"\n"
+        "listen = \"127.0.0.1:0\"\npush_listen = \"127.0.0.1:0\"\ncluster = \"{redis_url}\"\n\
+         cluster_lease_seconds = {}\n[[api]]\npath = \"/\"\n",
+        lease.as_secs()
     );
     for role in ["register", "transfer", "cleanup"] {
         writeln!(text, "{role} = \"process:$RUNTIMES/echo.py\"").expect("a string");
@@ -57,7 +64,7 @@ pub async fn wait_for_push(gateway: &Gateway, id: &str, wanted: (u16, i64)) {
         if (reply.status, reply.err_no()) == wanted {
             return;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("no push was answered with {wanted:?}");
 }

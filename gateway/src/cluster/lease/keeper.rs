@@ -12,7 +12,7 @@ use std::{
 use log::{info, warn};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
@@ -109,13 +109,10 @@ impl Keeper {
         let times = self.store.times();
         let begun = Instant::now();
         let reached_since = self.store.reached_since();
-        // Any name that no other data has.
-        let Ok(new_epoch) = NodeId::random() else { return self.postpone() };
-        let new_epoch = new_epoch.to_string();
-        let epochs = (self.epoch.as_deref(), new_epoch.as_str());
-        let renewal = match self.store.renew(self.node(), &self.info, epochs).await {
-            Ok(renewal) => renewal,
-            Err(error) => return self.is_away(&error),
+        let renewal = match self.ask_for_renewal().await {
+            Some(Ok(renewal)) => renewal,
+            Some(Err(error)) => return self.is_away(&error),
+            None => return self.postpone(),
         };
         self.next_renewal = begun + times.renewal;
         let epoch = match renewal {
@@ -134,11 +131,10 @@ impl Keeper {
         self.in_doubt |= self.epoch.is_some() && reached_since != self.reached_since;
         self.reached_since = reached_since;
         self.epoch = Some(epoch);
-        self.shared.metrics.lease_renewed();
+        self.renewed(begun);
         if self.shared.is_away.swap(false, Ordering::Relaxed) {
             info!("node {}: the lease is renewed again", self.node());
         }
-        *self.shared.renewed.lock() = Some(begun);
         if self.in_doubt
             && let Err(error) = self.compare().await
         {
@@ -146,10 +142,29 @@ impl Keeper {
         }
     }
 
-    /// Makes Redis have the records of this node's connections, and no others.
+    /// Redis's answer; `None` if the system gives no random bytes.
+    async fn ask_for_renewal(&self) -> Option<Result<Renewal, RedisError>> {
+        // Any name that no other data has.
+        let new_epoch = NodeId::random().ok()?.to_string();
+        let epochs = (self.epoch.as_deref(), new_epoch.as_str());
+        Some(self.store.renew(self.node(), &self.info, epochs).await)
+    }
+
+    /// Notes that the lease was renewed, by a command that was sent then.
+    fn renewed(&self, begun: Instant) {
+        self.shared.metrics.lease_renewed();
+        *self.shared.renewed.lock() = Some(begun);
+    }
+
+    /// Makes Redis have the records of this node's connections, and no others. Renews the lease meanwhile, which many
+    /// records and a slow Redis may outlast.
     async fn compare(&mut self) -> Result<(), RedisError> {
         let own = || self.shared.records.of(self.node());
-        let Some(stored) = compare(&self.store, self.node(), own).await? else {
+        let compared = tokio::select! {
+            compared = compare(&self.store, self.node(), own) => compared?,
+            () = self.keep_renewing() => None,
+        };
+        let Some(stored) = compared else {
             // The next renewal finds out why.
             self.next_renewal = Instant::now();
             return Ok(());
@@ -158,6 +173,16 @@ impl Keeper {
         self.in_doubt = false;
         self.count_deleted(0);
         Ok(())
+    }
+
+    /// Renews the lease until it is not held any more.
+    async fn keep_renewing(&self) {
+        loop {
+            sleep(self.store.times().renewal).await;
+            let begun = Instant::now();
+            let Some(Ok(Renewal::Held { .. })) = self.ask_for_renewal().await else { return };
+            self.renewed(begun);
+        }
     }
 
     /// Another node takes this one's connections over. From now on this process is another node.
@@ -190,7 +215,7 @@ impl Keeper {
         self.next_renewal = Instant::now() + self.store.times().retry;
     }
 
-    /// Returns whom to tell that the node has left, if it is to leave.
+    /// If the node is to leave, returns the sender that reports when it has.
     async fn carry_out(&mut self, jobs: impl Iterator<Item = Job>) -> Option<oneshot::Sender<()>> {
         let mut batch = Batch::default();
         let mut leave = None;

@@ -10,9 +10,12 @@ use tokio_util::sync::CancellationToken;
 use super::{CONCURRENT, Cleaned, Cleaner, RETRY_DELAYS};
 use crate::cluster::{Cluster, records::Record};
 
+/// An API of this node by its path, or all that it does not have.
+type ApiPath = Option<Arc<str>>;
+
 /// APIs whose function was unavailable: when it is called again, and the delay after that.
 #[derive(Default)]
-struct Unavailable(Mutex<HashMap<Option<Arc<str>>, (Instant, Duration)>>);
+struct Unavailable(Mutex<HashMap<ApiPath, (Instant, Duration)>>);
 
 /// Tries what is owed again and again, later each time as long as the function of its API is unavailable.
 pub(super) async fn carry_out(cluster: Arc<Cluster>, cleaner: Arc<dyn Cleaner>, stop: CancellationToken) {
@@ -45,9 +48,9 @@ impl Unavailable {
         if self.0.lock().get(&api).is_some_and(|(at, _)| Instant::now() < *at) {
             return false;
         }
-        let cleaned = cleaner.clean(connection, record, None).await;
+        let outcome = cleaner.clean(connection, record, None).await;
         let mut unavailable = self.0.lock();
-        if let Cleaned::Done | Cleaned::Failed = cleaned {
+        if let Cleaned::Done | Cleaned::Failed = outcome {
             unavailable.remove(&api);
             return true;
         }

@@ -1,6 +1,7 @@
 //! What goes wrong in a cluster, and how often it did.
 
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -48,8 +49,8 @@ impl Chaos {
                 29..32 => self.fail_a_node("a node suspended", |node, time| Box::pin(stop_node(node, time))),
                 32..35 => self.fail_a_node("a node cut off", |node, time| Box::pin(cut_off_node(node, time))),
                 35 => self.fail_a_node("a node replaced", |node, _| Box::pin(replace_node(node))),
-                36 => self.restart_redis(false).await,
-                37 => self.restart_redis(true).await,
+                36 => self.restart_redis().await,
+                37 => self.empty_redis().await,
                 _ => self.pause_redis().await,
             }
         }
@@ -96,16 +97,31 @@ impl Chaos {
         self.under_way.spawn(fault(node, time));
     }
 
-    async fn restart_redis(&mut self, empty: bool) {
-        self.done.count(if empty { "Redis killed, its data lost" } else { "Redis killed and started again" });
+    async fn restart_redis(&mut self) {
+        self.done.count("Redis killed and started again");
         let pause = Duration::from_millis(self.dice.roll(1500));
-        let mut redis = self.redis.lock().await;
-        if empty {
-            redis.command("FLUSHALL");
+        restart(&mut *self.redis.lock().await, pause).await;
+    }
+
+    /// Redis loses its data while all nodes live: nothing else knows of the clients of a node that is gone.
+    async fn empty_redis(&mut self) {
+        let pause = Duration::from_millis(self.dice.roll(1500));
+        let mut nodes = Vec::new();
+        for node in &self.nodes {
+            nodes.push(node.lock().await);
         }
-        redis.stop();
-        sleep(pause).await;
-        redis.restart();
+        let mut redis = self.redis.lock().await;
+        // The leases of nodes that were killed end.
+        sleep(self.lease).await;
+        if !all_live(&redis, nodes.len()).await {
+            return;
+        }
+        self.done.count("Redis killed, its data lost");
+        redis.command("FLUSHALL");
+        restart(&mut redis, pause).await;
+        // Each node writes its records again when it has renewed its lease.
+        all_live(&redis, nodes.len()).await;
+        sleep(self.lease / 2).await;
     }
 
     async fn pause_redis(&mut self) {
@@ -123,6 +139,29 @@ impl Chaos {
         // A client that is just connecting obeys as soon as it is connected.
         let _ = self.clients[client].send(order);
     }
+}
+
+async fn restart(redis: &mut Redis, pause: Duration) {
+    redis.stop();
+    sleep(pause).await;
+    redis.restart();
+}
+
+/// Waits, not for ever, until so many nodes have a lease and no others have records. Whether it came to that.
+async fn all_live(redis: &Redis, nodes: usize) -> bool {
+    let named = |kind: &str| -> HashSet<String> {
+        let answer = redis.command(&format!("KEYS scf-ws:{kind}:*"));
+        let names = answer.lines().filter_map(|line| line.strip_prefix(&format!("scf-ws:{kind}:")));
+        names.map(str::to_owned).collect()
+    };
+    for _ in 0..100 {
+        let live = named("node");
+        if live.len() == nodes && named("connections").is_subset(&live) {
+            return true;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    false
 }
 
 type NodeFault = std::pin::Pin<Box<dyn Future<Output = bool> + Send>>;

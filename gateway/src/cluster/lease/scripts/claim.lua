@@ -26,6 +26,8 @@ if not redis.call('SET', KEYS[3], ARGV[2], 'NX', 'PX', ARGV[3]) then
   return {'taken', 0}
 end
 local now = redis.call('TIME')[1]
-redis.call('SET', KEYS[4], now, 'NX', 'PX', ARGV[5])
+redis.call('SET', KEYS[4], now, 'NX')
+-- For as long as records are left, so that they can be dropped after that time.
+redis.call('PEXPIRE', KEYS[4], ARGV[5])
 redis.call('DEL', KEYS[1])
 return {'claimed', tonumber(now) - tonumber(redis.call('GET', KEYS[4]))}
