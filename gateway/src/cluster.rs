@@ -25,8 +25,9 @@
 //!
 //! # What Redis has to allow
 //!
-//! `PING`, `SELECT`, `SET`, `EXISTS`, `PUBLISH` and `SUBSCRIBE`, on keys and channels that begin with `scf-ws:`. Redis
-//! ends a subscription that falls behind by the limit of `client-output-buffer-limit pubsub`; the node subscribes again,
+//! `PING`, `SELECT`, `EXISTS`, `HGETALL`, `HSCAN`, `PUBLISH`, `SUBSCRIBE`, `EVAL` and `EVALSHA`, and what the scripts in
+//! `lease/scripts/` call, on keys and channels that begin with `scf-ws:`. A user with `~scf-ws:* &scf-ws:* +@all` has all
+//! of it. Redis ends a subscription that falls behind by the limit of `client-output-buffer-limit pubsub`; the node subscribes again,
 //! and requests that were lost meanwhile are answered with 503.
 //!
 //! # What is where in Redis
