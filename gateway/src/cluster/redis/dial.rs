@@ -64,7 +64,7 @@ impl Dialer {
             let ping = cmd("PING");
             tokio::select! {
                 answer = ping.exec_async(&mut connection) => answer.map_err(|error| unavailable(&error))?,
-                () = &mut driver => return Err(RedisError::Unavailable("the connection ended".to_owned())),
+                () = &mut driver => return Err(RedisError::Unavailable("the server closed it".to_owned())),
             }
             Ok((connection, driver))
         })
