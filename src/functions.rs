@@ -1,9 +1,12 @@
 //! The interface of a user's functions: [`Functions`], and the [`Decision`] about a client.
 
+use log::warn;
+
 use crate::connecting::Connecting;
 use crate::context::Context;
 use crate::error::{Chain, Result};
 use crate::frame::{Closing, Frame};
+use crate::log_text::excerpt;
 
 /// The three functions of a WebSocket API.
 ///
@@ -159,7 +162,9 @@ impl Decision {
             && let Some(mut room) = context.default_room()
             && let Err(e) = room.join(client.id())
         {
-            return Self::refuse(104, Chain(&e).to_string());
+            let reason = Chain(&e).to_string();
+            warn!("connection {:?} was not recorded and is refused: {reason}", excerpt(client.id()));
+            return Self::refuse(104, reason);
         }
         self
     }

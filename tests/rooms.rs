@@ -405,6 +405,9 @@ fn functions_survive_restarts_of_redis() {
     redis.stop();
     let answer = response(&register.invoke(connecting("c")));
     assert!(answer.starts_with(r#"{"errNo":104,"errMsg":"the store redis://127.0.0.1:"#), "{answer}");
+    register
+        .process
+        .await_output("WARN connection \"c\" was not recorded and is refused: the store redis://127.0.0.1:");
     assert!(answer.contains("cannot be reached"), "{answer}");
     for (function, action) in [(transfer, "data recv"), (cleanup, "closing")] {
         let message = error(&function.invoke(event(action, "a")));

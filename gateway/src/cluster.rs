@@ -28,9 +28,9 @@
 //!
 //! `PING`, `SELECT`, `PUBLISH`, `SUBSCRIBE`, `EVAL`, `EVALSHA` and `TIME`; and `EXISTS`, `PTTL`, `GET`, `SET`, `DEL`, `PEXPIRE`,
 //! `HGETALL`, `HSET`, `HDEL`, `HLEN`, `HEXISTS`, `HSCAN`, `SADD` and `SISMEMBER`, most of which scripts call, on keys and
-//! channels that begin with `scf-ws:`. Redis ends a subscription that falls behind by the limit of
-//! `client-output-buffer-limit pubsub`; the node subscribes again, and requests that were lost meanwhile are answered
-//! with 503.
+//! channels that begin with `scf-ws:`; a user with `~scf-ws:* &scf-ws:* +@all` has all of it. Redis ends a subscription
+//! that falls behind by the limit of `client-output-buffer-limit pubsub`; the node subscribes again, and requests that
+//! were lost meanwhile are answered with 503.
 //!
 //! # What is where in Redis
 //!

@@ -241,3 +241,23 @@ async fn nodes_with_different_leases_say_so() {
     nodes[0].wait_for_log("has a lease of 2s, and this one of 1s").await;
     nodes[1].wait_for_log("has a lease of 1s, and this one of 2s").await;
 }
+
+#[tokio::test]
+async fn a_missing_or_wrong_password_is_named_once_with_what_to_set() {
+    if !needs(Need::Redis) || !needs(Need::Python) {
+        return;
+    }
+    let redis = Redis::start(&["--requirepass", "hunter2"]);
+    for (user, remedy) in [
+        ("", "it wants a password: write cluster = \"redis://user:password@host\""),
+        (":wrong@", "check the user and password in cluster"),
+    ] {
+        let node = process(&format!("redis://{user}127.0.0.1:{}", redis.port)).start();
+        node.wait_for_log("the gateway starts without its cluster").await;
+        let log = node.log();
+        let attempts: Vec<_> = log.lines().filter(|line| line.contains("cannot connect to")).collect();
+        assert_eq!(attempts.len(), 1, "{log}");
+        assert!(attempts[0].contains(remedy), "{log}");
+        assert!(!log.contains("INFO ] connected to") && !log.contains("has ended"), "{log}");
+    }
+}

@@ -222,7 +222,7 @@ async fn serve((connection, driver): Commands, state: &watch::Sender<State>) -> 
     let link = Link { connection: connection.clone(), since: Instant::now(), broken: Arc::clone(&broken) };
     state.send_replace(State::Up(link));
     tokio::select! {
-        () = driver => "the connection ended".to_owned(),
+        () = driver => "the server closed it".to_owned(),
         () = broken.notified() => "a command was not answered".to_owned(),
         reason = ping(connection) => reason,
     }

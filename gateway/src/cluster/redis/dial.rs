@@ -2,9 +2,11 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use futures_util::future::BoxFuture;
 use redis::{
     AsyncConnectionConfig, RedisConnectionInfo,
     aio::{MultiplexedConnection, PubSub},
+    cmd,
 };
 use rustls::pki_types::ServerName;
 use tokio::{
@@ -22,7 +24,7 @@ use crate::function::remote::client::{TlsError, Trust, tls_config};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A connection for commands. It works while the future is polled, which ends with it.
-pub(super) type Commands = (MultiplexedConnection, futures_util::future::BoxFuture<'static, ()>);
+pub(super) type Commands = (MultiplexedConnection, BoxFuture<'static, ()>);
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -56,8 +58,15 @@ impl Dialer {
             // Every command has a time-out of its own.
             let config = AsyncConnectionConfig::new().set_response_timeout(None);
             let connecting = MultiplexedConnection::new_with_config(&self.settings, stream, config);
-            let (connection, driver) = connecting.await.map_err(|error| unavailable(&error))?;
-            Ok((connection, Box::pin(driver) as _))
+            let (mut connection, driver) = connecting.await.map_err(|error| unavailable(&error))?;
+            let mut driver: BoxFuture<'static, ()> = Box::pin(driver);
+            // A server that wants a password takes a connection without one, and refuses its first command.
+            let ping = cmd("PING");
+            tokio::select! {
+                answer = ping.exec_async(&mut connection) => answer.map_err(|error| unavailable(&error))?,
+                () = &mut driver => return Err(RedisError::Unavailable("the server closed it".to_owned())),
+            }
+            Ok((connection, driver))
         })
         .await
     }
@@ -106,5 +115,15 @@ impl std::fmt::Debug for Dialer {
 
 /// Where the server refuses the password or the database, that may change without this process.
 fn unavailable(error: &impl ToString) -> RedisError {
-    RedisError::Unavailable(error.to_string())
+    let reason = error.to_string();
+    let remedy = if reason.contains("NOAUTH") {
+        "; it wants a password: write cluster = \"redis://user:password@host\""
+    } else if reason.contains("AuthenticationFailed") || reason.contains("WRONGPASS") {
+        "; check the user and password in cluster"
+    } else if reason.contains("DB index") {
+        "; check the number of the database in cluster"
+    } else {
+        ""
+    };
+    RedisError::Unavailable(format!("{}{remedy}", reason.trim_end_matches('.')))
 }
