@@ -72,7 +72,7 @@ test: ## all tests but the browser's
 	cargo test --locked --features tls --test behaviours tls::
 
 test-browser: build ## drive the page in headless Chromium (PICTURE=$PWD/docs/page.png renews the README's picture)
-	scripts/need.sh chromium chromedriver:chromium-driver npm
+	scripts/need.sh chromium chromedriver:chromium-driver npm redis-server
 	npm ci --silent --no-audit --no-fund --prefix gateway/tests/browser
 	cargo build --locked -p scf-websocket --example chat
 	BOOTSTRAP=$(CURDIR)/$(PACKAGED) CHAT=$(CURDIR)/target/debug/examples/chat cargo test --locked -p scf-websocket-gateway --test browser
@@ -95,7 +95,7 @@ audit: ## dependencies: licences, sources, known weaknesses
 	scripts/audit.sh
 
 # The parts of the section gateway: gateway-memory -fan-out -cpu -handshakes -latency -hold; SECONDS is how long the last one holds.
-bench: package $(if $(filter gateway%,$(SECTIONS)),gateway) ## measure it beside its peers (ROUNDS=7, SECTIONS="runtimes cold-start growth endurance fan-out", SECTIONS=gateway ROUNDS=3 SECONDS=60)
+bench: package $(if $(filter gateway% cluster,$(SECTIONS)),gateway) ## measure it beside its peers (ROUNDS=7, SECTIONS="runtimes cold-start growth endurance fan-out", SECTIONS=gateway ROUNDS=3 SECONDS=60, SECTIONS=cluster ROUNDS=3)
 	BENCH_HOLD_SECONDS=$(SECONDS) scripts/bench.sh $(ROUNDS) $(SECTIONS)
 
 bench-instructions: build ## count the instructions of an invocation; fails when they have grown by a tenth

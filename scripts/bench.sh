@@ -2,7 +2,7 @@
 # Measures the packaged bootstrap, the gateway, the floors and the peers: bench.sh ROUNDS SECTION...
 #
 # Writes Markdown to standard output and, without SECTION, to benches/RESULTS.md. Run after `make package`, and for the
-# sections gateway… after `make gateway`. Whatever target the package is built for, all other Rust programs are static with
+# sections gateway… and cluster after `make gateway`. Whatever target the package is built for, all other Rust programs are static with
 # glibc: the goals refer to that floor, and the bootstrap built with glibc is a row of the comparison.
 set -eu
 cd "$(dirname "$0")/.."
@@ -12,11 +12,12 @@ shift
 glibc=$(uname -m)-unknown-linux-gnu
 all="runtimes cold-start growth endurance fan-out"
 
-of_the_gateway="" others=""
+of_the_gateway="" others="" has_peers=""
 # shellcheck disable=SC2048,SC2086 # a list of sections
 for section in ${*:-$all}; do
     case $section in
-    gateway*) of_the_gateway="$of_the_gateway $section" ;;
+    gateway*) of_the_gateway="$of_the_gateway $section" has_peers=1 ;;
+    cluster) of_the_gateway="$of_the_gateway $section" ;;
     *) others="$others $section" ;;
     esac
 done
@@ -25,7 +26,8 @@ done
 if [ -n "$of_the_gateway" ]; then
     # Clients and floor are built as the gateway is, for speed.
     scripts/need.sh redis-server
-    scripts/need.sh --no-services nginx /usr/lib/nginx/modules/ngx_nchan_module.so:libnginx-mod-nchan pushpin condure zurl || true
+    [ -z "$has_peers" ] ||
+        scripts/need.sh --no-services nginx /usr/lib/nginx/modules/ngx_nchan_module.so:libnginx-mod-nchan pushpin condure zurl || true
     PROFILE=gateway scripts/build-static.sh "$glibc" --locked -p scf-websocket-bench
     # A second row, if it has ever been built: make gateway TARGET=x86_64-unknown-linux-gnu
     [ ! -e "target/$glibc/gateway/gateway" ] ||

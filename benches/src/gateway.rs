@@ -1,16 +1,16 @@
 //! The gateway beside its peers and the floor, in interleaved rounds.
 
-mod directory;
+pub mod directory;
 mod figures;
-mod goals;
+pub mod goals;
 mod hold;
-mod load;
+pub mod load;
 mod nchan;
-mod own;
-mod processes;
+pub mod own;
+pub mod processes;
 mod pushpin;
 mod report;
-mod server;
+pub mod server;
 mod subject;
 mod trial;
 
@@ -130,7 +130,7 @@ fn program(name: &str) -> Result<PathBuf> {
 }
 
 /// For this process and those it starts.
-fn raise_file_limit() -> Result<()> {
+pub fn raise_file_limit() -> Result<()> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
     Ok(())

@@ -2,12 +2,14 @@
 //!
 //! Run from the repository's root, after `make package`:
 //!
-//! - `scf-websocket-bench --rounds 7 runtimes cold-start growth endurance fan-out`
+//! - `scf-websocket-bench --rounds 7 runtimes cold-start growth endurance fan-out`; after `make gateway` also `gateway` with its
+//!   parts, and `cluster`
 //! - `scf-websocket-bench --rounds 7 --compare FILE…` compares builds of the bootstrap.
 //! - `scf-websocket-bench --rounds 3 --compare-gateways gateway-cpu FILE…` compares builds of the gateway.
 //! - `scf-websocket-bench --offer 1000 COMMAND…` starts the command, offers it 1000 connect events and stops it, so
 //!   that valgrind can count its instructions.
 
+mod cluster;
 mod cold_start;
 mod endurance;
 mod event;
@@ -16,6 +18,7 @@ mod function;
 mod gateway;
 mod goals;
 mod growth;
+mod http;
 mod machine;
 mod processor;
 mod push_address;
@@ -67,6 +70,7 @@ fn report(rounds: &str, sections: &[&str]) -> Result<()> {
             "growth" => growth::section(rounds),
             "endurance" => endurance::section(),
             "fan-out" => fan_out::section(),
+            "cluster" => cluster::section(rounds),
             _ => match gateway::SECTIONS.iter().find(|(name, _)| name == section) {
                 Some((_, parts)) => gateway::section(parts, rounds),
                 None => Err(unknown_section().into()),
@@ -79,7 +83,9 @@ fn report(rounds: &str, sections: &[&str]) -> Result<()> {
 
 fn unknown_section() -> String {
     let of_the_gateway = gateway::SECTIONS.map(|(name, _)| name).join(", ");
-    format!("unknown section; known: runtimes, cold-start, growth, endurance, fan-out, {of_the_gateway}")
+    format!(
+        "unknown section; known: runtimes, cold-start, growth, endurance, fan-out, {of_the_gateway}, cluster"
+    )
 }
 
 fn compare(rounds: &str, files: &[&str]) -> Result<()> {

@@ -1,6 +1,6 @@
 //! A push address with a fixed latency: it answers each push after five milliseconds.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::Result;
+use crate::http::read_head;
 
 pub const DELAY: Duration = Duration::from_millis(5);
 
@@ -60,30 +61,4 @@ fn serve(stream: TcpStream, pushes: &AtomicUsize) -> Result<()> {
         }
     }
     Ok(())
-}
-
-#[derive(Default)]
-struct PushHead {
-    length: usize,
-    is_last: bool,
-}
-
-fn read_head(reader: &mut impl BufRead) -> Result<Option<PushHead>> {
-    let mut head = PushHead::default();
-    let mut line = String::new();
-    loop {
-        line.clear();
-        if reader.read_line(&mut line)? == 0 {
-            return Ok(None);
-        }
-        let line = line.trim_end().to_ascii_lowercase();
-        if line.is_empty() {
-            return Ok(Some(head));
-        }
-        match line.split_once(": ") {
-            Some(("content-length", length)) => head.length = length.parse()?,
-            Some(("connection", "close")) => head.is_last = true,
-            _ => {}
-        }
-    }
 }

@@ -39,9 +39,36 @@ impl Redis {
 
     /// How many reads it has made on all its connections.
     pub fn reads(&self) -> Result<u64> {
-        let info = self.info("stats")?;
-        let line = info.lines().find_map(|line| line.strip_prefix("total_reads_processed:"));
-        Ok(line.ok_or("redis-server reports no total_reads_processed")?.trim().parse()?)
+        let reads = self.field("stats", "total_reads_processed:")?;
+        Ok(reads.ok_or("redis-server reports no total_reads_processed")?.parse()?)
+    }
+
+    /// How many messages were published.
+    pub fn published(&self) -> Result<u64> {
+        let calls = self.field("commandstats", "cmdstat_publish:calls=")?;
+        Ok(calls.as_deref().and_then(|calls| calls.split(',').next()).unwrap_or("0").parse()?)
+    }
+
+    /// What its data take, in bytes.
+    pub fn memory(&self) -> Result<u64> {
+        let used = self.field("memory", "used_memory_dataset:")?;
+        Ok(used.ok_or("redis-server reports no used_memory_dataset")?.parse()?)
+    }
+
+    /// Bytes that it has received.
+    pub fn received(&self) -> Result<u64> {
+        let bytes = self.field("stats", "total_net_input_bytes:")?;
+        Ok(bytes.ok_or("redis-server reports no total_net_input_bytes")?.parse()?)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.server.id()
+    }
+
+    /// What follows this in its line; `None`: no line begins with it.
+    fn field(&self, section: &str, begin: &str) -> Result<Option<String>> {
+        let info = self.info(section)?;
+        Ok(info.lines().find_map(|line| line.strip_prefix(begin)).map(|rest| rest.trim().to_owned()))
     }
 
     fn info(&self, section: &str) -> Result<String> {

@@ -26,7 +26,7 @@
 //!
 //! # What Redis has to allow
 //!
-//! `PING`, `SELECT`, `PUBLISH`, `SUBSCRIBE`, `EVAL`, `EVALSHA` and `TIME`; and `EXISTS`, `GET`, `SET`, `DEL`, `PEXPIRE`,
+//! `PING`, `SELECT`, `PUBLISH`, `SUBSCRIBE`, `EVAL`, `EVALSHA` and `TIME`; and `EXISTS`, `PTTL`, `GET`, `SET`, `DEL`, `PEXPIRE`,
 //! `HGETALL`, `HSET`, `HDEL`, `HLEN`, `HEXISTS`, `HSCAN`, `SADD` and `SISMEMBER`, most of which scripts call, on keys and
 //! channels that begin with `scf-ws:`. Redis ends a subscription that falls behind by the limit of
 //! `client-output-buffer-limit pubsub`; the node subscribes again, and requests that were lost meanwhile are answered
@@ -53,6 +53,7 @@ mod lease;
 pub mod names;
 pub mod node;
 mod outgoing;
+mod overview;
 mod peers;
 mod place;
 mod publisher;
@@ -69,6 +70,7 @@ use tokio::sync::watch;
 use self::lease::{Lease, Times, keys::Keys, store::Store};
 pub(crate) use self::{
     lease::Member,
+    overview::Overview,
     records::Record,
     takeover::{Cleaned, Cleaner, TakeOver},
 };

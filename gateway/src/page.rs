@@ -1,7 +1,7 @@
 //! The page at `/`, the time line behind it at `/timeline`, and the actions that the page offers.
 //!
 //! [`entry`] gets each request that is no reverse push and answers those that are the page's: its files, the stream of
-//! records, the actions of [`actions`], and the client page of `--client-page`. Any other is a client's.
+//! records, the view of the cluster, the actions of [`actions`], and the client page of `--client-page`. Any other is a client's.
 
 mod actions;
 mod header;
@@ -23,14 +23,17 @@ use axum::{
 };
 
 use self::header::header;
-use crate::{app::App, handshake};
+use crate::{app::App, cluster::Overview, handshake};
 
 /// Where a client page is served, beside the page.
 pub(crate) const CLIENT_PAGE: &str = "/client";
+/// Where the view of the cluster is.
+const CLUSTER: &str = "/timeline/cluster";
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
+const JSON: &str = "application/json";
 
 macro_rules! files {
     ($($path:literal $content_type:ident $file:literal),+ $(,)?) => {
@@ -45,6 +48,7 @@ files! {
     "/page/main.js" SCRIPT "main.js",
     "/page/actions.js" SCRIPT "actions.js",
     "/page/client.js" SCRIPT "client.js",
+    "/page/cluster.js" SCRIPT "cluster.js",
     "/page/connections.js" SCRIPT "connections.js",
     "/page/dom.js" SCRIPT "dom.js",
     "/page/figures.js" SCRIPT "figures.js",
@@ -77,8 +81,9 @@ async fn serve(app: &Arc<App>, request: Request) -> Result<Response, Request> {
     let file = FILES.iter().find(|(at, ..)| *at == path);
     let action = actions::at(path).filter(|_| *request.method() == Method::POST);
     let client_page = app.client_page.clone().filter(|_| path == CLIENT_PAGE);
-    let is_ours =
-        action.is_some() || reads && (file.is_some() || client_page.is_some() || path == "/timeline");
+    let is_cluster = path == CLUSTER;
+    let is_data = is_cluster || path == "/timeline";
+    let is_ours = action.is_some() || reads && (file.is_some() || client_page.is_some() || is_data);
     if !is_ours || request.headers().contains_key(UPGRADE) {
         return Err(request);
     }
@@ -93,6 +98,7 @@ async fn serve(app: &Arc<App>, request: Request) -> Result<Response, Request> {
         (Some(action), ..) => actions::perform(app, action, request).await,
         (None, Some(file), _) => serve_file(file, host),
         (None, None, Some(client_page)) => serve_client_page(&client_page, host).await,
+        (None, None, None) if is_cluster => cluster(app, host).await,
         (None, None, None) => timeline(app),
     })
 }
@@ -146,5 +152,17 @@ fn timeline(app: &App) -> Response {
     match &app.timeline {
         Some(timeline) => timeline.stream().into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// `null` where this gateway is alone.
+async fn cluster(app: &App, host: &str) -> Response {
+    let seen = match &app.cluster {
+        Some(cluster) => Some(Overview::of(cluster, &app.clients.metrics).await),
+        None => None,
+    };
+    match serde_json::to_vec(&seen) {
+        Ok(json) => answer(JSON, json, "default-src 'none'", host),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

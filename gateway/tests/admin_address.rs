@@ -17,7 +17,7 @@ async fn the_page_moves_to_the_admin_address() {
     let (gateway, admin) = with_admin(None).await;
     let page = request(&admin, "GET", "/", &[], b"").await;
     assert!(page.status == 200 && page.body.contains("<html"), "{page:?}");
-    for path in ["/", "/timeline", "/metrics", "/healthz", "/page/main.js"] {
+    for path in ["/", "/timeline", "/timeline/cluster", "/metrics", "/healthz", "/page/main.js"] {
         assert_ne!(request(gateway.addr(), "GET", path, &[], b"").await.status, 200, "{path}");
     }
     assert_eq!(request(&admin, "GET", "/", &[("Host", "rebound.example")], b"").await.status, 403);
@@ -39,7 +39,7 @@ async fn a_password_guards_what_shows_payloads_and_not_the_health() {
     let (_gateway, admin) = with_admin(Some("hunter2")).await;
     let authorization = format!("Basic {}", STANDARD.encode("anyone:hunter2"));
     let wrong = format!("Basic {}", STANDARD.encode("anyone:hunter3"));
-    for path in ["/", "/timeline", "/metrics", "/page/main.js", "/timeline/push"] {
+    for path in ["/", "/timeline", "/timeline/cluster", "/metrics", "/page/main.js", "/timeline/push"] {
         for headers in [vec![], vec![("Authorization", wrong.as_str())]] {
             assert_eq!(request(&admin, "GET", path, &headers, b"").await.status, 401, "{path}");
         }

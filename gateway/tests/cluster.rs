@@ -3,16 +3,17 @@
 
 mod faults;
 pub mod node;
+mod overview;
 mod slow_redis;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
 use scf_websocket_gateway::{
     contract::Frame,
     registry::{ConnectionRegistry as _, Delivery, DeliveryError},
 };
-use scf_websocket_test_harness::{Need, Redis, needs, request};
+use scf_websocket_test_harness::{Gateway, Need, Redis, eventually, needs, request};
 use serde_json::json;
 
 use self::node::{asker, in_process, process, process_with, send, wait_for_push};
@@ -215,4 +216,28 @@ async fn nodes_with_different_leases_say_so() {
     let nodes = [1, 2].map(|seconds| process_with(&redis.url(), Duration::from_secs(seconds)).start());
     nodes[0].wait_for_log("has a lease of 2s, and this one of 1s").await;
     nodes[1].wait_for_log("has a lease of 1s, and this one of 2s").await;
+}
+
+#[tokio::test]
+async fn the_metrics_show_the_nodes_and_the_age_of_the_lease() {
+    if !needs(Need::Redis) {
+        return;
+    }
+    let since_1970 = || SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64();
+    let begun = since_1970().floor();
+    let mut redis = Redis::start(&[]);
+    let nodes = [in_process(&redis).start().await, in_process(&redis).start().await];
+    let renewed = |node: &Gateway| node.metric("scf_gateway_lease_renewed_timestamp_seconds");
+    for node in &nodes {
+        node.wait_for_metric("scf_gateway_nodes", 2.0).await;
+        let first = renewed(node);
+        assert!((begun..=since_1970()).contains(&first), "{first}");
+        eventually("another renewal", || (renewed(node) > first).then_some(())).await;
+    }
+    redis.stop();
+    nodes[0].wait_for_metric("scf_gateway_cluster_redis_up", 0.0).await;
+    let last = renewed(&nodes[0]);
+    // Longer than between two renewals: the lease ages.
+    eventually("an older lease", || (since_1970() - last > 3.0).then_some(())).await;
+    assert!(renewed(&nodes[0]) <= last + 1.0, "renewed without Redis");
 }

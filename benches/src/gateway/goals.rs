@@ -20,8 +20,8 @@ const P99_TO_P50: f64 = 5.0;
 /// The last sample's memory to the first's.
 const FLAT: f64 = 1.05;
 
-pub fn table(parts: &[Part], rows: &[Row], held: Option<&Hold>) -> Table {
-    let mut goals = Goals(Table::new(["goal", "", "measured", "met"]));
+pub(super) fn table(parts: &[Part], rows: &[Row], held: Option<&Hold>) -> Table {
+    let mut goals = Goals::new();
     let own = &rows[0];
     let to_nchan = |figure: Figure| figures::to(rows, &Kind::Nchan, own, figure);
     for part in parts {
@@ -63,10 +63,15 @@ pub fn table(parts: &[Part], rows: &[Row], held: Option<&Hold>) -> Table {
     goals.0
 }
 
-struct Goals(Table);
+/// A table of goals and whether they are met.
+pub struct Goals(pub Table);
 
 impl Goals {
-    fn at_most(&mut self, name: &str, goal: f64, unit: &str, measured: Option<f64>) {
+    pub fn new() -> Self {
+        Self(Table::new(["goal", "", "measured", "met"]))
+    }
+
+    pub fn at_most(&mut self, name: &str, goal: f64, unit: &str, measured: Option<f64>) {
         // Compared as printed, so that the last column agrees with the printed figure.
         let measured = measured.map(rounded);
         let is_met = measured.map(|measured| measured <= goal);
@@ -74,7 +79,7 @@ impl Goals {
         self.0.row([name, &format!("≤ {}{unit}", ratio(goal)), &measured, met(is_met)]);
     }
 
-    fn at_least(&mut self, name: &str, goal: f64, measured: Option<f64>) {
+    pub fn at_least(&mut self, name: &str, goal: f64, measured: Option<f64>) {
         let measured = measured.map(rounded);
         let is_met = measured.map(|measured| measured >= goal);
         self.0.row([name, &format!("≥ {}", ratio(goal)), &cell(measured, ratio), met(is_met)]);

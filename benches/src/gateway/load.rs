@@ -1,8 +1,9 @@
 //! The clients: drives `ws-load`, which holds thousands of them in one process.
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -38,12 +39,17 @@ impl Load {
             .map_err(|e| format!("{}: {e}", program.display()))?;
         let (commands, answers) = process.stdin.take().zip(process.stdout.take()).ok_or("no pipes")?;
         let mut load = Self { process, commands, answers: BufReader::new(answers) };
+        load.target(server)?;
+        Ok(load)
+    }
+
+    /// Clients that are opened from now on connect to this server.
+    pub fn target(&mut self, server: &Server) -> Result<()> {
         let mut target = format!("target {} {}", server.address, server.path);
         if let Some(certificate) = &server.certificate {
             target = format!("{target} {}", certificate.display());
         }
-        load.command(&target)?;
-        Ok(load)
+        self.command(&target).map(drop)
     }
 
     /// Opens as many clients more. Returns how long that took.
@@ -53,14 +59,50 @@ impl Load {
 
     /// One frame to all clients. Returns the time to the last receipt.
     pub fn fan_out(&mut self, server: &Server, payload: &str) -> Result<Duration> {
-        let command = match &server.publish {
-            None => format!("fan-out frame {payload}"),
+        match &server.publish {
+            None => self.fan_out_frame(payload),
             Some(publish) => {
                 let body = publish.body.replace("PAYLOAD", payload);
-                format!("fan-out post {} {} {payload} {body}", publish.address, publish.path)
+                self.fan_out_post(publish.address, publish.path, payload, &body)
             }
-        };
-        self.seconds(&command, "seconds")
+        }
+    }
+
+    /// Likewise, where the first client sends it.
+    pub fn fan_out_frame(&mut self, payload: &str) -> Result<Duration> {
+        self.seconds(&format!("fan-out frame {payload}"), "seconds")
+    }
+
+    /// Likewise, where this request sends it.
+    pub fn fan_out_post(
+        &mut self,
+        address: SocketAddr,
+        path: &str,
+        payload: &str,
+        body: &str,
+    ) -> Result<Duration> {
+        self.seconds(&format!("fan-out post {address} {path} {payload} {body}"), "seconds")
+    }
+
+    /// Waits until the clients have received so many frames in all, and fails if there are more.
+    pub fn await_frames(&mut self, frames: u64, timeout: Duration) -> Result<()> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            self.idle(Duration::from_millis(200))?;
+            let answer = self.command("frames")?;
+            let received = answer["frames"].as_u64().unwrap_or_default();
+            if received == frames {
+                return Ok(());
+            }
+            if received > frames || Instant::now() > deadline {
+                return Err(format!("the clients have received {received} frames instead of {frames}").into());
+            }
+        }
+    }
+
+    /// Drops all clients.
+    pub fn close(&mut self) -> Result<()> {
+        self.command("close").map(drop)
     }
 
     /// Each of so many clients sends a frame as soon as the last one came back. Returns how many frames came back in

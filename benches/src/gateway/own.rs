@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 
@@ -19,13 +19,20 @@ pub const CONFIGURED: &str = "\
 limits of connections, of an address and of frames out of reach; `WS_PUSH_ENCODING=raw`; everything else at its default, \
 among it 8 processes a function and a ping of every client each 20 s";
 
+/// Out of reach.
+pub const LIMITS: &str = "\
+[limits]
+connections = 100000
+connections_per_ip = 100000
+handshakes_per_second_per_ip = 1000000
+frames_per_second = 1000000
+";
+
 pub fn start(file: &Path, purpose: Purpose) -> Result<Server> {
     let directory = Directory::make()?;
     let (listen, push_listen) = (free_address()?, free_address()?);
     let redis = (purpose == Purpose::Room).then(Redis::start).transpose()?;
-    let room = redis
-        .as_ref()
-        .map(|redis| format!("WS_PUSH_TO = \"all\"\nWS_STORE = \"redis://127.0.0.1:{}\"", redis.port));
+    let room = redis.as_ref().map(room);
     let mut certificate = None;
     let mut tls = String::new();
     if purpose == Purpose::EchoOverTls {
@@ -34,8 +41,7 @@ pub fn start(file: &Path, purpose: Purpose) -> Result<Server> {
         directory.write("key.pem", &signing_key.serialize_pem())?;
         tls += "[tls]\ncertificate = \"certificate.pem\"\nkey = \"key.pem\"";
     }
-    let bootstrap = fs::canonicalize(BOOTSTRAP).map_err(|e| format!("{BOOTSTRAP}: {e}"))?;
-    let process = format!("\"process:{}\"", bootstrap.display());
+    let functions = packaged_functions()?;
     let config = directory.write(
         "gateway.toml",
         &format!(
@@ -43,16 +49,10 @@ pub fn start(file: &Path, purpose: Purpose) -> Result<Server> {
              push_listen = \"{push_listen}\"\n\
              push_token = \"bench\"\n\
              {tls}\n\
-             [limits]\n\
-             connections = 100000\n\
-             connections_per_ip = 100000\n\
-             handshakes_per_second_per_ip = 1000000\n\
-             frames_per_second = 1000000\n\
+             {LIMITS}\
              [[api]]\n\
              path = \"/\"\n\
-             register = {process}\n\
-             transfer = {process}\n\
-             cleanup = {process}\n\
+             {functions}\n\
              idle_timeout_seconds = 86400\n\
              [api.env]\n\
              WS_PUSH_ENCODING = \"raw\"\n\
@@ -60,23 +60,7 @@ pub fn start(file: &Path, purpose: Purpose) -> Result<Server> {
             room.unwrap_or_default()
         ),
     )?;
-    let command = || {
-        let mut command = match purpose {
-            Purpose::EchoWithFewFiles => {
-                let mut shell = Command::new("sh");
-                shell.args(["-c", "ulimit -S -n 1024 && exec \"$0\" \"$@\""]).arg(file);
-                shell
-            }
-            _ => Command::new(file),
-        };
-        command.arg("--config").arg(&config).stdin(Stdio::null()).stdout(Stdio::null());
-        command
-    };
-    let checked = command().arg("--check").output()?;
-    if !checked.status.success() {
-        return Err(format!("{}: {}", file.display(), String::from_utf8_lossy(&checked.stderr).trim()).into());
-    }
-    let process = command().stderr(Stdio::null()).spawn().map_err(|e| format!("{}: {e}", file.display()))?;
+    let process = spawn(file, &config, purpose == Purpose::EchoWithFewFiles)?;
     let mut server = Server {
         address: listen,
         path: "/",
@@ -87,4 +71,34 @@ pub fn start(file: &Path, purpose: Purpose) -> Result<Server> {
     };
     server.await_ready(&[listen, push_listen])?;
     Ok(server)
+}
+
+/// The three functions as processes of the packaged bootstrap.
+pub fn packaged_functions() -> Result<String> {
+    let bootstrap = fs::canonicalize(BOOTSTRAP).map_err(|e| format!("{BOOTSTRAP}: {e}"))?;
+    let process = format!("\"process:{}\"", bootstrap.display());
+    Ok(format!("register = {process}\ntransfer = {process}\ncleanup = {process}"))
+}
+
+/// Variables of the bootstrap with which each frame goes to all clients.
+pub fn room(redis: &Redis) -> String {
+    format!("WS_PUSH_TO = \"all\"\nWS_STORE = \"redis://127.0.0.1:{}\"", redis.port)
+}
+
+/// Has the gateway check its configuration, and starts it.
+pub fn spawn(file: &Path, config: &Path, with_few_files: bool) -> Result<Child> {
+    let command = || {
+        let mut command = Command::new(file);
+        if with_few_files {
+            command = Command::new("sh");
+            command.args(["-c", "ulimit -S -n 1024 && exec \"$0\" \"$@\""]).arg(file);
+        }
+        command.arg("--config").arg(config).stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    };
+    let checked = command().arg("--check").output()?;
+    if !checked.status.success() {
+        return Err(format!("{}: {}", file.display(), String::from_utf8_lossy(&checked.stderr).trim()).into());
+    }
+    Ok(command().stderr(Stdio::null()).spawn().map_err(|e| format!("{}: {e}", file.display()))?)
 }

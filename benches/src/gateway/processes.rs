@@ -113,7 +113,7 @@ fn children() -> HashMap<u32, Vec<u32>> {
 }
 
 /// User and system time of a process, of all its threads.
-fn processor_time(pid: u32) -> Result<Duration> {
+pub fn processor_time(pid: u32) -> Result<Duration> {
     let mut nanoseconds = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
         // A thread may end meanwhile.

@@ -83,8 +83,8 @@ struct Shared {
     member: ArcSwap<Member>,
     node: watch::Sender<NodeId>,
     records: Records,
-    /// Until when no other node can have declared this one lost.
-    certain_until: Mutex<Instant>,
+    /// When the lease was last renewed. No other node declares this one lost within the time of a lease.
+    renewed: Mutex<Option<Instant>>,
     /// Redis did not answer the last time.
     is_away: AtomicBool,
     /// How often a renewal was attempted.
@@ -128,7 +128,7 @@ impl Lease {
             member: ArcSwap::new(Member::new(node)),
             node: watch::Sender::new(node),
             records: Records::default(),
-            certain_until: Mutex::new(Instant::now()),
+            renewed: Mutex::default(),
             is_away: AtomicBool::new(false),
             attempts: watch::Sender::new(0),
             metrics,
@@ -229,8 +229,13 @@ impl Lease {
     /// Whether this process may have been declared lost without having noticed: it has not renewed its lease in time,
     /// as after it was stopped, and has not tried to since.
     pub(crate) fn is_uncertain(&self) -> bool {
-        let shared = &self.shared;
-        Instant::now() >= *shared.certain_until.lock() && !shared.is_away.load(Ordering::Relaxed)
+        let may_be_lost = self.age().is_none_or(|age| age >= self.store.times().lease);
+        may_be_lost && !self.shared.is_away.load(Ordering::Relaxed)
+    }
+
+    /// How long ago the lease was last renewed; `None` before the first time.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        self.shared.renewed.lock().map(|renewed| renewed.elapsed())
     }
 
     /// Waits for an attempt to renew the lease, if the last one was too long ago. While Redis is away the node serves

@@ -9,7 +9,17 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use serde::Deserialize;
 use serde_json::{Value, json};
+
+/// What may be shown of what another node says of itself. A part that it does not say is empty.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(super) struct About {
+    pub(super) address: String,
+    pub(super) host: String,
+    pub(super) version: String,
+}
 
 /// A name that no other running process has; `None` where the system does not tell.
 pub(super) fn of(addr: SocketAddr) -> Option<String> {
@@ -45,6 +55,11 @@ pub(super) fn lease(info: &str) -> Option<Duration> {
     info["lease_ms"].as_u64().map(Duration::from_millis)
 }
 
+/// Reads what another node says of itself.
+pub(super) fn about(info: &str) -> About {
+    serde_json::from_str(info).unwrap_or_default()
+}
+
 /// The other node's host and address, for the log.
 pub(super) fn name(info: &str) -> String {
     let info: Value = serde_json::from_str(info).unwrap_or_default();
@@ -68,5 +83,11 @@ mod tests {
         assert!(name(&info(one, None)).starts_with("127.0.0.1:9000 on "));
         assert_eq!(lease(&info(one, None)), Some(Duration::from_secs(5)));
         assert_eq!(lease("nonsense"), None);
+        let about_one = about(&info(one, None));
+        assert_eq!(
+            (about_one.address.as_str(), about_one.version.as_str()),
+            ("127.0.0.1:9000", env!("CARGO_PKG_VERSION"))
+        );
+        assert_eq!(about("nonsense"), About::default());
     }
 }

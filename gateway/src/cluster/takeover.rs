@@ -173,7 +173,7 @@ impl Watch {
             self.epoch_checked = reached;
         }
         let nodes = store.nodes().await?;
-        let alive = nodes.iter().filter(|seen| seen.has_lease).count();
+        let alive = nodes.iter().filter(|seen| seen.has_lease()).count();
         self.metrics.nodes.set(i64::try_from(alive).unwrap_or(i64::MAX));
         self.compare_leases(&nodes);
         self.later.retain(|node, _| nodes.iter().any(|seen| seen.node == *node));
@@ -181,7 +181,7 @@ impl Watch {
             let is_gone =
                 self.cluster.place.as_deref().is_some_and(|place| place::is_same(&seen.info, place));
             let waits = self.later.get(&seen.node).is_some_and(|(at, _)| Instant::now() < *at);
-            if (seen.has_lease && !is_gone) || waits || self.busy_with.contains(&seen.node) {
+            if (seen.has_lease() && !is_gone) || waits || self.busy_with.contains(&seen.node) {
                 continue;
             }
             match store.claim(seen.node, own, is_gone).await? {
@@ -197,7 +197,7 @@ impl Watch {
     fn compare_leases(&mut self, nodes: &[Seen]) {
         let own = self.cluster.lease_time();
         self.other_leases.retain(|node| nodes.iter().any(|seen| seen.node == *node));
-        for seen in nodes.iter().filter(|seen| seen.has_lease) {
+        for seen in nodes.iter().filter(|seen| seen.has_lease()) {
             let other = place::lease(&seen.info).filter(|other| *other != own);
             if let Some(other) = other
                 && self.other_leases.insert(seen.node)

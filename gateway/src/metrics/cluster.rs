@@ -39,6 +39,11 @@ impl ClusterMetrics {
         self.renewed.set(i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX));
     }
 
+    /// How many take-overs have ended in this way.
+    pub(crate) fn take_overs(&self, outcome: TakeOverOutcome) -> u64 {
+        self.takeovers.at(outcome).get()
+    }
+
     /// A take-over has ended.
     pub fn took_over(&self, outcome: TakeOverOutcome) {
         self.takeovers.at(outcome).inc();

@@ -1,7 +1,8 @@
 //! The metrics of what goes from node to node.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 
 use super::{ByLabel, Counter, Family, Gauge, Histogram, catalogue as c, labels::Way, register};
@@ -16,6 +17,8 @@ pub struct RouteMetrics {
     redis_up: Gauge,
     redis_connects: Counter,
     round_trip: Histogram,
+    /// When the last one ended, and how long it took.
+    last_round_trip: Mutex<Option<(Instant, Duration)>>,
     deliveries: ByLabel<Way>,
 }
 
@@ -26,6 +29,7 @@ impl RouteMetrics {
             redis_up: register(registry, &c::CLUSTER_REDIS_UP, Gauge::default()),
             redis_connects: register(registry, &c::CLUSTER_REDIS_CONNECTS, Counter::default()),
             round_trip: register(registry, &c::CLUSTER_ROUND_TRIP, Histogram::new(SECONDS)),
+            last_round_trip: Mutex::default(),
             deliveries: ByLabel::new(&deliveries, &c::CLUSTER_DELIVERIES, &[]),
         }
     }
@@ -39,6 +43,18 @@ impl RouteMetrics {
     /// A message of this node to itself has arrived after this time.
     pub fn round_trip(&self, time: Duration) {
         self.round_trip.observe(time.as_secs_f64());
+        *self.last_round_trip.lock() = Some((Instant::now(), time));
+    }
+
+    /// How long the last message of this node to itself took, if one has arrived within this time.
+    pub(crate) fn last_round_trip(&self, within: Duration) -> Option<Duration> {
+        let (at, time) = (*self.last_round_trip.lock())?;
+        (at.elapsed() <= within).then_some(time)
+    }
+
+    /// Deliveries that went this way so far.
+    pub(crate) fn delivered(&self, way: Way) -> u64 {
+        self.deliveries.at(way).get()
     }
 
     /// Deliveries to this many connections go this way.

@@ -7,6 +7,7 @@ mod harness;
 mod accessibility;
 mod acting;
 mod chat;
+mod cluster;
 mod connecting;
 mod figures;
 mod filters;

@@ -24,6 +24,8 @@ pub struct Crowd {
     /// Why a connection ended, the first one since the command began.
     pub why_ended: Option<String>,
     pub target: Option<Target>,
+    /// Frames with data that were received in all.
+    pub frames: u64,
 }
 
 impl Crowd {
@@ -37,6 +39,7 @@ impl Crowd {
             happened: Vec::new(),
             why_ended: None,
             target: None,
+            frames: 0,
         })
     }
 
@@ -76,8 +79,11 @@ impl Crowd {
             let index = usize::try_from(event.data.u64())?;
             let Some(slot) = self.clients.get_mut(index) else { continue };
             let Some(client) = slot else { continue };
-            let happened = &mut self.happened;
-            let read = client.read(&mut self.buffer, &self.expected, |what| happened.push((index, what)));
+            let (happened, frames) = (&mut self.happened, &mut self.frames);
+            let read = client.read(&mut self.buffer, &self.expected, |what| {
+                *frames += u64::from(matches!(what, Happening::Received | Happening::ReceivedOther));
+                happened.push((index, what));
+            });
             if let Err(e) = read {
                 *slot = None;
                 self.happened.push((index, Happening::Ended));

@@ -11,6 +11,7 @@
 //! - `paced CLIENTS PER_SECOND MILLISECONDS`: frames are sent at their times, whatever has come back.
 //! - `ping`: every client sends a ping and waits for its pong.
 //! - `idle MILLISECONDS`: answers pings and counts the connections that end.
+//! - `frames`: how many frames with data were received so far.
 //! - `close`: drops all clients.
 //!
 //! An epoll loop rather than an async runtime: the clients share two processors with the server, so their own cost has
@@ -96,6 +97,7 @@ fn execute(crowd: &mut Crowd, line: &str) -> Result<Value> {
         }
         ["ping"] => idle::ping(crowd),
         ["idle", milliseconds] => idle::idle(crowd, parse(milliseconds)?),
+        ["frames"] => Ok(json!({ "frames": crowd.frames })),
         ["close"] => {
             crowd.clear();
             Ok(json!({}))

@@ -153,7 +153,7 @@ impl Keeper {
     /// Notes that the lease was renewed, by a command that was sent then.
     fn renewed(&self, begun: Instant) {
         self.shared.metrics.lease_renewed();
-        *self.shared.certain_until.lock() = begun + self.store.times().lease;
+        *self.shared.renewed.lock() = Some(begun);
     }
 
     /// Makes Redis have the records of this node's connections, and no others. Renews the lease meanwhile, which many

@@ -94,7 +94,14 @@ pub(crate) struct Seen {
     pub(crate) node: NodeId,
     /// What it says of itself.
     pub(crate) info: String,
-    pub(crate) has_lease: bool,
+    /// For how long its lease lasts unless it is renewed; `None` if it has ended.
+    pub(crate) lease_left: Option<Duration>,
+}
+
+impl Seen {
+    pub(crate) fn has_lease(&self) -> bool {
+        self.lease_left.is_some()
+    }
 }
 
 /// A part of a node's records.
@@ -171,11 +178,13 @@ impl Store {
         }
         let mut leases = redis::pipe();
         for (node, _) in &nodes {
-            leases.cmd("EXISTS").arg(self.keys.lease(*node));
+            leases.cmd("PTTL").arg(self.keys.lease(*node));
         }
-        let has_lease: Vec<bool> = self.redis.pipeline(&leases).await?;
-        let seen = |((node, info), has_lease)| Seen { node, info, has_lease };
-        Ok(nodes.into_iter().zip(has_lease).map(seen).collect())
+        let left: Vec<i64> = self.redis.pipeline(&leases).await?;
+        // Negative without such a key.
+        let left = left.into_iter().map(|ms| u64::try_from(ms).ok().map(Duration::from_millis));
+        let seen = |((node, info), lease_left)| Seen { node, info, lease_left };
+        Ok(nodes.into_iter().zip(left).map(seen).collect())
     }
 
     /// Claims a node whose lease has ended, or one that is known to be gone.

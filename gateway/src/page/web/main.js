@@ -1,6 +1,7 @@
 // Starts the parts of the page and hands them what the gateway sends.
 
 import * as client from './client.js';
+import * as cluster from './cluster.js';
 import * as connections from './connections.js';
 import { $, schedule } from './dom.js';
 import * as figures from './figures.js';
@@ -21,8 +22,8 @@ function setLive(live) {
 
 for (const part of [client, connections, frames, picture, timeline]) part.start();
 listen({
-  began() { timeline.startOver(); setLive(true); },
-  lost() { setLive(false); connections.show({ total: 0, newest: [] }); },
+  began() { timeline.startOver(); cluster.begin(); setLive(true); },
+  lost() { setLive(false); cluster.end(); connections.show({ total: 0, newest: [] }); },
   record(record) { picture.follow(record); own.see(record); timeline.receive(record); schedule(); },
   instances: picture.begin,
   figures: figures.show,

@@ -435,7 +435,8 @@ impl World {
         }
         let by = self.nodes[n].id;
         let seen = self.store.nodes().await.expect("Redis answers");
-        for lost in seen.into_iter().filter(|seen| !seen.has_lease && seen.node != by).map(|seen| seen.node) {
+        for lost in seen.into_iter().filter(|seen| !seen.has_lease() && seen.node != by).map(|seen| seen.node)
+        {
             if self.nodes[n].take_overs.iter().any(|taken| taken.lost == lost) {
                 continue;
             }
