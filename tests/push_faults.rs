@@ -253,7 +253,8 @@ fn a_gateway_that_reads_nothing_fails_the_push_before_the_time_limit() {
         let function = case.cold(&format!("http://127.0.0.1:{port}/api"));
         // More than the buffers of both ends hold.
         let event = DATA_RECV.replace("xxx", &"x".repeat(5_900_000));
-        assert!(error(&function.invoke(event)).ends_with("no answer in time"));
+        let error = error(&function.invoke(event));
+        assert!(error.ends_with("no answer in time"), "{error}");
         drop(listener);
     });
 }

@@ -42,7 +42,7 @@ use crate::{
     metrics::labels::HandshakeOutcome,
     origin::ForeignOrigin,
     push::answer,
-    registry::{Deliveries, outbox},
+    registry::{Deliveries, RegistryError, outbox},
     report::Report,
     request_details::RequestDetails,
     websocket::{self, Opened, accept_key},
@@ -275,16 +275,13 @@ async fn decide(
             functions.register(&connection, &request_id, event, asked.received, client_gone).await
         }
         Err(error) => {
-            warn!(
-                connection, request_id;
-                "{connection} cannot be registered: {error} (request {request_id})"
-            );
-            Err(Failure::Unavailable(error.to_string()))
+            log_not_registered(asked, (&connection, &request_id), &error);
+            Ok(Registration::NotRegistered)
         }
     };
-    // What meets every client alike is logged now and then by the function.
+    // What meets every client alike is logged now and then.
     let is_logged = match &registered {
-        Ok(Registration::NoPlace) => false,
+        Ok(Registration::NoPlace | Registration::NotRegistered) => false,
         Err(failure) => !failure.is_of_backend(),
         Ok(_) => true,
     };
@@ -299,6 +296,9 @@ async fn decide(
         }
         Ok(Registration::NoPlace) => {
             ("too many events wait for the register function".to_owned(), overloaded())
+        }
+        Ok(Registration::NotRegistered) => {
+            ("its connection cannot be registered".to_owned(), not_registered())
         }
         Ok(Registration::ClientGone) => {
             let sentence = "the client has gone before the register function was called";
@@ -338,8 +338,22 @@ fn outcome(registered: &Result<Registration, Failure>) -> HandshakeOutcome {
         Ok(Registration::Refused(_)) => HandshakeOutcome::Refused,
         Ok(Registration::ClientGone) => HandshakeOutcome::Abandoned,
         Err(Failure::Stopping) => HandshakeOutcome::Draining,
-        Ok(Registration::NoPlace) | Err(_) => HandshakeOutcome::FunctionFailed,
+        Ok(Registration::NoPlace | Registration::NotRegistered) | Err(_) => HandshakeOutcome::FunctionFailed,
     }
+}
+
+/// One line stands for those of the next seconds: a registry that is away meets every client alike.
+fn log_not_registered(asked: &UpgradeRequest, (connection, request_id): (&str, &str), error: &RegistryError) {
+    let sentence = format!("{connection} cannot be registered: {error} (request {request_id})");
+    match asked.api.functions.register.refusals.admit() {
+        Some(left_out) => warn!(connection, request_id; "{sentence}{left_out}"),
+        None => debug!(connection, request_id; "{sentence}"),
+    }
+}
+
+fn not_registered() -> Response {
+    let sentence = "the gateway cannot take new connections now: try again later";
+    retry_after(refuse(StatusCode::SERVICE_UNAVAILABLE, sentence), RETRY_AFTER)
 }
 
 fn overloaded() -> Response {

@@ -51,6 +51,8 @@ pub(crate) enum Registration {
     Refused(Bytes),
     /// Too many events wait: the function was not called.
     NoPlace,
+    /// The connection cannot be registered: the function was not called.
+    NotRegistered,
     /// The client has gone before the function was called.
     ClientGone,
 }

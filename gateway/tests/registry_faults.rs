@@ -91,6 +91,8 @@ async fn a_client_that_cannot_be_registered_is_refused_and_its_function_is_not_c
         let refused = gateway.ask("/", &[]).await;
         assert_eq!((refused.status, refused.err_no()), (503, 503), "{fault:?}");
         assert!(refused.head.contains("\r\nretry-after: 1"), "{}", refused.head);
+        let sentence = refused.json()["errMsg"].to_string();
+        assert!(sentence.contains("cannot take new connections now"), "{sentence}");
     }
     registry.fail(Fault::None);
     assert!(gateway.events("register").is_empty());
