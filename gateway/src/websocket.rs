@@ -84,18 +84,14 @@ fn serve(app: Arc<App>, opened: Opened, mut socket: Socket<Stream>) -> impl Futu
 /// Removes the connection, closes it, and carries out what its client had sent.
 async fn finish(app: &App, opened: &Opened, socket: Socket<Stream>, transfers: Transfers<'_>, end: End) {
     let Opened { id, api, deliveries, request_id, current, .. } = opened;
-    let needs_cleanup =
+    let left =
         removed(app, (id, request_id), deliveries).await && end.reason != CloseReason::ClosedByFunction;
     report_closed(app, api, (id, request_id), deliveries.path(), &end);
     let carried_out = async {
         if !end.reason.is_failed_transfer() {
             transfers.finish(end.reason.carries_out_the_rest()).await;
         }
-        if needs_cleanup {
-            app.clean_up(api, id).await;
-        } else {
-            app.finished(id);
-        }
+        clean_up(app, api, id, left).await;
     };
     tokio::join!(close(socket, deliveries, &end, (id, current.settings.timeouts.close)), carried_out);
 }
@@ -104,21 +100,26 @@ async fn finish(app: &App, opened: &Opened, socket: Socket<Stream>, transfers: T
 pub(crate) async fn never_began(app: &App, opened: Opened) {
     let names = (opened.id.as_str(), opened.request_id.as_str());
     report_closed(app, &opened.api, names, opened.deliveries.path(), &End::never_opened());
-    if removed(app, names, &opened.deliveries).await {
-        app.clean_up(&opened.api, &opened.id).await;
+    let left = removed(app, names, &opened.deliveries).await;
+    clean_up(app, &opened.api, &opened.id, left).await;
+}
+
+/// Calls the cleanup function for a client that left, unless another node has taken its connection over. To know that
+/// may take a while: the client's close frame does not wait for it.
+async fn clean_up(app: &App, api: &RunningApi, id: &str, left: bool) {
+    if left && app.is_cleanup_due(id).await {
+        app.clean_up(api, id).await;
     } else {
-        app.finished(&opened.id);
+        app.finished(id);
     }
 }
 
-/// Removes the connection from the registry. Whether its client left and cleanup is this node's matter; `false` if a
-/// function closed it, or another node has taken it over.
+/// Removes the connection from the registry. Whether its client left; `false` if a function closed it.
 async fn removed(app: &App, (id, request_id): (&str, &str), deliveries: &Deliveries) -> bool {
-    let left = app.registry.remove(id).await.unwrap_or_else(|error| {
+    app.registry.remove(id).await.unwrap_or_else(|error| {
         warn!(connection = id, request_id; "{id} has ended and may still be registered: {error} (request {request_id})");
         !deliveries.closed_by_function()
-    });
-    left && app.is_cleanup_due(id).await
+    })
 }
 
 fn report_closed(app: &App, api: &RunningApi, (id, request_id): (&str, &str), path: &str, end: &End) {

@@ -61,8 +61,11 @@ impl<'p> Seen<'p> {
     /// declared its node lost.
     fn was_lost(&self, id: LifeId, life: &Life) -> bool {
         let run = &self.runs[life.run];
-        let closed = self.logged.get(&id.to_string()).and_then(|logged| logged.closed.as_deref());
-        run.was(Fault::Killed) || closed.is_some_and(is_of_lost_node)
+        let logged = self.logged.get(&id.to_string());
+        let closed = logged.and_then(|logged| logged.closed.as_deref());
+        // A client may leave, and its suspended node notice that before it notices that it was declared lost.
+        let taken_over = logged.is_some_and(|logged| logged.cleanups.iter().any(|by| *by != life.run));
+        run.was(Fault::Killed) || closed.is_some_and(is_of_lost_node) || taken_over
     }
 }
 
