@@ -60,3 +60,20 @@ pub fn thousands(number: f64) -> String {
     }
     grouped
 }
+
+/// In place of a figure that was not measured.
+pub const DASH: &str = "–";
+
+/// A figure, or the dash.
+pub fn cell(figure: Option<f64>, format: impl Fn(f64) -> String) -> String {
+    figure.map_or_else(|| DASH.to_owned(), format)
+}
+
+pub fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts and bytes far below 2^52")]
+pub fn float(number: u64) -> f64 {
+    number as f64
+}

@@ -1,5 +1,5 @@
 //! Several gateways over one Redis server: pushes, closes and look-ups reach every client from every node, and what is
-//! out of reach is told apart from what is gone.
+//! out of reach is distinguished from what is gone.
 
 mod faults;
 pub mod node;

@@ -5,8 +5,8 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::nodes::Nodes;
-use super::trial::float;
 use crate::Result;
+use crate::table::float;
 use crate::trial::median;
 
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,10 +1,9 @@
 //! What one Redis carries, on paper: a processor divided by what was measured.
 
 use super::Rounds;
-use super::nodes::NODES;
-use super::report::{LEASE, seconds};
-use super::trial::{BATCH, float};
-use crate::table::{Table, thousands, us};
+use super::nodes::{LEASE, NODES};
+use super::trial::BATCH;
+use crate::table::{Table, float, seconds, thousands, us};
 
 /// Redis carries out commands in one thread. Half of a processor is left for bursts, and for what is beside.
 const LOAD: f64 = 0.5;

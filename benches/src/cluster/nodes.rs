@@ -20,6 +20,8 @@ const GATEWAY: &str = "target/package/gateway";
 pub const PUSH_PATH: &str = "/api-bench";
 /// Three nodes, where nothing else is said.
 pub const NODES: usize = 3;
+/// Seconds, unless `cluster_lease_seconds` is set.
+pub const LEASE: f64 = 5.0;
 
 /// What calls the functions of an API are.
 pub enum Api<'f> {

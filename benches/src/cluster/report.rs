@@ -1,18 +1,14 @@
 //! The tables of the section.
 
-use std::time::Duration;
-
-use super::nodes::NODES;
-use super::trial::{BATCH, BATCHES, CROWD, IN_FLIGHT, LOST, Pushes, SINGLES, Ways, float};
+use super::nodes::{LEASE, NODES};
+use super::trial::{BATCH, BATCHES, CROWD, IN_FLIGHT, LOST, Pushes, SINGLES, Ways};
 use super::{Rounds, capacity};
 use crate::gateway::goals::Goals;
-use crate::table::{Table, ms, ratio, thousands, us};
+use crate::table::{Table, float, ms, ratio, seconds, thousands, us};
 
 // Of the remote way to the local one.
 const LATENCY: f64 = 3.0;
 const THROUGHPUT: f64 = 0.5;
-/// Unless `cluster_lease_seconds` is set.
-pub const LEASE: f64 = 5.0;
 const TAKE_OVER: f64 = 2.0;
 
 pub fn report(rounds: &Rounds) -> String {
@@ -193,8 +189,4 @@ fn take_over(rounds: &Rounds) -> Table {
 /// The latest cleanup of all rounds, in seconds.
 fn slowest(rounds: &Rounds) -> f64 {
     rounds.take_overs.iter().map(|take_over| take_over.last).fold(0.0, f64::max)
-}
-
-pub fn seconds(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }

@@ -10,6 +10,7 @@ use super::nodes::{Api, NODES, Nodes, PUSH_PATH};
 use super::pusher::{Flow, Pusher, batch, flow, single};
 use crate::Result;
 use crate::gateway::load::Load;
+use crate::table::float;
 use crate::trial::{median, percentile};
 
 /// As many as one batch may have.
@@ -275,9 +276,4 @@ pub fn take_over(round: usize) -> Result<TakeOver> {
         record_bytes,
         redis_idle,
     })
-}
-
-#[allow(clippy::cast_precision_loss, reason = "counts and bytes far below 2^52")]
-pub fn float(number: u64) -> f64 {
-    number as f64
 }

@@ -1,11 +1,10 @@
 //! The goals of the packaged gateway, next to the measured values.
 
 use super::figures::{self, Figure};
-use super::report::cell;
 use super::subject::Kind;
-use super::trial::{Hold, float};
+use super::trial::Hold;
 use super::{Part, Row, hold};
-use crate::table::{Table, ratio};
+use crate::table::{Table, cell, float, ratio};
 
 /// Bytes of an idle connection.
 const MEMORY: f64 = 4_000.0;

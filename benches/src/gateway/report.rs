@@ -1,14 +1,11 @@
 //! The tables of the section.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use super::subject::{Kind, about};
-use super::trial::{CROWD, CROWD_OVER_TLS, ECHOING, FIRST, HANDSHAKES, Hold, PACED, float};
+use super::trial::{CROWD, CROWD_OVER_TLS, ECHOING, FIRST, HANDSHAKES, Hold, PACED};
 use super::{Part, Row, figures, goals, hold};
-use crate::table::{Table, ms, ratio, thousands, us};
-
-const DASH: &str = "–";
+use crate::table::{DASH, Table, cell, float, ms, ratio, seconds, thousands, us};
 
 const INTRODUCTION: &str = "\
 ## Gateway
@@ -136,7 +133,7 @@ fn handshakes(rows: &[Row]) -> String {
 ### Handshakes
 
 {} connections opened, 64 handshakes in flight, all of them kept open. Each one asks an application: the gateway its \
-register function, nchan an `nchan_authorize_request`, Pushpin its backend; the floor asks nobody.
+register function, nchan an `nchan_authorize_request`, Pushpin its backend; the floor asks no application.
 
 {table}",
         thousands(float(HANDSHAKES as u64))
@@ -189,14 +186,6 @@ Idle, each answering the gateway's pings. The gateway starts with a soft limit o
 
 fn measured(rows: &[Row], is_measured: fn(&Row) -> bool) -> impl Iterator<Item = &Row> {
     rows.iter().filter(move |row| is_measured(row))
-}
-
-pub fn cell(figure: Option<f64>, format: impl Fn(f64) -> String) -> String {
-    figure.map_or_else(|| DASH.to_owned(), format)
-}
-
-fn seconds(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
 fn bytes(bytes: f64) -> String {

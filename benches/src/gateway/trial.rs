@@ -6,6 +6,7 @@ use super::load::{Latency, Load};
 use super::server::{Purpose, Server};
 use super::subject::Kind;
 use crate::Result;
+use crate::table::float;
 use crate::trial::median;
 
 pub const CROWD: usize = 9_000;
@@ -168,9 +169,4 @@ pub fn hold(kind: &Kind, clients: usize, duration: Duration) -> Result<Hold> {
         memory.push((duration / SAMPLES * number, server.processes.memory()?));
     }
     Ok(Hold { memory, answered: load.ping()? })
-}
-
-#[allow(clippy::cast_precision_loss, reason = "counts and bytes far below 2^52")]
-pub fn float(number: u64) -> f64 {
-    number as f64
 }

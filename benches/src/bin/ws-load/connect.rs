@@ -12,16 +12,11 @@ use serde_json::{Value, json};
 
 use crate::client::{Client, Happening, NONCE, Stream};
 use crate::crowd::Crowd;
+use crate::target::Target;
 use crate::{Result, TIMEOUT};
 
 /// Source addresses are 127.0.0.2 to 127.0.0.33.
 const SOURCE_ADDRESSES: usize = 32;
-
-pub struct Target {
-    address: SocketAddrV4,
-    request: Vec<u8>,
-    tls: Option<Arc<ClientConfig>>,
-}
 
 pub fn target(crowd: &mut Crowd, address: &str, path: &str, certificate: Option<&str>) -> Result<Value> {
     let request = format!(

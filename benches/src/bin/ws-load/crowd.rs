@@ -7,7 +7,7 @@ use rustix::fd::OwnedFd;
 
 use crate::Result;
 use crate::client::{Client, Happening};
-use crate::connect::Target;
+use crate::target::Target;
 
 const EVENTS_AT_ONCE: usize = 1024;
 const BUFFER: usize = 64 * 1024;

@@ -25,6 +25,7 @@ mod fan_out;
 mod frame;
 mod idle;
 mod paced;
+mod target;
 
 use std::io::{BufRead, Write};
 use std::process::ExitCode;

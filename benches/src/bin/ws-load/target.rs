@@ -1,0 +1,12 @@
+//! The server to which a crowd connects.
+
+use std::net::SocketAddrV4;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+
+pub struct Target {
+    pub address: SocketAddrV4,
+    pub request: Vec<u8>,
+    pub tls: Option<Arc<ClientConfig>>,
+}
