@@ -21,6 +21,7 @@ use crate::{
     clients::{ClientSettings, Clients},
     cluster::{Cluster, ClusterRegistry, ClusterSettings, JoinError},
     config::Admin,
+    contract::MAX_EVENT_BYTES,
     drain::Drain,
     executable,
     function::local::orphan_reaper::OrphanReaper,
@@ -357,6 +358,11 @@ impl Builder {
                 registry,
                 reports: reports.clone(),
                 metrics: Arc::clone(&clients.metrics),
+                frame_bytes: self
+                    .clients
+                    .web_function
+                    .as_ref()
+                    .map_or(MAX_EVENT_BYTES, |web| web.frame_bytes),
             }),
             drain: Drain::new(stopping.clone()),
             stopping,

@@ -27,6 +27,7 @@ use crate::{
     timeouts::Timeouts,
     tls::{CertificateError, CertificateFiles, Reloaded, Tls, TlsError},
     transport::Transport,
+    web_function::WebFunction,
 };
 
 /// The settings of the address where clients connect.
@@ -43,6 +44,8 @@ pub struct ClientSettings {
     pub timeouts: Timeouts,
     /// Over how long the connections are closed at shutdown.
     pub drain: Duration,
+    /// Where the gateway runs inside a web function: what the platform allows.
+    pub web_function: Option<WebFunction>,
 }
 
 impl Default for ClientSettings {
@@ -54,6 +57,7 @@ impl Default for ClientSettings {
             limits: Limits::unlimited(),
             timeouts: Timeouts::default(),
             drain: Duration::ZERO,
+            web_function: None,
         }
     }
 }
@@ -135,6 +139,9 @@ impl Clients {
     /// The address of the client behind a request.
     pub(crate) fn address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let current = self.current.load();
+        if current.settings.web_function.is_some() {
+            return WebFunction::client(headers).unwrap_or(peer);
+        }
         let proxies = &current.settings.proxies;
         if let Err(sentence) = check_for_unlisted_proxy(proxies, peer, headers)
             && !self.unlisted_proxy_is_logged.swap(true, Ordering::Relaxed)

@@ -15,6 +15,7 @@ mod tests;
 mod values;
 mod variable;
 pub mod warnings;
+mod web_function;
 
 use std::{ffi::OsString, net::SocketAddr, path::Path, time::Duration};
 
@@ -26,7 +27,7 @@ pub use self::{
 };
 use crate::{
     client_address::Proxies, cluster::RedisUrl, function::remote::scf::Endpoint, limits::Limits,
-    secret::Secret, timeouts::Timeouts, tls::CertificateFiles,
+    secret::Secret, timeouts::Timeouts, tls::CertificateFiles, web_function::WebFunction,
 };
 
 /// A file that was read, and in which nothing is wrong.
@@ -57,6 +58,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long a client may take.
     pub timeouts: Timeouts,
+    /// What the platform allows, where the gateway runs inside a web function.
+    pub web_function: Option<WebFunction>,
     /// How functions in the cloud are called.
     pub scf: Scf,
     /// The APIs, at least one, in the order of the file.

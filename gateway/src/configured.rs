@@ -46,6 +46,7 @@ pub(crate) fn clients(config: &Config) -> ClientSettings {
         limits: config.limits.clone(),
         timeouts: config.timeouts.clone(),
         drain: config.drain,
+        web_function: config.web_function.clone(),
     }
 }
 

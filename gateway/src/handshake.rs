@@ -220,7 +220,10 @@ async fn handshake(
             let sub_protocol = sub_protocol(names, asked.protocols.as_deref(), &agreed);
             let api = Arc::clone(&asked.api);
             let holding = app.holding(&connection);
-            let opened = Opened { id: connection, api, deliveries, request_id, current, holding, permit };
+            let closes_at =
+                current.settings.web_function.as_ref().map(|web| web.closes_at(asked.received).into());
+            let opened =
+                Opened { id: connection, api, deliveries, request_id, current, closes_at, holding, permit };
             return open(&app, asked, opened, sub_protocol, answer_to).await;
         }
     };

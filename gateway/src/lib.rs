@@ -73,6 +73,7 @@ mod timeline;
 pub mod timeouts;
 pub mod tls;
 pub mod transport;
+pub mod web_function;
 mod websocket;
 
 /// A future that can be awaited without knowing its type: what the methods of a trait object return.

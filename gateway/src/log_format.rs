@@ -1,4 +1,4 @@
-//! The log on standard error: lines of text, or of JSON.
+//! The log on standard error, or in a web function, where SCF keeps only that, on standard output: lines of text, or of JSON.
 //!
 //! A line of JSON has `time`, `level` and `message`; a line about a connection also `connection` and, if it is about
 //! one request, `request_id`. In text both are within the message. A log that cannot be written, as on a full disk,
@@ -7,7 +7,7 @@
 use std::io::{self, Write as _};
 
 use clap::ValueEnum;
-use env_logger::{Builder, Env, fmt::Formatter};
+use env_logger::{Builder, Env, Target, fmt::Formatter};
 use log::{
     Record,
     kv::{self, Key, Value, VisitSource},
@@ -24,9 +24,12 @@ pub enum LogFormat {
     Json,
 }
 
-/// Sets the log up. `RUST_LOG` says what is logged; left out: `info`.
-pub fn init(format: LogFormat) {
+/// Sets the log up, on standard output if asked. `RUST_LOG` says what is logged; left out: `info`.
+pub fn init(format: LogFormat, to_stdout: bool) {
     let mut builder = Builder::from_env(Env::default().default_filter_or("info"));
+    if to_stdout {
+        builder.target(Target::Stdout);
+    }
     match format {
         LogFormat::Text => builder.format(|formatter, record| {
             let style = formatter.default_level_style(record.level());

@@ -35,8 +35,9 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let cli = cli::Cli::parse();
-    log_format::init(cli.log_format);
-    match cli.command(cli::inherited()) {
+    let web_function = cli::web_function();
+    log_format::init(cli.log_format, web_function.is_some());
+    match cli.command(web_function, cli::inherited()) {
         Command::Check { file, online } => check::check(&file, online),
         Command::Serve { builder, warnings } => {
             warn(&warnings);
@@ -79,6 +80,7 @@ async fn serve(builder: Builder) -> Result<(), String> {
     let mut signals = Signals::new()?;
     file_limit::raise();
     let running = start(builder).await?;
+    announce(&running, false);
     signals.shutdown().await;
     shut_down(running, &mut signals).await;
     Ok(())
@@ -93,6 +95,8 @@ async fn serve_file(file: &Path, config: Config, trace: bool) -> Result<(), Stri
     let backends = Arc::new(Backends::new());
     let builder = configured::builder(&config, &backends).map_err(|error| error.to_string())?;
     let running = start(builder.trace(trace)).await?;
+    // In a web function, what is printed is kept in a log.
+    announce(&running, config.web_function.is_some());
     let environment = Environment::of_process();
     let mut configured = Configured::new(running, file.to_owned(), environment, config, backends);
     loop {
@@ -116,9 +120,7 @@ async fn shut_down(running: Running, signals: &mut Signals) {
 }
 
 async fn start(builder: Builder) -> Result<Running, String> {
-    let running = builder.orphan_reaper(own_path()?).start().await.map_err(|error| explain(&error))?;
-    announce(&running);
-    Ok(running)
+    builder.orphan_reaper(own_path()?).start().await.map_err(|error| explain(&error))
 }
 
 fn own_path() -> Result<PathBuf, String> {
@@ -167,14 +169,14 @@ fn explain(error: &StartError) -> String {
     }
 }
 
-/// The addresses, on standard output; the log is on standard error.
-fn announce(running: &Running) {
+/// The addresses, on standard output, where the log is not, unless in a web function.
+fn announce(running: &Running, hide_token: bool) {
     let mut out = std::io::stdout().lock();
     // A closed standard output is no reason to stop.
-    let _ = write_addresses(&mut out, running).and_then(|()| out.flush());
+    let _ = write_addresses(&mut out, running, hide_token).and_then(|()| out.flush());
 }
 
-fn write_addresses(out: &mut impl Write, running: &Running) -> std::io::Result<()> {
+fn write_addresses(out: &mut impl Write, running: &Running, hide_token: bool) -> std::io::Result<()> {
     if running.has_page() {
         writeln!(out, "page     http://{}/", running.admin_addr().unwrap_or(running.addr()))?;
     }
@@ -182,5 +184,8 @@ fn write_addresses(out: &mut impl Write, running: &Running) -> std::io::Result<(
         writeln!(out, "client   http://{}{path}", running.admin_addr().unwrap_or(running.addr()))?;
     }
     writeln!(out, "clients  {}/", running.client_url())?;
-    writeln!(out, "push     {}", running.push_url())
+    match running.push_url().rsplit_once("/api-").filter(|_| hide_token) {
+        Some((base, _)) => writeln!(out, "push     {base}/api-…"),
+        None => writeln!(out, "push     {}", running.push_url()),
+    }
 }

@@ -46,11 +46,16 @@ pub(crate) struct PushAddress {
     pub(crate) registry: Arc<dyn ConnectionRegistry>,
     pub(crate) reports: Reports,
     pub(crate) metrics: Arc<Metrics>,
+    /// The most that a frame may have.
+    pub(crate) frame_bytes: usize,
 }
 
 /// A reverse push address at [`PATH`].
 pub fn router(registry: Arc<dyn ConnectionRegistry>, reports: Reports) -> Router {
-    router_at(PATH, Arc::new(PushAddress { registry, reports, metrics: Arc::default() }))
+    router_at(
+        PATH,
+        Arc::new(PushAddress { registry, reports, metrics: Arc::default(), frame_bytes: MAX_EVENT_BYTES }),
+    )
 }
 
 /// A reverse push address at this path.
@@ -87,9 +92,9 @@ impl PushAddress {
         activity: Option<&Arc<Activity>>,
     ) -> Response {
         match Push::parse(body) {
-            Ok(Push::Send { frame, .. }) if frame.len() > MAX_EVENT_BYTES => {
+            Ok(Push::Send { frame, .. }) if frame.len() > self.frame_bytes => {
                 let sentence =
-                    format!("a frame has at most {MAX_EVENT_BYTES} bytes (6 MB), this one {}", frame.len());
+                    format!("a frame has at most {} bytes, this one {}", self.frame_bytes, frame.len());
                 self.refuse(StatusCode::PAYLOAD_TOO_LARGE, &sentence, instance, body)
             }
             Ok(push) => {

@@ -23,10 +23,20 @@ use std::sync::{Arc, atomic::AtomicBool};
 
 use hyper::upgrade::Upgraded;
 use log::{info, warn};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
 
 pub(crate) use self::accept_key::accept_key;
 pub use self::close_reason::CloseReason;
-use self::{close::close, close_reason::End, session::Session, socket::Socket, transfers::Transfers};
+use self::{
+    close::close,
+    close_reason::End,
+    session::Session,
+    socket::{Pace, Socket},
+    transfers::Transfers,
+};
 use crate::{
     apis::RunningApi,
     app::App,
@@ -47,6 +57,8 @@ pub(crate) struct Opened {
     pub(crate) request_id: String,
     /// What applied when the client asked to connect.
     pub(crate) current: Arc<Current>,
+    /// When it has to be closed at the latest; `None`: it may last.
+    pub(crate) closes_at: Option<Instant>,
     /// Whether the connection is this node's.
     pub(crate) holding: Holding,
     /// Held for as long as the connection counts.
@@ -63,8 +75,9 @@ pub(crate) async fn open(app: &Arc<App>, opened: Opened, upgraded: Upgraded) {
         );
         return never_began(app, opened).await;
     };
-    let frame_bytes = opened.current.settings.limits.frame_bytes;
-    let socket = Socket::new(stream, &already_received, frame_bytes);
+    let settings = &opened.current.settings;
+    let pace = settings.web_function.as_ref().and_then(Pace::of);
+    let socket = Socket::new(stream, &already_received, settings.limits.frame_bytes, pace);
     app.open.spawn(serve(Arc::clone(app), opened, socket));
 }
 
@@ -87,13 +100,23 @@ async fn finish(app: &App, opened: &Opened, socket: Socket<Stream>, transfers: T
     let left =
         removed(app, (id, request_id), deliveries).await && end.reason != CloseReason::ClosedByFunction;
     report_closed(app, api, (id, request_id), deliveries.path(), &end);
+    let web_function = current.settings.web_function.as_ref();
+    let (cleaned, is_cleaned) = oneshot::channel::<()>();
     let carried_out = async {
         if !end.reason.is_failed_transfer() {
             transfers.finish(end.reason.carries_out_the_rest()).await;
         }
         clean_up(app, api, id, left).await;
+        drop(cleaned);
     };
-    tokio::join!(close(socket, deliveries, &end, (id, current.settings.timeouts.close)), carried_out);
+    let closed = async {
+        // With its last connection the instance of a web function may be frozen, in the middle of a cleanup too.
+        if let Some(web) = web_function {
+            let _ = timeout(web.cleanup_time(), is_cleaned).await;
+        }
+        close(socket, deliveries, &end, (id, &current.settings)).await;
+    };
+    tokio::join!(closed, carried_out);
 }
 
 /// The client was gone before its connection became a WebSocket; the register function had accepted it.

@@ -50,4 +50,5 @@ mod slow_clients;
 mod time_limits;
 mod timeline;
 mod timeouts;
+mod web_function;
 mod wss;

@@ -16,7 +16,7 @@ use super::{
     problems::{Problems, Report},
     section::Section,
     target::Target,
-    values,
+    values, web_function,
 };
 use crate::{
     client_address::Proxies,
@@ -68,7 +68,16 @@ fn assemble(mut top: Section<'_, '_>, folder: &Path, environment: &Environment) 
         tls(table, folder)
     });
     let proxy = top.section("proxy", "proxy.").map(proxy).unwrap_or_default();
-    let limits = limits(&mut top);
+    let mut limits = limits(&mut top);
+    let web_function = top.section("web_function", "web_function.").map(|table| {
+        if push_token.is_none() {
+            table.problems.add_missing(&table.span, web_function::NEEDS_A_TOKEN);
+        }
+        web_function::read(table)
+    });
+    if let Some(web) = &web_function {
+        limits.frame_bytes = limits.frame_bytes.min(web.frame_bytes);
+    }
     let timeouts = timeouts(&mut top);
     let (scf, missing_region) = scf(&mut top);
     let apis = apis(&mut top, folder);
@@ -96,6 +105,7 @@ fn assemble(mut top: Section<'_, '_>, folder: &Path, environment: &Environment) 
         proxy,
         limits,
         timeouts,
+        web_function,
         scf,
         apis: apis.into_iter().filter_map(|read| read.api).collect(),
     }

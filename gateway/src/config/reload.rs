@@ -107,6 +107,7 @@ fn keep_what_needs_a_restart(running: &Config, new: &mut Config) -> Vec<&'static
     keep("admin_listen", running.admin != new.admin);
     keep("cluster", running.cluster != new.cluster);
     keep("cluster_lease_seconds", running.cluster_lease != new.cluster_lease);
+    keep("[web_function]", running.web_function != new.web_function);
     // Whether there is TLS at all is part of the listening socket's meaning, and of the URL that clients use.
     let toggled = running.tls.is_some() != new.tls.is_some();
     keep("[tls]", toggled);
@@ -117,6 +118,7 @@ fn keep_what_needs_a_restart(running: &Config, new: &mut Config) -> Vec<&'static
     new.admin.clone_from(&running.admin);
     new.cluster.clone_from(&running.cluster);
     new.cluster_lease = running.cluster_lease;
+    new.web_function.clone_from(&running.web_function);
     if toggled {
         new.tls.clone_from(&running.tls);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::close_reason::End;
+use super::close_reason::{CloseReason, End};
 
 /// A client that sends all the time and answers none of so many pings in a row does not read.
 const MAX_UNANSWERED_PINGS: u32 = 6;
@@ -14,6 +14,7 @@ const MAX_UNANSWERED_PINGS: u32 = 6;
 pub(super) struct Heartbeat {
     idle: Duration,
     interval: Duration,
+    closes_at: Option<Instant>,
     /// When a data frame last went through, in either direction.
     data: Instant,
     /// When bytes of the client last arrived.
@@ -34,11 +35,13 @@ pub(super) enum Due {
 
 impl Heartbeat {
     /// Of a connection that is opened now. Pings go out often enough to find a vanished client within the idle time-out.
-    pub(super) fn new(idle: Duration, ping_interval: Duration) -> Self {
+    /// It has to be closed at `closes_at` at the latest.
+    pub(super) fn new(idle: Duration, ping_interval: Duration, closes_at: Option<Instant>) -> Self {
         let (now, interval) = (Instant::now(), (idle / 2).min(ping_interval));
         Self {
             idle,
             interval,
+            closes_at,
             data: now,
             heard: now,
             next_ping: now + interval,
@@ -86,12 +89,16 @@ impl Heartbeat {
 
     /// When something is due at the earliest.
     pub(super) fn next(&self) -> Instant {
-        self.next_ping.min(self.data + self.idle)
+        let next = self.next_ping.min(self.data + self.idle);
+        self.closes_at.map_or(next, |closes_at| next.min(closes_at))
     }
 
     /// Finds a connection that carries no data, and one whose client gives no sign of life: pings go out, and after two
     /// intervals without anything received the connection counts as lost, though TCP has reported nothing.
     pub(super) fn look(&mut self, now: Instant) -> Due {
+        if self.closes_at.is_some_and(|closes_at| now >= closes_at) {
+            return Due::End(CloseReason::TimeLimit.into());
+        }
         if now >= self.data + self.idle {
             return Due::End(End::idle(self.idle));
         }
@@ -111,7 +118,6 @@ impl Heartbeat {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::websocket::CloseReason;
 
     const IDLE: Duration = Duration::from_mins(10);
     const INTERVAL: Duration = Duration::from_secs(20);
@@ -122,7 +128,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn pings_go_out_until_nothing_is_heard_for_two_intervals() {
-        let mut heartbeat = Heartbeat::new(IDLE, INTERVAL);
+        let mut heartbeat = Heartbeat::new(IDLE, INTERVAL, None);
         let opened = Instant::now();
         assert_eq!(heartbeat.next(), opened + INTERVAL);
         assert_eq!(heartbeat.look(opened), Due::Nothing);
@@ -134,7 +140,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn silence_says_nothing_while_the_connection_is_not_read() {
-        let mut heartbeat = Heartbeat::new(IDLE, INTERVAL);
+        let mut heartbeat = Heartbeat::new(IDLE, INTERVAL, None);
         let opened = Instant::now();
         heartbeat.pause();
         for pings in 1..10 {
@@ -150,7 +156,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn data_postpones_the_idle_time_out_and_pings_come_twice_within_it() {
         let idle = Duration::from_secs(4);
-        let mut heartbeat = Heartbeat::new(idle, INTERVAL);
+        let mut heartbeat = Heartbeat::new(idle, INTERVAL, None);
         let opened = Instant::now();
         assert_eq!(heartbeat.next(), opened + idle / 2);
         assert_eq!(heartbeat.look(heartbeat.next()), Due::Ping);
@@ -160,5 +166,17 @@ mod tests {
         let end = opened + Duration::from_secs(7);
         heartbeat.heard(end);
         assert_eq!(ended(heartbeat.look(end)), Some(CloseReason::Idle));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_ends_at_its_time_limit_whatever_goes_through() {
+        let opened = Instant::now();
+        let closes_at = opened + Duration::from_secs(30);
+        let mut heartbeat = Heartbeat::new(IDLE, INTERVAL, Some(closes_at));
+        assert_eq!(heartbeat.look(opened + INTERVAL), Due::Ping);
+        assert_eq!(heartbeat.next(), closes_at);
+        heartbeat.data(closes_at);
+        heartbeat.heard(closes_at);
+        assert_eq!(ended(heartbeat.look(closes_at)), Some(CloseReason::TimeLimit));
     }
 }

@@ -56,7 +56,11 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
             connection,
             socket,
             transfers: Transfers::new(connection),
-            heartbeat: Heartbeat::new(connection.api.idle_timeout, settings.timeouts.ping_interval),
+            heartbeat: Heartbeat::new(
+                connection.api.idle_timeout,
+                settings.timeouts.ping_interval,
+                connection.closes_at,
+            ),
             rate: FrameRate::new(settings.limits.frames_per_second),
             pong_overdue: false,
             pong: None,

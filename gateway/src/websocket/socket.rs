@@ -3,6 +3,7 @@
 //! It has no buffer while it is idle. What arrives is read into a buffer that all connections of a thread share, and
 //! what is sent goes from the shared payload of each frame straight to the stream.
 
+mod pace;
 mod receiving;
 mod sending;
 
@@ -15,7 +16,7 @@ use std::{
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
-pub(super) use self::receiving::ReceiveError;
+pub(super) use self::{pace::Pace, receiving::ReceiveError};
 use self::{receiving::Receiving, sending::Sending};
 use super::framing::{Message, Outgoing};
 
@@ -29,9 +30,19 @@ pub(super) struct Socket<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// The client may have sent something behind its request. Its messages have at most `frame_bytes`.
-    pub(super) fn new(stream: S, already_received: &Bytes, frame_bytes: usize) -> Self {
+    pub(super) fn new(
+        stream: S,
+        already_received: &Bytes,
+        frame_bytes: usize,
+        pace: Option<Box<Pace>>,
+    ) -> Self {
         let receiving = Receiving::new(already_received, frame_bytes);
-        Self { stream, receiving, sending: Sending::default() }
+        Self { stream, receiving, sending: Sending::new(pace) }
+    }
+
+    /// How many data frames are queued and not sent.
+    pub(super) fn unsent_data(&self) -> usize {
+        self.sending.unsent_data()
     }
 
     /// The next message, or what becomes of it.

@@ -9,6 +9,7 @@ use std::{
 
 use tokio::io::AsyncWrite;
 
+use super::Pace;
 use crate::websocket::framing::Outgoing;
 
 /// How many frames are taken off the client's queue to be written together.
@@ -23,10 +24,24 @@ pub(super) struct Sending {
     /// Of the first frame.
     written: usize,
     unwritten: usize,
+    /// How fast data frames leave; `None`: as they come.
+    pace: Option<Box<Pace>>,
 }
 
 impl Sending {
+    pub(super) fn new(pace: Option<Box<Pace>>) -> Self {
+        Self { pace, ..Self::default() }
+    }
+
+    pub(super) fn unsent_data(&self) -> usize {
+        self.frames.iter().filter(|frame| frame.data_bytes().is_some()).count()
+    }
+
     pub(super) fn has_capacity(&self) -> bool {
+        // With a pace, what has been taken waits for long, and so would a pong behind it.
+        if self.pace.is_some() {
+            return self.frames.is_empty();
+        }
         self.frames.len() < BATCH_FRAMES && self.unwritten < BATCH_BYTES
     }
 
@@ -48,6 +63,10 @@ impl Sending {
         mut sent: impl FnMut(&Outgoing),
     ) -> Poll<io::Result<()>> {
         while !self.frames.is_empty() {
+            if self.waits_for_its_turn(context) {
+                ready!(Pin::new(stream).poll_flush(context))?;
+                return Poll::Pending;
+            }
             let count = ready!(self.poll_write(stream, context))?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -55,6 +74,14 @@ impl Sending {
             self.wrote(count, &mut sent);
         }
         Pin::new(stream).poll_flush(context)
+    }
+
+    /// Whether the next frame may not leave yet.
+    fn waits_for_its_turn(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(pace) = &mut self.pace else { return false };
+        let begins_data =
+            self.written == 0 && self.frames.front().is_some_and(|frame| frame.data_bytes().is_some());
+        begins_data && pace.poll(context).is_pending()
     }
 
     fn poll_write<S: AsyncWrite + Unpin>(
@@ -67,7 +94,8 @@ impl Sending {
         for (slices, frame) in slices.iter_mut().zip(&self.frames) {
             *slices = frame.slices(std::mem::take(&mut written));
         }
-        let used = &slices[..self.frames.len().min(BATCH_FRAMES)];
+        let at_once = if self.pace.is_some() { 1 } else { BATCH_FRAMES };
+        let used = &slices[..self.frames.len().min(at_once)];
         Pin::new(stream).poll_write_vectored(context, used.as_flattened())
     }
 
@@ -79,6 +107,9 @@ impl Sending {
         {
             self.written -= frame.len();
             sent(frame);
+            if let (Some(pace), Some(bytes)) = (&mut self.pace, frame.data_bytes()) {
+                pace.sent(bytes);
+            }
             self.frames.pop_front();
         }
         if self.frames.is_empty() {
