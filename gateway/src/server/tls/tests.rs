@@ -141,7 +141,7 @@ impl log::Log for Log {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        if record.level() <= log::Level::Info && record.target().starts_with("scf_websocket_gateway::tls") {
+        if record.level() <= log::Level::Info && record.target().starts_with("scf_websocket_gateway::server::tls") {
             LOGGED.with_borrow_mut(|lines| lines.push(format!("{} {}", record.level(), record.args())));
         }
     }
