@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::section::Section;
-use crate::web_function::WebFunction;
+use crate::connection::web_function::WebFunction;
 
 /// The platform lets everyone in who knows the function's address, the push address included.
 pub(super) const NEEDS_A_TOKEN: &str = "push_token is missing: everyone who knows the function's address could push to every \
