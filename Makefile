@@ -68,7 +68,7 @@ run: $(if $(BOOTSTRAP),,build) gateway-to-run ## a whole WebSocket API on this m
 		$(patsubst %,--client-page %,$(wildcard examples/$(EXAMPLE).html)) $(ARGS)
 
 smoke: $(if $(WEB),package-web-chat,package) ## drive the packaged zip with real WebSocket clients, and print what was seen (WEB=1: the web function's)
-	$(if $(WEB),WEB_ZIP=$(CURDIR)/$(WEB_CHAT) cargo test -q --locked -p scf-websocket-gateway --test web_function,scripts/smoke.sh bootstrap.zip)
+	$(if $(WEB),WEB_ZIP=$(CURDIR)/$(WEB_CHAT) cargo test -q --locked -p scf-websocket-gateway --test web_smoke,scripts/smoke.sh bootstrap.zip)
 
 WEB_CHAT := target/package/web-chat.zip
 .PHONY: package-web-chat
@@ -115,7 +115,7 @@ bench-instructions: build ## count the instructions of an invocation; fails when
 lint: ## format, clippy and documentation, warnings being errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo clippy --locked -p scf-websocket-gateway --test smoke --test browser --test soak -- -D warnings
+	cargo clippy --locked -p scf-websocket-gateway --test smoke --test web_smoke --test browser --test soak -- -D warnings
 	cargo clippy --locked --features tls --all-targets -- -D warnings
 	scripts/need.sh g++
 	RUSTFLAGS='--cfg fuzzing' cargo clippy --locked --manifest-path fuzz/Cargo.toml --target-dir target/lint-fuzz -- -D warnings
