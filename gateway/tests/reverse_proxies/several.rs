@@ -11,13 +11,14 @@ use std::{
 use scf_websocket_test_harness::{Gateway, Need, Redis, from_file, needs, request};
 use serde_json::json;
 
-use super::{CLIENT, Proxy, Socket, connect, edited, nginx_folder, next, proxy_addr};
+use super::{CLIENT, Proxy, Socket, connect, edited, next, nginx_folder, proxy_addr};
 use crate::{cluster::node::send, debian::debian_file, wss::authority::Authority};
 
 const NODES: [&str; 3] = ["10.0.0.5", "10.0.0.6", "10.0.0.7"];
 
 fn node(redis: &Redis, proxy: &str) -> Gateway {
-    let functions = ["register", "transfer", "cleanup"].map(|role| format!("{role} = \"process:$RUNTIMES/echo.py\"\n"));
+    let functions =
+        ["register", "transfer", "cleanup"].map(|role| format!("{role} = \"process:$RUNTIMES/echo.py\"\n"));
     let text = format!(
         "listen = \"127.0.0.1:0\"\npush_listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n\
          cluster = \"{}\"\ndrain_seconds = 3600\n[proxy]\ntrusted = [\"127.0.0.1/32\"]\n{proxy}\n\
@@ -101,7 +102,8 @@ fn documented(file: &str, nodes: &[Gateway], pushes: SocketAddr, replaced: &[(&s
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/gateway").join(file);
     let text = fs::read_to_string(path).expect("the file");
     let mut replaced = replaced.to_vec();
-    let addresses: Vec<_> = NODES.iter().map(|node| [format!("{node}:9000"), format!("{node}:9001")]).collect();
+    let addresses: Vec<_> =
+        NODES.iter().map(|node| [format!("{node}:9000"), format!("{node}:9001")]).collect();
     for (node, [clients, push]) in nodes.iter().zip(&addresses) {
         // HAProxy asks at the admin address.
         let port = match file {
