@@ -159,8 +159,8 @@ mod tests {
             Environment,
             read::{self, Certificates},
         },
-        limits::Limits,
-        tls::CertificateFiles,
+        connection::limits::Limits,
+        server::tls::CertificateFiles,
     };
 
     const FILE: &str = r#"

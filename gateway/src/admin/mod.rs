@@ -1,0 +1,176 @@
+//! What `admin_listen` serves: `/healthz`, `/readyz`, `/readyz/push`, `/metrics`, and whatever page is put beside them.
+//!
+//! `/healthz` and `/readyz` are open, because load balancers do not log in and the answers are a word. Everything else
+//! needs the password if there is one, by HTTP basic authentication with any user name. The token of the metrics reads
+//! `/metrics` and nothing else, as a bearer token or as such a password.
+
+pub(crate) mod page;
+pub(crate) mod page_access;
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicU8, Ordering},
+};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{
+        HeaderMap, StatusCode,
+        header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE},
+    },
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use log::warn;
+use tokio::sync::watch;
+
+use crate::{
+    config::secret::Secret,
+    observe::metrics::{self, Metrics},
+};
+
+/// Whether a load balancer should send clients here; shared by all who set it and the one who shows it.
+#[derive(Debug, Clone, Default)]
+pub struct Readiness {
+    stage: Arc<AtomicU8>,
+    joined: Arc<OnceLock<watch::Receiver<bool>>>,
+}
+
+/// The stages of a gateway's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Not everything listens yet.
+    Starting = 0,
+    /// Clients are welcome.
+    Ready = 1,
+    /// Clients are being closed.
+    Draining = 2,
+}
+
+impl Readiness {
+    /// Enters a stage. A gateway that is draining does not become ready again.
+    pub fn enter(&self, stage: Stage) {
+        self.stage.fetch_max(stage as u8, Ordering::Relaxed);
+    }
+
+    /// Clients are welcome only while this is true: whether the other nodes of a cluster reach this one. The first call
+    /// counts.
+    pub fn depends_on(&self, joined: watch::Receiver<bool>) {
+        self.joined.get_or_init(|| joined);
+    }
+
+    /// Whether the other nodes of a cluster do not reach this one.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.joined.get().is_some_and(|joined| !*joined.borrow())
+    }
+
+    /// The stage it is in.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        match self.stage.load(Ordering::Relaxed) {
+            0 => Stage::Starting,
+            1 => Stage::Ready,
+            _ => Stage::Draining,
+        }
+    }
+}
+
+/// Who may see what.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// Opens everything. Without it everything is open, but the metrics if they have a token.
+    pub password: Option<Secret>,
+    /// Opens the metrics.
+    pub metrics_token: Option<Secret>,
+}
+
+/// The routes. `page` is served under the password.
+pub fn router(metrics: Arc<Metrics>, readiness: Readiness, access: Access, page: Router) -> Router {
+    let Access { password, metrics_token } = access;
+    let of_page = Vec::from_iter(password.clone());
+    let of_metrics = Vec::from_iter(metrics_token.into_iter().chain(password));
+    let guard = |secrets: Vec<Secret>| middleware::from_fn_with_state(Arc::from(secrets), authenticate);
+    let metrics = Router::new().route("/metrics", get(expose)).with_state(metrics).layer(guard(of_metrics));
+    Router::new()
+        .route("/healthz", get(|| async { plain(StatusCode::OK, "ok\n") }))
+        .route("/readyz", get(ready))
+        .route("/readyz/push", get(ready_for_pushes))
+        .with_state(readiness)
+        .merge(metrics)
+        .merge(page.layer(guard(of_page)))
+}
+
+/// A node that Redis does not reach, or that is closing its clients, still takes pushes for those that it has.
+async fn ready_for_pushes(State(readiness): State<Readiness>) -> Response {
+    match readiness.stage() {
+        Stage::Starting => plain(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+        Stage::Ready | Stage::Draining => plain(StatusCode::OK, "ready\n"),
+    }
+}
+
+async fn ready(State(readiness): State<Readiness>) -> Response {
+    match readiness.stage() {
+        Stage::Starting => plain(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+        Stage::Ready if readiness.is_cut_off() => {
+            plain(StatusCode::SERVICE_UNAVAILABLE, "cut off from the cluster\n")
+        }
+        Stage::Ready => plain(StatusCode::OK, "ready\n"),
+        Stage::Draining => plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+    }
+}
+
+/// In the format that Prometheus asks for; any other client, such as curl, gets the older one, which more tools read.
+async fn expose(State(metrics): State<Arc<Metrics>>, headers: HeaderMap) -> Response {
+    let format = metrics::Format::accepted(headers.get(ACCEPT).and_then(|value| value.to_str().ok()));
+    match metrics.encode_as(format) {
+        Ok(text) => {
+            ([(CONTENT_TYPE, format.content_type()), (CACHE_CONTROL, "no-store")], text).into_response()
+        }
+        Err(error) => {
+            warn!("the metrics cannot be written: {error}");
+            plain(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written\n")
+        }
+    }
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response {
+    let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "no-store")];
+    (status, headers, text).into_response()
+}
+
+/// Any of the secrets passes; if there is none, everybody does.
+async fn authenticate(State(secrets): State<Arc<[Secret]>>, request: Request, next: Next) -> Response {
+    let given = given_secret(request.headers());
+    let matches = |secret: &Secret| given.as_ref().is_some_and(|given| secret.matches(given));
+    if secrets.is_empty() || secrets.iter().any(matches) {
+        return next.run(request).await;
+    }
+    let challenge = [(WWW_AUTHENTICATE, "Basic realm=\"gateway\", charset=\"UTF-8\"")];
+    (
+        challenge,
+        plain(StatusCode::UNAUTHORIZED, "give the password of GATEWAY_ADMIN_PASSWORD, with any user name\n"),
+    )
+        .into_response()
+}
+
+/// A bearer token, or the password of basic authentication: what stands behind the first colon.
+fn given_secret(headers: &HeaderMap) -> Option<Vec<u8>> {
+    let (scheme, credentials) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let credentials = credentials.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(credentials.as_bytes().to_vec());
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let mut decoded = STANDARD.decode(credentials).ok()?;
+    let colon = decoded.iter().position(|byte| *byte == b':')?;
+    Some(decoded.split_off(colon + 1))
+}
+
+#[cfg(test)]
+mod tests;

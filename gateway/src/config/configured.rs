@@ -1,0 +1,95 @@
+//! A gateway as a configuration describes it.
+//!
+//! [`Backends::new`] prepares what functions elsewhere are called with → [`builder`] → [`Builder::start`] →
+//! [`Configured`], which a reload changes. [`online::check`] asks the backends without starting anything.
+
+mod backends;
+pub mod online;
+mod reload;
+
+use std::fmt;
+
+pub use self::{
+    backends::{Backends, BackendsError},
+    reload::{Configured, ReloadError},
+};
+use crate::{
+    Builder, ClientSettings, Gateway,
+    config::{self, Config},
+    registry::cluster::ClusterSettings,
+};
+
+/// A gateway that is configured so, and not started.
+pub fn builder(config: &Config, backends: &Backends) -> Result<Builder, BackendsError> {
+    let mut builder = Gateway::builder().listen(config.listen);
+    if let Some(addr) = config.push_listen {
+        builder = builder.push_listen(addr);
+    }
+    if let Some(url) = &config.push_url {
+        builder = builder.push_url(url);
+    }
+    if let Some(token) = &config.push_token {
+        builder = builder.push_token(token.expose());
+    }
+    if let Some(admin) = &config.admin {
+        builder = builder.admin(admin.clone());
+    }
+    if let Some(redis) = &config.cluster {
+        let settings = ClusterSettings { lease: config.cluster_lease, ..ClusterSettings::new(redis.clone()) };
+        builder = builder.cluster(settings);
+    }
+    builder = builder.clients(clients(config)).page_for_operators_only();
+    if !config.page {
+        builder = builder.without_page();
+    }
+    Ok(backends.apis(config)?.into_iter().fold(builder, Builder::api))
+}
+
+/// How clients are served.
+pub(crate) fn clients(config: &Config) -> ClientSettings {
+    ClientSettings {
+        tls: config.tls.clone(),
+        proxies: config.proxy.clone(),
+        limits: config.limits.clone(),
+        timeouts: config.timeouts.clone(),
+        drain: config.drain,
+    }
+}
+
+/// What a configuration amounts to, a line for each address and API.
+#[derive(Debug)]
+pub struct Summary<'a>(pub &'a Config);
+
+impl Summary<'_> {
+    /// The same in a line, for the log.
+    #[must_use]
+    pub fn in_a_line(&self) -> String {
+        self.lines().iter().map(|(name, text)| format!("{name} {text}")).collect::<Vec<_>>().join("; ")
+    }
+
+    fn lines(&self) -> Vec<(&'static str, String)> {
+        let config = self.0;
+        let scheme = if config.tls.is_some() { "wss" } else { "ws" };
+        let token = config.push_token.as_ref().map_or("local", |_| "…");
+        let pushes = match &config.push_url {
+            Some(url) => url.clone(),
+            None => format!("http://{}", config.push_listen.unwrap_or(config.listen)),
+        };
+        let mut lines = vec![
+            ("clients", format!("{scheme}://{}", config.listen)),
+            ("push", format!("{pushes}/api-{token}")),
+        ];
+        lines.extend(config.admin.as_ref().map(|admin| ("admin", format!("http://{}", admin.listen))));
+        lines.extend(config.cluster.as_ref().map(|redis| ("cluster", redis.to_string())));
+        lines.extend(config.apis.iter().map(|config::Api { path, register, transfer, cleanup, .. }| {
+            ("api", format!("{path}: register {register}, transfer {transfer}, cleanup {cleanup}"))
+        }));
+        lines
+    }
+}
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lines().iter().try_for_each(|(name, text)| writeln!(formatter, "{name:8} {text}"))
+    }
+}
