@@ -8,9 +8,12 @@ use std::{
 };
 
 use clap::{Parser, value_parser};
-use scf_websocket_gateway::{Api, Builder, Gateway, config, function::local::Processes, push::check_token};
-
-use crate::log_format::LogFormat;
+use scf_websocket_gateway::{
+    Api, Builder, Gateway,
+    config::{self, LogFormat},
+    function::local::Processes,
+    push::check_token,
+};
 
 const ABOUT: &str = "A WebSocket gateway before register, transfer and cleanup functions: on this machine, at an HTTP address, or in the cloud";
 const LONG_ABOUT: &str = "\
@@ -129,9 +132,9 @@ pub struct Cli {
     #[arg(long)]
     trace: bool,
 
-    /// How a line of the log on standard error is written: text or json
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, hide_possible_values = true)]
-    pub log_format: LogFormat,
+    /// How a line of the log on standard error is written: text or json [default: what GATEWAY_LOG_FORMAT or the file says, or text]
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
 
     /// Serve the page, which shows payloads, also at another than the loopback address
     #[arg(long)]

@@ -11,14 +11,15 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
+    time::Instant,
 };
 
 use clap::Parser as _;
 use cli::Command;
 use scf_websocket_gateway::{
     Builder, Running, StartError,
-    config::{Config, Environment, warnings},
-    configured::{self, Backends, Configured},
+    config::{Config, Environment, FileChanges, LogFormat, LogSettings, warnings},
+    configured::{self, Backends, Configured, Summary},
     file_limit,
     function::local::orphan_reaper,
 };
@@ -35,18 +36,37 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let cli = cli::Cli::parse();
+    let environment = Environment::of_process();
     let web_function = cli::web_function();
-    log_format::init(cli.log_format, web_function.is_some());
+    let (format, to_stdout) = (cli.log_format, web_function.is_some());
+    let init_log = |settings: LogSettings| {
+        let format = format.or(settings.format).unwrap_or_default();
+        log_format::init(format, settings.level.unwrap_or(log::LevelFilter::Info), to_stdout);
+        format
+    };
     match cli.command(web_function, cli::inherited()) {
-        Command::Check { file, online } => check::check(&file, online),
-        Command::Serve { builder, warnings } => {
-            warn(&warnings);
-            ended(run(serve(*builder)))
+        Command::Check { file, online } => {
+            init_log(LogSettings::default());
+            check::check(&file, &environment, online)
         }
-        Command::ServeFile { file, trace } => match Config::load(&file, &Environment::of_process()) {
-            Ok(config) => ended(run(serve_file(&file, config, trace))),
+        Command::Serve { builder, warnings } => {
+            let format = init_log(LogSettings::of_environment(&environment));
+            warn(&warnings);
+            ended(run(serve(*builder, format)))
+        }
+        Command::ServeFile { file, trace } => match Config::load(&file, &environment) {
+            Ok(config) => {
+                let format = init_log(config.log);
+                ended(run(serve_file(&file, config, environment, trace, format)))
+            }
             Err(report) => {
-                eprintln!("{report}");
+                let format = init_log(LogSettings::of_environment(&environment));
+                for line in report.to_string().lines() {
+                    match format {
+                        LogFormat::Text if !to_stdout => eprintln!("{line}"),
+                        _ => log::error!("{line}"),
+                    }
+                }
                 ExitCode::from(check::WRONG)
             }
         },
@@ -75,18 +95,26 @@ fn run(serving: impl Future<Output = Result<(), String>>) -> Result<(), String> 
     runtime.block_on(serving)
 }
 
-async fn serve(builder: Builder) -> Result<(), String> {
+async fn serve(builder: Builder, format: LogFormat) -> Result<(), String> {
+    let started = Instant::now();
     // Before anything can be started that would have to be ended.
     let mut signals = Signals::new()?;
     file_limit::raise();
     let running = start(builder).await?;
-    announce(&running, false);
+    announce(&running, format, false);
     signals.shutdown().await;
-    shut_down(running, &mut signals).await;
+    shut_down(running, &mut signals, started).await;
     Ok(())
 }
 
-async fn serve_file(file: &Path, config: Config, trace: bool) -> Result<(), String> {
+async fn serve_file(
+    file: &Path,
+    config: Config,
+    environment: Environment,
+    trace: bool,
+    format: LogFormat,
+) -> Result<(), String> {
+    let started = Instant::now();
     let mut signals = Signals::new()?;
     let mut hangup = wait_for(SignalKind::hangup())?;
     file_limit::raise();
@@ -96,8 +124,14 @@ async fn serve_file(file: &Path, config: Config, trace: bool) -> Result<(), Stri
     let builder = configured::builder(&config, &backends).map_err(|error| error.to_string())?;
     let running = start(builder.trace(trace)).await?;
     // In a web function, what is printed is kept in a log.
-    announce(&running, config.web_function.is_some());
-    let environment = Environment::of_process();
+    announce(&running, format, config.web_function.is_some());
+    log::info!(
+        "gateway {} with {}: {}",
+        env!("CARGO_PKG_VERSION"),
+        file.display(),
+        Summary(&config).in_a_line()
+    );
+    let mut changes = config.watch.then(|| FileChanges::of(file));
     let mut configured = Configured::new(running, file.to_owned(), environment, config, backends);
     loop {
         tokio::select! {
@@ -106,17 +140,23 @@ async fn serve_file(file: &Path, config: Config, trace: bool) -> Result<(), Stri
                 log::info!("SIGHUP: reading {} again", file.display());
                 configured.reload();
             }
+            () = changed(&mut changes) => {
+                log::info!("{} has changed: reading it again", file.display());
+                configured.reload();
+            }
         }
     }
-    shut_down(configured.into_running(), &mut signals).await;
+    shut_down(configured.into_running(), &mut signals, started).await;
     Ok(())
 }
 
-async fn shut_down(running: Running, signals: &mut Signals) {
+async fn shut_down(running: Running, signals: &mut Signals, started: Instant) {
+    let metrics = Arc::clone(running.metrics());
     tokio::select! {
         () = running.shutdown() => {}
         name = signals.next() => log::warn!("{name} again: stopping at once"),
     }
+    log::info!("after {} s: {}", started.elapsed().as_secs(), metrics.totals());
 }
 
 async fn start(builder: Builder) -> Result<Running, String> {
@@ -158,6 +198,14 @@ fn wait_for(kind: SignalKind) -> Result<Signal, String> {
     signal(kind).map_err(|error| format!("cannot wait for signals: {error}"))
 }
 
+/// Waits for the next change, if the file is watched.
+async fn changed(changes: &mut Option<FileChanges>) {
+    match changes {
+        Some(changes) => changes.next().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The error, and what to change.
 fn explain(error: &StartError) -> String {
     match error {
@@ -170,22 +218,46 @@ fn explain(error: &StartError) -> String {
 }
 
 /// The addresses, on standard output, where the log is not, unless in a web function.
-fn announce(running: &Running, hide_token: bool) {
+fn announce(running: &Running, format: LogFormat, hide_token: bool) {
     let mut out = std::io::stdout().lock();
     // A closed standard output is no reason to stop.
-    let _ = write_addresses(&mut out, running, hide_token).and_then(|()| out.flush());
+    let _ = write_addresses(&mut out, running, format, hide_token).and_then(|()| out.flush());
 }
 
-fn write_addresses(out: &mut impl Write, running: &Running, hide_token: bool) -> std::io::Result<()> {
-    if running.has_page() {
-        writeln!(out, "page     http://{}/", running.admin_addr().unwrap_or(running.addr()))?;
-    }
-    if let Some(path) = running.client_page() {
-        writeln!(out, "client   http://{}{path}", running.admin_addr().unwrap_or(running.addr()))?;
-    }
-    writeln!(out, "clients  {}/", running.client_url())?;
-    match running.push_url().rsplit_once("/api-").filter(|_| hide_token) {
-        Some((base, _)) => writeln!(out, "push     {base}/api-…"),
-        None => writeln!(out, "push     {}", running.push_url()),
+fn write_addresses(
+    out: &mut impl Write,
+    running: &Running,
+    format: LogFormat,
+    hide_token: bool,
+) -> std::io::Result<()> {
+    let push = match running.push_url().rsplit_once("/api-").filter(|_| hide_token) {
+        Some((base, _)) => format!("{base}/api-…"),
+        None => running.push_url().to_owned(),
+    };
+    let operators = running.admin_addr().unwrap_or(running.addr());
+    let addresses = [
+        ("page", running.has_page().then(|| format!("http://{operators}/"))),
+        ("client", running.client_page().map(|path| format!("http://{operators}{path}"))),
+        ("admin", running.admin_addr().filter(|_| !running.has_page()).map(|addr| format!("http://{addr}/"))),
+        ("clients", Some(format!("{}/", running.client_url()))),
+        ("push", Some(push)),
+    ];
+    let addresses = addresses.into_iter().filter_map(|(name, address)| Some((name, address?)));
+    match format {
+        LogFormat::Text => {
+            for (name, address) in addresses {
+                writeln!(out, "{name:8} {address}")?;
+            }
+            Ok(())
+        }
+        LogFormat::Json => {
+            let mut line: serde_json::Map<_, _> =
+                addresses.map(|(name, address)| (name.to_owned(), address.into())).collect();
+            let time = format!("{:.3}", jiff::Timestamp::now());
+            for (key, value) in [("time", time.as_str()), ("level", "INFO"), ("message", "listening")] {
+                line.insert(key.to_owned(), value.into());
+            }
+            writeln!(out, "{}", serde_json::Value::Object(line))
+        }
     }
 }

@@ -102,7 +102,7 @@ pub(super) fn read(mut table: Section<'_, '_>, folder: &Path) -> Read {
     let mut target = |key| table.required(key, WHAT_A_TARGET_IS, |text| Target::parse(text, folder));
     let targets = [target("register"), target("transfer"), target("cleanup")];
     let origins = origins(&mut table);
-    let integration_response = table.flag("integration_response");
+    let integration_response = table.flag("integration_response", false);
     let idle_timeout = table.seconds("idle_timeout_seconds", 600, 1..=86_400);
     let function_timeout = table.seconds("function_timeout_seconds", 3, 1..=900);
     let max_instances = table.count("max_instances", 8, 1..=1000);

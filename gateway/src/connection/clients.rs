@@ -94,6 +94,7 @@ impl Clients {
         if let Some(tls) = &tls {
             metrics.certificate_expires(tls.expires());
         }
+        metrics.limits(&settings.limits);
         let admission = Admission::new(settings.limits.clone());
         let current = ArcSwap::from_pointee(Current::new(settings, tls.clone(), &metrics));
         Ok(Self {
@@ -123,6 +124,7 @@ impl Clients {
         if let (Some(tls), Some(files)) = (&self.tls, &settings.tls) {
             self.note_reload(tls, &tls.reload_from(files.clone()));
         }
+        self.metrics.limits(&settings.limits);
         self.admission.set_limits(settings.limits.clone());
         self.current.store(Arc::new(Current::new(settings, self.tls.clone(), &self.metrics)));
     }

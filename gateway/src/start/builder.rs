@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    admin::{self, Stage, page, page_access::PageAccess},
+    admin::{self, Access, Stage, page, page_access::PageAccess},
     config::Admin,
     connection::{
         clients::{ClientSettings, Clients},
@@ -68,6 +68,7 @@ impl Gateway {
             page: false,
             client_page: None,
             no_page: false,
+            page_is_disabled: false,
             orphan_reaper: None,
             cluster: None,
             registry: Arc::new(MemoryRegistry::default()),
@@ -90,6 +91,7 @@ pub struct Builder {
     page: bool,
     client_page: Option<PathBuf>,
     no_page: bool,
+    page_is_disabled: bool,
     orphan_reaper: Option<PathBuf>,
     cluster: Option<ClusterSettings>,
     registry: Arc<dyn ConnectionRegistry>,
@@ -161,6 +163,12 @@ impl Builder {
     /// An HTML file for the clients of an API, served at `/client` wherever the page is served.
     pub fn client_page(mut self, file: impl Into<PathBuf>) -> Self {
         self.client_page = Some(file.into());
+        self
+    }
+
+    /// Serves no page anywhere.
+    pub fn without_page(mut self) -> Self {
+        self.page_is_disabled = true;
         self
     }
 
@@ -259,8 +267,12 @@ impl Builder {
         let mut servers = Vec::new();
         if let Some(listener) = admin {
             let Clients { metrics, readiness, .. } = &*app.clients;
-            let password = self.admin.as_ref().and_then(|admin| admin.password.clone());
-            let router = admin::router(Arc::clone(metrics), readiness.clone(), password, page);
+            let access = self.admin.as_ref().map_or_else(Access::default, |admin| Access {
+                password: admin.password.clone(),
+                metrics_token: admin.metrics_token.clone(),
+            });
+            let page = Router::new().fallback(page::entry_for_operators).with_state(Arc::clone(app));
+            let router = admin::router(Arc::clone(metrics), readiness.clone(), access, page);
             servers.push(Server::start_for_operators(listener, router)?);
             client_router = Router::new().fallback(handshake::entry).with_state(Arc::clone(app));
         }
@@ -329,6 +341,7 @@ impl Builder {
     /// Who sees the page, and where.
     fn page_access(&self, addr: SocketAddr) -> PageAccess {
         match &self.admin {
+            _ if self.page_is_disabled => PageAccess::Disabled,
             Some(admin) if admin.password.is_some() => PageAccess::AllHosts,
             Some(admin) => page_access(admin.listen, self.page),
             None if self.no_page => PageAccess::Disabled,
