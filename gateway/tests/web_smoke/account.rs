@@ -18,6 +18,9 @@ use crate::{
     logged::{self, Logged},
 };
 
+/// From the end that the gateway finds to the close frame, which waits for the cleanup function and for what is still to be
+/// sent at the platform's rate: a tenth of the time limit.
+const CLOSING: Duration = Duration::from_secs(2);
 /// Who leaves this soon after a line's last delivery may have been on the way out already.
 const SLACK: Duration = Duration::from_secs(1);
 const SHOWN: usize = 30;
@@ -52,7 +55,9 @@ impl Account {
     fn connection(&mut self, id: LifeId, life: &Life, told: &Logged, killed: &[bool]) {
         self.connection_of("registered");
         self.connection_of(&format!("ended: {}", life.how));
-        if !["1000 the time limit of the web function", "closed by the client"].contains(&life.how.as_str()) {
+        let expected =
+            ["1000 the time limit of the web function", "closed by the client", "cut by the client"];
+        if !expected.contains(&life.how.as_str()) {
             self.unexplained(format!("{id}: {}", life.how));
         }
         let closed = told.closed.as_deref().unwrap_or("its end is in no log");
@@ -93,7 +98,7 @@ impl Account {
                 }
                 None => {
                     let sent = life.said.iter().find(|(_, _, frame)| *frame == number).map(|(_, at, _)| *at);
-                    if sent.is_none_or(|sent| life.ended.is_some_and(|ended| sent + SLACK > ended)) {
+                    if sent.is_none_or(|sent| life.ended.is_some_and(|ended| sent + CLOSING > ended)) {
                         *self
                             .frames
                             .entry("sent when the connection was about to end".to_owned())

@@ -66,6 +66,27 @@ impl Journal {
     }
 }
 
+/// How long a client stays, if it leaves before its connection is closed, how it does so, and how long it is away.
+#[derive(Debug, Clone, Copy)]
+enum Leaves {
+    Never,
+    InOrder,
+    WithoutAWord,
+}
+
+const STAYS: Duration = Duration::from_secs(5);
+const AWAY: Duration = Duration::from_secs(4);
+
+impl Leaves {
+    fn of(client: usize) -> Self {
+        match client % 4 {
+            2 => Self::InOrder,
+            3 => Self::WithoutAWord,
+            _ => Self::Never,
+        }
+    }
+}
+
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 pub async fn live(client: usize, platform: Platform, journal: Arc<Journal>, is_over: watch::Receiver<bool>) {
@@ -81,6 +102,9 @@ pub async fn live(client: usize, platform: Platform, journal: Arc<Journal>, is_o
         }
         if *is_over.borrow() {
             return;
+        }
+        if !matches!(Leaves::of(client), Leaves::Never) {
+            sleep(AWAY).await;
         }
         // As examples/reconnecting.js, with what is random there.
         sleep(Duration::from_millis(250 + u64::try_from(client * 37 % 250).expect("small"))).await;
@@ -104,6 +128,8 @@ impl Connection<'_> {
         let first = BETWEEN_LINES / 100 * u32::try_from(self.id.client * 37 % 100).expect("below 100");
         let mut speaks = Instant::now() + first;
         let mut retries = None;
+        let leaves = Leaves::of(self.id.client);
+        let leaves_at = Instant::now() + STAYS;
         loop {
             let entered = self.journal.on(self.id, |life| life.entered.is_some());
             tokio::select! {
@@ -113,6 +139,12 @@ impl Connection<'_> {
                     speaks = Instant::now() + BETWEEN_LINES;
                     self.journal.on(self.id, |life| life.said.push((line.clone(), Instant::now(), life.frames)));
                     self.send(&line).await;
+                }
+                () = tokio::time::sleep_until(leaves_at), if !matches!(leaves, Leaves::Never) => {
+                    if let Leaves::InOrder = leaves {
+                        return self.close().await;
+                    }
+                    return self.ended("cut by the client".to_owned());
                 }
                 // The lost connection may still have the name.
                 () = tokio::time::sleep_until(retries.unwrap_or(speaks)), if retries.is_some() => {

@@ -8,6 +8,7 @@ mod account;
 mod client;
 #[path = "../soak/logged.rs"]
 mod logged;
+mod pusher;
 mod runs;
 
 use std::{
@@ -30,6 +31,7 @@ use tokio::{
 use self::{account::Account, client::Journal};
 
 const TIME_LIMIT: Duration = Duration::from_secs(20);
+const PUSH_TOKEN: &str = "smoke-token";
 const FROZEN: Duration = Duration::from_secs(3);
 /// The lease of a node, and what follows from its end.
 const TAKE_OVER: Duration = Duration::from_mins(1);
@@ -54,7 +56,7 @@ async fn part(clients: usize, connections: usize, time: Duration) -> usize {
     let code = folder.path().join("code");
     unzip(&env::var("WEB_ZIP").expect("WEB_ZIP names the zip; `make smoke WEB=1` does"), &code);
     let (cluster, store) = (Redis::start(&[]), Redis::start(&[]));
-    let variables = [("GATEWAY_PUSH_TOKEN", "smoke-token"), ("WS_STORE", &store.url()), ("RUST_LOG", "info")];
+    let variables = [("GATEWAY_PUSH_TOKEN", PUSH_TOKEN), ("WS_STORE", &store.url()), ("RUST_LOG", "info")];
     let deployed = Deployed {
         folder: code,
         variables: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
@@ -69,11 +71,13 @@ async fn part(clients: usize, connections: usize, time: Duration) -> usize {
             tokio::spawn(client::live(number, platform.clone(), Arc::clone(&journal), is_over.clone()))
         })
         .collect();
+    let pusher = tokio::spawn(pusher::push(platform.clone(), PUSH_TOKEN, is_over));
     sleep(time).await;
     let _ = over.send(true);
     for client in running {
         client.await.expect("a client's task");
     }
+    let pushed = pusher.await.expect("the pusher's task");
     let left = everything_cleaned_up(&platform, &cluster).await;
     let logs = platform.logs().await;
     if let Some(folder) = env::var_os("KEEP_LOG") {
@@ -83,10 +87,13 @@ async fn part(clients: usize, connections: usize, time: Duration) -> usize {
     for violation in platform.violations() {
         account.unexplained(violation);
     }
-    for secret in SECRETS.iter().chain(&["smoke-token"]) {
+    for secret in SECRETS.iter().chain(&[PUSH_TOKEN]) {
         if logs.iter().any(|log| log.contains(secret)) {
             account.unexplained(format!("{secret} is in an instance's log"));
         }
+    }
+    for refused in pushed.unexplained(&logs) {
+        account.unexplained(refused);
     }
     if let Some(left) = left {
         account.unexplained(format!("connections are still recorded in Redis: {left}"));
@@ -99,6 +106,7 @@ async fn part(clients: usize, connections: usize, time: Duration) -> usize {
     }
     platform.end().await;
     println!("{}", account::table("platform", &platform.counts()));
+    println!("{}", account::table("pushes from outside", &pushed.answers));
     println!("{account}");
     account.unexplained_count()
 }
