@@ -40,18 +40,12 @@ pub async fn push(platform: Platform, token: &str, is_over: watch::Receiver<bool
         // What clients of the chat take for a notice.
         let body = json!({"websocket": {"action": "data send", "secConnectionID": id, "dataType": "text", "data": "* hello"}});
         let path = format!("/api-{token}");
-        let owner =
-            logs.iter().position(|log| log.contains(&format!("] {id} opened from "))).unwrap_or_default();
-        let was_frozen = platform.frozen().await[owner];
         let reply = request(platform.address(), "POST", &path, &[], body.to_string().as_bytes()).await;
         let number = reply.err_no();
-        // Its client has left, and the instance was stopped before it could say so.
-        let is_frozen = was_frozen || platform.frozen().await[owner];
-        let why = if is_frozen && number != 0 { " from a frozen instance" } else { "" };
-        *pushed.answers.entry(format!("errNo {number}{why}")).or_default() += 1;
+        *pushed.answers.entry(format!("errNo {number}")).or_default() += 1;
         match number {
-            0 => {}
-            _ if is_frozen => {}
+            // 503 forgets no client: an instance is frozen, or was just resumed and has no connection to Redis yet.
+            0 | 503 => {}
             404 => pushed.unknown.push((*id).to_owned()),
             _ => pushed.wrong.push(format!("a push was answered {} {}", reply.status, reply.body)),
         }

@@ -138,11 +138,6 @@ impl Platform {
         self.0.instances.lock().await.iter().map(|instance| instance.log()).collect()
     }
 
-    /// Whether each instance is stopped, or gone.
-    pub async fn frozen(&self) -> Vec<bool> {
-        self.0.instances.lock().await.iter().map(|instance| instance.is_frozen()).collect()
-    }
-
     /// Whether each instance that was stopped was killed in the end.
     pub async fn killed(&self) -> Vec<bool> {
         self.0.instances.lock().await.iter().map(|instance| instance.is_dead()).collect()

@@ -112,11 +112,6 @@ impl Instance {
         self.state.lock().expect("not poisoned").dead
     }
 
-    pub(super) fn is_frozen(&self) -> bool {
-        let state = self.state.lock().expect("not poisoned");
-        state.frozen || state.dead
-    }
-
     /// An invocation begins. Whether the instance had to be resumed.
     pub(super) fn enter(&self) -> bool {
         let mut state = self.state.lock().expect("not poisoned");
