@@ -1,6 +1,9 @@
 //! Pushes from outside: to any instance, by the function's URL, for a client of any other.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 use scf_websocket_test_harness::{request, web_platform::Platform};
 use serde_json::json;
@@ -20,8 +23,10 @@ pub struct Pushed {
 impl Pushed {
     /// A client that is there is known to every instance.
     pub fn unexplained(&self, logs: &[String]) -> Vec<String> {
-        let ended = |id: &String| logs.iter().any(|log| is_ended(log, id));
-        let unknown = self.unknown.iter().filter(|id| !ended(id));
+        let said = logs.iter().flat_map(|log| log.lines()).filter_map(|line| line.split_once("] "));
+        let ends = said.filter_map(|(_, said)| said.split_once(' ')).filter(|(_, how)| is_end(how));
+        let ended: HashSet<&str> = ends.map(|(id, _)| id).collect();
+        let unknown = self.unknown.iter().filter(|id| !ended.contains(id.as_str()));
         let unknown = unknown.map(|id| format!("a push to {id}, which never ended, was answered errNo 404"));
         self.wrong.iter().cloned().chain(unknown).collect()
     }
@@ -34,7 +39,7 @@ pub async fn push(platform: Platform, token: &str, is_over: watch::Receiver<bool
         if *is_over.borrow() {
             break;
         }
-        let logs = platform.logs().await;
+        let logs = platform.newest_lines().await;
         let open: Vec<&str> = logs.iter().flat_map(|log| open(log)).collect();
         let Some(id) = open.get(turn * 7 % open.len().max(1)) else { continue };
         // What clients of the chat take for a notice.
@@ -53,14 +58,19 @@ pub async fn push(platform: Platform, token: &str, is_over: watch::Receiver<bool
     pushed
 }
 
-/// Connections that have not ended yet as this instance tells.
-fn open(log: &str) -> impl Iterator<Item = &str> {
-    let ids =
-        log.lines().filter_map(|line| line.split_once("] ")?.1.split_once(" opened from ")).map(|(id, _)| id);
-    ids.filter(|id| !is_ended(log, id))
+/// Connections that have not ended yet as these lines tell.
+fn open(lines: &str) -> Vec<&str> {
+    let mut open = Vec::new();
+    for (id, how) in lines.lines().filter_map(|line| line.split_once("] ")?.1.split_once(' ')) {
+        if how.starts_with("opened from ") {
+            open.push(id);
+        } else if is_end(how) {
+            open.retain(|open| *open != id);
+        }
+    }
+    open
 }
 
-fn is_ended(log: &str, id: &str) -> bool {
-    let begins = |how| log.contains(&format!("] {id} {how}"));
-    begins("closed") || begins("connection lost") || begins("idle")
+fn is_end(how: &str) -> bool {
+    how.starts_with("closed") || how.starts_with("connection lost") || how.starts_with("idle")
 }

@@ -138,6 +138,11 @@ impl Platform {
         self.0.instances.lock().await.iter().map(|instance| instance.log()).collect()
     }
 
+    /// The newest lines of each instance's log.
+    pub async fn newest_lines(&self) -> Vec<String> {
+        self.0.instances.lock().await.iter().map(|instance| instance.newest_lines()).collect()
+    }
+
     /// Whether each instance that was stopped was killed in the end.
     pub async fn killed(&self) -> Vec<bool> {
         self.0.instances.lock().await.iter().map(|instance| instance.is_dead()).collect()

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    io::{Read as _, Seek as _, SeekFrom},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -13,6 +14,8 @@ use tokio::{net::TcpStream, time::sleep};
 
 use super::{Deployed, Rules, SECRETS};
 use crate::{Relay, ReservedPort, SOON, processes};
+
+const NEWEST_BYTES: u64 = 64 * 1024;
 
 /// How an instance is kept apart from this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +105,16 @@ impl Instance {
 
     pub(super) fn log(&self) -> String {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    pub(super) fn newest_lines(&self) -> String {
+        let mut newest = Vec::new();
+        let read = File::open(self.folder.join("log")).and_then(|mut log| {
+            let bytes = log.metadata()?.len();
+            log.seek(SeekFrom::Start(bytes.saturating_sub(NEWEST_BYTES)))?;
+            log.read_to_end(&mut newest)
+        });
+        read.map(|_| String::from_utf8_lossy(&newest).into_owned()).unwrap_or_default()
     }
 
     pub(super) fn load(&self) -> usize {
