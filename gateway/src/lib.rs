@@ -52,7 +52,6 @@ pub mod function;
 pub mod fuzzing;
 mod handshake;
 pub mod http;
-mod ids;
 mod integration_response;
 mod invocation;
 mod invoke;

@@ -106,7 +106,7 @@ impl PushAddress {
     async fn carry_out(&self, push: &Push, instance: Option<&str>) -> Response {
         let delivery = match push {
             Push::Send { frame, .. } => Delivery::Frame(frame.clone()),
-            Push::Close { .. } => Delivery::Close,
+            Push::Close { close, .. } => Delivery::Close(close.clone()),
         };
         let to = push.to();
         let mut delivered = self.registry.deliver(to.ids(), delivery).await;

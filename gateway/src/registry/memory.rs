@@ -1,40 +1,63 @@
-//! The connections of this process.
+//! The connections of this process alone.
 
-use std::collections::HashMap;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::{BoxFuture, FutureExt as _, ready};
+use log::warn;
 use parking_lot::Mutex;
 
 use super::{
+    cleaner::Cleaner,
+    connections::Connections,
+    deferred::DeferredCleanups,
     delivery::{ConnectionInfo, Delivery, DeliveryError, RegistryError},
-    interface::ConnectionRegistry,
-    outbox::Outbox,
+    ids,
+    interface::{ConnectionRegistry, NewConnection, Opening},
+    outbox::outbox,
+    ownership::{Owner, Ownership},
 };
+use crate::metrics::Gauge;
 
-/// All connections in this process. It never fails.
-#[derive(Debug, Default)]
+/// All connections in this process.
+#[derive(Debug)]
 pub struct MemoryRegistry {
-    outboxes: Mutex<HashMap<String, Outbox>>,
+    own: Arc<Alone>,
+    cleaning: Mutex<Option<DeferredCleanups>>,
+}
+
+/// This process owns its connections until they end.
+#[derive(Debug)]
+struct Alone(Connections);
+
+impl Owner for Alone {
+    fn connections(&self) -> &Connections {
+        &self.0
+    }
 }
 
 impl MemoryRegistry {
-    fn deliver_one(&self, id: &str, delivery: Delivery) -> Result<(), DeliveryError> {
-        let outbox = match delivery {
-            Delivery::Frame(_) => self.outboxes.lock().get(id).cloned(),
-            Delivery::Close => self.outboxes.lock().remove(id),
-        };
-        outbox.ok_or(DeliveryError::NotFound)?.deliver(delivery)
+    /// The gauge shows how many cleanups wait.
+    pub(crate) fn new(pending: Gauge) -> Self {
+        Self { own: Arc::new(Alone(Connections::new(pending))), cleaning: Mutex::default() }
+    }
+}
+
+impl Default for MemoryRegistry {
+    fn default() -> Self {
+        Self::new(Gauge::default())
     }
 }
 
 impl ConnectionRegistry for MemoryRegistry {
-    fn add<'a>(&'a self, id: &'a str, outbox: Outbox) -> BoxFuture<'a, Result<(), RegistryError>> {
-        self.outboxes.lock().insert(id.to_owned(), outbox);
-        ready(Ok(())).boxed()
-    }
-
-    fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, RegistryError>> {
-        ready(Ok(self.outboxes.lock().remove(id).is_some())).boxed()
+    fn open(&self, new: NewConnection) -> BoxFuture<'_, Result<Opening, RegistryError>> {
+        let open = || {
+            self.own.0.check_capacity()?;
+            let id = ids::connection_id().map_err(RegistryError::new)?;
+            let (outbox, deliveries) = outbox(new);
+            self.own.0.insert(&id, outbox);
+            Ok(Opening::new(deliveries, Ownership::new(&id, Arc::clone(&self.own) as Arc<dyn Owner>)))
+        };
+        ready(open()).boxed()
     }
 
     fn deliver<'a>(
@@ -42,12 +65,33 @@ impl ConnectionRegistry for MemoryRegistry {
         ids: &'a [String],
         delivery: Delivery,
     ) -> BoxFuture<'a, Vec<Result<(), DeliveryError>>> {
-        ready(ids.iter().map(|id| self.deliver_one(id, delivery.clone())).collect()).boxed()
+        ready(ids.iter().map(|id| self.own.0.deliver(id, delivery.clone(), None)).collect()).boxed()
     }
 
     fn look_up<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ConnectionInfo, DeliveryError>> {
-        let info = self.outboxes.lock().get(id).map(Outbox::info).ok_or(DeliveryError::NotFound);
-        ready(info).boxed()
+        ready(self.own.0.look_up(id)).boxed()
+    }
+
+    fn start_cleaning(&self, cleaner: Arc<dyn Cleaner>) {
+        let owner = Arc::clone(&self.own) as Arc<dyn Owner>;
+        *self.cleaning.lock() = Some(DeferredCleanups::start(owner, cleaner));
+    }
+
+    fn stop_cleaning(&self, time: Duration) -> BoxFuture<'_, ()> {
+        let cleaning = self.cleaning.lock().take();
+        async move {
+            if let Some(cleaning) = cleaning {
+                cleaning.stop(time).await;
+            }
+            match self.own.0.pending() {
+                0 => {}
+                1 => warn!("the cleanup of one connection was not called, because its function was unavailable"),
+                left => warn!(
+                    "the cleanups of {left} connections were not called, because their functions were unavailable"
+                ),
+            }
+        }
+        .boxed()
     }
 }
 
