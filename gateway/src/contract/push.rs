@@ -66,7 +66,10 @@ impl Close {
         }
         if reason.len() > Self::MAX_REASON_BYTES {
             let bytes = reason.len();
-            return Err(format!("the reason has {bytes} bytes; a close frame has at most {}", Self::MAX_REASON_BYTES));
+            return Err(format!(
+                "the reason has {bytes} bytes; a close frame has at most {}",
+                Self::MAX_REASON_BYTES
+            ));
         }
         Ok(Self { code, reason: reason.into(), cleanup: cleanup.unwrap_or_default() })
     }
@@ -177,7 +180,8 @@ impl Push {
                 Ok(Self::Send { to, frame })
             }
             Some("closing") => {
-                let close = Close::read(fields.code, fields.reason.as_ref().map(Text::as_str), fields.cleanup)?;
+                let close =
+                    Close::read(fields.code, fields.reason.as_ref().map(Text::as_str), fields.cleanup)?;
                 Ok(Self::Close { to, close })
             }
             Some(other) => Err(format!("the action {other:?} is neither \"data send\" nor \"closing\"")),
@@ -285,7 +289,10 @@ mod tests {
             |ids: &str| parse(&format!(r#"{{"websocket":{{"action":"closing","secConnectionIDs":{ids}}}}}"#));
         let many = |count: usize| format!("[{}]", vec![r#""c""#; count].join(","));
         let batch = |ids: &[&str]| Recipients::Batch(ids.iter().map(|id| (*id).to_owned()).collect());
-        assert_eq!(close(r#"["a","b","a"]"#), Ok(Push::Close { to: batch(&["a", "b", "a"]), close: Close::default() }));
+        assert_eq!(
+            close(r#"["a","b","a"]"#),
+            Ok(Push::Close { to: batch(&["a", "b", "a"]), close: Close::default() })
+        );
         assert_eq!(close(r#"["a"]"#), Ok(Push::Close { to: batch(&["a"]) }));
         assert_eq!(close(&many(MAX_BATCH)).expect("as many as allowed").to().ids().len(), MAX_BATCH);
         for (ids, named) in [

@@ -12,7 +12,7 @@ use super::{
     ownership::Owner,
     record::Record,
 };
-use crate::{contract::Attributes, metrics::Gauge};
+use crate::{contract::Attributes, observe::metrics::Gauge};
 
 /// So many cleanups may wait: with more, no client is accepted any more.
 const MAX_PENDING: usize = 100_000;
@@ -82,7 +82,9 @@ impl Connections {
         if self.pending() < MAX_PENDING {
             return Ok(());
         }
-        Err(RegistryError::new(format!("{MAX_PENDING} cleanups wait for their functions, which are unavailable")))
+        Err(RegistryError::new(format!(
+            "{MAX_PENDING} cleanups wait for their functions, which are unavailable"
+        )))
     }
 
     /// How many cleanups wait.
@@ -149,7 +151,10 @@ impl Connections {
     }
 
     /// The records of these connections.
-    pub(crate) fn records(&self, is_wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = (Box<str>, Record)> {
+    pub(crate) fn records(
+        &self,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = (Box<str>, Record)> {
         let wanted = self.all.iter().filter(move |held| is_wanted(held.key()));
         wanted.map(|held| (held.key().clone(), held.outbox.record()))
     }

@@ -46,7 +46,11 @@ impl DeferredCleanups {
     }
 }
 
-async fn run(owner: Arc<dyn Owner>, cleaner: Arc<dyn Cleaner>, mut stop_at: watch::Receiver<Option<Instant>>) {
+async fn run(
+    owner: Arc<dyn Owner>,
+    cleaner: Arc<dyn Cleaner>,
+    mut stop_at: watch::Receiver<Option<Instant>>,
+) {
     let mut unavailable = Unavailable::new();
     let mut looks = interval(RETRY_DELAYS.0);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -10,7 +10,7 @@ use super::{
     outbox::Deliveries,
     ownership::Ownership,
 };
-use crate::metrics::Gauge;
+use crate::observe::metrics::Gauge;
 
 /// Holds connections by their ids.
 pub trait ConnectionRegistry: Send + Sync {

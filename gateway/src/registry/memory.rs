@@ -16,7 +16,7 @@ use super::{
     outbox::outbox,
     ownership::{Owner, Ownership},
 };
-use crate::metrics::Gauge;
+use crate::observe::metrics::Gauge;
 
 /// All connections in this process.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
     use crate::{
         contract::Frame,
-        metrics::Gauge,
+        observe::metrics::Gauge,
         registry::{
             outbox::{Deliveries, outbox},
             send_queue::QueueEnd,

@@ -61,7 +61,11 @@ impl Outbox {
     }
 
     /// Closes the connection behind the frames that wait.
-    pub(super) fn close(&self, close: Close, confirmation: Option<Confirmation>) -> Result<(), DeliveryError> {
+    pub(super) fn close(
+        &self,
+        close: Close,
+        confirmation: Option<Confirmation>,
+    ) -> Result<(), DeliveryError> {
         self.0.queue.close(close, confirmation).map_err(delivery_error)
     }
 

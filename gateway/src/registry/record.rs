@@ -60,7 +60,9 @@ mod tests {
 
     #[test]
     fn a_record_is_read_as_it_was_written() {
-        for text in ["10.0.2.14 /a b", "2001:db8::1 /", "10.0.0.1 /chat\n{\"level\":\"3\",\"user\":\"ann\\n\"}"] {
+        for text in
+            ["10.0.2.14 /a b", "2001:db8::1 /", "10.0.0.1 /chat\n{\"level\":\"3\",\"user\":\"ann\\n\"}"]
+        {
             let record = Record::parse(text).expect("a record");
             assert_eq!(record.to_string(), text);
         }

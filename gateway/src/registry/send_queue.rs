@@ -16,7 +16,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::connections::Confirmation;
 use crate::{
     contract::{Close, Frame},
-    metrics::Gauge,
+    observe::metrics::Gauge,
 };
 
 /// What a frame counts beyond its own bytes, so that empty ones are bounded too.
@@ -254,7 +254,8 @@ mod tests {
         let queue = SendQueue::new(1000, Gauge::default());
         let (next, ()) = tokio::join!(queue.next(), async { queue.push(frame(1)).expect("capacity") });
         assert_eq!(next, Ok(frame(1)));
-        let (next, ()) = tokio::join!(queue.next(), async { queue.close(Close::default(), None).expect("open") });
+        let (next, ()) =
+            tokio::join!(queue.next(), async { queue.close(Close::default(), None).expect("open") });
         assert_eq!(next, Err(QueueEnd::ClosedByFunction));
         let queue = SendQueue::new(1000, Gauge::default());
         let overfill = async {

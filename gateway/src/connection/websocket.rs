@@ -1,0 +1,143 @@
+//! An open connection: frames in to the transfer function, pushes out to the client, and one close.
+//!
+//! Each connection is one task, which serves it until an [`End`] is found: the [`Session`]'s reader makes events of the
+//! client's frames, its transfers carry them out one after the other, its writer sends what is pushed, its heartbeat
+//! looks for silence. Pushes never wait for the client: a full send queue is an end too. Then the client gets its close
+//! frame, the frames that it had sent before are still carried out, and the cleanup function is called: exactly once,
+//! unless a function itself has closed the connection.
+//!
+//! There are many idle connections, so that the task is small: what is only needed while something happens is allocated
+//! then, and nothing is left of the handshake.
+
+mod accept_key;
+mod close;
+pub(crate) mod close_reason;
+pub(crate) mod framing;
+mod incoming;
+mod liveness;
+mod session;
+mod socket;
+mod transfers;
+
+use std::sync::{Arc, atomic::AtomicBool};
+
+use hyper::upgrade::Upgraded;
+use log::{info, warn};
+
+pub(crate) use self::accept_key::accept_key;
+pub use self::close_reason::CloseReason;
+use self::{close::close, close_reason::End, session::Session, socket::Socket, transfers::Transfers};
+use crate::{
+    connection::{cleanup::clean_up, clients::Current, limits::Permit},
+    observe::report::Report,
+    registry::{Deliveries, Ownership},
+    server::http::{Stream, upgraded_stream},
+    start::{apis::RunningApi, app::App},
+};
+
+/// A connection that the register function has accepted.
+pub(crate) struct Opened {
+    pub(crate) ownership: Ownership,
+    pub(crate) api: Arc<RunningApi>,
+    pub(crate) deliveries: Deliveries,
+    /// Of the connecting event; the log names the connection by it too.
+    pub(crate) request_id: String,
+    /// What applied when the client asked to connect.
+    pub(crate) current: Arc<Current>,
+    /// Held for as long as the client is connected.
+    pub(crate) permit: Permit,
+}
+
+impl Opened {
+    pub(crate) fn id(&self) -> &str {
+        self.ownership.id()
+    }
+}
+
+/// Serves a connection in a task of its own, so that the memory of the handshake's is released.
+pub(crate) async fn open(app: &Arc<App>, opened: Opened, upgraded: Upgraded) {
+    let Some((stream, already_received)) = upgraded_stream(upgraded) else {
+        let (connection, request_id) = (opened.id(), &opened.request_id);
+        warn!(
+            connection, request_id;
+            "{connection}: the connection was not accepted by this server (request {request_id})"
+        );
+        return never_began(app, opened).await;
+    };
+    let frame_bytes = opened.current.settings.limits.frame_bytes;
+    let socket = Socket::new(stream, &already_received, frame_bytes);
+    app.open.spawn(serve(Arc::clone(app), opened, socket));
+}
+
+/// Serves a connection until its end, the closing event included.
+#[allow(clippy::manual_async_fn, reason = "the future of an `async fn` holds its arguments twice")]
+fn serve(app: Arc<App>, opened: Opened, mut socket: Socket<Stream>) -> impl Future<Output = ()> + Send {
+    async move {
+        let held = AtomicBool::new(false);
+        let mut session = Session::new(&opened, &mut socket);
+        let end = session.run(&held, &app.drain).await;
+        let transfers = session.into_transfers();
+        Box::pin(finish(&app, &opened, socket, transfers, end)).await;
+    }
+}
+
+/// Closes the connection, runs what its client had sent, and calls the cleanup function.
+async fn finish(app: &App, opened: &Opened, socket: Socket<Stream>, transfers: Transfers<'_>, end: End) {
+    let Opened { ownership, api, deliveries, request_id, current, permit, .. } = opened;
+    let id = ownership.id();
+    ownership.seal();
+    report_closed(app, api, (id, request_id), deliveries.path(), &end);
+    let closed = async {
+        close(socket, deliveries, &end, (id, current.settings.timeouts.close)).await;
+        // What the functions still do for the client does not count towards its limits.
+        permit.release();
+    };
+    let finished = async {
+        if !end.reason.is_failed_transfer() {
+            transfers.finish(end.reason.runs_the_rest()).await;
+        }
+        if let Some(due) = ownership.end().await {
+            clean_up(app, api, due).await;
+        }
+    };
+    tokio::join!(closed, finished);
+}
+
+/// The client was gone before its connection became a WebSocket; the register function had accepted it.
+pub(crate) async fn never_began(app: &App, opened: Opened) {
+    let names = (opened.id(), opened.request_id.as_str());
+    report_closed(app, &opened.api, names, opened.deliveries.path(), &End::never_opened());
+    opened.permit.release();
+    if let Some(due) = opened.ownership.end().await {
+        clean_up(app, &opened.api, due).await;
+    }
+}
+
+fn report_closed(app: &App, api: &RunningApi, (id, request_id): (&str, &str), path: &str, end: &End) {
+    info!(connection = id, request_id; "{id} {end} (request {request_id})");
+    api.metrics.closed(end.reason);
+    if let Some(limit) = end.limit {
+        app.clients.metrics.limit_hit(limit);
+    }
+    let reason = end.reason.name();
+    app.reports.report(|| Report::ConnectionClosed { connection: id, path, reason, message: end.sentence() });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of the futures that this function returns.
+    fn future_bytes<A, B, C, F: Future>(_: impl FnOnce(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Most of an idle connection's memory is its task. What makes it grow is allocated when it is needed instead.
+    #[test]
+    fn an_open_connection_is_small() {
+        let bytes = future_bytes(serve);
+        assert!(bytes <= MAX_CONNECTION_BYTES, "the future of an open connection has {bytes} bytes");
+    }
+
+    const MAX_CONNECTION_BYTES: usize = 1024;
+}

@@ -1,0 +1,285 @@
+//! Commands over one connection, which is made again for as long as there is a [`Redis`].
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use log::{info, warn};
+use redis::{
+    Cmd, FromRedisValue, Pipeline, RedisResult, ScriptInvocation, ServerErrorKind, aio::MultiplexedConnection,
+};
+use tokio::{
+    sync::{Notify, watch},
+    time::{interval, sleep, timeout},
+};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{
+    RedisError, RedisUrl,
+    clock::RedisClock,
+    dial::{Commands, Dialer},
+};
+use crate::function::remote::client::{TlsError, Trust};
+
+/// How long the server may take to answer a command before it counts as away.
+pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often the server is asked whether it still answers.
+const PING_INTERVAL: Duration = Duration::from_millis(500);
+/// The pauses between attempts to connect, growing from the first to the second.
+const RETRY_DELAYS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+
+/// A Redis server. Clones share the connection.
+#[derive(Clone)]
+pub struct Redis(Arc<Shared>);
+
+struct Shared {
+    dialer: Arc<Dialer>,
+    state: watch::Receiver<State>,
+    connects: Arc<AtomicU64>,
+    clock: Arc<RedisClock>,
+    _keeper: AbortOnDropHandle<()>,
+}
+
+#[derive(Debug, Clone)]
+enum State {
+    /// The first attempt has not ended yet.
+    Connecting,
+    Up(Link),
+    /// The reason is a part of a sentence.
+    Down(String),
+}
+
+/// A connection that works, as far as is known.
+#[derive(Clone)]
+struct Link {
+    connection: MultiplexedConnection,
+    since: Instant,
+    broken: Arc<Notify>,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Link").field("since", &self.since).finish_non_exhaustive()
+    }
+}
+
+impl Redis {
+    /// Begins to connect, and goes on trying until the last clone is dropped. Reads the certificates if the URL asks for
+    /// TLS. Must be called within a tokio runtime.
+    pub fn connect(url: &RedisUrl, trust: &Trust) -> Result<Self, TlsError> {
+        let dialer = Arc::new(Dialer::new(url, trust)?);
+        let (sender, state) = watch::channel(State::Connecting);
+        let connects = Arc::new(AtomicU64::new(0));
+        let clock = Arc::<RedisClock>::default();
+        let keeping = keep(Arc::clone(&dialer), sender, Arc::clone(&connects), Arc::clone(&clock));
+        let keeper = AbortOnDropHandle::new(tokio::spawn(keeping));
+        Ok(Self(Arc::new(Shared { dialer, state, connects, clock, _keeper: keeper })))
+    }
+
+    /// The server's URL.
+    #[must_use]
+    pub fn url(&self) -> &RedisUrl {
+        self.0.dialer.url()
+    }
+
+    pub(super) fn dialer(&self) -> &Dialer {
+        &self.0.dialer
+    }
+
+    /// Since when the connection has worked without interruption; `None` while the server is away.
+    #[must_use]
+    pub fn up_since(&self) -> Option<Instant> {
+        match &*self.0.state.borrow() {
+            State::Up(link) => Some(link.since),
+            State::Connecting | State::Down(_) => None,
+        }
+    }
+
+    /// How many connections for commands were made so far.
+    #[must_use]
+    pub fn connects(&self) -> u64 {
+        self.0.connects.load(Ordering::Relaxed)
+    }
+
+    /// The server's clock, as far as it is known.
+    #[must_use]
+    pub(crate) fn clock(&self) -> &RedisClock {
+        &self.0.clock
+    }
+
+    /// Waits until the connection is up.
+    pub async fn up(&self) {
+        let mut state = self.0.state.clone();
+        // The sender lives as long as this.
+        let _ = state.wait_for(|state| matches!(state, State::Up(_))).await;
+    }
+
+    /// Runs a command. Fails at once while the server is away.
+    pub async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
+        self.run(async |connection| command.query_async(connection).await).await
+    }
+
+    /// Runs several commands, which are sent together.
+    pub async fn pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, RedisError> {
+        self.run(async |connection| pipeline.query_async(connection).await).await
+    }
+
+    /// Runs a script.
+    pub(crate) async fn script<T: FromRedisValue>(
+        &self,
+        call: &ScriptInvocation<'_>,
+    ) -> Result<T, RedisError> {
+        self.run(async |connection| call.invoke_async(connection).await).await
+    }
+
+    /// Whether the server answers.
+    pub async fn ping(&self) -> Result<(), RedisError> {
+        self.query(&redis::cmd("PING")).await
+    }
+
+    async fn run<T>(
+        &self,
+        command: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
+    ) -> Result<T, RedisError> {
+        let mut link = self.link().await?;
+        let result = timed(command(&mut link.connection)).await;
+        if let Err(RedisError::Unavailable(_)) = &result {
+            // The keeper makes another connection.
+            link.broken.notify_one();
+        }
+        result
+    }
+
+    /// The connection. Only the first attempt to connect is waited for.
+    async fn link(&self) -> Result<Link, RedisError> {
+        let mut state = self.0.state.clone();
+        let decided = state.wait_for(|state| !matches!(state, State::Connecting)).await;
+        match decided.as_deref() {
+            Ok(State::Up(link)) => Ok(link.clone()),
+            Ok(State::Down(reason)) => Err(RedisError::Unavailable(reason.clone())),
+            Ok(State::Connecting) | Err(_) => Err(RedisError::Unavailable("not connected".to_owned())),
+        }
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Redis").field(self.url()).finish()
+    }
+}
+
+async fn timed<T>(command: impl Future<Output = RedisResult<T>>) -> Result<T, RedisError> {
+    match timeout(COMMAND_TIMEOUT, command).await {
+        Ok(result) => result.map_err(|error| classify(&error)),
+        Err(_) => Err(RedisError::Unavailable(format!("no answer within {COMMAND_TIMEOUT:?}"))),
+    }
+}
+
+/// A server that is loading its data, or has become a replica, may be reached again under the same name. One of a sharded
+/// Redis that has passed its slot on is looked for again.
+fn classify(error: &redis::RedisError) -> RedisError {
+    let passing = [
+        ServerErrorKind::BusyLoading,
+        ServerErrorKind::MasterDown,
+        ServerErrorKind::ReadOnly,
+        ServerErrorKind::TryAgain,
+        ServerErrorKind::Moved,
+        ServerErrorKind::Ask,
+        ServerErrorKind::ClusterDown,
+    ];
+    let sentence = error.to_string();
+    match error.kind() {
+        redis::ErrorKind::Server(kind) if !passing.contains(&kind) => RedisError::Refused(sentence),
+        redis::ErrorKind::UnexpectedReturnType | redis::ErrorKind::Extension => RedisError::Refused(sentence),
+        _ => RedisError::Unavailable(sentence),
+    }
+}
+
+/// Connects, serves the connection until it breaks, and connects again.
+async fn keep(
+    dialer: Arc<Dialer>,
+    state: watch::Sender<State>,
+    connects: Arc<AtomicU64>,
+    clock: Arc<RedisClock>,
+) {
+    let mut delays = retry_delays();
+    let mut logged: Option<String> = None;
+    loop {
+        match dialer.commands().await {
+            Ok(commands) => {
+                info!("connected to {}", dialer.url());
+                connects.fetch_add(1, Ordering::Relaxed);
+                logged = None;
+                delays = retry_delays();
+                // It may be another server's.
+                clock.forget();
+                let reason = serve(commands, &state, &clock).await;
+                warn!("the connection to {} has ended: {reason}", dialer.url());
+                state.send_replace(State::Down(reason));
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                if logged.as_ref() != Some(&reason) {
+                    warn!("cannot connect to {}, which is tried again: {error}", dialer.url());
+                }
+                logged = Some(reason);
+                let (RedisError::Unavailable(reason) | RedisError::Refused(reason)) = error;
+                state.send_replace(State::Down(reason));
+            }
+        }
+        sleep(delays.next().unwrap_or(RETRY_DELAYS.1)).await;
+    }
+}
+
+fn retry_delays() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::new()
+        .with_min_delay(RETRY_DELAYS.0)
+        .with_max_delay(RETRY_DELAYS.1)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
+/// Serves a connection until it breaks, and returns why.
+async fn serve((connection, driver): Commands, state: &watch::Sender<State>, clock: &RedisClock) -> String {
+    let broken = Arc::new(Notify::new());
+    let link = Link { connection: connection.clone(), since: Instant::now(), broken: Arc::clone(&broken) };
+    let mut state = Some((state, link));
+    tokio::select! {
+        // First: what has arrived while this process was suspended is an answer, however late.
+        biased;
+        () = driver => "the server closed it".to_owned(),
+        () = broken.notified() => "a command was not answered".to_owned(),
+        reason = ask_for_time(connection, clock, || {
+            if let Some((state, link)) = state.take() {
+                state.send_replace(State::Up(link));
+            }
+        }) => reason,
+    }
+}
+
+/// Asks the server for the time again and again, until it does not answer. Reports when it has answered.
+async fn ask_for_time(
+    mut connection: MultiplexedConnection,
+    clock: &RedisClock,
+    mut answered: impl FnMut(),
+) -> String {
+    let mut interval = interval(PING_INTERVAL);
+    loop {
+        interval.tick().await;
+        let sent = Instant::now();
+        match timed(redis::cmd("TIME").query_async::<(u64, u64)>(&mut connection)).await {
+            Ok(time) => {
+                clock.note(time, (sent, Instant::now()));
+                answered();
+            }
+            Err(RedisError::Unavailable(reason) | RedisError::Refused(reason)) => return reason,
+        }
+    }
+}
