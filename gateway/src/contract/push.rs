@@ -293,7 +293,7 @@ mod tests {
             close(r#"["a","b","a"]"#),
             Ok(Push::Close { to: batch(&["a", "b", "a"]), close: Close::default() })
         );
-        assert_eq!(close(r#"["a"]"#), Ok(Push::Close { to: batch(&["a"]) }));
+        assert_eq!(close(r#"["a"]"#), Ok(Push::Close { to: batch(&["a"]), close: Close::default() }));
         assert_eq!(close(&many(MAX_BATCH)).expect("as many as allowed").to().ids().len(), MAX_BATCH);
         for (ids, named) in [
             ("[]", "empty"),

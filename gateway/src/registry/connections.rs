@@ -25,10 +25,13 @@ const CONFIRMATION_TIMEOUT: Duration = Duration::from_secs(4);
 pub(crate) struct Connections {
     all: DashMap<Box<str>, Held>,
     /// Connections that have ended and whose cleanup function could not be called.
-    deferred: Mutex<Vec<(Box<str>, Arc<dyn Owner>)>>,
+    deferred: Mutex<Vec<Deferred>>,
     /// How many have ended and still wait for their cleanup.
     pending: Gauge,
 }
+
+/// A connection whose cleanup is to be called later, and its owner.
+pub(super) type Deferred = (Box<str>, Arc<dyn Owner>);
 
 #[derive(Debug)]
 struct Held {
@@ -132,7 +135,7 @@ impl Connections {
     }
 
     /// Takes those that are to be called later.
-    pub(super) fn take_deferred(&self) -> Vec<(Box<str>, Arc<dyn Owner>)> {
+    pub(super) fn take_deferred(&self) -> Vec<Deferred> {
         std::mem::take(&mut *self.deferred.lock())
     }
 

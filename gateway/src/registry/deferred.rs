@@ -121,9 +121,9 @@ async fn clean(due: CleanupDue, cleaner: &dyn Cleaner) -> bool {
         due.settle();
         return true;
     };
-    let cleaned = cleaner.clean(due.connection(), &record, None).await;
-    if cleaned.is_settled() {
+    let is_settled = cleaner.clean(due.connection(), &record, None).await.is_settled();
+    if is_settled {
         due.settle();
     }
-    cleaned.is_settled()
+    is_settled
 }

@@ -12,12 +12,8 @@ use super::{
 };
 use crate::observe::metrics::Gauge;
 
-/// Holds connections by their ids.
-pub trait ConnectionRegistry: Send + Sync {
-    /// Names a connection and makes it known: from now on what is delivered to its id reaches it, and what it is due
-    /// cannot be lost.
-    fn open(&self, new: NewConnection) -> BoxFuture<'_, Result<Opening, RegistryError>>;
-
+/// Reaches connections by their ids: what the push address needs of a registry.
+pub trait Deliver: Send + Sync {
     /// Delivers the same to each of the connections, and returns a result for each, in their order. Success means that
     /// the delivery is in the client's queue, behind those before it. Never waits for a client: one that does not read
     /// is closed.
@@ -29,6 +25,13 @@ pub trait ConnectionRegistry: Send + Sync {
 
     /// What is known of a connection.
     fn look_up<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ConnectionInfo, DeliveryError>>;
+}
+
+/// Owns connections.
+pub trait ConnectionRegistry: Deliver {
+    /// Names a connection and makes it known: from now on what is delivered to its id reaches it, and what it is due
+    /// cannot be lost.
+    fn open(&self, new: NewConnection) -> BoxFuture<'_, Result<Opening, RegistryError>>;
 
     /// Begins to call the cleanup functions that could not be called when their clients left, here or at a node that is
     /// lost. Called once, before the first connection.

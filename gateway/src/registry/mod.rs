@@ -21,7 +21,7 @@ mod send_queue;
 pub use self::{
     cleaner::{Cleaned, Cleaner},
     delivery::{ConnectionInfo, Delivery, DeliveryError, RegistryError},
-    interface::{ConnectionRegistry, NewConnection, Opening},
+    interface::{ConnectionRegistry, Deliver, NewConnection, Opening},
     memory::MemoryRegistry,
     ownership::Ownership,
     record::Record,

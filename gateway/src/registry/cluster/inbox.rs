@@ -171,7 +171,7 @@ impl Inbox {
     fn record(&mut self, node: NodeId, from: NodeId, record: Record, probe: &mut Probe) {
         match record {
             Record::Request(number, deadline, request) => {
-                self.request(node, (from, number), deadline, request)
+                self.request(node, (from, number), deadline, request);
             }
             Record::Answer(number, answer) => {
                 self.outgoing.settle(number, Some(from), Outcome::Answered(answer));
@@ -259,50 +259,109 @@ fn not_run(request: &Request, why: &str) -> Answer {
 mod tests {
     use std::net::Ipv4Addr;
 
+    use scf_websocket_test_harness::{Need, needs};
+
     use super::*;
     use crate::{
-        contract::Frame,
+        contract::{Close, Frame},
         function::remote::client::Trust,
-        registry::{Delivery, cluster::RedisUrl, outbox},
+        observe::metrics::Gauge,
+        registry::{
+            Connections, NewConnection, Opening, Ownership,
+            cluster::{
+                RedisUrl,
+                lease::{Lease, Times, store::Store},
+            },
+            outbox,
+        },
     };
 
-    /// Port 1 of this machine: what the node sends stays in its queue.
-    const NOWHERE: &str = "redis://127.0.0.1:1";
+    const THERE: NodeId = NodeId::from_bytes([2; 6]);
+    const SUFFIX: [u8; 10] = [7; 10];
 
-    #[tokio::test]
-    async fn a_request_that_arrives_twice_is_carried_out_once_and_one_that_was_overtaken_never() {
-        let (here, there) = (NodeId::from_bytes([1; 6]), NodeId::from_bytes([2; 6]));
+    /// A node over this server, its inbox, and a connection of it.
+    async fn node(url: &str) -> (Lease, Inbox, Opening) {
+        let here = NodeId::from_bytes([1; 6]);
         let metrics = Arc::<Metrics>::default();
-        let redis = Redis::connect(&RedisUrl::parse(NOWHERE).expect("a URL"), &Trust::System);
-        let mut inbox = Inbox {
-            node: watch::channel(here).1,
-            redis: redis.expect("without TLS"),
-            local: Arc::default(),
-            outgoing: Arc::default(),
-            metrics: Arc::clone(&metrics),
-            subscribed: watch::channel(false).0,
-            peers: Peers::default(),
-            other_versions: LogLimit::default(),
-        };
-        let suffix = [7; 10];
-        let (outbox, deliveries) =
-            outbox("/".into(), Ipv4Addr::LOCALHOST.into(), 1_000_000, &metrics.queue_bytes);
-        inbox.local.add(&here.connection_of(&suffix), outbox).await.expect("memory never fails");
-        for number in [2, 2, 1, 3, 2] {
-            let frame = Delivery::Frame(Frame::text(number.to_string()));
-            inbox.request(here, there, number, Request::Deliver(vec![suffix], frame)).await;
-        }
-        let received: Vec<_> = std::iter::from_fn(|| deliveries.next_waiting()).collect();
-        assert_eq!(received, [Frame::text("2"), Frame::text("3")]);
-        let answers = inbox.outgoing.flight(&inbox.node).await;
-        let Ok(Message::Records(_, answers)) = wire::decode(answers[0].bytes.clone().into()) else {
+        let redis = Redis::connect(&RedisUrl::parse(url).expect("a URL"), &Trust::System).expect("no TLS");
+        let store = Store::new(redis.clone(), Times::of_lease(Duration::from_secs(5)));
+        let owned = (Connections::default(), Arc::clone(&metrics.cluster));
+        let lease = Lease::start(store, here, "{}".to_owned(), owned);
+        redis.up().await;
+        let inbox = Inbox::new(Arc::clone(lease.shared()), Arc::default(), metrics);
+        let (outbox, deliveries) = outbox(NewConnection {
+            path: "/".into(),
+            source_ip: Ipv4Addr::LOCALHOST.into(),
+            api: "/".into(),
+            send_queue_bytes: 1_000_000,
+            waiting: Gauge::default(),
+        });
+        let id = here.connection_of(&SUFFIX);
+        lease.shared().connections().insert(&id, outbox);
+        let opening = Opening::new(deliveries, Ownership::new(&id, lease.member()));
+        (lease, inbox, opening)
+    }
+
+    fn deliver(inbox: &mut Inbox, number: u64, delivery: Delivery, after: Duration) {
+        let deadline = inbox.redis().clock().deadline(after).expect("Redis has answered");
+        let here = *inbox.node.borrow();
+        inbox.request(here, (THERE, number), deadline, Request::Deliver(vec![SUFFIX], delivery));
+    }
+
+    /// The numbers of the requests that were answered, and whether they were run.
+    async fn answers(inbox: &Inbox) -> Vec<(u64, bool)> {
+        let batch = inbox.outgoing.next_batch(&inbox.node).await;
+        let Ok(Message::Records(_, answers)) = wire::decode(batch[0].bytes.clone().into()) else {
             panic!("answers")
         };
-        let accepted = |record: &Record| match record {
+        let run = |record: &Record| match record {
             Record::Answer(number, Answer::Delivered(results)) => (*number, results[0].is_ok()),
             other => panic!("an answer, not {other:?}"),
         };
-        let accepted: Vec<_> = answers.iter().map(accepted).collect();
-        assert_eq!(accepted, [(2, true), (2, true), (1, false), (3, true), (2, true)]);
+        answers.iter().map(run).collect()
+    }
+
+    #[tokio::test]
+    async fn a_request_that_arrives_twice_is_run_once_and_one_that_was_overtaken_or_is_late_never() {
+        if !needs(Need::Redis) {
+            return;
+        }
+        let redis = scf_websocket_test_harness::Redis::start(&[]);
+        let (_lease, mut inbox, opening) = node(&redis.url()).await;
+        let minute = Duration::from_mins(1);
+        for number in [2, 2, 1, 3, 2] {
+            let frame = Delivery::Frame(Frame::text(number.to_string()));
+            deliver(&mut inbox, number, frame, minute);
+        }
+        deliver(&mut inbox, 4, Delivery::Frame(Frame::text("late")), Duration::ZERO);
+        deliver(&mut inbox, 5, Delivery::Close(Close::default()), Duration::ZERO);
+        let received: Vec<_> = std::iter::from_fn(|| opening.deliveries.next_waiting()).collect();
+        assert_eq!(received, [Frame::text("2"), Frame::text("3")]);
+        let expected = [(2, true), (2, true), (1, false), (3, true), (2, true), (4, false), (5, false)];
+        assert_eq!(answers(&inbox).await, expected);
+        assert_eq!(opening.deliveries.closed_by_function(), None, "its asker has given it up");
+    }
+
+    #[tokio::test]
+    async fn a_close_is_the_functions_once_it_is_confirmed_and_in_doubt_the_cleanup_is_due() {
+        if !needs(Need::Redis) {
+            return;
+        }
+        let redis = scf_websocket_test_harness::Redis::start(&[]);
+        for is_confirmed in [true, false] {
+            let (_lease, mut inbox, opening) = node(&redis.url()).await;
+            deliver(&mut inbox, 1, Delivery::Close(Close::default()), Duration::from_mins(1));
+            if is_confirmed {
+                let here = *inbox.node.borrow();
+                inbox.record(here, THERE, Record::Confirm(1), &mut Probe::default());
+            } else {
+                inbox.closes.clear();
+            }
+            let due = opening.ownership.end().await;
+            assert_eq!(due.is_none(), is_confirmed);
+            if let Some(due) = due {
+                due.settle();
+            }
+        }
     }
 }

@@ -24,13 +24,15 @@ use super::{
 use crate::{
     observe::metrics::{Metrics, labels::Way},
     registry::{
-        Cleaner, ConnectionInfo, ConnectionRegistry, DeferredCleanups, Delivery, DeliveryError,
+        Cleaner, ConnectionInfo, ConnectionRegistry, DeferredCleanups, Deliver, Delivery, DeliveryError,
         NewConnection, Opening, Owner, Ownership, RegistryError, outbox,
     },
 };
 
 /// How long the start of a gateway waits for the first subscription.
 const START_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a client waits for a node that Redis answers to join.
+const JOIN_TIMEOUT: Duration = Duration::from_millis(500);
 /// How often the connection to Redis is measured.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -152,32 +154,7 @@ impl ClusterRegistry {
     }
 }
 
-impl ConnectionRegistry for ClusterRegistry {
-    fn open(&self, new: NewConnection) -> BoxFuture<'_, Result<Opening, RegistryError>> {
-        async move {
-            let shared = self.cluster.shared();
-            shared.connections().check_capacity()?;
-            // A client that no other node reaches would miss what is pushed to it.
-            if !shared.is_joined() {
-                return Err(RegistryError::new("the node is cut off from its cluster"));
-            }
-            let member = self.cluster.member();
-            let id = member.node().connection().map_err(RegistryError::new)?;
-            let (outbox, deliveries) = outbox(new);
-            // Before its record is written: a comparison would delete that.
-            shared.connections().insert(&id, outbox);
-            let opening = Opening::new(deliveries, Ownership::new(&id, member as Arc<dyn Owner>));
-            match shared.write(&id).await {
-                Ok(()) => Ok(opening),
-                Err(error) => {
-                    opening.ownership.settle();
-                    Err(RegistryError::new(error))
-                }
-            }
-        }
-        .boxed()
-    }
-
+impl Deliver for ClusterRegistry {
     fn deliver<'a>(
         &'a self,
         ids: &'a [String],
@@ -236,6 +213,36 @@ impl ConnectionRegistry for ClusterRegistry {
                     Some(Err(error)) => Err(error),
                     Some(Ok(())) | None => Err(unfit()),
                 },
+            }
+        }
+        .boxed()
+    }
+}
+
+impl ConnectionRegistry for ClusterRegistry {
+    fn open(&self, new: NewConnection) -> BoxFuture<'_, Result<Opening, RegistryError>> {
+        async move {
+            let shared = self.cluster.shared();
+            shared.connections().check_capacity()?;
+            // A client that no other node reaches would miss what is pushed to it. A node that has just joined is
+            // about to be reached.
+            let is_joined = shared.is_joined()
+                || self.redis().up_since().is_some() && timeout(JOIN_TIMEOUT, shared.joined()).await.is_ok();
+            if !is_joined {
+                return Err(RegistryError::new("the node is cut off from its cluster"));
+            }
+            let member = self.cluster.member();
+            let id = member.node().connection().map_err(RegistryError::new)?;
+            let (outbox, deliveries) = outbox(new);
+            // Before its record is written: a comparison would delete that.
+            shared.connections().insert(&id, outbox);
+            let opening = Opening::new(deliveries, Ownership::new(&id, member as Arc<dyn Owner>));
+            match shared.write(&id).await {
+                Ok(()) => Ok(opening),
+                Err(error) => {
+                    opening.ownership.settle();
+                    Err(RegistryError::new(error))
+                }
             }
         }
         .boxed()

@@ -90,11 +90,11 @@ async fn perform(work: Work, shared: &Shared, cleaner: &dyn Cleaner) -> (Work, R
     let outcome = match (work.ask(shared.store()).await, &work) {
         (Some(outcome), _) => outcome,
         (None, Work::Clean { connection, record, .. }) => {
-            let cleaned = cleaner.clean(connection, record, Some(NODE_LOST)).await;
-            if cleaned.is_settled() {
+            let outcome = cleaner.clean(connection, record, Some(NODE_LOST)).await;
+            if outcome.is_settled() {
                 shared.metrics().cleanups.inc();
             }
-            Ok(Outcome::Cleaned(cleaned))
+            Ok(Outcome::Cleaned(outcome))
         }
         (None, _) => Err(RedisError::Unavailable("it was not asked".to_owned())),
     };

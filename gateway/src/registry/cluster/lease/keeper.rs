@@ -102,6 +102,7 @@ struct Write {
 /// What this process was called before it was declared lost.
 #[derive(Debug, Clone)]
 pub(super) struct Before {
+    #[cfg(test)]
     pub(super) node: NodeId,
     /// In which its records were complete; `None` if in doubt.
     pub(super) epoch: Option<String>,
@@ -109,6 +110,7 @@ pub(super) struct Before {
 
 /// See the module.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts, each of its own")]
 pub(super) struct Keeper {
     times: Times,
     info: String,
@@ -221,6 +223,12 @@ impl Keeper {
     /// What this process was before, once after it was declared lost.
     pub(super) fn take_before(&mut self) -> Option<Before> {
         self.before.take()
+    }
+
+    /// Whether Redis has all records of this node, and no others.
+    #[cfg(test)]
+    pub(super) fn is_complete(&self) -> bool {
+        !self.in_doubt && self.comparison.is_none() && matches!(self.standing, Standing::Held { .. })
     }
 
     /// What is to be done now.
@@ -424,7 +432,11 @@ impl Keeper {
              node calls the cleanup function for them. This process joins again as node {node}"
         );
         let epoch = self.epoch.take().filter(|_| !self.in_doubt && self.comparison.is_none());
-        self.before = Some(Before { node: lost, epoch });
+        self.before = Some(Before {
+            #[cfg(test)]
+            node: lost,
+            epoch,
+        });
         self.node = node;
         self.standing = Standing::Away("this node joins again".to_owned());
         self.renewed = None;

@@ -64,8 +64,3 @@ pub(super) fn grace() -> String {
 pub(crate) fn channel(database: i64, node: NodeId) -> String {
     format!("{PREFIX}{database}:to:{node}")
 }
-
-/// Any name whose slot of a sharded Redis is that of all of them.
-pub(crate) fn slot() -> &'static str {
-    PREFIX
-}

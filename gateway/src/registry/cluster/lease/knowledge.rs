@@ -47,18 +47,17 @@ impl Knowledge {
     /// A node was declared lost; with the epoch if its take-over has ended.
     pub(crate) fn note_lost(&mut self, node: NodeId, ended_in: Option<String>) {
         self.known.remove(&node);
-        match self.lost.get_mut(&node) {
-            Some(known) => *known = ended_in.or(known.take()),
-            None => {
-                if self.order.len() == MAX_LOST
-                    && let Some(oldest) = self.order.pop_front()
-                {
-                    self.lost.remove(&oldest);
-                }
-                self.order.push_back(node);
-                self.lost.insert(node, ended_in);
-            }
+        if let Some(known) = self.lost.get_mut(&node) {
+            *known = ended_in.or(known.take());
+            return;
         }
+        if self.order.len() == MAX_LOST
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.lost.remove(&oldest);
+        }
+        self.order.push_back(node);
+        self.lost.insert(node, ended_in);
     }
 
     /// These are the nodes in Redis's data of this version. Passed over if it is not the version that this node has

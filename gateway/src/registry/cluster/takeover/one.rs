@@ -31,6 +31,8 @@ pub(super) struct OneTakeOver {
     /// `None` once the claim is another node's.
     claimed_until: Option<Instant>,
     next_keep: Instant,
+    /// When the claim was last asked for.
+    kept: Instant,
     /// Where the next part of the records begins; `None` after the last one.
     cursor: Option<u64>,
     seen: HashSet<Box<str>>,
@@ -77,6 +79,7 @@ impl OneTakeOver {
             begun: now,
             claimed_until: Some(now + times.lease),
             next_keep: now + times.renewal,
+            kept: now,
             cursor: Some(0),
             seen: HashSet::new(),
             todo: VecDeque::new(),
@@ -108,6 +111,7 @@ impl OneTakeOver {
         let (lost, by) = (self.lost, self.by);
         if now >= self.next_keep && !self.is_keeping {
             self.next_keep = now + times.renewal;
+            self.kept = now;
             self.is_keeping = true;
             return Some(Work::Keep { lost, by });
         }
@@ -187,7 +191,7 @@ impl OneTakeOver {
             self.is_keeping = false;
             // While Redis is away, the claim holds as long as it was granted for.
             if let Ok(Outcome::Kept(is_kept)) = outcome {
-                self.claimed_until = is_kept.then(|| self.next_keep - times.renewal + times.lease);
+                self.claimed_until = is_kept.then(|| self.kept + times.lease);
             }
             return None;
         }

@@ -242,7 +242,7 @@ impl Watch {
             (Work::Look { .. }, _) => self.is_looking = false,
             (Work::Claim { by, .. }, outcome) => {
                 self.is_claiming = false;
-                self.claimed(now, *by, outcome, knowledge);
+                self.claimed(now, *by, &outcome, knowledge);
             }
             (work, outcome) => self.of_one(now, work, outcome, knowledge),
         }
@@ -295,11 +295,11 @@ impl Watch {
         &mut self,
         now: Instant,
         by: NodeId,
-        outcome: Result<Outcome, RedisError>,
+        outcome: &Result<Outcome, RedisError>,
         knowledge: &mut Knowledge,
     ) {
         let Some((seen, _)) = self.claims.pop_front() else { return };
-        match outcome {
+        match *outcome {
             Ok(Outcome::Claimed(Claim::Claimed { lost_for })) => {
                 if !knowledge.is_lost(seen.node) {
                     info!(
