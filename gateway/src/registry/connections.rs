@@ -64,7 +64,8 @@ impl Confirmation {
         (sender, Self(receiver))
     }
 
-    pub(super) async fn is_given(mut self) -> bool {
+    /// Whether it is confirmed in time.
+    pub(super) async fn wait(mut self) -> bool {
         let given = timeout(CONFIRMATION_TIMEOUT, self.0.wait_for(|given| *given));
         matches!(given.await, Ok(Ok(_)))
     }

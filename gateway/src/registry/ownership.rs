@@ -133,11 +133,10 @@ impl Ownership {
     pub(crate) async fn end(&self) -> Option<CleanupDue> {
         let closed_by = self.owner.connections().seal(&self.id);
         let is_due = match closed_by {
-            ClosedBy::Client => true,
-            ClosedBy::Function { wants_cleanup: true, .. } => true,
+            ClosedBy::Client | ClosedBy::Function { wants_cleanup: true, .. } => true,
             ClosedBy::Function { confirmation: None, .. } => false,
             // In doubt it is called.
-            ClosedBy::Function { confirmation: Some(confirmation), .. } => !confirmation.is_given().await,
+            ClosedBy::Function { confirmation: Some(confirmation), .. } => !confirmation.wait().await,
         };
         self.has_ended.store(true, Ordering::Relaxed);
         let due = CleanupDue { connection: self.id.clone(), owner: Arc::clone(&self.owner), is_kept: true };
