@@ -1,6 +1,7 @@
 //! Nodes of a cluster that are killed, stopped, restarted and cut off: each client that was accepted gets its cleanup.
 
 mod left_over;
+mod owner;
 
 use std::{
     collections::HashMap,
@@ -136,13 +137,36 @@ fn redis() -> Redis {
 
 /// A node, on this port.
 fn node_on(port: u16, redis: &Redis, functions: &Functions, further: &str) -> Gateway {
+    start(port, &redis.url(), functions, (LEASE_SECONDS, 60), ("", further))
+}
+
+/// A node over this server, with further settings.
+fn node_at(redis_url: &str, functions: &Functions, settings: &str) -> Gateway {
+    start(0, redis_url, functions, (LEASE_SECONDS, 60), (settings, ""))
+}
+
+fn node_with_lease(seconds: u32, redis: &Redis, functions: &Functions) -> Gateway {
+    start(0, &redis.url(), functions, (seconds, 60), ("", ""))
+}
+
+/// A node that waits so long for a function.
+fn node_with_timeout(seconds: u32, redis: &Redis, functions: &Functions) -> Gateway {
+    start(0, &redis.url(), functions, (LEASE_SECONDS, seconds), ("", ""))
+}
+
+fn start(
+    port: u16,
+    redis_url: &str,
+    functions: &Functions,
+    (lease, timeout): (u32, u32),
+    (settings, further): (&str, &str),
+) -> Gateway {
     let functions = format!("http://{}", functions.server.addr);
     from_file(&format!(
-        "listen = \"127.0.0.1:{port}\"\ncluster = \"{}\"\ncluster_lease_seconds = {LEASE_SECONDS}\n\
-         drain_seconds = 1\n[timeouts]\nclose_seconds = 1\n\
+        "listen = \"127.0.0.1:{port}\"\ncluster = \"{redis_url}\"\ncluster_lease_seconds = {lease}\n\
+         drain_seconds = 1\n{settings}[timeouts]\nclose_seconds = 1\n\
          [[api]]\npath = \"/chat\"\nregister = \"{functions}/register\"\ntransfer = \"{functions}/transfer\"\n\
-         cleanup = \"{functions}/cleanup\"\nfunction_timeout_seconds = 60\n{further}",
-        redis.url()
+         cleanup = \"{functions}/cleanup\"\nfunction_timeout_seconds = {timeout}\n{further}"
     ))
     .start()
 }
@@ -157,6 +181,17 @@ async fn connect(gateway: &Gateway, count: usize) -> Vec<Client> {
         clients.push(gateway.connect("/chat/room").await);
     }
     clients
+}
+
+/// Connects as soon as clients are accepted.
+async fn connect_when_ready(gateway: &Gateway) -> Client {
+    for _ in 0..1000 {
+        if let Ok((client, _)) = gateway.connect_with("/chat/room", &[]).await {
+            return client;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    panic!("no client is accepted");
 }
 
 /// How many records all nodes have.
@@ -187,7 +222,7 @@ async fn wait_for_nodes(redis: &Redis, count: usize) {
 fn once_each(functions: &Functions) {
     let (registered, cleaned_up) = (functions.events("register"), functions.events("cleanup"));
     for id in registered.keys() {
-        assert_eq!(cleaned_up.get(id).map(Vec::len), Some(1), "{id}");
+        assert_eq!(cleaned_up.get(id).map(Vec::len), Some(1), "{id}: {:?}", cleaned_up.get(id));
     }
     assert_eq!(registered.len(), cleaned_up.len());
 }

@@ -310,6 +310,8 @@ async fn run(
     mut jobs: mpsc::UnboundedReceiver<Job>,
 ) {
     let store = shared.store.clone();
+    // Otherwise the first renewal would count as one over another connection than the second.
+    store.redis().attempted().await;
     let mut last_number = 0;
     let mut writes: HashMap<u64, oneshot::Sender<Result<(), String>>> = HashMap::new();
     let mut left = None;

@@ -120,6 +120,12 @@ impl Redis {
         let _ = state.wait_for(|state| matches!(state, State::Up(_))).await;
     }
 
+    /// Waits until the first attempt to connect has ended.
+    pub(crate) async fn attempted(&self) {
+        let mut state = self.0.state.clone();
+        let _ = state.wait_for(|state| !matches!(state, State::Connecting)).await;
+    }
+
     /// Runs a command. Fails at once while the server is away.
     pub async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
         self.run(async |connection| command.query_async(connection).await).await

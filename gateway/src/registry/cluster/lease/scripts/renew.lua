@@ -12,13 +12,8 @@ if not epoch then
   epoch = ARGV[5]
   redis.call('SET', KEYS[4], epoch)
 end
--- Extending a key needs no memory, writing it again does: the answer says whether there is any.
-local alive = redis.call('PEXPIRE', KEYS[5], ARGV[4]) == 1
-if not alive then
-  -- No node has reached this Redis for a while: the others get the time of a lease to renew theirs. It is not extended,
-  -- so that nodes on busy machines, which are late again and again, still take a lost one over.
-  redis.call('SET', KEYS[6], '1', 'NX', 'PX', ARGV[3])
-end
+local is_quiet = redis.call('EXISTS', KEYS[5]) == 0
+-- Redis refuses the first write of a script if it has no memory for it, so that this one finds out.
 local written = redis.pcall('SET', KEYS[5], '1', 'PX', ARGV[4])
 local full = 0
 if type(written) == 'table' and written.err then
@@ -26,6 +21,12 @@ if type(written) == 'table' and written.err then
     return written
   end
   full = 1
+  redis.call('PEXPIRE', KEYS[5], ARGV[4])
+end
+if is_quiet then
+  -- No node has reached this Redis for a while: the others get the time of a lease to renew theirs. It is not extended,
+  -- so that nodes on busy machines, which are late again and again, still take a lost one over.
+  redis.call('SET', KEYS[6], '1', 'NX', 'PX', ARGV[3])
 end
 local known = redis.call('HGET', KEYS[2], ARGV[1])
 local state = 'held'
