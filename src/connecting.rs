@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::event::{Event, EventError, WebSocket};
+use crate::event::{Event, EventError, WebSocket, texts};
 
 /// A client that asks to connect.
 ///
@@ -110,11 +110,4 @@ impl<'e> Request<'e> {
             query: texts(json("queryString"), str::to_owned),
         }
     }
-}
-
-/// The entries of an object whose values are strings.
-fn texts(json: &str, name: impl Fn(&str) -> String) -> BTreeMap<String, String> {
-    let object: BTreeMap<String, Value> = serde_json::from_str(json).unwrap_or_default();
-    let strings = object.iter().filter_map(|(key, value)| Some((name(key), value.as_str()?.to_owned())));
-    strings.collect()
 }

@@ -1,7 +1,9 @@
 //! The push sender and the store of a process, created when first used and kept between invocations.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use crate::clock::Clock;
 use crate::push::{PushError, PushSender, PushSettings, SendPushes};
 use crate::store::{self, Store, StoreError, StoreSettings};
 
@@ -11,17 +13,22 @@ pub(crate) struct Resources {
     sender: Option<Box<dyn SendPushes>>,
     settings: Option<Arc<StoreSettings>>,
     store: Option<Box<dyn Store>>,
+    clock: Clock,
 }
 
 impl Resources {
     pub(crate) fn new(push: Option<PushSettings>, store: Option<StoreSettings>) -> Self {
-        Self { push, sender: None, settings: store.map(Arc::new), store: None }
+        Self { push, sender: None, settings: store.map(Arc::new), store: None, clock: Clock::System }
     }
 
     /// For tests: with these in place of those that settings would create.
-    pub(crate) fn of(sender: Box<dyn SendPushes>, store: Box<dyn Store>) -> Self {
+    pub(crate) fn of(sender: Box<dyn SendPushes>, store: Box<dyn Store>, clock: Clock) -> Self {
         let settings = Some(Arc::new(StoreSettings::for_tests()));
-        Self { push: None, sender: Some(sender), settings, store: Some(store) }
+        Self { push: None, sender: Some(sender), settings, store: Some(store), clock }
+    }
+
+    pub(super) fn now(&self) -> SystemTime {
+        self.clock.now()
     }
 
     pub(super) fn sender(&mut self) -> Result<&dyn SendPushes, PushError> {
