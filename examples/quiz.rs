@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// How long a question may be answered.
 const OPEN: Duration = Duration::from_secs(20);
 
-struct Quiz;
+pub(crate) struct Quiz;
 
 /// The question that a room answers.
 #[derive(Deserialize, Serialize)]
@@ -23,25 +23,26 @@ struct Question {
 
 impl Functions for Quiz {
     fn register(&mut self, client: &Connecting<'_>, context: &mut Context<'_>) -> Result<Decision> {
-        let (name, room) = (client.query("name").unwrap_or_default(), client.query("room").unwrap_or("lobby"));
+        let (name, room) =
+            (client.query("name").unwrap_or_default(), client.query("room").unwrap_or("lobby"));
         if name.is_empty() || name.len() > 32 {
             return Ok(Decision::refuse(401, "a name, please: 1 to 32 bytes"));
         }
         if let Err(e) = context.room(room).join(client.id()) {
             return Ok(Decision::refuse(400, e.to_string()));
         }
-        if !context.stored_text(&player(room, name)).set_if_absent(client.id())? {
+        if !take_name(name, room, client.id(), context)? {
             context.room(room).leave(client.id())?;
             return Ok(Decision::refuse(409, format!("{name} plays already")));
         }
-        say(room, &format!("{name} joined"), context)?;
+        let _ = say(room, &format!("{name} joined"), context); // An error would refuse the player, who has the name.
         Ok(Decision::accept().attribute("name", name).attribute("room", room))
     }
 
     fn transfer(&mut self, frame: &Frame<'_>, context: &mut Context<'_>) -> Result<()> {
         let (name, room) = attributes(frame.attribute("name"), frame.attribute("room"))?;
-        // A player who is silent for a day may lose the name.
-        context.stored_text(&player(room, name)).compare_and_set(Some(frame.connection()), Some(frame.connection()))?;
+        let id = Some(frame.connection());
+        context.stored_text(&player(room, name)).compare_and_set(id, id)?; // kept for another day
         let text = frame.text().unwrap_or_default().trim();
         match text.split_once(' ').unwrap_or((text, "")) {
             ("ask", "") => ask(room, context),
@@ -54,11 +55,9 @@ impl Functions for Quiz {
     fn cleanup(&mut self, connection: &Closing<'_>, context: &mut Context<'_>) -> Result<()> {
         let (name, room) = attributes(connection.attribute("name"), connection.attribute("room"))?;
         context.room(room).leave(connection.id())?;
-        // Another client may have the name by now, if cleanup comes late.
-        if context.stored_text(&player(room, name)).compare_and_set(Some(connection.id()), None)? {
-            say(room, &format!("{name} left"), context)?;
-        }
-        Ok(())
+        // Another client may have taken the name by now.
+        context.stored_text(&player(room, name)).compare_and_set(Some(connection.id()), None)?;
+        say(room, &format!("{name} left"), context)
     }
 }
 
@@ -68,6 +67,17 @@ fn attributes<'f>(name: Option<&'f str>, room: Option<&'f str>) -> Result<(&'f s
 
 fn player(room: &str, name: &str) -> String {
     format!("{room}: player {name}")
+}
+
+/// Takes a name that is free, or that of a player who is gone and whose cleanup is still to come.
+fn take_name(name: &str, room: &str, id: &str, context: &mut Context<'_>) -> Result<bool> {
+    let key = player(room, name);
+    if context.stored_text(&key).set_if_absent(id)? {
+        return Ok(true);
+    }
+    let Some(holder) = context.stored_text(&key).get()? else { return Ok(false) };
+    let report = context.push(&holder).text(&format!("somebody wants to play as {name}"))?;
+    Ok(!report.gone().is_empty() && context.stored_text(&key).compare_and_set(Some(&holder), Some(id))?)
 }
 
 /// Asks the next question, unless one is open.
@@ -98,9 +108,9 @@ fn answer(name: &str, room: &str, text: &str, context: &mut Context<'_>) -> Resu
         return Ok(());
     }
     let points = context.stored_text(&format!("{room}: points of {name}")).add(1)?;
-    context.stored_text(&format!("{room}: {name} has points")).set_if_absent("").and_then(|is_first| {
-        if is_first { context.stored_list(&format!("{room}: winners")).append(name, 1000) } else { Ok(()) }
-    })?;
+    if points == 1 {
+        context.stored_list(&format!("{room}: winners")).append(name, 1000)?;
+    }
     say(room, &format!("question {}: {name} wins and has {points}", question.number), context)?;
     Ok(context.stored_text(&format!("{room}: a question is open")).remove()?)
 }

@@ -20,6 +20,7 @@ mod panics;
 mod public_api;
 mod push_addresses;
 mod push_faults;
+mod quiz;
 mod readme;
 mod roles;
 mod rooms;
