@@ -67,7 +67,7 @@ smoke: package ## drive the packaged zip with real WebSocket clients, and print 
 
 # Most tests wait for processes, so that there may be more of them than processors.
 test: ## all tests but the browser's
-	scripts/need.sh --optional /usr/bin/python3:python3 /usr/lib/python3/dist-packages/websockets:python3-websockets redis-server curl
+	scripts/need.sh --optional /usr/bin/python3:python3 /usr/lib/python3/dist-packages/websockets:python3-websockets redis-server curl node:nodejs go:golang-go
 	RUST_TEST_THREADS=8 cargo test --workspace --locked
 	cargo test --locked --features tls --test behaviours tls::
 

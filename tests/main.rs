@@ -15,6 +15,7 @@ mod log;
 mod loop_model;
 mod name_resolution;
 mod no_circles;
+mod other_languages;
 mod own_functions;
 mod panics;
 mod public_api;
