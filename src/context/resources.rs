@@ -1,10 +1,12 @@
 //! The push sender and the store of a process, created when first used and kept between invocations.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use crate::clock::Clock;
-use crate::push::{PushError, PushSender, PushSettings, SendPushes};
+use crate::error::Result;
+use crate::event::ConnectionId;
+use crate::push::{Close, Message, PushError, PushSender, PushSettings, SendPushes};
 use crate::store::{self, Store, StoreError, StoreSettings};
 
 /// What the invocations of one process share.
@@ -37,6 +39,28 @@ impl Resources {
             self.sender = Some(Box::new(PushSender::new(settings)));
         }
         self.sender.as_deref().ok_or(PushError::NotConfigured)
+    }
+
+    /// Whether the store, if there is one, is reached and takes what it is told: lists the room that `WS_ROOM` names.
+    pub(crate) fn try_store(&mut self, deadline: Instant) -> Result<(), StoreError> {
+        let Some(settings) = self.settings.clone() else { return Ok(()) };
+        let listing = self.store()?.list(&settings.default_room, None, deadline)?;
+        listing.not_renewed.map_or(Ok(()), Err)
+    }
+
+    /// Whether the push address, if there is one, is a gateway's: closes a connection that does not exist.
+    pub(crate) fn try_push_address(&mut self, deadline: Instant) -> Result<()> {
+        if self.push.is_none() {
+            return Ok(());
+        }
+        let sender = self.sender()?;
+        let report =
+            sender.to_one(&ConnectionId::from("none"), &Message::closing(Close::default()), deadline);
+        let report = report.into_result(sender.address())?;
+        if report.failed() > 0 {
+            Err(format!("the push address {} is not a gateway's: {report}", sender.address()))?;
+        }
+        Ok(())
     }
 
     /// The settings of the store, if there is one.
