@@ -111,8 +111,8 @@ fn answer(name: &str, room: &str, text: &str, context: &mut Context<'_>) -> Resu
     if points == 1 {
         context.stored_list(&format!("{room}: winners")).append(name, 1000)?;
     }
-    say(room, &format!("question {}: {name} wins and has {points}", question.number), context)?;
-    Ok(context.stored_text(&format!("{room}: a question is open")).remove()?)
+    context.stored_text(&format!("{room}: a question is open")).remove()?;
+    say(room, &format!("question {}: {name} wins and has {points}", question.number), context)
 }
 
 /// Shows the points of all who have some, those of the best first.

@@ -12,6 +12,21 @@ use crate::event::{Event, EventError, WebSocket, texts};
 /// A client that asks to connect.
 ///
 /// What the gateway did not send is absent: only the gateway of this project sends headers and the query.
+///
+/// ```
+/// use scf_websocket::{Connecting, Decision};
+///
+/// /// Accepts browsers that come from the right page and speak the right sub-protocol.
+/// fn decide(client: &Connecting<'_>) -> Decision {
+///     if client.header("Origin") != Some("https://example.com") {
+///         return Decision::refuse(403, "not from there");
+///     }
+///     match client.sub_protocols().find(|name| *name == "chat.v2") {
+///         Some(name) => Decision::accept_with(name),
+///         None => Decision::refuse(400, "chat.v2, please"),
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Connecting<'e> {
     event: &'e Event<'e>,

@@ -18,6 +18,21 @@ use crate::event::ConnectionId;
 /// The invocation that handles an event: its limits, and the ways to reach clients and shared data.
 ///
 /// Nothing is connected or opened before it is used, so a function that never pushes pays nothing for pushes.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use scf_websocket::{Context, Result};
+///
+/// /// Counts a visit and tells the room, unless time is short.
+/// fn count_visit(id: &str, context: &mut Context<'_>) -> Result<()> {
+///     let visits = context.stored_text("visits").add(1)?;
+///     if context.time_left() > Duration::from_millis(500) {
+///         context.room("lobby").push_others(id).text(&format!("visitor {visits}"))?;
+///     }
+///     Ok(())
+/// }
+/// ```
 pub struct Context<'c> {
     invocation: Invocation<'c>,
     function: &'c FunctionInfo,

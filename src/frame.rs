@@ -15,6 +15,22 @@ use crate::event::{Attributes, ConnectionId, Data, Event, EventError, WebSocket}
 ///
 /// Text and bytes are decoded when they are first asked for. If that fails, [`Frame::text`] or [`Frame::binary`] is
 /// `None`, and the invocation fails after the function has returned.
+///
+/// ```
+/// use scf_websocket::{Context, Frame, Result};
+///
+/// /// Sends text back in capitals, and bytes in reverse.
+/// fn answer(frame: &Frame<'_>, context: &mut Context<'_>) -> Result<()> {
+///     if let Some(text) = frame.text() {
+///         context.push(frame.connection()).text(&text.to_uppercase())?;
+///     }
+///     if let Some(bytes) = frame.binary() {
+///         let reversed: Vec<u8> = bytes.iter().rev().copied().collect();
+///         context.push(frame.connection()).binary(&reversed)?;
+///     }
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Frame<'e> {
     connection: &'e ConnectionId<'e>,

@@ -111,6 +111,30 @@ impl<F: Functions> Harness<F> {
     }
 
     /// How long each event has from now on, which [`Context::time_left`] shows.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use scf_websocket::{Context, Frame, Functions, Result, testing::Harness};
+    /// struct Hasty;
+    ///
+    /// impl Functions for Hasty {
+    ///     fn transfer(&mut self, frame: &Frame<'_>, context: &mut Context<'_>) -> Result<()> {
+    ///         let is_short = context.time_left() < Duration::from_secs(1);
+    ///         context.push(frame.connection()).text(if is_short { "later" } else { "now" })?;
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<()> {
+    /// let mut hasty = Harness::new(Hasty);
+    /// hasty.connect("ann")?;
+    /// hasty.send_text("ann", "?")?;
+    /// hasty.set_time_limit(Duration::from_millis(100));
+    /// hasty.send_text("ann", "?")?;
+    /// assert_eq!(hasty.texts_to("ann"), ["now", "later"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_time_limit(&mut self, time_limit: Duration) {
         self.time_limit = time_limit;
     }

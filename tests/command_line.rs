@@ -111,7 +111,8 @@ fn check_online_tries_the_store_and_the_push_address() {
 
     let redis = check("redis://127.0.0.1:1", &gateway.url(), "--online");
     assert!(
-        redis.0 == Some(1) && redis.1[0].starts_with("ERROR the store redis://127.0.0.1:1/0 cannot be reached"),
+        redis.0 == Some(1)
+            && redis.1[0].starts_with("ERROR the store redis://127.0.0.1:1/0 cannot be reached"),
         "{redis:?}"
     );
     let (code, errors) = check("redis://127.0.0.1:1", "http://127.0.0.1:1/api", "--online=store");

@@ -49,7 +49,7 @@ fn behaves(pushes: &PushAddress, output: &Process, invoke: impl Fn(&str) -> Resu
     assert_eq!(accepted["websocket"]["attributes"], serde_json::json!({"user": "ann"}));
 
     let ann = |event: &str| event.replacen('{', r#"{"attributes":{"user":"ann"},"#, 1);
-    let pushed = || -> Vec<Value> {
+    let sent = || -> Vec<Value> {
         let bodies = pushes.take_bodies();
         bodies
             .iter()
@@ -60,20 +60,20 @@ fn behaves(pushes: &PushAddress, output: &Process, invoke: impl Fn(&str) -> Resu
         json(&ann(&frame("a", text)));
         let data = format!("ann: {text}");
         let send = serde_json::json!({"action": "data send", "secConnectionID": "a", "dataType": "text", "data": data});
-        assert_eq!(pushed(), [send]);
+        assert_eq!(sent(), [send]);
     }
     json(&ann(&frame("a", "bye")));
     let close = serde_json::json!({
         "action": "closing", "secConnectionID": "a", "code": 4000, "reason": "goodbye", "cleanup": true,
     });
-    assert_eq!(pushed(), [close]);
+    assert_eq!(sent(), [close]);
     json(&ann(CLOSING));
     output.await_output("ann left");
     pushes.forget("gone");
     json(&ann(&frame("gone", "hello")));
     assert!(!invoke("[]").expect_err("no event").is_empty());
     json(&ann(&frame("a", "still there")));
-    assert_eq!(pushed().len(), 2);
+    assert_eq!(sent().len(), 2);
 }
 
 fn works_in(language: &str, need: Need) {

@@ -114,7 +114,7 @@ fn rooms_are_apart_and_names_are_checked() -> Result<()> {
 }
 
 /// An event of the player with this number.
-fn event(websocket: Value, number: usize) -> String {
+fn event(websocket: &Value, number: usize) -> String {
     let mut event = json!({
         "requestContext": {}, "queryString": {"name": format!("player {number}"), "room": "race"},
         "attributes": {"name": format!("player {number}"), "room": "race"},
@@ -125,7 +125,7 @@ fn event(websocket: Value, number: usize) -> String {
 }
 
 fn frame(text: &str, number: usize) -> String {
-    event(json!({"action": "data recv", "dataType": "text", "data": text}), number)
+    event(&json!({"action": "data recv", "dataType": "text", "data": text}), number)
 }
 
 /// Eight players, each with a process of its own, answer the same questions at once.
@@ -137,7 +137,7 @@ fn race_over(store: &str) {
     let env = [("WS_PUSH_URL", url.as_str()), ("WS_STORE", store), ("RUST_LOG", "warn")];
     let players: Vec<Function> = (0..PLAYERS).map(|_| Function::of_example("quiz", &env)).collect();
     for (number, player) in players.iter().enumerate() {
-        let answer = response(&player.invoke(event(json!({"action": "connecting"}), number)));
+        let answer = response(&player.invoke(event(&json!({"action": "connecting"}), number)));
         assert!(answer.starts_with(r#"{"errNo":0,"#), "{answer}");
     }
     let texts = || -> Vec<String> {

@@ -13,6 +13,16 @@ use crate::store::StoreError;
 /// How many connections received a message, and which of them no longer exist.
 ///
 /// Its display form is a line for the log.
+///
+/// ```
+/// # use scf_websocket::{Context, Result};
+/// /// Whether the client still exists.
+/// fn remind(id: &str, context: &mut Context<'_>) -> Result<bool> {
+///     let report = context.push(id).text("your turn")?;
+///     log::info!("{report}");
+///     Ok(report.gone().is_empty())
+/// }
+/// ```
 #[derive(Debug, Default)]
 pub struct PushReport {
     asked: usize,

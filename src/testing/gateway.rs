@@ -13,6 +13,32 @@ use crate::event::ConnectionId;
 use crate::push::{Message, PushOutcome, PushReport, SendPushes};
 
 /// A push that a function has made, and that has reached its client.
+///
+/// ```
+/// # use scf_websocket::{Context, Frame, Functions, Result};
+/// use scf_websocket::testing::{Content, Harness};
+///
+/// /// Closes whoever says anything.
+/// struct Strict;
+///
+/// impl Functions for Strict {
+///     fn transfer(&mut self, frame: &Frame<'_>, context: &mut Context<'_>) -> Result<()> {
+///         context.push(frame.connection()).close_with(4001, "silence")?;
+///         Ok(())
+///     }
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let mut strict = Harness::new(Strict);
+/// strict.connect("ann")?;
+/// strict.send_text("ann", "hello")?;
+/// let pushes = strict.pushes();
+/// assert_eq!(pushes[0].connection, "ann");
+/// assert_eq!(pushes[0].content, Content::Close { code: 4001, reason: "silence".into() });
+/// assert!(!strict.is_connected("ann"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pushed {
