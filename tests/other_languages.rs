@@ -59,8 +59,8 @@ fn behaves(pushes: &PushAddress, output: &Process, invoke: impl Fn(&str) -> Resu
     for text in ["hello", "say \"hi\", é 你好"] {
         json(&ann(&frame("a", text)));
         let data = format!("ann: {text}");
-        let send = serde_json::json!({"action": "data send", "secConnectionID": "a", "dataType": "text", "data": data});
-        assert_eq!(sent(), [send]);
+        let expected = serde_json::json!({"action": "data send", "secConnectionID": "a", "dataType": "text", "data": data});
+        assert_eq!(sent(), [expected]);
     }
     json(&ann(&frame("a", "bye")));
     let close = serde_json::json!({
