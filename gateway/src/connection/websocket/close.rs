@@ -30,18 +30,18 @@ pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(
     let web = settings.web_function.as_ref();
     let time = web.map_or(settings.timeouts.close, WebFunction::close_time);
     let closing = async {
-        match end.reason.code() {
-            Some(code) => {
-                queue_what_waits(&mut socket, deliveries, end.reason);
-                let code = web.map_or(code, |_| WebFunction::close_code(code));
-                socket.queue(Outgoing::close(code, &end.text));
-            }
-            None if end.reason == CloseReason::ClosedByClient => {
-                let code = web.map_or(end.client_code, |_| Some(1000));
+        match end.reason {
+            CloseReason::ClosedByClient => {
+                let code = web.map_or(end.code(), |_| Some(1000));
                 let reply = code.map_or_else(Outgoing::close_without_code, |code| Outgoing::close(code, ""));
                 socket.queue(reply);
             }
-            None => return,
+            reason => {
+                let Some(code) = end.code() else { return };
+                queue_what_waits(&mut socket, deliveries, reason);
+                let code = web.map_or(code, |_| WebFunction::close_code(code));
+                socket.queue(Outgoing::close(code, &end.text));
+            }
         }
         if let Err(error) = socket.send().await {
             return debug!(connection; "{connection}: the close frame was not sent: {error}");
