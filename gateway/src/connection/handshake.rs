@@ -236,7 +236,7 @@ async fn handshake(
             if let Some(ownership) = may_be_registered
                 && let Some(due) = ownership.end().await
             {
-                clean_up(&app, &asked.api, due).await;
+                clean_up(&app.cleanups, &asked.api, due).await;
             }
         }
     }

@@ -97,7 +97,7 @@ async fn finish(app: &App, opened: &Opened, socket: Socket<Stream>, transfers: T
             transfers.finish(end.reason.runs_the_rest()).await;
         }
         if let Some(due) = ownership.end().await {
-            clean_up(app, api, due).await;
+            clean_up(&app.cleanups, api, due).await;
         }
     };
     tokio::join!(closed, finished);
@@ -109,7 +109,7 @@ pub(crate) async fn never_began(app: &App, opened: Opened) {
     report_closed(app, &opened.api, names, opened.deliveries.path(), &End::never_opened());
     opened.permit.release();
     if let Some(due) = opened.ownership.end().await {
-        clean_up(app, &opened.api, due).await;
+        clean_up(&app.cleanups, &opened.api, due).await;
     }
 }
 
