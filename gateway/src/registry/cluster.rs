@@ -29,11 +29,12 @@
 //!
 //! # What Redis has to allow
 //!
-//! `TIME`, `SELECT`, `PUBLISH`, `SUBSCRIBE`, `EVALSHA`, `SCRIPT LOAD` and `HSCAN`; and `EXISTS`, `PTTL`, `GET`, `SET`, `DEL`,
+//! `TIME`, `SELECT`, `PUBLISH`, `SUBSCRIBE`, `EVALSHA`, `SCRIPT LOAD`, `EXISTS` and `HSCAN`; and `PTTL`, `GET`, `SET`, `DEL`,
 //! `PEXPIRE`, `HGET`, `HGETALL`, `HSET`, `HSETNX`, `HDEL`, `HLEN`, `HEXISTS`, `SADD` and `SISMEMBER`, which scripts call, on keys and
-//! channels that begin with `{scf-ws}:`; a user with `~{scf-ws}:* &{scf-ws}:* +@all` has all of it. Redis ends a subscription
-//! that falls behind by the limit of `client-output-buffer-limit pubsub`; the node subscribes again, and requests that
-//! were lost meanwhile are answered with 503.
+//! channels that begin with `{scf-ws}:`; a user with `~{scf-ws}:* &{scf-ws}:* +@all` has all of it. A sharded Redis also
+//! has to allow `CLUSTER KEYSLOT`. Redis ends a subscription that falls behind by the limit of
+//! `client-output-buffer-limit pubsub`; the node subscribes again, and requests that were lost meanwhile are answered
+//! with 503.
 //!
 //! # What is where in Redis
 //!
