@@ -18,7 +18,7 @@ use log::warn;
 use crate::{
     admin::Readiness,
     client_address::{Proxies, check_for_unlisted_proxy},
-    limits::{self, Admission, Limit, Limits, Permit},
+    limits::{self, Admission, Limit, Limits, Permit, UnfinishedMessages},
     log_limit::LogLimit,
     metrics::{
         Metrics,
@@ -63,6 +63,8 @@ impl Default for ClientSettings {
 pub(crate) struct Current {
     pub(crate) settings: ClientSettings,
     pub(crate) transport: Transport,
+    /// Those of all connections.
+    pub(crate) unfinished: Arc<UnfinishedMessages>,
 }
 
 /// The settings in force, and the counts.
@@ -85,7 +87,10 @@ impl Clients {
             metrics.certificate_expires(tls.expires());
         }
         let admission = Admission::new(settings.limits.clone());
-        let current = ArcSwap::from_pointee(Current::new(settings, tls.clone(), &metrics));
+        let unfinished =
+            UnfinishedMessages::new(settings.limits.unfinished_bytes, metrics.unfinished_bytes.clone());
+        let current =
+            ArcSwap::from_pointee(Current::new(settings, tls.clone(), &metrics, Arc::new(unfinished)));
         Ok(Self {
             current,
             admission,
@@ -114,7 +119,9 @@ impl Clients {
             self.note_reload(tls, &tls.reload_from(files.clone()));
         }
         self.admission.set_limits(settings.limits.clone());
-        self.current.store(Arc::new(Current::new(settings, self.tls.clone(), &self.metrics)));
+        let unfinished = Arc::clone(&self.current.load().unfinished);
+        unfinished.set_limit(settings.limits.unfinished_bytes);
+        self.current.store(Arc::new(Current::new(settings, self.tls.clone(), &self.metrics, unfinished)));
     }
 
     /// Looks for new certificate files for as long as it is polled.
@@ -157,9 +164,14 @@ impl Clients {
 }
 
 impl Current {
-    fn new(settings: ClientSettings, tls: Option<Arc<Tls>>, metrics: &Arc<Metrics>) -> Self {
+    fn new(
+        settings: ClientSettings,
+        tls: Option<Arc<Tls>>,
+        metrics: &Arc<Metrics>,
+        unfinished: Arc<UnfinishedMessages>,
+    ) -> Self {
         let proxies = Arc::new(settings.proxies.clone());
         let transport = Transport::new(proxies, tls, &settings.timeouts, Arc::clone(metrics));
-        Self { settings, transport }
+        Self { settings, transport, unfinished }
     }
 }

@@ -32,7 +32,7 @@ pub fn frames(bytes: &[u8]) {
     assert_eq!(expected.messages.len(), messages.len(), "no further message");
     let is_same = match error {
         None => expected.end == Expected::Nothing,
-        Some(Violation::NotUtf8) => expected.end == Expected::NotUtf8,
+        Some(Violation::NotUtf8 | Violation::CloseNotUtf8) => expected.end == Expected::NotUtf8,
         Some(Violation::TooBig) => expected.end == Expected::TooBig,
         // It looks at the length before anything else.
         Some(Violation::Protocol(_)) => matches!(expected.end, Expected::Protocol | Expected::TooBig),

@@ -58,6 +58,8 @@ pub struct Metrics {
     tls: ByLabel<TlsOutcome>,
     /// The bytes that wait to be sent to clients; each queue adds and subtracts its own.
     pub queue_bytes: Gauge,
+    /// The bytes of messages that have not arrived wholly.
+    pub(crate) unfinished_bytes: Gauge,
     certificate_expires: Gauge,
     accept_errors: Counter,
     /// Leases and take-overs.
@@ -105,6 +107,7 @@ impl Metrics {
         };
         let pushes = register(&mut registry, &c::PUSHES, Family::default());
         let queue_bytes = register(&mut registry, &c::QUEUE_BYTES, Gauge::default());
+        let unfinished_bytes = register(&mut registry, &c::UNFINISHED_BYTES, Gauge::default());
         let tls = register(&mut registry, &c::TLS_HANDSHAKES, Family::default());
         let certificate_expires = register(&mut registry, &c::CERTIFICATE_EXPIRES, Gauge::default());
         register(&mut registry, &c::RELOADS, families.reloads.clone());
@@ -123,6 +126,7 @@ impl Metrics {
             pushes: ByLabel::new(&pushes, &c::PUSHES, &[]),
             tls: ByLabel::new(&tls, &c::TLS_HANDSHAKES, &[]),
             queue_bytes,
+            unfinished_bytes,
             certificate_expires,
             accept_errors,
             cluster,

@@ -33,7 +33,7 @@ use crate::{
     cleanup::Holding,
     clients::Current,
     http::{Stream, upgraded_stream},
-    limits::Permit,
+    limits::{Permit, Share},
     registry::Deliveries,
     report::Report,
 };
@@ -64,7 +64,8 @@ pub(crate) async fn open(app: &Arc<App>, opened: Opened, upgraded: Upgraded) {
         return never_began(app, opened).await;
     };
     let frame_bytes = opened.current.settings.limits.frame_bytes;
-    let socket = Socket::new(stream, &already_received, frame_bytes);
+    let unfinished = Share::new(Arc::clone(&opened.current.unfinished));
+    let socket = Socket::new(stream, &already_received, frame_bytes, unfinished);
     app.open.spawn(serve(Arc::clone(app), opened, socket));
 }
 

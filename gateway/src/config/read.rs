@@ -177,11 +177,16 @@ fn limits(top: &mut Section<'_, '_>) -> Limits {
     let limits = Limits {
         connections: table.count("connections", default.connections, 1..=10_000_000),
         connections_per_ip: table.count("connections_per_ip", default.connections_per_ip, 1..=10_000_000),
-        handshakes_per_second_per_ip: table
-            .rate("handshakes_per_second_per_ip", default.handshakes_per_second_per_ip),
-        frames_per_second: table.rate("frames_per_second", default.frames_per_second),
+        handshakes_per_second_per_ip: table.positive(
+            "handshakes_per_second_per_ip",
+            default.handshakes_per_second_per_ip,
+            1_000_000,
+        ),
+        frames_per_second: table.positive("frames_per_second", default.frames_per_second, 1_000_000),
         frame_bytes: table.count("frame_bytes", default.frame_bytes, 1..=frame_bytes),
         send_queue_bytes: table.count("send_queue_bytes", default.send_queue_bytes, 1024..=1 << 30),
+        unfinished_bytes: table.count("unfinished_bytes", default.unfinished_bytes, 1 << 20..=1 << 40),
+        message_seconds: table.positive("message_seconds", default.message_seconds, 3600),
     };
     table.finish();
     limits

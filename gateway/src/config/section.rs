@@ -183,9 +183,9 @@ impl<'p, 'i> Section<'p, 'i> {
         usize::try_from(self.integer(key, default as u64, allowed)).unwrap_or(default)
     }
 
-    /// A whole number of things a second.
-    pub(super) fn rate(&mut self, key: &'static str, default: NonZeroU32) -> NonZeroU32 {
-        let number = self.integer(key, u64::from(default.get()), 1..=1_000_000);
+    /// A whole number from 1 to `most`.
+    pub(super) fn positive(&mut self, key: &'static str, default: NonZeroU32, most: u64) -> NonZeroU32 {
+        let number = self.integer(key, u64::from(default.get()), 1..=most);
         u32::try_from(number).ok().and_then(NonZeroU32::new).unwrap_or(default)
     }
 

@@ -92,6 +92,8 @@ handshakes_per_second_per_ip = 3
 frames_per_second = 4
 frame_bytes = 5
 send_queue_bytes = 0x1000
+unfinished_bytes = 0x200_000
+message_seconds = 7
 [timeouts]
 tls_handshake_seconds = 1
 request_head_seconds = 2
@@ -135,6 +137,7 @@ WS_CLOSE = "a,b"
     assert_eq!((connections, connections_per_ip, frame_bytes, send_queue_bytes), (1, 2, 5, 4096));
     assert_eq!(config.limits.handshakes_per_second_per_ip.get(), 3);
     assert_eq!(config.limits.frames_per_second.get(), 4);
+    assert_eq!((config.limits.unfinished_bytes, config.limits.message_seconds.get()), (2 << 20, 7));
     let Timeouts { tls_handshake, request_head, ping_interval, send, close } = config.timeouts;
     let seconds = [tls_handshake, request_head, ping_interval, send, close].map(|time| time.as_secs());
     assert_eq!(seconds, [1, 2, 3, 4, 5]);

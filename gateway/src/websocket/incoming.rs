@@ -12,7 +12,7 @@ pub(super) enum Incoming {
         event: serde_json::Result<Bytes>,
         payload_bytes: usize,
     },
-    Ping(Bytes),
+    Ping(Box<[u8]>),
     Pong,
     /// With the code, if there is one.
     Close(Option<u16>),
@@ -27,7 +27,7 @@ impl Incoming {
             Message::Binary(bytes) => {
                 Self::Event { event: binary_event(connection, &bytes), payload_bytes: bytes.len() }
             }
-            Message::Ping(payload) => Self::Ping(Bytes::copy_from_slice(&payload)),
+            Message::Ping(payload) => Self::Ping(payload.into()),
             Message::Pong(_) => Self::Pong,
             Message::Close(close) => Self::Close(close.map(|(code, _)| code)),
         }

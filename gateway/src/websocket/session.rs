@@ -45,7 +45,7 @@ pub(super) struct Session<'a, 's, S> {
     rate: FrameRate,
     pong_overdue: bool,
     /// Waits for capacity to be sent. Of several, only the last ping needs an answer.
-    pong: Option<Bytes>,
+    pong: Option<Box<[u8]>>,
     ping_due: bool,
 }
 
@@ -56,7 +56,11 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
             connection,
             socket,
             transfers: Transfers::new(connection),
-            heartbeat: Heartbeat::new(connection.api.idle_timeout, settings.timeouts.ping_interval),
+            heartbeat: Heartbeat::new(
+                connection.api.idle_timeout,
+                settings.timeouts.ping_interval,
+                settings.limits.message_seconds,
+            ),
             rate: FrameRate::new(settings.limits.frames_per_second),
             pong_overdue: false,
             pong: None,
@@ -136,7 +140,7 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
     fn poll_reader(&mut self, context: &mut Context<'_>, held: &AtomicBool) -> Poll<End> {
         // A ping is answered before the next frame is read, unless the client reads too slowly for an answer to each.
         while self.pong.is_none() || !self.socket.may_queue() {
-            if self.is_held(held) {
+            if self.is_held(held) && !self.socket.must_give_way() {
                 self.heartbeat.pause();
                 return Poll::Pending;
             }
@@ -145,6 +149,13 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
             let received = self.socket.poll_receive(context, |message| Incoming::of(id, message));
             if self.socket.take_received() {
                 self.heartbeat.heard(Instant::now());
+            }
+            if matches!(received, Poll::Ready(Ok(Incoming::Event { .. }))) {
+                self.heartbeat.message(false);
+            }
+            self.heartbeat.message(self.socket.is_within_message());
+            if let Err(limit) = self.rate.count_fragments(self.socket.take_fragments()) {
+                return Poll::Ready(End::limit(limit));
             }
             let taken = match ready!(received) {
                 Ok(incoming) => self.take(incoming),
@@ -194,7 +205,7 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
             End::protocol_error(format_args!("a frame cannot be written as an event: {error}"))
         })?;
         if event.len() > MAX_EVENT_BYTES {
-            return Err(End::limit(Limit::FrameBytes(MAX_EVENT_BYTES)));
+            return Err(End::event_too_big(payload_bytes, event.len()));
         }
         debug!(connection; "{connection}: {}", String::from_utf8_lossy(&event));
         let now = now.into_std();
@@ -210,7 +221,7 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
             if socket.may_queue()
                 && let Some(payload) = self.pong.take()
             {
-                socket.queue(Outgoing::pong(payload));
+                socket.queue(Outgoing::pong(payload.into()));
             }
             if socket.may_queue() && mem::take(&mut self.ping_due) {
                 socket.queue(Outgoing::ping());
@@ -253,6 +264,9 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
     }
 
     fn poll_heartbeat(&mut self, context: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<End> {
+        if self.heartbeat.next() < timer.deadline() {
+            timer.as_mut().reset(self.heartbeat.next());
+        }
         loop {
             ready!(timer.as_mut().poll(context));
             match self.heartbeat.look(Instant::now()) {

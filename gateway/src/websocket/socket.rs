@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 pub(super) use self::receiving::ReceiveError;
 use self::{receiving::Receiving, sending::Sending};
 use super::framing::{Message, Outgoing};
+use crate::limits::Share;
 
 /// See the module.
 #[derive(Debug)]
@@ -28,9 +29,10 @@ pub(super) struct Socket<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    /// The client may have sent something behind its request. Its messages have at most `frame_bytes`.
-    pub(super) fn new(stream: S, already_received: &Bytes, frame_bytes: usize) -> Self {
-        let receiving = Receiving::new(already_received, frame_bytes);
+    /// The client may have sent something behind its request. Its messages have at most `frame_bytes`, and count in the
+    /// share as long as they are not complete.
+    pub(super) fn new(stream: S, already_received: &Bytes, frame_bytes: usize, unfinished: Share) -> Self {
+        let receiving = Receiving::new(already_received, frame_bytes, unfinished);
         Self { stream, receiving, sending: Sending::default() }
     }
 
@@ -46,6 +48,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Whether bytes were received since the last call.
     pub(super) fn take_received(&mut self) -> bool {
         self.receiving.take_received()
+    }
+
+    /// How many fragments were received since the last call that are not the last ones of their messages.
+    pub(super) fn take_fragments(&mut self) -> u16 {
+        self.receiving.take_fragments()
+    }
+
+    /// Whether a message, or a frame, has begun to arrive.
+    pub(super) fn is_within_message(&self) -> bool {
+        self.receiving.is_within_message()
+    }
+
+    /// Whether the unfinished message is one too many, which receiving reports.
+    pub(super) fn must_give_way(&self) -> bool {
+        self.receiving.must_give_way()
     }
 
     /// Whether a further frame should be queued: enough of them are written at once, and the rest waits where it counts.

@@ -10,6 +10,9 @@ use super::{
     violation::{Breach, Violation},
 };
 
+/// After so many frames the decoder stops: a message may be in any number of them.
+const FRAMES_AT_ONCE: u16 = 64;
+
 /// Reads the frames of one client. Between two frames that are each received whole it holds no memory beyond its own
 /// size.
 #[derive(Debug)]
@@ -18,12 +21,15 @@ pub(crate) struct Decoder {
     limit_bytes: usize,
     /// The beginning of a header.
     begun: [u8; MAX_HEADER_BYTES],
-    begun_len: usize,
+    begun_len: u8,
     frame: Option<Current>,
     /// What has arrived of a control frame.
-    control: Vec<u8>,
+    control: Box<[u8]>,
     /// What has arrived of a message.
     message: Option<Box<Partial>>,
+    /// Frames that were complete since they were last taken, and those of them that did not complete a message.
+    frames: u16,
+    fragments: u16,
 }
 
 /// A frame of which only a part has arrived.
@@ -50,21 +56,48 @@ impl Decoder {
             begun: [0; MAX_HEADER_BYTES],
             begun_len: 0,
             frame: None,
-            control: Vec::new(),
+            control: Box::default(),
             message: None,
+            frames: 0,
+            fragments: 0,
         }
     }
 
-    /// Takes bytes from the front of the input until a message is complete. Returns how many it took, which are all if
-    /// there is no message, and unmasks them where they are. After an error the connection has failed, and nothing
-    /// further may be decoded.
+    /// How many frames were complete since the last call.
+    pub(crate) fn take_frames(&mut self) -> u16 {
+        mem::take(&mut self.frames)
+    }
+
+    /// How many of the frames since the last call were parts of a message and not its last one.
+    pub(crate) fn take_fragments(&mut self) -> u16 {
+        mem::take(&mut self.fragments)
+    }
+
+    /// Whether the last byte was within a message, or within a frame.
+    pub(crate) fn is_within_message(&self) -> bool {
+        self.begun_len > 0 || self.frame.is_some() || self.message.is_some()
+    }
+
+    /// How many bytes the unfinished message has so far.
+    pub(crate) fn unfinished_bytes(&self) -> usize {
+        self.message.as_ref().map_or(0, |message| message.len())
+    }
+
+    /// Drops what has arrived of a message. Nothing further may be decoded.
+    pub(crate) fn forget_message(&mut self) {
+        self.message = None;
+    }
+
+    /// Takes bytes from the front of the input until a message is complete or there were many frames. Returns how many
+    /// it took, and unmasks them where they are. After an error the connection has failed, and nothing further may be
+    /// decoded.
     pub(crate) fn decode<'i>(
         &mut self,
         input: &'i mut [u8],
     ) -> Result<(usize, Option<Message<'i>>), Violation> {
         let all = input.len();
         let mut rest = input;
-        loop {
+        for _ in 0..FRAMES_AT_ONCE {
             let mut frame = if let Some(frame) = self.frame.take() {
                 frame
             } else {
@@ -86,15 +119,18 @@ impl Decoder {
                 self.frame = Some(frame);
                 return Ok((all, None));
             }
+            self.frames += 1;
             if let Some(message) = self.complete(&frame, payload)? {
                 return Ok((all - rest.len(), Some(message)));
             }
+            self.fragments += 1;
         }
+        Ok((all - rest.len(), None))
     }
 
     /// The header that is complete with these bytes, if it is, and how many of them it takes.
     fn header(&mut self, input: &[u8]) -> Result<(Option<Header>, usize), Violation> {
-        let before = self.begun_len;
+        let before = usize::from(self.begun_len);
         let available = input.len().min(MAX_HEADER_BYTES - before);
         let len = before + available;
         self.begun[before..len].copy_from_slice(&input[..available]);
@@ -102,7 +138,8 @@ impl Decoder {
             self.begun_len = 0;
             return Ok((Some(header), header_bytes - before));
         }
-        self.begun_len = len;
+        // At most the length of a header.
+        self.begun_len = u8::try_from(len).unwrap_or(u8::MAX);
         Ok((None, available))
     }
 
@@ -125,7 +162,7 @@ impl Decoder {
 
     fn keep(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), Violation> {
         if opcode.is_control() {
-            self.control.extend_from_slice(payload);
+            self.keep_control(payload);
             return Ok(());
         }
         match self.message.get_or_insert_with(|| Box::new(Partial::new(opcode))).as_mut() {
@@ -137,6 +174,10 @@ impl Decoder {
         }
     }
 
+    fn keep_control(&mut self, payload: &[u8]) {
+        self.control = [&self.control, payload].concat().into();
+    }
+
     /// The last bytes of a frame have arrived.
     fn complete<'i>(&mut self, frame: &Current, payload: &'i [u8]) -> Result<Option<Message<'i>>, Violation> {
         let is_whole = frame.received_bytes == 0;
@@ -144,8 +185,8 @@ impl Decoder {
             let payload = if is_whole {
                 Cow::Borrowed(payload)
             } else {
-                self.control.extend_from_slice(payload);
-                Cow::Owned(mem::take(&mut self.control))
+                self.keep_control(payload);
+                Cow::Owned(mem::take(&mut self.control).into())
             };
             return Message::control(frame.opcode, payload).map(Some);
         }
@@ -185,7 +226,7 @@ mod tests {
     use super::*;
 
     fn is_idle(decoder: &Decoder) -> bool {
-        decoder.frame.is_none() && decoder.message.is_none() && decoder.control.capacity() == 0
+        !decoder.is_within_message() && decoder.control.is_empty()
     }
 
     fn decoded(decoder: &mut Decoder, parts: &[&[u8]]) -> Result<Vec<Message<'static>>, Violation> {
@@ -223,6 +264,22 @@ mod tests {
         assert!(is_idle(&decoder));
         let too_long = b"\x02\x83\0\0\0\0abc\x80\x82\0\0\0\0";
         assert_eq!(decoded(&mut decoder, &[too_long]), Err(Violation::TooBig));
+    }
+
+    #[test]
+    fn many_fragments_are_decoded_some_at_a_time_and_counted() {
+        let mut decoder = Decoder::new(100);
+        let mut stream = b"\x01\x80\0\0\0\0".to_vec();
+        stream.extend(b"\x00\x80\0\0\0\0".repeat(99));
+        stream.extend(b"\x89\x80\0\0\0\0");
+        let decoded = decoder.decode(&mut stream).expect("sound");
+        assert_eq!(decoded, (6 * usize::from(FRAMES_AT_ONCE), None));
+        assert_eq!((decoder.take_frames(), decoder.take_fragments()), (FRAMES_AT_ONCE, FRAMES_AT_ONCE));
+        let rest = 100 - FRAMES_AT_ONCE;
+        let message = decoder.decode(&mut stream[6 * usize::from(FRAMES_AT_ONCE)..]).expect("sound").1;
+        assert_eq!(message, Some(Message::Ping(b""[..].into())));
+        assert_eq!((decoder.take_frames(), decoder.take_fragments()), (rest + 1, rest));
+        assert!(decoder.is_within_message());
     }
 
     #[test]

@@ -61,7 +61,7 @@ fn close(payload: &[u8]) -> Result<Message<'static>, Violation> {
         };
     };
     let code = u16::from_be_bytes(code);
-    let reason = from_utf8(reason).map_err(|_| Violation::NotUtf8)?;
+    let reason = from_utf8(reason).map_err(|_| Violation::CloseNotUtf8)?;
     if !close_code::is_valid(code) {
         return Err(Breach::CloseCode(code).into());
     }

@@ -9,8 +9,10 @@ pub(crate) enum Violation {
     Protocol(Breach),
     /// A frame, or the message that it belongs to, exceeds the limit: 1009.
     TooBig,
-    /// The text of a message or of a close frame is not UTF-8: 1007.
+    /// The text of a message is not UTF-8: 1007.
     NotUtf8,
+    /// The reason of a close frame is not UTF-8: 1007.
+    CloseNotUtf8,
 }
 
 /// A rule of RFC 6455 that a client has broken.
