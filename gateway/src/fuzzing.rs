@@ -51,7 +51,7 @@ fn as_it_sees_codes((mut messages, error): Decoded) -> Decoded {
 }
 
 fn decode(stream: &[u8], part_bytes: usize) -> Decoded {
-    let mut decoder = Decoder::new(LIMIT_BYTES);
+    let mut decoder = Decoder::new(LIMIT_BYTES, false);
     let mut messages = Vec::new();
     for part in stream.chunks(part_bytes) {
         let mut part = part.to_vec();

@@ -12,6 +12,7 @@ mod cloud_functions;
 mod cluster;
 mod cluster_cleanup;
 mod command_line;
+mod compression;
 mod custom_runtimes;
 mod debian;
 mod draining;

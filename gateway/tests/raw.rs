@@ -18,6 +18,8 @@ pub(crate) const CLOSE: u8 = 8;
 pub(crate) const PING: u8 = 9;
 pub(crate) const PONG: u8 = 10;
 pub(crate) const FIN: u8 = 0x80;
+/// The first reserved bit: the message is compressed.
+pub(crate) const RSV1: u8 = 0x40;
 
 /// See the module.
 pub(crate) struct Raw {

@@ -18,6 +18,7 @@ use log::warn;
 use crate::{
     admin::Readiness,
     connection::{
+        compression::Compression,
         limits::{self, Admission, Limit, Limits, Permit, UnfinishedMessages},
         timeouts::Timeouts,
     },
@@ -47,6 +48,8 @@ pub struct ClientSettings {
     pub limits: Limits,
     /// How long a client may take.
     pub timeouts: Timeouts,
+    /// How frames are compressed for clients that offer it, where an API does not do without; `None`: they are not.
+    pub compression: Option<Compression>,
     /// Over how long the connections are closed at shutdown.
     pub drain: Duration,
 }
@@ -59,6 +62,7 @@ impl Default for ClientSettings {
             proxies: Proxies::default(),
             limits: Limits::unlimited(),
             timeouts: Timeouts::default(),
+            compression: None,
             drain: Duration::ZERO,
         }
     }

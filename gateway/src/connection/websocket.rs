@@ -12,6 +12,7 @@
 mod accept_key;
 mod close;
 pub(crate) mod close_reason;
+pub(crate) mod deflate;
 pub(crate) mod framing;
 mod incoming;
 mod liveness;
@@ -26,7 +27,10 @@ use log::{info, warn};
 
 pub(crate) use self::accept_key::accept_key;
 pub use self::close_reason::CloseReason;
-use self::{close::close, close_reason::End, session::Session, socket::Socket, transfers::Transfers};
+use self::{
+    close::close, close_reason::End, deflate::Deflate, framing::Decoder, session::Session, socket::Socket,
+    transfers::Transfers,
+};
 use crate::{
     connection::{
         cleanup::Holding,
@@ -48,6 +52,8 @@ pub(crate) struct Opened {
     pub(crate) request_id: String,
     /// What applied when the client asked to connect.
     pub(crate) current: Arc<Current>,
+    /// How the client's frames may be compressed, if that was agreed.
+    pub(crate) deflate: Option<Deflate>,
     /// Whether the connection is this node's.
     pub(crate) holding: Holding,
     /// Held for as long as the connection counts.
@@ -66,7 +72,8 @@ pub(crate) async fn open(app: &Arc<App>, opened: Opened, upgraded: Upgraded) {
     };
     let frame_bytes = opened.current.settings.limits.frame_bytes;
     let unfinished = Share::new(Arc::clone(&opened.current.unfinished));
-    let socket = Socket::new(stream, &already_received, frame_bytes, unfinished);
+    let decoder = Decoder::new(frame_bytes, opened.deflate.is_some());
+    let socket = Socket::new(stream, &already_received, decoder, unfinished);
     app.open.spawn(serve(Arc::clone(app), opened, socket));
 }
 

@@ -6,6 +6,8 @@
 
 mod push;
 
+use std::sync::{Arc, OnceLock};
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -17,11 +19,18 @@ use crate::connection::request_details::RequestDetails;
 /// Frames, events and answers have at most this many bytes.
 pub const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
 
-/// A data frame of either direction. Clones share the payload.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frame(Payload);
+/// A data frame of either direction. Clones share the payload, and its compressed forms once there are any.
+#[derive(Debug, Clone)]
+pub struct Frame(Arc<Content>);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
+struct Content {
+    payload: Payload,
+    /// For clients with a small window, and for those with the full one; `None` where that saves nothing.
+    compressed: [OnceLock<Option<Bytes>>; 2],
+}
+
+#[derive(Debug, PartialEq, Eq)]
 enum Payload {
     Text(ByteString),
     Binary(Bytes),
@@ -31,24 +40,28 @@ impl Frame {
     /// A text frame.
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
-        Self(Payload::Text(text.into().into()))
+        Self::new(Payload::Text(text.into().into()))
     }
 
     /// A text frame that shares these bytes; `None` if they are not UTF-8.
     fn shared_text(bytes: Bytes) -> Option<Self> {
-        Some(Self(Payload::Text(ByteString::try_from(bytes).ok()?)))
+        Some(Self::new(Payload::Text(ByteString::try_from(bytes).ok()?)))
     }
 
     /// A binary frame; in JSON its bytes are in Base64.
     #[must_use]
     pub fn binary(bytes: impl Into<Bytes>) -> Self {
-        Self(Payload::Binary(bytes.into()))
+        Self::new(Payload::Binary(bytes.into()))
+    }
+
+    fn new(payload: Payload) -> Self {
+        Self(Arc::new(Content { payload, compressed: Default::default() }))
     }
 
     /// The text; `None` of a binary frame.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
-        match &self.0 {
+        match &self.0.payload {
             Payload::Text(text) => Some(text),
             Payload::Binary(_) => None,
         }
@@ -57,7 +70,7 @@ impl Frame {
     /// The payload's bytes.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        match &self.0 {
+        match &self.0.payload {
             Payload::Text(text) => text.as_bytes(),
             Payload::Binary(bytes) => bytes,
         }
@@ -77,12 +90,29 @@ impl Frame {
 
     /// The payload, which is still shared with the clones.
     pub(crate) fn into_payload(self) -> Bytes {
-        match self.0 {
-            Payload::Text(text) => text.into_bytes(),
-            Payload::Binary(bytes) => bytes,
+        match &self.0.payload {
+            Payload::Text(text) => text.clone().into_bytes(),
+            Payload::Binary(bytes) => bytes.clone(),
         }
     }
+
+    /// The payload as it is compressed for a window, by the first of all clones that needs it. Others wait for it.
+    pub(crate) fn compressed(
+        &self,
+        has_full_window: bool,
+        compress: impl FnOnce(&[u8]) -> Option<Bytes>,
+    ) -> Option<Bytes> {
+        self.0.compressed[usize::from(has_full_window)].get_or_init(|| compress(self.payload())).clone()
+    }
 }
+
+impl PartialEq for Frame {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.payload == other.0.payload
+    }
+}
+
+impl Eq for Frame {}
 
 /// A client asks to connect: the register function's event.
 #[derive(Debug, Serialize)]

@@ -11,6 +11,8 @@ pub(super) enum Incoming {
     Event {
         event: serde_json::Result<Bytes>,
         payload_bytes: usize,
+        /// What they were compressed to, if they were.
+        compressed_bytes: Option<usize>,
     },
     Ping(Box<[u8]>),
     Pong,
@@ -19,13 +21,15 @@ pub(super) enum Incoming {
 }
 
 impl Incoming {
-    pub(super) fn of(connection: &str, message: Message<'_>) -> Self {
+    pub(super) fn of(connection: &str, message: Message<'_>, compressed_bytes: Option<usize>) -> Self {
         match message {
             Message::Text(text) => {
-                Self::Event { event: text_event(connection, &text), payload_bytes: text.len() }
+                let (event, payload_bytes) = (text_event(connection, &text), text.len());
+                Self::Event { event, payload_bytes, compressed_bytes }
             }
-            Message::Binary(bytes) => {
-                Self::Event { event: binary_event(connection, &bytes), payload_bytes: bytes.len() }
+            Message::Binary(bytes) | Message::Compressed { payload: bytes, .. } => {
+                let (event, payload_bytes) = (binary_event(connection, &bytes), bytes.len());
+                Self::Event { event, payload_bytes, compressed_bytes }
             }
             Message::Ping(payload) => Self::Ping(payload.into()),
             Message::Pong(_) => Self::Pong,

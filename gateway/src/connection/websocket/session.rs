@@ -21,6 +21,7 @@ use tokio::{
 use super::{
     Opened,
     close_reason::{CloseReason, End},
+    deflate::compress,
     framing::Outgoing,
     incoming::Incoming,
     liveness::{Due, Heartbeat},
@@ -28,8 +29,11 @@ use super::{
     transfers::Transfers,
 };
 use crate::{
-    connection::limits::{FrameRate, Limit},
-    contract::MAX_EVENT_BYTES,
+    connection::{
+        compression::Compression,
+        limits::{FrameRate, Limit},
+    },
+    contract::{Frame, MAX_EVENT_BYTES},
     function::invoke::{FailedInvocation, FrameEvent},
     observe::metrics::labels::Direction,
     registry::QueueEnd,
@@ -146,7 +150,9 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
             }
             self.heartbeat.resume();
             let id = &self.connection.id;
-            let received = self.socket.poll_receive(context, |message| Incoming::of(id, message));
+            let received = self
+                .socket
+                .poll_receive(context, |message, compressed| Incoming::of(id, message, compressed));
             if self.socket.take_received() {
                 self.heartbeat.heard(Instant::now());
             }
@@ -187,7 +193,12 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
             return Err(End::pings_unanswered(pings));
         }
         match incoming {
-            Incoming::Event { event, payload_bytes } => return self.take_event(event, payload_bytes),
+            Incoming::Event { event, payload_bytes, compressed_bytes } => {
+                if let Some(after) = compressed_bytes {
+                    self.connection.api.metrics.compressed(Direction::In, payload_bytes, after);
+                }
+                return self.take_event(event, payload_bytes);
+            }
             Incoming::Ping(payload) => self.pong = Some(payload),
             Incoming::Pong => {}
             Incoming::Close(code) => return Err(End::closed_by_client(code)),
@@ -230,7 +241,7 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
             let mut is_empty = false;
             while socket.may_queue() && queue_end.is_none() && !is_empty {
                 match connection.deliveries.poll_next(context) {
-                    Poll::Ready(Ok(frame)) => socket.queue(Outgoing::data(frame)),
+                    Poll::Ready(Ok(frame)) => socket.queue(outgoing(connection, frame)),
                     Poll::Ready(Err(end)) => queue_end = Some(end),
                     Poll::Pending => is_empty = true,
                 }
@@ -243,6 +254,9 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
                     connection.api.metrics.frame(Direction::Out, bytes);
                     heartbeat.data(Instant::now());
                     connection.deliveries.note_data();
+                    if let Some(after) = frame.compressed_bytes() {
+                        connection.api.metrics.compressed(Direction::Out, bytes, after);
+                    }
                 }
             });
             match sent {
@@ -276,6 +290,24 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
             }
             timer.as_mut().reset(self.heartbeat.next());
         }
+    }
+}
+
+/// The frame as it is sent to this client: compressed, if that was agreed and makes it smaller.
+fn outgoing(connection: &Opened, frame: Frame) -> Outgoing {
+    let compressed = connection.deflate.and_then(|deflate| {
+        let Compression { min_bytes, level } = connection.current.settings.compression?;
+        if frame.len() < min_bytes {
+            return None;
+        }
+        frame.compressed(deflate.has_full_window(), |payload| {
+            connection.api.metrics.compression();
+            compress(payload, level, deflate)
+        })
+    });
+    match compressed {
+        Some(payload) => Outgoing::compressed(&frame, payload),
+        None => Outgoing::data(frame),
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 pub(super) use self::receiving::ReceiveError;
 use self::{receiving::Receiving, sending::Sending};
-use super::framing::{Message, Outgoing};
+use super::framing::{Decoder, Message, Outgoing};
 use crate::connection::limits::Share;
 
 /// See the module.
@@ -29,18 +29,18 @@ pub(super) struct Socket<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    /// The client may have sent something behind its request. Its messages have at most `frame_bytes`, and count in the
-    /// share as long as they are not complete.
-    pub(super) fn new(stream: S, already_received: &Bytes, frame_bytes: usize, unfinished: Share) -> Self {
-        let receiving = Receiving::new(already_received, frame_bytes, unfinished);
+    /// The client may have sent something behind its request. Its messages count in the share as long as they are not
+    /// complete.
+    pub(super) fn new(stream: S, already_received: &Bytes, decoder: Decoder, unfinished: Share) -> Self {
+        let receiving = Receiving::new(already_received, decoder, unfinished);
         Self { stream, receiving, sending: Sending::default() }
     }
 
-    /// The next message, or what becomes of it.
+    /// The next message, inflated, or what becomes of it and of the bytes that it was compressed to.
     pub(super) fn poll_receive<T>(
         &mut self,
         context: &mut Context<'_>,
-        take: impl FnMut(Message<'_>) -> T,
+        take: impl FnMut(Message<'_>, Option<usize>) -> T,
     ) -> Poll<Result<T, ReceiveError>> {
         self.receiving.poll(&mut self.stream, context, take)
     }
@@ -96,7 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Reads past everything up to a close frame, the end of the stream or an error.
     pub(super) async fn read_to_close(&mut self) {
-        let is_close = |message: Message<'_>| matches!(message, Message::Close(_));
+        let is_close = |message: Message<'_>, _| matches!(message, Message::Close(_));
         while let Ok(false) = poll_fn(|context| self.poll_receive(context, is_close)).await {}
     }
 

@@ -19,6 +19,7 @@ pub(crate) enum Violation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Breach {
     ReservedBits,
+    NotDeflate,
     ReservedOpcode(u8),
     Unmasked,
     LengthNotMinimal,
@@ -40,7 +41,12 @@ impl From<Breach> for Violation {
 impl fmt::Display for Breach {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ReservedBits => formatter.write_str("a frame with reserved bits and no extension"),
+            Self::ReservedBits => {
+                formatter.write_str("a frame with reserved bits that no extension has agreed on")
+            }
+            Self::NotDeflate => {
+                formatter.write_str("a compressed message that is not what permessage-deflate makes")
+            }
             Self::ReservedOpcode(opcode) => write!(formatter, "a frame with the reserved opcode {opcode}"),
             Self::Unmasked => formatter.write_str("a frame without a mask"),
             Self::LengthNotMinimal => {

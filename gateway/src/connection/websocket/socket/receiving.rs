@@ -12,7 +12,10 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::connection::{
     limits::Share,
-    websocket::framing::{Decoder, Message, Violation},
+    websocket::{
+        deflate::{self, inflate},
+        framing::{Breach, Decoder, Message, Violation},
+    },
 };
 
 /// How much is read at once.
@@ -51,7 +54,7 @@ pub(super) struct Receiving {
     unfinished: Share,
     /// What came behind a message and has yet to be decoded.
     rest: Box<[u8]>,
-    decoded: usize,
+    decoded: u32,
     received: bool,
     turn: Turn,
 }
@@ -74,9 +77,9 @@ impl Turn {
 }
 
 impl Receiving {
-    pub(super) fn new(already_received: &Bytes, frame_bytes: usize, unfinished: Share) -> Self {
+    pub(super) fn new(already_received: &Bytes, decoder: Decoder, unfinished: Share) -> Self {
         Self {
-            decoder: Decoder::new(frame_bytes),
+            decoder,
             unfinished,
             rest: already_received.to_vec().into(),
             decoded: 0,
@@ -101,12 +104,12 @@ impl Receiving {
         self.unfinished.is_dropped()
     }
 
-    /// The next message, or what becomes of it.
+    /// The next message, inflated, or what becomes of it and of the bytes that it was compressed to.
     pub(super) fn poll<S: AsyncRead + Unpin, T>(
         &mut self,
         stream: &mut S,
         context: &mut Context<'_>,
-        mut take: impl FnMut(Message<'_>) -> T,
+        mut take: impl FnMut(Message<'_>, Option<usize>) -> T,
     ) -> Poll<Result<T, ReceiveError>> {
         loop {
             if self.must_give_way() {
@@ -121,22 +124,33 @@ impl Receiving {
             let taken = if self.rest.is_empty() {
                 ready!(self.poll_read(stream, context, &mut take))?
             } else {
-                self.decode_rest(&mut take)?
+                self.decode_rest(context, &mut take)?
             };
             self.turn.frames += self.decoder.take_frames();
-            self.unfinished.set(self.decoder.unfinished_bytes(), context);
+            // Not if the message had to give way while it was inflated.
+            if !self.must_give_way() {
+                self.unfinished.set(self.decoder.unfinished_bytes(), context);
+            }
             if let Some(taken) = taken {
                 return Poll::Ready(Ok(taken));
             }
         }
     }
 
-    fn decode_rest<T>(&mut self, take: impl FnMut(Message<'_>) -> T) -> Result<Option<T>, Violation> {
-        let (count, message) = self.decoder.decode(&mut self.rest[self.decoded..])?;
-        let taken = message.map(take);
+    fn decode_rest<T>(
+        &mut self,
+        context: &Context<'_>,
+        take: impl FnMut(Message<'_>, Option<usize>) -> T,
+    ) -> Result<Option<T>, Violation> {
+        let (count, message) = self.decoder.decode(&mut self.rest[self.decoded as usize..])?;
+        let taken = match message {
+            Some(message) => inflated(message, &self.decoder, &mut self.unfinished, context, take)?,
+            None => None,
+        };
         self.turn.add_bytes(count);
-        self.decoded += count;
-        if self.decoded == self.rest.len() {
+        // What came with the request, or a part of a buffer: both are short.
+        self.decoded += u32::try_from(count).unwrap_or(u32::MAX);
+        if self.decoded as usize == self.rest.len() {
             (self.rest, self.decoded) = (Box::default(), 0);
         }
         Ok(taken)
@@ -146,7 +160,7 @@ impl Receiving {
         &mut self,
         stream: &mut S,
         context: &mut Context<'_>,
-        take: impl FnMut(Message<'_>) -> T,
+        take: impl FnMut(Message<'_>, Option<usize>) -> T,
     ) -> Poll<Result<Option<T>, ReceiveError>> {
         BUFFER.with_borrow_mut(|buffer| {
             let mut buffer = ReadBuf::new(buffer);
@@ -157,12 +171,39 @@ impl Receiving {
             }
             self.received = true;
             let (count, message) = self.decoder.decode(bytes)?;
-            let taken = message.map(take);
+            let taken = match message {
+                Some(message) => inflated(message, &self.decoder, &mut self.unfinished, context, take)?,
+                None => None,
+            };
             self.turn.add_bytes(count);
             self.rest = bytes[count..].into();
             Poll::Ready(Ok(taken))
         })
     }
+}
+
+/// What becomes of a message once it is inflated; nothing if it had to give way before it was.
+fn inflated<T>(
+    message: Message<'_>,
+    decoder: &Decoder,
+    unfinished: &mut Share,
+    context: &Context<'_>,
+    mut take: impl FnMut(Message<'_>, Option<usize>) -> T,
+) -> Result<Option<T>, Violation> {
+    let Message::Compressed { is_text, payload } = message else { return Ok(Some(take(message, None))) };
+    let may_grow = |bytes| unfinished.set(payload.len() + bytes, context);
+    let bytes = match inflate(&payload, decoder.limit_bytes(), may_grow) {
+        Ok(bytes) => bytes,
+        Err(deflate::Failed::NotDeflate) => return Err(Breach::NotDeflate.into()),
+        Err(deflate::Failed::TooBig) => return Err(Violation::TooBig),
+        Err(deflate::Failed::Stopped) => return Ok(None),
+    };
+    let inflated = if is_text {
+        Message::Text(String::from_utf8(bytes).map_err(|_| Violation::NotUtf8)?.into())
+    } else {
+        Message::Binary(bytes.into())
+    };
+    Ok(Some(take(inflated, Some(payload.len()))))
 }
 
 /// Ready at the end of the stream, after an error, or when more than so many bytes have come.
@@ -204,7 +245,8 @@ mod tests {
     use crate::connection::limits::UnfinishedMessages;
 
     fn receiving(first: &'static [u8], unfinished: &Arc<UnfinishedMessages>) -> Receiving {
-        Receiving::new(&Bytes::from_static(first), 1 << 20, Share::new(Arc::clone(unfinished)))
+        let decoder = Decoder::new(1 << 20, false);
+        Receiving::new(&Bytes::from_static(first), decoder, Share::new(Arc::clone(unfinished)))
     }
 
     fn unlimited() -> Arc<UnfinishedMessages> {
@@ -229,7 +271,7 @@ mod tests {
         let (mut turns, mut messages) = (1, 0);
         loop {
             let woken = Arc::new(Woken::default());
-            match receiving.poll(&mut ours, &mut Context::from_waker(&Arc::clone(&woken).into()), |_| ()) {
+            match receiving.poll(&mut ours, &mut Context::from_waker(&Arc::clone(&woken).into()), |_, _| ()) {
                 Poll::Ready(taken) => messages += taken.map(|()| 1).expect("sound"),
                 Poll::Pending if woken.0.load(Ordering::Relaxed) => turns += 1,
                 Poll::Pending => return (turns, messages),
@@ -255,10 +297,10 @@ mod tests {
         let (mut ours, mut theirs) = duplex(10_000);
         let mut receiving = receiving(b"", &all);
         theirs.write_all(&[&b"\x02\xfe\x03\xe8\0\0\0\0"[..], &[0; 1000]].concat()).await.expect("sent");
-        assert!(receiving.poll(&mut ours, &mut context, |_| ()).is_pending());
+        assert!(receiving.poll(&mut ours, &mut context, |_, _| ()).is_pending());
         assert!(!receiving.must_give_way());
         theirs.write_all(b"\x00\x81\0\0\0\0a").await.expect("sent");
-        let polled = receiving.poll(&mut ours, &mut context, |_| ());
+        let polled = receiving.poll(&mut ours, &mut context, |_, _| ());
         assert!(matches!(polled, Poll::Ready(Err(ReceiveError::Unfinished(1000)))), "{polled:?}");
         assert_eq!((receiving.decoder.unfinished_bytes(), all.total_bytes()), (0, 0));
     }
@@ -271,12 +313,13 @@ mod tests {
         drop(theirs);
         for expected in ["Text(\"a\")", "Text(\"bc\")", "Binary([100])", "Close(None)"] {
             let message =
-                poll_fn(|context| receiving.poll(&mut ours, context, |message| format!("{message:?}"))).await;
+                poll_fn(|context| receiving.poll(&mut ours, context, |message, _| format!("{message:?}")))
+                    .await;
             assert_eq!(message.expect("a message"), expected);
         }
         assert_eq!((receiving.rest.len(), receiving.take_received()), (0, true));
         let end =
-            poll_fn(|context| receiving.poll(&mut ours, context, |message| format!("{message:?}"))).await;
+            poll_fn(|context| receiving.poll(&mut ours, context, |message, _| format!("{message:?}"))).await;
         assert!(matches!(end, Err(ReceiveError::Ended)), "{end:?}");
     }
 }
