@@ -105,13 +105,13 @@ async fn a_frame_is_compressed_if_it_is_long_enough_and_gets_smaller() {
     client.receives(FIN | BINARY, &noise).await;
     client.send(frame(FIN | PING, "x".repeat(125))).await;
     client.receives(FIN | PONG, "x".repeat(125)).await;
-    let bytes = |when| {
-        gateway.metric(&format!(
-            r#"scf_gateway_compressed_frame_bytes_total{{api="/",direction="out",when="{when}"}}"#
-        ))
-    };
-    assert_eq!((bytes("before"), bytes("after")), (to_f64(long.len()), to_f64(compressed)));
-    assert_eq!(gateway.metric(COMPRESSIONS), 2.0, "the noise was tried");
+    for (when, bytes) in [("before", long.len()), ("after", compressed)] {
+        let series =
+            format!(r#"scf_gateway_compressed_frame_bytes_total{{api="/",direction="out",when="{when}"}}"#);
+        gateway.wait_for_metric(&series, to_f64(bytes)).await;
+    }
+    // The noise was tried.
+    gateway.wait_for_metric(COMPRESSIONS, 2.0).await;
 }
 
 fn to_f64(bytes: usize) -> f64 {
@@ -143,7 +143,7 @@ async fn a_push_to_many_is_compressed_once() {
         }
     }
     // Once for the full window, and once for all smaller ones.
-    assert_eq!(gateway.metric(COMPRESSIONS), 2.0);
+    gateway.wait_for_metric(COMPRESSIONS, 2.0).await;
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn what_does_not_get_smaller_is_tried_once_for_all() {
     for client in &mut clients {
         client.receives(FIN | BINARY, &noise).await;
     }
-    assert_eq!(gateway.metric(COMPRESSIONS), 1.0);
+    gateway.wait_for_metric(COMPRESSIONS, 1.0).await;
 }
 
 #[tokio::test]
@@ -253,4 +253,21 @@ async fn pythons_websockets_understands_it_and_is_understood() {
         assert!(run.status.success(), "seed {seed}: {said}");
         assert_eq!(String::from_utf8_lossy(&run.stdout), "same 1000\n", "seed {seed}");
     }
+}
+
+/// What the page shows of a compressed frame and of a compressed push; the page reads these fields.
+#[tokio::test]
+async fn the_time_line_has_the_bytes_before_and_after() {
+    let gateway = compressing(|_| ()).await;
+    let mut client = Raw::connect_with(&gateway, OFFER).await;
+    let payload = text(5000);
+    let compressed = deflated(&payload);
+    client.send(frame(FIN | RSV1 | TEXT, &compressed)).await;
+    let pushed = receives_compressed(&mut client, FIN | TEXT, &payload).await;
+    let is = |record: &serde_json::Value, after: usize| {
+        record["frame_bytes"] == payload.len() && record["compressed_bytes"] == after
+    };
+    gateway.wait_for_record("the frame", |record| is(record, compressed.len())).await;
+    let of_push = |record: &serde_json::Value| record["kind"] == "push" && is(record, pushed);
+    gateway.wait_for_record("the push", of_push).await;
 }

@@ -80,7 +80,9 @@ async fn a_flood_of_fragments_leaves_its_turn_to_others() {
         other.receives(FIN | TEXT, &text).await;
     }
     assert!(floods.iter().all(|flood| !flood.is_finished()), "the floods go on");
-    floods.into_iter().for_each(|flood| flood.abort());
+    for flood in floods {
+        flood.abort();
+    }
 }
 
 #[tokio::test]

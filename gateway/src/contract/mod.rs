@@ -6,7 +6,10 @@
 
 mod push;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -28,6 +31,22 @@ struct Content {
     payload: Payload,
     /// For clients with a small window, and for those with the full one; `None` where that saves nothing.
     compressed: [OnceLock<Option<Bytes>>; 2],
+    /// Made for whoever wants to know what the payload was compressed to.
+    size: OnceLock<CompressedSize>,
+}
+
+/// The bytes that a frame's payload was last compressed to; 0 as long as it was not. It outlives the frame.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CompressedSize(Arc<AtomicUsize>);
+
+impl CompressedSize {
+    fn set(&self, compressed: &Bytes) {
+        self.0.store(compressed.len(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn bytes(&self) -> Option<usize> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|bytes| *bytes > 0)
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -55,7 +74,7 @@ impl Frame {
     }
 
     fn new(payload: Payload) -> Self {
-        Self(Arc::new(Content { payload, compressed: Default::default() }))
+        Self(Arc::new(Content { payload, compressed: Default::default(), size: OnceLock::new() }))
     }
 
     /// The text; `None` of a binary frame.
@@ -102,7 +121,21 @@ impl Frame {
         has_full_window: bool,
         compress: impl FnOnce(&[u8]) -> Option<Bytes>,
     ) -> Option<Bytes> {
-        self.0.compressed[usize::from(has_full_window)].get_or_init(|| compress(self.payload())).clone()
+        let form = &self.0.compressed[usize::from(has_full_window)];
+        let compressed = form.get_or_init(|| compress(self.payload())).clone();
+        if let (Some(compressed), Some(size)) = (&compressed, self.0.size.get()) {
+            size.set(compressed);
+        }
+        compressed
+    }
+
+    /// What the payload is compressed to, now or later.
+    pub(crate) fn compressed_size(&self) -> CompressedSize {
+        let size = self.0.size.get_or_init(CompressedSize::default);
+        if let Some(compressed) = self.0.compressed.iter().find_map(|form| form.get()?.as_ref()) {
+            size.set(compressed);
+        }
+        size.clone()
     }
 }
 
@@ -299,6 +332,28 @@ impl Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_frame_is_compressed_once_for_each_window_and_tells_its_size_to_whoever_asks() {
+        let frame = Frame::text("a long text");
+        let before = frame.compressed_size();
+        let mut calls = 0;
+        for has_full_window in [true, false, true, true, false] {
+            let compressed = frame.clone().compressed(has_full_window, |payload| {
+                calls += 1;
+                Some(Bytes::copy_from_slice(&payload[..3]))
+            });
+            assert_eq!(compressed.as_deref(), Some(&b"a l"[..]));
+        }
+        assert_eq!(calls, 2);
+        assert_eq!((before.bytes(), frame.compressed_size().bytes()), (Some(3), Some(3)));
+        let noise = Frame::text("x");
+        assert_eq!(
+            (noise.compressed(true, |_| None), noise.compressed(true, |_| panic!("again"))),
+            (None, None)
+        );
+        assert_eq!(noise.compressed_size().bytes(), None);
+    }
 
     #[test]
     fn lists_that_the_client_did_not_send_are_absent() {

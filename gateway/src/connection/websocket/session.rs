@@ -194,10 +194,7 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
         }
         match incoming {
             Incoming::Event { event, payload_bytes, compressed_bytes } => {
-                if let Some(after) = compressed_bytes {
-                    self.connection.api.metrics.compressed(Direction::In, payload_bytes, after);
-                }
-                return self.take_event(event, payload_bytes);
+                return self.take_event(event, payload_bytes, compressed_bytes);
             }
             Incoming::Ping(payload) => self.pong = Some(payload),
             Incoming::Pong => {}
@@ -206,9 +203,17 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
         Ok(())
     }
 
-    fn take_event(&mut self, event: serde_json::Result<Bytes>, payload_bytes: usize) -> Result<(), End> {
+    fn take_event(
+        &mut self,
+        event: serde_json::Result<Bytes>,
+        payload_bytes: usize,
+        compressed_bytes: Option<usize>,
+    ) -> Result<(), End> {
         let connection = self.connection.id.as_str();
         self.connection.api.metrics.frame(Direction::In, payload_bytes);
+        if let Some(after) = compressed_bytes {
+            self.connection.api.metrics.compressed(Direction::In, payload_bytes, after);
+        }
         let now = Instant::now();
         self.heartbeat.data(now);
         self.connection.deliveries.note_data();
@@ -220,7 +225,8 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
         }
         debug!(connection; "{connection}: {}", String::from_utf8_lossy(&event));
         let now = now.into_std();
-        self.transfers.push(FrameEvent { event, received: now, queued: now });
+        let inflated = compressed_bytes.map(|compressed| (compressed, payload_bytes));
+        self.transfers.push(FrameEvent { event, inflated, received: now, queued: now });
         Ok(())
     }
 

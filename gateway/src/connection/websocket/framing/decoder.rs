@@ -295,8 +295,8 @@ mod tests {
         let mut stream = b"\x01\x80\0\0\0\0".to_vec();
         stream.extend(b"\x00\x80\0\0\0\0".repeat(99));
         stream.extend(b"\x89\x80\0\0\0\0");
-        let decoded = decoder.decode(&mut stream).expect("sound");
-        assert_eq!(decoded, (6 * usize::from(FRAMES_AT_ONCE), None));
+        let first = decoder.decode(&mut stream).expect("sound");
+        assert_eq!(first, (6 * usize::from(FRAMES_AT_ONCE), None));
         assert_eq!((decoder.take_frames(), decoder.take_fragments()), (FRAMES_AT_ONCE, FRAMES_AT_ONCE));
         let rest = 100 - FRAMES_AT_ONCE;
         let message = decoder.decode(&mut stream[6 * usize::from(FRAMES_AT_ONCE)..]).expect("sound").1;

@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(turns(message.repeat(640)).await, (11, 640));
         let fragments = b"\x00\x80\0\0\0\0".repeat(640);
         assert_eq!(turns([b"\x01\x80\0\0\0\0", &fragments[..]].concat()).await, (11, 0));
-        let large = [&b"\x82\xff\0\0\0\0\0\x08\0\0\0\0\0\0"[..], &[0; 8 << 16]].concat();
+        let large = [&b"\x82\xff\0\0\0\0\0\x08\0\0\0\0\0\0"[..], &vec![0; 8 << 16]].concat();
         assert_eq!(turns(large).await, (9, 1));
     }
 
