@@ -4,10 +4,14 @@ use std::path::Path;
 
 use flate2::{Compress, Compression as Level, Decompress, FlushCompress, FlushDecompress};
 use scf_websocket_gateway::{ClientSettings, Compression};
-use scf_websocket_test_harness::{Gateway, InProcess, Need, needs};
-use serde_json::json;
+use scf_websocket_test_harness::{Gateway, InProcess, Need, Redis, needs};
+use serde_json::{Value, json};
 
-use crate::raw::{BINARY, CONTINUATION, FIN, PING, PONG, RSV1, Raw, TEXT, frame};
+use crate::{
+    cluster::node::in_process,
+    limits::hits,
+    raw::{BINARY, CONTINUATION, FIN, PING, PONG, RSV1, Raw, TEXT, frame},
+};
 
 const OFFER: &str = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
 const SMALL_WINDOW: &str = "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10\r\n";
@@ -51,6 +55,14 @@ fn extensions(client: &Raw) -> Option<&str> {
 /// JSON of about so many bytes.
 fn text(bytes: usize) -> String {
     (0..).map(|number| format!("{{\"user\":{number},\"text\":\"hello\"}},")).take(bytes / 28).collect()
+}
+
+/// The connection's id, from the event of a frame that is echoed.
+async fn id(client: &mut Raw, gateway: &Gateway) -> Value {
+    client.send(frame(FIN | TEXT, "who")).await;
+    client.receives(FIN | TEXT, "who").await;
+    let event = gateway.events("transfer").pop().expect("an event");
+    event["websocket"]["secConnectionID"].clone()
 }
 
 async fn receives_compressed(client: &mut Raw, first: u8, payload: &str) -> usize {
@@ -127,11 +139,8 @@ async fn a_push_to_many_is_compressed_once() {
         clients.push((headers, Raw::connect_with(&gateway, headers).await));
     }
     let mut ids = Vec::new();
-    for (number, (_, client)) in clients.iter_mut().enumerate() {
-        client.send(frame(FIN | TEXT, number.to_string())).await;
-        client.receives(FIN | TEXT, number.to_string()).await;
-        let event = gateway.events("transfer").pop().expect("an event");
-        ids.push(event["websocket"]["secConnectionID"].clone());
+    for (_, client) in &mut clients {
+        ids.push(id(client, &gateway).await);
     }
     let push = json!({"action": "data send", "secConnectionIDs": ids, "dataType": "text", "data": payload});
     assert_eq!(gateway.push_json(push).await.status, 200);
@@ -147,15 +156,38 @@ async fn a_push_to_many_is_compressed_once() {
 }
 
 #[tokio::test]
+async fn a_push_that_crosses_redis_is_compressed_once_by_each_node_that_has_clients() {
+    if !needs(Need::Redis) {
+        return;
+    }
+    let redis = Redis::start(&[]);
+    let mut settings = ClientSettings::default();
+    settings.compression = Some(Compression::default());
+    let node = || in_process(&redis).gateway(|builder| builder.clients(settings.clone())).start();
+    let (here, there) = (node().await, node().await);
+    let (mut clients, mut ids) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        let mut client = Raw::connect_with(&there, OFFER).await;
+        ids.push(id(&mut client, &there).await);
+        clients.push(client);
+    }
+    let payload = text(20_000);
+    let push = json!({"action": "data send", "secConnectionIDs": ids, "dataType": "text", "data": payload});
+    assert_eq!(here.push_json(push).await.status, 200);
+    for client in &mut clients {
+        receives_compressed(client, FIN | TEXT, &payload).await;
+    }
+    there.wait_for_metric(COMPRESSIONS, 1.0).await;
+    here.wait_for_metric(COMPRESSIONS, 0.0).await;
+}
+
+#[tokio::test]
 async fn what_does_not_get_smaller_is_tried_once_for_all() {
     let gateway = compressing(|_| ()).await;
     let mut clients = [Raw::connect_with(&gateway, OFFER).await, Raw::connect_with(&gateway, OFFER).await];
     let mut ids = Vec::new();
     for client in &mut clients {
-        client.send(frame(FIN | TEXT, "who")).await;
-        client.receives(FIN | TEXT, "who").await;
-        let event = gateway.events("transfer").pop().expect("an event");
-        ids.push(event["websocket"]["secConnectionID"].clone());
+        ids.push(id(client, &gateway).await);
     }
     let mut noise = vec![0; 6000];
     getrandom::fill(&mut noise).expect("random bytes");
@@ -226,12 +258,12 @@ async fn a_bomb_is_closed_at_the_limit_of_a_frame_or_of_all_unfinished_messages(
     let mut client = Raw::connect_with(&gateway, OFFER).await;
     client.send(frame(FIN | RSV1 | BINARY, &bomb)).await;
     client.closed_with(1009).await;
-    crate::limits::hits(&gateway, "frame_bytes", 1.0).await;
+    hits(&gateway, "frame_bytes", 1.0).await;
     let gateway = compressing(|settings| settings.limits.unfinished_bytes = 1 << 20).await;
     let mut client = Raw::connect_with(&gateway, OFFER).await;
     client.send(frame(FIN | RSV1 | BINARY, &bomb)).await;
     client.closed_with(1008).await;
-    crate::limits::hits(&gateway, "unfinished_bytes", 1.0).await;
+    hits(&gateway, "unfinished_bytes", 1.0).await;
 }
 
 /// Another implementation, in both directions; the seed is in the message if it fails.
@@ -264,10 +296,10 @@ async fn the_time_line_has_the_bytes_before_and_after() {
     let compressed = deflated(&payload);
     client.send(frame(FIN | RSV1 | TEXT, &compressed)).await;
     let pushed = receives_compressed(&mut client, FIN | TEXT, &payload).await;
-    let is = |record: &serde_json::Value, after: usize| {
+    let is = |record: &Value, after: usize| {
         record["frame_bytes"] == payload.len() && record["compressed_bytes"] == after
     };
     gateway.wait_for_record("the frame", |record| is(record, compressed.len())).await;
-    let of_push = |record: &serde_json::Value| record["kind"] == "push" && is(record, pushed);
+    let of_push = |record: &Value| record["kind"] == "push" && is(record, pushed);
     gateway.wait_for_record("the push", of_push).await;
 }

@@ -4,11 +4,8 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use scf_websocket_gateway::{ClientSettings, limits::Limits};
-use scf_websocket_test_harness::{Gateway, InProcess, SOON};
-use tokio::{
-    io::AsyncWriteExt as _,
-    time::{sleep, timeout},
-};
+use scf_websocket_test_harness::Gateway;
+use tokio::{io::AsyncWriteExt as _, time::sleep};
 
 use crate::{
     limits::{hits, limited},
@@ -55,34 +52,8 @@ async fn fragments_have_a_budget_of_a_hundred_times_the_frames() {
     assert_eq!(closed(&mut flood).await, (1008, "too many frames a second".to_owned()));
     hits(&gateway, "frames_per_second", 1.0).await;
     closed_for(&gateway, "too_fast", 1.0).await;
-    sleep(Duration::from_secs(1)).await;
     sound.send(frame(FIN | TEXT, "still here")).await;
     sound.receives(FIN | TEXT, "still here").await;
-}
-
-/// With no limit on their number either: on the one thread of this test, nobody would be served while the flood is.
-#[tokio::test]
-async fn a_flood_of_fragments_leaves_its_turn_to_others() {
-    let gateway = InProcess::echo().start().await;
-    let mut other = Raw::connect(&gateway).await;
-    let mut floods = Vec::new();
-    for _ in 0..4 {
-        let mut client = Raw::connect(&gateway).await;
-        client.send(frame(BINARY, "")).await;
-        floods.push(tokio::spawn(async move {
-            let bytes = frame(CONTINUATION, "").repeat(50_000);
-            while client.stream.write_all(&bytes).await.is_ok() {}
-        }));
-    }
-    for number in 0..20 {
-        let text = number.to_string();
-        other.send(frame(FIN | TEXT, &text)).await;
-        other.receives(FIN | TEXT, &text).await;
-    }
-    assert!(floods.iter().all(|flood| !flood.is_finished()), "the floods go on");
-    for flood in floods {
-        flood.abort();
-    }
 }
 
 #[tokio::test]
@@ -155,23 +126,6 @@ async fn a_message_has_a_time_for_its_last_byte_and_a_connection_without_one_has
     closed_for(&gateway, "message_timed_out", 2.0).await;
     idle.send(frame(FIN | TEXT, "hello")).await;
     idle.receives(FIN | TEXT, "hello").await;
-}
-
-/// That the gateway does not read is not the client's slowness.
-#[tokio::test]
-async fn a_message_that_the_gateway_does_not_read_is_not_late() {
-    let gateway = limited(|limits| limits.message_seconds = NonZeroU32::MIN).await;
-    let mut client = Raw::connect(&gateway).await;
-    let held = frame(FIN | TEXT, "hold");
-    let many = frame(FIN | BINARY, vec![0; 100_000]).repeat(20);
-    let last = frame(FIN | TEXT, "last");
-    let (begin, end) = last.split_at(3);
-    client.send([&held[..], &many, begin].concat()).await;
-    sleep(Duration::from_secs(2)).await;
-    client.send(end).await;
-    gateway.release();
-    let received = async { while client.next().await != (FIN | TEXT, b"last".to_vec()) {} };
-    timeout(SOON, received).await.expect("echoed in time");
 }
 
 #[tokio::test]

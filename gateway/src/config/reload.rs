@@ -191,13 +191,14 @@ cleanup = "http://127.0.0.1/c"
     fn limits_and_apis_change_for_new_connections() {
         let text = FILE.replace("http://127.0.0.1/t", "http://127.0.0.1/t2");
         let text = format!(
-            "drain_seconds = 1\n{text}[[api]]\npath = \"/new\"\nregister = \"http://x/r\"\ntransfer = \
+            "drain_seconds = 1\ncompression = true\n{text}[[api]]\npath = \"/new\"\nregister = \"http://x/r\"\ntransfer = \
              \"http://x/t\"\ncleanup = \"http://x/c\"\n[limits]\nconnections = 7\n[timeouts]\nsend_seconds = 1\n\
              [proxy]\ntrusted = [\"::1\"]\n"
         );
         let plan = plan(&config(FILE), config(&text));
         let expected = [
             Change::Drain,
+            Change::Compression,
             Change::Proxy,
             Change::Limits,
             Change::Timeouts,
