@@ -16,6 +16,7 @@ mod compression;
 mod custom_runtimes;
 mod debian;
 mod draining;
+mod due;
 mod example_file;
 mod faults;
 mod file_limit;

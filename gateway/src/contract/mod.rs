@@ -4,148 +4,28 @@
 //! A client connects → [`ConnectingEvent`] → [`ConnectAnswer`]. A frame → [`TransferEvent`]. It leaves →
 //! [`ClosingEvent`]. A function pushes → [`Push::parse`] → [`Status`].
 
+mod frame;
 mod push;
-
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicUsize, Ordering},
-};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
 
-pub use self::push::{MAX_BATCH, Push, Recipients};
+pub(crate) use self::frame::CompressedSize;
+pub use self::{
+    frame::Frame,
+    push::{Close, MAX_BATCH, Push, Recipients},
+};
 use crate::connection::request_details::RequestDetails;
 
 /// Frames, events and answers have at most this many bytes.
 pub const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
 
-/// A data frame of either direction. Clones share the payload, and its compressed forms once there are any.
-#[derive(Debug, Clone)]
-pub struct Frame(Arc<Content>);
+/// What the register function says of a client: strings by name. Every later event of its connection carries them.
+pub type Attributes = std::collections::BTreeMap<String, String>;
 
-#[derive(Debug)]
-struct Content {
-    payload: Payload,
-    /// For clients with a small window, and for those with the full one; `None` where that saves nothing.
-    compressed: [OnceLock<Option<Bytes>>; 2],
-    /// Made for whoever wants to know what the payload was compressed to.
-    size: OnceLock<CompressedSize>,
-}
-
-/// The bytes that a frame's payload was last compressed to; 0 as long as it was not. It outlives the frame.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct CompressedSize(Arc<AtomicUsize>);
-
-impl CompressedSize {
-    fn set(&self, compressed: &Bytes) {
-        self.0.store(compressed.len(), Ordering::Relaxed);
-    }
-
-    pub(crate) fn bytes(&self) -> Option<usize> {
-        Some(self.0.load(Ordering::Relaxed)).filter(|bytes| *bytes > 0)
-    }
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Payload {
-    Text(ByteString),
-    Binary(Bytes),
-}
-
-impl Frame {
-    /// A text frame.
-    #[must_use]
-    pub fn text(text: impl Into<String>) -> Self {
-        Self::new(Payload::Text(text.into().into()))
-    }
-
-    /// A text frame that shares these bytes; `None` if they are not UTF-8.
-    fn shared_text(bytes: Bytes) -> Option<Self> {
-        Some(Self::new(Payload::Text(ByteString::try_from(bytes).ok()?)))
-    }
-
-    /// A binary frame; in JSON its bytes are in Base64.
-    #[must_use]
-    pub fn binary(bytes: impl Into<Bytes>) -> Self {
-        Self::new(Payload::Binary(bytes.into()))
-    }
-
-    fn new(payload: Payload) -> Self {
-        Self(Arc::new(Content { payload, compressed: Default::default(), size: OnceLock::new() }))
-    }
-
-    /// The text; `None` of a binary frame.
-    #[must_use]
-    pub fn as_text(&self) -> Option<&str> {
-        match &self.0.payload {
-            Payload::Text(text) => Some(text),
-            Payload::Binary(_) => None,
-        }
-    }
-
-    /// The payload's bytes.
-    #[must_use]
-    pub fn payload(&self) -> &[u8] {
-        match &self.0.payload {
-            Payload::Text(text) => text.as_bytes(),
-            Payload::Binary(bytes) => bytes,
-        }
-    }
-
-    /// The number of bytes of its payload.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.payload().len()
-    }
-
-    /// Whether its payload is empty.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The payload, which is still shared with the clones.
-    pub(crate) fn into_payload(self) -> Bytes {
-        match &self.0.payload {
-            Payload::Text(text) => text.clone().into_bytes(),
-            Payload::Binary(bytes) => bytes.clone(),
-        }
-    }
-
-    /// The payload as it is compressed for a window, by the first of all clones that needs it. Others wait for it.
-    pub(crate) fn compressed(
-        &self,
-        has_full_window: bool,
-        compress: impl FnOnce(&[u8]) -> Option<Bytes>,
-    ) -> Option<Bytes> {
-        let form = &self.0.compressed[usize::from(has_full_window)];
-        let compressed = form.get_or_init(|| compress(self.payload())).clone();
-        if let (Some(compressed), Some(size)) = (&compressed, self.0.size.get()) {
-            size.set(compressed);
-        }
-        compressed
-    }
-
-    /// What the payload is compressed to, now or later.
-    pub(crate) fn compressed_size(&self) -> CompressedSize {
-        let size = self.0.size.get_or_init(CompressedSize::default);
-        if let Some(compressed) = self.0.compressed.iter().find_map(|form| form.get()?.as_ref()) {
-            size.set(compressed);
-        }
-        size.clone()
-    }
-}
-
-impl PartialEq for Frame {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.payload == other.0.payload
-    }
-}
-
-impl Eq for Frame {}
+/// The attributes of a client have together at most this many bytes, names and values.
+pub const MAX_ATTRIBUTE_BYTES: usize = 4096;
 
 /// A client asks to connect: the register function's event.
 #[derive(Debug, Serialize)]
@@ -220,6 +100,8 @@ impl<'a> Connecting<'a> {
 #[derive(Debug, Serialize)]
 pub struct TransferEvent<'a> {
     websocket: Transfer<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attributes: Option<&'a Attributes>,
 }
 
 #[derive(Debug, Serialize)]
@@ -233,19 +115,24 @@ struct Transfer<'a> {
 }
 
 impl<'a> TransferEvent<'a> {
-    fn new(connection: &'a str, data_type: &'static str, data: &'a str) -> Self {
-        Self { websocket: Transfer { action: "data recv", connection, data_type, data } }
+    /// A frame of this connection, whose client has these attributes.
+    fn new(
+        (connection, attributes): (&'a str, Option<&'a Attributes>),
+        data_type: &'static str,
+        data: &'a str,
+    ) -> Self {
+        Self { websocket: Transfer { action: "data recv", connection, data_type, data }, attributes }
     }
 }
 
-/// The transfer function's event for a text frame.
-pub(crate) fn text_event(connection: &str, text: &str) -> serde_json::Result<Bytes> {
-    encode(&TransferEvent::new(connection, "text", text))
+/// The transfer function's event for a text frame of this connection, whose client has these attributes.
+pub(crate) fn text_event(of: (&str, Option<&Attributes>), text: &str) -> serde_json::Result<Bytes> {
+    encode(&TransferEvent::new(of, "text", text))
 }
 
-/// The transfer function's event for a binary frame.
-pub(crate) fn binary_event(connection: &str, bytes: &[u8]) -> serde_json::Result<Bytes> {
-    encode(&TransferEvent::new(connection, "binary", &STANDARD.encode(bytes)))
+/// The transfer function's event for a binary frame of this connection, whose client has these attributes.
+pub(crate) fn binary_event(of: (&str, Option<&Attributes>), bytes: &[u8]) -> serde_json::Result<Bytes> {
+    encode(&TransferEvent::new(of, "binary", &STANDARD.encode(bytes)))
 }
 
 /// A client left: the cleanup function's event.
@@ -254,6 +141,8 @@ pub struct ClosingEvent<'a> {
     websocket: Closing<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attributes: Option<&'a Attributes>,
 }
 
 #[derive(Debug, Serialize)]
@@ -264,10 +153,15 @@ struct Closing<'a> {
 }
 
 impl<'a> ClosingEvent<'a> {
-    /// The event for this connection. The reason is there if it was not its own node that noticed: `node lost`.
+    /// The event for this connection, whose client has these attributes. The reason is there if it was not its own node
+    /// that noticed: `node lost`.
     #[must_use]
-    pub fn new(connection: &'a str, reason: Option<&'static str>) -> Self {
-        Self { websocket: Closing { action: "closing", connection }, reason }
+    pub fn new(
+        connection: &'a str,
+        attributes: Option<&'a Attributes>,
+        reason: Option<&'static str>,
+    ) -> Self {
+        Self { websocket: Closing { action: "closing", connection }, reason, attributes }
     }
 }
 
@@ -297,6 +191,22 @@ pub struct Agreed {
     pub sec_web_socket_protocol: Option<String>,
     /// The extensions; the gateway speaks none.
     pub sec_web_socket_extensions: Option<String>,
+    /// What the function says of the client.
+    #[serde(default)]
+    pub attributes: Attributes,
+}
+
+impl Agreed {
+    /// Checks the size of the attributes. The error is a sentence for the function's author.
+    pub(crate) fn check_attributes(&self) -> Result<(), String> {
+        let bytes: usize = self.attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if bytes <= MAX_ATTRIBUTE_BYTES {
+            return Ok(());
+        }
+        Err(format!(
+            "the attributes have {bytes} bytes, names and values together; at most {MAX_ATTRIBUTE_BYTES} are kept"
+        ))
+    }
 }
 
 /// What a reverse push, or a client that may not connect, is answered: 0 and `ok`, or a number and a sentence.
@@ -334,28 +244,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_is_compressed_once_for_each_window_and_tells_its_size_to_whoever_asks() {
-        let frame = Frame::text("a long text");
-        let before = frame.compressed_size();
-        let mut calls = 0;
-        for has_full_window in [true, false, true, true, false] {
-            let compressed = frame.clone().compressed(has_full_window, |payload| {
-                calls += 1;
-                Some(Bytes::copy_from_slice(&payload[..3]))
-            });
-            assert_eq!(compressed.as_deref(), Some(&b"a l"[..]));
-        }
-        assert_eq!(calls, 2);
-        assert_eq!((before.bytes(), frame.compressed_size().bytes()), (Some(3), Some(3)));
-        let noise = Frame::text("x");
-        assert_eq!(
-            (noise.compressed(true, |_| None), noise.compressed(true, |_| panic!("again"))),
-            (None, None)
-        );
-        assert_eq!(noise.compressed_size().bytes(), None);
-    }
-
-    #[test]
     fn lists_that_the_client_did_not_send_are_absent() {
         let none = serde_json::to_string(&Connecting::new("id==", None, None)).expect("JSON");
         assert_eq!(none, r#"{"action":"connecting","secConnectionID":"id=="}"#);
@@ -365,15 +253,34 @@ mod tests {
 
     #[test]
     fn a_closing_event_has_a_reason_only_if_the_node_is_lost() {
-        let event = |reason| encode(&ClosingEvent::new("id==", reason)).expect("JSON");
+        let event = |reason| encode(&ClosingEvent::new("id==", None, reason)).expect("JSON");
         assert_eq!(event(None), r#"{"websocket":{"action":"closing","secConnectionID":"id=="}}"#);
         let lost = r#"{"websocket":{"action":"closing","secConnectionID":"id=="},"reason":"node lost"}"#;
         assert_eq!(event(Some("node lost")), lost);
     }
 
     #[test]
+    fn attributes_stand_beside_the_websocket() {
+        let attributes = Attributes::from([("user".to_owned(), "ann".to_owned())]);
+        let of = ("id==", Some(&attributes));
+        let event = text_event(of, "x").expect("JSON");
+        assert!(event.ends_with(br#""data":"x"},"attributes":{"user":"ann"}}"#), "{event:?}");
+        let event = encode(&ClosingEvent::new(of.0, of.1, Some("node lost"))).expect("JSON");
+        assert!(event.ends_with(br#"},"reason":"node lost","attributes":{"user":"ann"}}"#), "{event:?}");
+    }
+
+    #[test]
+    fn attributes_that_are_too_long_are_refused_with_a_sentence() {
+        let agreed =
+            |bytes| Agreed { attributes: [("a".to_owned(), "x".repeat(bytes))].into(), ..Agreed::default() };
+        assert_eq!(agreed(MAX_ATTRIBUTE_BYTES - 1).check_attributes(), Ok(()));
+        let sentence = agreed(MAX_ATTRIBUTE_BYTES).check_attributes().expect_err("one byte too many");
+        assert!(sentence.contains("4097 bytes"), "{sentence}");
+    }
+
+    #[test]
     fn a_binary_frame_travels_in_base64() {
-        let event = binary_event("id==", &[0, 255]).expect("JSON");
+        let event = binary_event(("id==", None), &[0, 255]).expect("JSON");
         let expected = r#"{"websocket":{"action":"data recv","secConnectionID":"id==","dataType":"binary","data":"AP8="}}"#;
         assert_eq!(event, expected);
     }

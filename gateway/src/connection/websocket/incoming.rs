@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::framing::Message;
-use crate::contract::{binary_event, text_event};
+use crate::contract::{Attributes, binary_event, text_event};
 
 /// A message of the client, of which nothing is borrowed any more.
 pub(super) enum Incoming {
@@ -21,7 +21,12 @@ pub(super) enum Incoming {
 }
 
 impl Incoming {
-    pub(super) fn of(connection: &str, message: Message<'_>, compressed_bytes: Option<usize>) -> Self {
+    /// A message on this connection, whose client has these attributes, and which may have come compressed.
+    pub(super) fn of(
+        connection: (&str, Option<&Attributes>),
+        message: Message<'_>,
+        compressed_bytes: Option<usize>,
+    ) -> Self {
         match message {
             Message::Text(text) => {
                 let (event, payload_bytes) = (text_event(connection, &text), text.len());

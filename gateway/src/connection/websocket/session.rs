@@ -77,8 +77,8 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
     pub(super) async fn run(&mut self, held: &'a AtomicBool, drain: &Drain) -> End {
         let mut timer = pin!(sleep_until(self.heartbeat.next()));
         let mut turn = pin!(drain.turn());
-        let holding = &self.connection.holding;
-        let mut lost = holding.lost();
+        let ownership = &self.connection.ownership;
+        let mut lost = ownership.lost();
         let mut is_polled = false;
         poll_fn(|context| {
             // The first poll leaves the wakers, after which nothing happens until the shutdown: all connections would
@@ -86,7 +86,7 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
             let is_first = !mem::replace(&mut is_polled, true);
             let is_due = (is_first || drain.has_begun()) && turn.as_mut().poll(context).is_ready();
             let mut is_lost = || lost.as_mut().is_some_and(|lost| lost.as_mut().poll(context).is_ready());
-            if (is_first || holding.is_lost()) && is_lost() {
+            if (is_first || ownership.is_lost()) && is_lost() {
                 return Poll::Ready(CloseReason::NodeLost.into());
             }
             match self.poll(context, held, timer.as_mut()) {
@@ -149,10 +149,11 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
                 return Poll::Pending;
             }
             self.heartbeat.resume();
-            let id = &self.connection.id;
+            let attributes = self.connection.deliveries.attributes().map(|attributes| &**attributes);
+            let of = (self.connection.id(), attributes);
             let received = self
                 .socket
-                .poll_receive(context, |message, compressed| Incoming::of(id, message, compressed));
+                .poll_receive(context, |message, compressed| Incoming::of(of, message, compressed));
             if self.socket.take_received() {
                 self.heartbeat.heard(Instant::now());
             }
@@ -209,7 +210,7 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
         payload_bytes: usize,
         compressed_bytes: Option<usize>,
     ) -> Result<(), End> {
-        let connection = self.connection.id.as_str();
+        let connection = self.connection.id();
         self.connection.api.metrics.frame(Direction::In, payload_bytes);
         if let Some(after) = compressed_bytes {
             self.connection.api.metrics.compressed(Direction::In, payload_bytes, after);
@@ -274,7 +275,10 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
                 Poll::Ready(Ok(())) => {}
             }
             match queue_end {
-                Some(QueueEnd::ClosedByFunction) => return Poll::Ready(CloseReason::ClosedByFunction.into()),
+                Some(QueueEnd::ClosedByFunction) => {
+                    let close = connection.deliveries.closed_by_function().unwrap_or_default();
+                    return Poll::Ready(End::closed_by_function(&close));
+                }
                 // Only this connection itself abandons its queue.
                 Some(_) => return Poll::Ready(End::connection_lost()),
                 None if is_empty => return Poll::Pending,
