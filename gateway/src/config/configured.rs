@@ -45,6 +45,7 @@ pub(crate) fn clients(config: &Config) -> ClientSettings {
         proxies: config.proxy.clone(),
         limits: config.limits.clone(),
         timeouts: config.timeouts.clone(),
+        compression: config.compression,
         drain: config.drain,
     }
 }

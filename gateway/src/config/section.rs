@@ -16,7 +16,7 @@ use toml::{
 use super::problems::Problems;
 
 /// Keys that stand above the first table. Below one they would be its own, which TOML does not show.
-pub(super) const TOP_LEVEL: [&str; 8] = [
+pub(super) const TOP_LEVEL: [&str; 9] = [
     "listen",
     "push_listen",
     "push_url",
@@ -25,6 +25,7 @@ pub(super) const TOP_LEVEL: [&str; 8] = [
     "cluster",
     "cluster_lease_seconds",
     "drain_seconds",
+    "compression",
 ];
 
 /// A table that is being read.
@@ -183,9 +184,9 @@ impl<'p, 'i> Section<'p, 'i> {
         usize::try_from(self.integer(key, default as u64, allowed)).unwrap_or(default)
     }
 
-    /// A whole number of things a second.
-    pub(super) fn rate(&mut self, key: &'static str, default: NonZeroU32) -> NonZeroU32 {
-        let number = self.integer(key, u64::from(default.get()), 1..=1_000_000);
+    /// A whole number from 1 to `most`.
+    pub(super) fn positive(&mut self, key: &'static str, default: NonZeroU32, most: u64) -> NonZeroU32 {
+        let number = self.integer(key, u64::from(default.get()), 1..=most);
         u32::try_from(number).ok().and_then(NonZeroU32::new).unwrap_or(default)
     }
 
@@ -199,14 +200,27 @@ impl<'p, 'i> Section<'p, 'i> {
         Duration::from_secs(self.integer(key, default, allowed))
     }
 
-    /// `true` or `false`; left out: `false`.
-    pub(super) fn flag(&mut self, key: &'static str) -> bool {
-        let Some(value) = self.take(key) else { return false };
+    /// `true` or `false`.
+    pub(super) fn flag(&mut self, key: &'static str, default: bool) -> bool {
+        let Some(value) = self.take(key) else { return default };
         let DeValue::Boolean(flag) = value.get_ref() else {
             self.wrong_type(key, &value, "true or false");
-            return false;
+            return default;
         };
         *flag
+    }
+
+    /// `true`, `false`, or a table, which means `true` and has the details.
+    pub(super) fn flag_or_section(
+        &mut self,
+        key: &'static str,
+        prefix: &'static str,
+        default: bool,
+    ) -> (bool, Option<Section<'p, 'i>>) {
+        match self.table.get(key).map(Spanned::get_ref) {
+            Some(DeValue::Table(_)) => (true, self.section(key, prefix)),
+            _ => (self.flag(key, default), None),
+        }
     }
 
     /// A table within this one.

@@ -58,6 +58,8 @@ pub struct Metrics {
     tls: ByLabel<TlsOutcome>,
     /// The bytes that wait to be sent to clients; each queue adds and subtracts its own.
     pub queue_bytes: Gauge,
+    /// The bytes of messages that have not arrived wholly.
+    pub(crate) unfinished_bytes: Gauge,
     certificate_expires: Gauge,
     accept_errors: Counter,
     /// Cleanups that are due and were not called yet.
@@ -76,6 +78,8 @@ struct Families {
     closes: Family<Counter>,
     frames: Family<Counter>,
     frame_bytes: Family<Counter>,
+    compressed_bytes: Family<Counter>,
+    compressions: Family<Counter>,
     events: Family<Counter>,
     event_seconds: Histograms,
     in_flight: Family<Gauge>,
@@ -99,6 +103,8 @@ impl Metrics {
             closes: register(&mut registry, &c::CLOSES, Family::default()),
             frames: register(&mut registry, &c::FRAMES, Family::default()),
             frame_bytes: register(&mut registry, &c::FRAME_BYTES, Family::default()),
+            compressed_bytes: register(&mut registry, &c::COMPRESSED_BYTES, Family::default()),
+            compressions: register(&mut registry, &c::COMPRESSIONS, Family::default()),
             events: register(&mut registry, &c::EVENTS, Family::default()),
             event_seconds: register(&mut registry, &c::EVENT_SECONDS, histograms),
             in_flight: register(&mut registry, &c::EVENTS_IN_FLIGHT, Family::default()),
@@ -107,6 +113,7 @@ impl Metrics {
         };
         let pushes = register(&mut registry, &c::PUSHES, Family::default());
         let queue_bytes = register(&mut registry, &c::QUEUE_BYTES, Gauge::default());
+        let unfinished_bytes = register(&mut registry, &c::UNFINISHED_BYTES, Gauge::default());
         let tls = register(&mut registry, &c::TLS_HANDSHAKES, Family::default());
         let certificate_expires = register(&mut registry, &c::CERTIFICATE_EXPIRES, Gauge::default());
         register(&mut registry, &c::RELOADS, families.reloads.clone());
@@ -126,6 +133,7 @@ impl Metrics {
             pushes: ByLabel::new(&pushes, &c::PUSHES, &[]),
             tls: ByLabel::new(&tls, &c::TLS_HANDSHAKES, &[]),
             queue_bytes,
+            unfinished_bytes,
             certificate_expires,
             accept_errors,
             cleanups_pending,

@@ -3,8 +3,8 @@
 use std::{borrow::Cow, time::Instant};
 
 use super::{
-    ByLabel, Families, Gauge, Histogram, catalogue,
-    labels::{Direction, EventOutcome, HandshakeOutcome},
+    ByLabel, Counter, Families, Gauge, Histogram, catalogue,
+    labels::{Direction, EventOutcome, HandshakeOutcome, Label as _, When},
     series,
 };
 use crate::{
@@ -20,6 +20,8 @@ pub struct ApiMetrics {
     closes: ByLabel<CloseReason>,
     frames: ByLabel<Direction>,
     frame_bytes: ByLabel<Direction>,
+    compressed_bytes: [ByLabel<When>; 2],
+    compressions: Counter,
     roles: [RoleMetrics; 3],
 }
 
@@ -42,6 +44,13 @@ impl ApiMetrics {
             closes: ByLabel::new(&families.closes, &catalogue::CLOSES, &by_api),
             frames: ByLabel::new(&families.frames, &catalogue::FRAMES, &by_api),
             frame_bytes: ByLabel::new(&families.frame_bytes, &catalogue::FRAME_BYTES, &by_api),
+            compressed_bytes: [Direction::In, Direction::Out].map(|direction| {
+                let labels = [by_api[0].clone(), Cow::Borrowed(direction.value())];
+                ByLabel::new(&families.compressed_bytes, &catalogue::COMPRESSED_BYTES, &labels)
+            }),
+            compressions: families
+                .compressions
+                .get_or_create_owned(&series(&catalogue::COMPRESSIONS, by_api.clone())),
             roles: Role::ALL.map(|role| RoleMetrics::new(families, api, role)),
         }
     }
@@ -73,6 +82,18 @@ impl ApiMetrics {
     pub fn frame(&self, direction: Direction, payload_bytes: usize) {
         self.frames.at(direction).inc();
         self.frame_bytes.at(direction).inc_by(payload_bytes as u64);
+    }
+
+    /// The payload of a frame was compressed, by the client or for it.
+    pub fn compressed(&self, direction: Direction, before: usize, after: usize) {
+        let bytes = &self.compressed_bytes[direction.index()];
+        bytes.at(When::Before).inc_by(before as u64);
+        bytes.at(When::After).inc_by(after as u64);
+    }
+
+    /// A payload is about to be compressed.
+    pub fn compression(&self) {
+        self.compressions.inc();
     }
 
     /// A function is called.
