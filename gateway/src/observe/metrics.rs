@@ -145,6 +145,11 @@ impl Metrics {
         ApiMetrics::new(&self.families, &self.apis, path)
     }
 
+    /// From now on no API's series are removed: the last line of the log sums them up.
+    pub fn keep_series(&self) {
+        self.apis.lock().values_mut().for_each(|handles| *handles += 1);
+    }
+
     /// A handshake's path belongs to no API.
     pub fn unknown_path(&self) {
         let values = [Cow::Borrowed(""), Cow::Borrowed(HandshakeOutcome::UnknownPath.value())];

@@ -40,6 +40,7 @@ use crate::{
         assembly::Assembly,
         drain::Drain,
         executable,
+        hand_over::Sockets,
         running::Running,
     },
 };
@@ -47,6 +48,11 @@ use crate::{
 /// How many connections may wait to be accepted, as after a restart, when all clients come back at once; one more waits a
 /// second before it tries again. The system's own limit, `net.core.somaxconn`, is most often the same.
 const BACKLOG: u32 = 4096;
+
+/// What the listening sockets are for, when they are handed over.
+const CLIENTS: &str = "clients";
+const PUSHES: &str = "pushes";
+const ADMIN: &str = "admin";
 
 /// The gateway; see [`Gateway::builder`].
 #[derive(Debug)]
@@ -68,6 +74,7 @@ impl Gateway {
             client_page: None,
             no_page: false,
             page_is_disabled: false,
+            inherited: Sockets::default(),
             orphan_reaper: None,
             cluster: None,
             registry: Arc::new(MemoryRegistry::default()),
@@ -91,6 +98,7 @@ pub struct Builder {
     client_page: Option<PathBuf>,
     no_page: bool,
     page_is_disabled: bool,
+    inherited: Sockets,
     orphan_reaper: Option<PathBuf>,
     cluster: Option<ClusterSettings>,
     registry: Arc<dyn ConnectionRegistry>,
@@ -197,6 +205,15 @@ impl Builder {
         self
     }
 
+    /// Goes on listening on sockets of the process before this one, where they are those of its addresses.
+    pub fn inherit(mut self, sockets: Sockets) -> Self {
+        self.inherited = sockets;
+        if let Some(cluster) = &mut self.cluster {
+            cluster.takes_over = true;
+        }
+        self
+    }
+
     /// Adds an observer of the gateway's work.
     pub fn reporter(mut self, reporter: Arc<dyn Reporter>) -> Self {
         self.reporters.push(reporter);
@@ -210,10 +227,13 @@ impl Builder {
     )]
     pub async fn start(mut self) -> Result<Running, StartError> {
         self.check_apis()?;
-        let clients = listen(self.listen)?;
+        let mut sockets = Sockets::default();
+        let inherited = &mut self.inherited;
+        let mut listen = |name, addr| listen(name, addr, inherited, &mut sockets);
+        let clients = listen(CLIENTS, self.listen)?;
         let addr = local_addr(&clients, self.listen)?;
         let pushes = match self.push_listen {
-            Some(push_listen) => Some(listen(push_listen)?),
+            Some(push_listen) => Some(listen(PUSHES, push_listen)?),
             None => None,
         };
         let push_addr = match (&pushes, self.push_listen) {
@@ -221,7 +241,7 @@ impl Builder {
             _ => addr,
         };
         let admin = match &self.admin {
-            Some(admin) => Some(listen(admin.listen)?),
+            Some(admin) => Some(listen(ADMIN, admin.listen)?),
             None => None,
         };
         let admin_addr = match (&admin, &self.admin) {
@@ -244,7 +264,7 @@ impl Builder {
             .serve(&app, clients, pushes, push_path, admin)
             .map_err(|error| StartError::Listen { addr: self.listen, error })?;
         app.clients.readiness.enter(Stage::Ready);
-        Ok(Running::new((addr, admin_addr), push_url, app, assembly, servers))
+        Ok(Running::new((addr, admin_addr), push_url, app, assembly, (servers, sockets)))
     }
 
     fn join(&self, addr: SocketAddr, clients: &Clients) -> Result<Option<Arc<Cluster>>, StartError> {
@@ -471,15 +491,28 @@ impl error::Error for StartError {
     }
 }
 
-fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
+/// Listens on an address, or goes on with the socket that listens there already. Another handle of it is kept for the
+/// process that comes after this one.
+fn listen(
+    name: &str,
+    addr: SocketAddr,
+    inherited: &mut Sockets,
+    kept: &mut Sockets,
+) -> Result<TcpListener, StartError> {
+    let inherited = inherited.take_listener(name, addr);
     let listener = || {
+        if let Some(socket) = inherited {
+            socket.set_nonblocking(true)?;
+            return TcpListener::from_std(socket);
+        }
         let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         // A gateway that starts again need not wait until the connections of the last one are forgotten.
         socket.set_reuseaddr(true)?;
         socket.bind(addr)?;
         socket.listen(BACKLOG)
     };
-    listener().map_err(|error| StartError::Listen { addr, error })
+    let listener = listener().and_then(|listener| kept.add(name, &listener).map(|()| listener));
+    listener.map_err(|error| StartError::Listen { addr, error })
 }
 
 fn local_addr(listener: &TcpListener, addr: SocketAddr) -> Result<SocketAddr, StartError> {

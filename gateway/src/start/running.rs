@@ -13,7 +13,7 @@ use crate::{
     observe::metrics::Metrics,
     registry::cluster::{Cleaner, TakeOver},
     server::http::Server,
-    start::{api::Api, app::App, assembly::Assembly},
+    start::{api::Api, app::App, assembly::Assembly, hand_over::Sockets},
 };
 
 /// How long connections may take to close at shutdown, their cleanup included.
@@ -29,7 +29,10 @@ pub struct Running {
     push_url: String,
     app: Arc<App>,
     assembly: Assembly,
+    /// Where clients connect is the last one.
     servers: Vec<Server>,
+    /// Other handles of the sockets that they listen on.
+    sockets: Sockets,
     /// In a cluster.
     take_over: Option<TakeOver>,
     _certificate_watch: AbortOnDropHandle<()>,
@@ -41,7 +44,7 @@ impl Running {
         push_url: String,
         app: Arc<App>,
         assembly: Assembly,
-        servers: Vec<Server>,
+        (servers, sockets): (Vec<Server>, Sockets),
     ) -> Self {
         let clients = Arc::clone(&app.clients);
         let watch = tokio::spawn(async move { clients.watch_certificate().await });
@@ -58,6 +61,7 @@ impl Running {
             app,
             assembly,
             servers,
+            sockets,
             take_over,
             _certificate_watch: certificate_watch,
         }
@@ -119,6 +123,27 @@ impl Running {
             _ => self.assembly.run(api),
         });
         self.app.apis.replace(running.collect());
+    }
+
+    /// The sockets that it listens on, for the process that takes over from this one.
+    #[must_use]
+    pub fn sockets(&self) -> &Sockets {
+        &self.sockets
+    }
+
+    /// Another process accepts connections at these sockets: this one accepts no more. Requests on connections that it
+    /// has accepted are answered as before, until no client can have one that it has not sent.
+    pub async fn hand_over(&mut self) {
+        self.sockets = Sockets::default();
+        for server in &self.servers {
+            server.hand_over();
+        }
+        let timeouts = &self.app.clients.current().settings.timeouts;
+        let longest = timeouts.tls_handshake + timeouts.request_head;
+        if let Some(clients) = self.servers.last_mut() {
+            // What is left then are connections that have had their answer.
+            let _ = timeout(longest, clients.last_request()).await;
+        }
     }
 
     /// Accepts no further clients, closes those that are there with 1001, one after the other over the time that is set
