@@ -75,7 +75,7 @@ pub struct Cli {
     #[arg(long, requires = "check")]
     online: bool,
 
-    /// Let the gateway that runs with this file start its program anew, which takes its place without refusing a client; ends with 1 if nothing changed
+    /// Let the gateway that runs with this file start its program anew, which takes over its listening sockets; ends with 1 if nothing changed
     #[arg(long, requires = "config", conflicts_with = "check")]
     replace: bool,
 

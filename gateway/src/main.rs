@@ -19,7 +19,6 @@ use scf_websocket_gateway::{
     file_limit,
     function::local::orphan_reaper,
     hand_over::{self, Predecessor, Sockets, notify},
-    registry::ConnectionRegistry,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -144,7 +143,7 @@ async fn serve_file(served: ServedFile) -> Result<(), String> {
     let backends = Arc::new(Backends::new());
     let mut builder = configured::builder(&config, &backends).map_err(|error| error.to_string())?;
     if let Some(relay) = replacing.relay() {
-        builder = builder.registry(Arc::clone(relay) as Arc<dyn ConnectionRegistry>);
+        builder = builder.relay(Arc::clone(relay));
     }
     if let Some(predecessor) = &predecessor {
         replacing.meet(predecessor)?;

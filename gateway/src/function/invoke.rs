@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use log::{debug, warn};
 
 use crate::{
-    contract::{Agreed, ClosingEvent, ConnectAnswer, encode},
+    contract::{Agreed, Attributes, ClosingEvent, ConnectAnswer, encode},
     function::{
         Call, Failure, FunctionBackend, Role,
         admission::{Admission, Place, Turn},
@@ -56,8 +56,6 @@ pub(crate) enum Registration {
     Refused(Bytes),
     /// Too many events wait: the function was not called.
     NoPlace,
-    /// The connection cannot be registered: the function was not called.
-    NotRegistered,
     /// The client has gone before the function was called.
     ClientGone,
 }
@@ -120,8 +118,12 @@ impl Functions {
         };
         match serde_json::from_slice::<ConnectAnswer>(&answer) {
             Ok(decision) if decision.err_no == 0 => {
+                let agreed = decision.websocket.unwrap_or_default();
+                if let Err(sentence) = agreed.check_attributes() {
+                    return Err(self.register.fail(invocation, Failure::Error(sentence), Some(&answer)));
+                }
                 invocation.end(InvocationOutcome::Ok, None, Some(&answer));
-                Ok(Registration::Accepted(decision.websocket.unwrap_or_default()))
+                Ok(Registration::Accepted(agreed))
             }
             Ok(decision) => {
                 let message = format!("errNo {}: {}", decision.err_no, decision.err_msg);
@@ -152,11 +154,11 @@ impl Functions {
     /// because a closing event is never left out.
     pub(crate) async fn cleanup(
         &self,
-        connection: &str,
+        (connection, attributes): (&str, Option<&Attributes>),
         reason: Option<&'static str>,
     ) -> Result<(), Failure> {
         let times = (Instant::now(), Duration::ZERO);
-        let event = match encode(&ClosingEvent::new(connection, reason)) {
+        let event = match encode(&ClosingEvent::new(connection, attributes, reason)) {
             Ok(event) => event,
             Err(error) => {
                 warn!("no closing event for {connection}: {error}");

@@ -64,6 +64,8 @@ pub struct Metrics {
     pub queue_bytes: Gauge,
     certificate_expires: Gauge,
     accept_errors: Counter,
+    /// Cleanups that are due and were not called yet.
+    pub cleanups_pending: Gauge,
     /// Leases and take-overs.
     pub cluster: Arc<ClusterMetrics>,
     /// From node to node.
@@ -115,6 +117,7 @@ impl Metrics {
         let certificate_expires = register(&mut registry, &c::CERTIFICATE_EXPIRES, Gauge::default());
         register(&mut registry, &c::RELOADS, families.reloads.clone());
         let accept_errors = register(&mut registry, &c::ACCEPT_ERRORS, Counter::default());
+        let cleanups_pending = register(&mut registry, &c::CLEANUPS_PENDING, Gauge::default());
         let cluster = Arc::new(ClusterMetrics::new(&mut registry));
         let routes = RouteMetrics::new(&mut registry);
         registry.register_collector(Box::new(process::ProcessMetrics));
@@ -134,6 +137,7 @@ impl Metrics {
             queue_bytes,
             certificate_expires,
             accept_errors,
+            cleanups_pending,
             cluster,
             routes,
         }

@@ -1,11 +1,16 @@
 //! Passes pushes for connections of the other process on to it, while there are two.
 
-use std::{fmt, io, net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    net::Ipv4Addr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use arc_swap::ArcSwapOption;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::future::{BoxFuture, FutureExt as _, ready};
 use http_body_util::Full;
 use hyper::{Request, StatusCode, header::CONTENT_TYPE};
 use log::warn;
@@ -15,13 +20,11 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::{
-    contract::MAX_BATCH,
+    contract::{Attributes, Close, MAX_BATCH},
     function::remote::client::{HttpClient, SendError, TlsError, Trust},
     observe::report::Reports,
     push::{self, PushAddress},
-    registry::{
-        ConnectionInfo, ConnectionRegistry, Delivery, DeliveryError, MemoryRegistry, Outbox, RegistryError,
-    },
+    registry::{ConnectionInfo, Deliver, Delivery, DeliveryError},
     server::http::{HeaderCase, Server},
 };
 
@@ -34,8 +37,32 @@ const ANSWER_LIMIT_BYTES: usize = 1 << 20;
 /// The connections of this process, and behind them those of the other one.
 #[derive(Default)]
 pub struct Relay {
-    own: Arc<MemoryRegistry>,
+    own: Arc<Own>,
     other: ArcSwapOption<Other>,
+}
+
+/// Nothing before the gateway's registry is there.
+#[derive(Default)]
+struct Own(OnceLock<Arc<dyn Deliver>>);
+
+impl Deliver for Own {
+    fn deliver<'a>(
+        &'a self,
+        ids: &'a [String],
+        delivery: Delivery,
+    ) -> BoxFuture<'a, Vec<Result<(), DeliveryError>>> {
+        match self.0.get() {
+            Some(registry) => registry.deliver(ids, delivery),
+            None => ready(vec![Err(DeliveryError::NotFound); ids.len()]).boxed(),
+        }
+    }
+
+    fn look_up<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ConnectionInfo, DeliveryError>> {
+        match self.0.get() {
+            Some(registry) => registry.look_up(id),
+            None => ready(Err(DeliveryError::NotFound)).boxed(),
+        }
+    }
 }
 
 struct Other {
@@ -52,6 +79,11 @@ pub struct PrivateAddress {
 }
 
 impl Relay {
+    /// The connections of this process. The first call counts.
+    pub(crate) fn set_own(&self, registry: Arc<dyn Deliver>) {
+        self.own.0.get_or_init(|| registry);
+    }
+
     /// Pushes for unknown connections go to this address from now on, or nowhere.
     pub fn set_other(&self, address: Option<&str>) -> Result<(), TlsError> {
         let other = match address {
@@ -78,7 +110,7 @@ impl Relay {
         getrandom::fill(&mut secret).map_err(io::Error::other)?;
         let path = push::path(Some(&secret.map(|byte| format!("{byte:02x}")).concat()));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let registry = Arc::clone(&self.own) as Arc<dyn ConnectionRegistry>;
+        let registry = Arc::clone(&self.own) as Arc<dyn Deliver>;
         let address = PushAddress { registry, reports: Reports::default(), metrics: Arc::default() };
         let router = push::router_at(&path, Arc::new(address));
         let server = Server::start(listener, router, HeaderCase::Lower)?;
@@ -124,6 +156,7 @@ struct Connection {
     connected_at: u64,
     last_active_at: u64,
     waiting_bytes: usize,
+    attributes: Option<Attributes>,
 }
 
 impl Other {
@@ -136,7 +169,9 @@ impl Other {
                     json!({"action": "data send", "dataType": "binary", "data": data})
                 }
             },
-            Delivery::Close => json!({"action": "closing"}),
+            Delivery::Close(Close { code, reason, cleanup }) => {
+                json!({"action": "closing", "code": code, "reason": &**reason, "cleanup": cleanup})
+            }
         };
         websocket["secConnectionIDs"] = json!(ids);
         let request = Request::post(&self.address)
@@ -167,6 +202,7 @@ impl Other {
             connected_at_ms: found.connected_at,
             last_active_at_ms: found.last_active_at,
             waiting_bytes: found.waiting_bytes,
+            attributes: found.attributes.map(Arc::new),
         })
     }
 
@@ -193,15 +229,7 @@ impl Other {
     }
 }
 
-impl ConnectionRegistry for Relay {
-    fn add<'a>(&'a self, id: &'a str, outbox: Outbox) -> BoxFuture<'a, Result<(), RegistryError>> {
-        self.own.add(id, outbox)
-    }
-
-    fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, RegistryError>> {
-        self.own.remove(id)
-    }
-
+impl Deliver for Relay {
     fn deliver<'a>(
         &'a self,
         ids: &'a [String],
