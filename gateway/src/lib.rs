@@ -57,7 +57,7 @@ pub use self::{
     start::{
         api::{Api, FunctionSource},
         builder::{Builder, Gateway, StartError},
-        file_limit,
+        file_limit, hand_over,
         running::Running,
     },
 };

@@ -22,6 +22,7 @@ mod faults;
 mod file_limit;
 mod frames;
 mod function_backends;
+mod hand_over;
 mod handshake;
 mod http_functions;
 mod instances;

@@ -108,9 +108,16 @@ fn keep_what_needs_a_restart(running: &Config, new: &mut Config) -> Vec<&'static
     keep("push_listen", running.push_listen != new.push_listen);
     keep("push_url", running.push_url != new.push_url);
     keep("push_token", running.push_token != new.push_token);
-    keep("admin_listen", running.admin != new.admin);
+    let listen = |config: &Config| config.admin.as_ref().map(|admin| (admin.listen, admin.password.clone()));
+    keep("admin_listen", listen(running) != listen(new));
+    let metrics = |config: &Config| config.admin.as_ref().and_then(|admin| admin.metrics_token.clone());
+    keep("metrics_token", metrics(running) != metrics(new));
+    keep("page", running.page != new.page);
     keep("cluster", running.cluster != new.cluster);
     keep("cluster_lease_seconds", running.cluster_lease != new.cluster_lease);
+    keep("log_format", running.log.format != new.log.format);
+    keep("log_level", running.log.level != new.log.level);
+    keep("watch", running.watch != new.watch);
     // Whether there is TLS at all is part of the listening socket's meaning, and of the URL that clients use.
     let toggled = running.tls.is_some() != new.tls.is_some();
     keep("[tls]", toggled);
@@ -119,6 +126,7 @@ fn keep_what_needs_a_restart(running: &Config, new: &mut Config) -> Vec<&'static
     new.push_url.clone_from(&running.push_url);
     new.push_token.clone_from(&running.push_token);
     new.admin.clone_from(&running.admin);
+    (new.page, new.log, new.watch) = (running.page, running.log, running.watch);
     new.cluster.clone_from(&running.cluster);
     new.cluster_lease = running.cluster_lease;
     if toggled {
@@ -151,7 +159,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        config::{Environment, read},
+        config::{
+            Environment,
+            read::{self, Certificates},
+        },
         connection::limits::Limits,
         server::tls::CertificateFiles,
     };
@@ -173,7 +184,8 @@ cleanup = "http://127.0.0.1/c"
 "#;
 
     fn config(text: &str) -> Config {
-        read::read(Path::new("gateway.toml"), text, &Environment::default()).expect("a configuration")
+        read::read(Path::new("gateway.toml"), text, &Environment::default(), Certificates::Checked)
+            .expect("a configuration")
     }
 
     fn changed(from: &str, to: &str) -> Plan {
@@ -230,6 +242,7 @@ cleanup = "http://127.0.0.1/c"
             "push_token = \"old\"",
             "push_token = \"new\"\nlisten = \"127.0.0.1:1\"\n\
             push_listen = \"127.0.0.1:2\"\npush_url = \"http://x\"\nadmin_listen = \"127.0.0.1:3\"\n\
+            metrics_token = \"x\"\npage = false\nlog_format = \"json\"\nlog_level = \"warn\"\nwatch = true\n\
             cluster = \"redis://x\"\ncluster_lease_seconds = 1\ndrain_seconds = 1",
         );
         let running = config(FILE);
@@ -240,8 +253,13 @@ cleanup = "http://127.0.0.1/c"
             "push_url",
             "push_token",
             "admin_listen",
+            "metrics_token",
+            "page",
             "cluster",
             "cluster_lease_seconds",
+            "log_format",
+            "log_level",
+            "watch",
         ];
         assert_eq!(plan.restart, keys);
         assert_eq!(plan.config, Config { drain: Duration::from_secs(1), ..running });

@@ -16,16 +16,21 @@ use toml::{
 use super::problems::Problems;
 
 /// Keys that stand above the first table. Below one they would be its own, which TOML does not show.
-pub(super) const TOP_LEVEL: [&str; 9] = [
+pub(super) const TOP_LEVEL: [&str; 14] = [
     "listen",
     "push_listen",
     "push_url",
     "push_token",
     "admin_listen",
+    "metrics_token",
+    "page",
     "cluster",
     "cluster_lease_seconds",
     "drain_seconds",
     "compression",
+    "log_format",
+    "log_level",
+    "watch",
 ];
 
 /// A table that is being read.
@@ -285,15 +290,34 @@ impl<'p, 'i> Section<'p, 'i> {
 
     /// Ends the reading: each key that nothing asked for is unknown.
     pub(super) fn finish(self) {
-        let known = self.asked.join(", ");
         for name in self.table.keys() {
-            let misplaced = !self.prefix.is_empty() && TOP_LEVEL.contains(&name.get_ref().as_ref());
-            let hint = if misplaced { "; the key of this name belongs above the first [table]" } else { "" };
-            let message =
-                format!("{}{} is not a known key; known here: {known}{hint}", self.prefix, name.get_ref());
+            let (written, prefix) = (name.get_ref().as_ref(), self.prefix);
+            let misplaced = !prefix.is_empty() && TOP_LEVEL.contains(&written);
+            let hint = match nearest(written, &self.asked) {
+                _ if misplaced => "; the key of this name belongs above the first [table]".to_owned(),
+                Some(meant) => format!("; did you mean {prefix}{meant}?"),
+                None => String::new(),
+            };
+            // A name that TOML writes in quotes is shown in them: it may be empty.
+            let bare = |character: char| character.is_ascii_alphanumeric() || "_-".contains(character);
+            let shown = match !written.is_empty() && written.chars().all(bare) {
+                true => written.to_owned(),
+                false => format!("{written:?}"),
+            };
+            let known = self.asked.join(", ");
+            let message = format!("{prefix}{shown} is not a known key; known here: {known}{hint}");
             self.problems.add(&name.span(), message);
         }
     }
+}
+
+/// The key that was most likely meant.
+fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
+    let alike = known.iter().map(|key| (strsim::jaro_winkler(written, key), *key));
+    alike
+        .filter(|(alike, _)| *alike > 0.85)
+        .max_by(|one, other| one.0.total_cmp(&other.0))
+        .map(|(_, key)| key)
 }
 
 fn with_article(type_name: &str) -> String {

@@ -1,4 +1,4 @@
-use std::{ffi::OsString, fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use super::*;
 use crate::{connection::origin::Origins, registry::cluster::RedisUrl};
@@ -69,7 +69,7 @@ fn an_api_is_all_that_a_file_needs() {
 
 #[test]
 fn every_key_is_read() {
-    let environment = Environment { push_token: None, admin_password: Some(OsString::from("hunter2")) };
+    let environment = Environment::default().with("GATEWAY_ADMIN_PASSWORD", "hunter2");
     let config = load_with(
         r#"
 listen = "0.0.0.0:9000"
@@ -80,6 +80,11 @@ admin_listen = "0.0.0.0:9002"
 cluster = "redis://:hunter2@10.0.0.7/0"
 drain_seconds = 5
 compression = { min_bytes = 100, level = 9 }
+log_format = "json"
+log_level = "debug"
+page = false
+metrics_token = "read-only"
+watch = true
 [tls]
 certificate = "cert.pem"
 key = "key.pem"
@@ -135,6 +140,10 @@ WS_CLOSE = "a,b"
     assert_eq!(config.drain, Duration::from_secs(5));
     assert_eq!(config.compression, Some(Compression { min_bytes: 100, level: 9 }));
     assert!(!config.apis[0].compression);
+    assert_eq!(admin.metrics_token.as_ref().map(Secret::expose), Some("read-only"));
+    assert!(!config.page && config.watch);
+    let log = LogSettings { format: Some(LogFormat::Json), level: Some(::log::LevelFilter::Debug) };
+    assert_eq!(config.log, log);
     assert!(config.tls.as_ref().is_some_and(|files| files.key.ends_with("key.pem")));
     assert!(config.proxy.proxy_protocol && config.proxy.trusted.len() == 2);
     let Limits { connections, connections_per_ip, frame_bytes, send_queue_bytes, .. } = config.limits;
@@ -255,16 +264,75 @@ fn a_key_that_slipped_below_a_table_is_sent_back_to_the_top() {
 #[test]
 fn secrets_from_the_environment_are_checked_and_come_first() {
     let text = format!("push_token = \"of-the-file\"\n{API}");
-    let environment = Environment { push_token: Some("of-the-machine".into()), admin_password: None };
+    let environment = Environment::default().with("GATEWAY_PUSH_TOKEN", "of-the-machine");
     let config = load_with(&text, &environment).expect("a configuration");
     assert_eq!(config.push_token.as_ref().map(Secret::expose), Some("of-the-machine"));
-    let environment = Environment { push_token: Some("hunter2!".into()), admin_password: Some("".into()) };
+    let environment =
+        Environment::default().with("GATEWAY_PUSH_TOKEN", "hunter2!").with("GATEWAY_ADMIN_PASSWORD", "");
     let text = format!("admin_listen = \"127.0.0.1:9002\"\n{API}");
     let expected = [
         "gateway.toml: the variable GATEWAY_PUSH_TOKEN: a token consists of letters, digits, _ and -",
-        "gateway.toml:1:16: admin_listen = \"127.0.0.1:9002\": the variable GATEWAY_ADMIN_PASSWORD is empty",
+        "gateway.toml:1:16: admin_listen = \"127.0.0.1:9002\": the variable GATEWAY_ADMIN_PASSWORD: it is empty",
     ];
     assert_eq!(report_with(&text, &environment).lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_secret_may_be_in_a_file_of_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("a file");
+        path
+    };
+    let environment = Environment::default()
+        .with("GATEWAY_PUSH_TOKEN_FILE", file("token", "of-the-file\n"))
+        .with("GATEWAY_METRICS_TOKEN", "read-only")
+        .with("GATEWAY_ADMIN_PASSWORD_FILE", file("password", "hunter2"))
+        .with("GATEWAY_CLUSTER_FILE", file("cluster", "redis://:hunter2@10.0.0.7/0\r\n"));
+    let text = format!("admin_listen = \"0.0.0.0:9002\"\n{API}");
+    let config = load_with(&text, &environment).expect("a configuration");
+    assert_eq!(config.push_token.as_ref().map(Secret::expose), Some("of-the-file"));
+    assert_eq!(config.cluster.as_ref().map(|url| url.secret().expose()), Some("redis://:hunter2@10.0.0.7/0"));
+    let admin = config.admin.as_ref().expect("an admin address");
+    assert!(admin.password.as_ref().is_some_and(|password| password.matches(b"hunter2")));
+    assert!(admin.metrics_token.as_ref().is_some_and(|token| token.matches(b"read-only")));
+
+    let both = environment.with("GATEWAY_PUSH_TOKEN", "x").with("GATEWAY_CLUSTER_FILE", "/no/such/file");
+    let report = report_with(&text, &both);
+    let expected = [
+        "gateway.toml: the variables GATEWAY_PUSH_TOKEN and GATEWAY_PUSH_TOKEN_FILE are both set",
+        "gateway.toml: the variable GATEWAY_CLUSTER_FILE: cannot read the file /no/such/file: No such file or directory \
+         (os error 2)",
+    ];
+    assert_eq!(report.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_key_that_is_nearly_right_is_recognised() {
+    for (written, meant) in [
+        ("push_tokne = \"x\"\n", "push_tokne is not a known key; "),
+        ("drain_second = 1\n", "; did you mean drain_seconds?"),
+        ("push_tokens = \"x\"\n", "; did you mean push_token?"),
+        ("\"\" = 1\n", "\"\" is not a known key; known here"),
+        ("\"a b\" = 1\n", "\"a b\" is not a known key; known here"),
+    ] {
+        let report = report(&format!("{written}{API}"));
+        assert!(report.starts_with("gateway.toml:1:1: ") && report.contains(meant), "{report}");
+    }
+    assert!(!report(&format!("x = 1\n{API}")).contains("did you mean"));
+    let below = report(&format!("{API}[limits]\nconections = 1\n"));
+    assert!(below.ends_with("; did you mean limits.connections?"), "{below}");
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_stops_a_start_and_no_reload() {
+    let folder = folder();
+    let file = folder.path().join("gateway.toml");
+    let tls = "[tls]\ncertificate = \"cert.pem\"\nkey = \"other.pem\"\n";
+    fs::write(&file, format!("push_listen = \"127.0.0.1:9001\"\n{API}{tls}")).expect("a file");
+    assert!(Config::load(&file, &Environment::default()).is_err());
+    assert!(Config::reload(&file, &Environment::default()).is_ok());
 }
 
 #[test]
@@ -276,6 +344,9 @@ fn the_page_is_behind_a_password_unless_it_is_on_this_machine() {
         let report = open(listen).expect_err(listen).to_string();
         assert!(report.contains("set the variable GATEWAY_ADMIN_PASSWORD"), "{report}");
     }
+    let metrics = "metrics_token = \"read-only\"\nadmin_listen = \"0.0.0.0:9002\"\n";
+    assert!(load(&format!("{metrics}{API}")).is_err());
+    assert!(load(&format!("page = false\n{metrics}{API}")).is_ok(), "all that is there has a token");
 }
 
 #[test]
@@ -303,7 +374,9 @@ fn with_tls_functions_are_given_an_address_that_they_can_verify() {
 #[test]
 fn no_part_of_a_file_is_too_odd_for_a_report() {
     let text = include_str!("../../../examples/gateway.toml");
-    let read = |text: &str| read::read(Path::new("gateway.toml"), text, &Environment::default());
+    let read = |text: &str| {
+        read::read(Path::new("gateway.toml"), text, &Environment::default(), read::Certificates::Checked)
+    };
     for (cut, _) in text.char_indices() {
         let report = read(&text[..cut]).expect_err("no program and no certificate are there");
         assert!(!report.problems.is_empty());
@@ -327,7 +400,7 @@ fn an_empty_list_of_origins_is_a_mistake() {
 
 #[test]
 fn no_secret_is_shown() {
-    let environment = Environment { push_token: None, admin_password: Some("hunter2".into()) };
+    let environment = Environment::default().with("GATEWAY_ADMIN_PASSWORD", "hunter2");
     let text = format!(
         "push_token = \"hunter2\"\nadmin_listen = \"127.0.0.1:9002\"\ncluster = \"redis://:hunter2@x\"\n{API}\
          [api.env]\nPASSWORD = \"hunter2\"\n"
@@ -340,7 +413,7 @@ fn no_secret_is_shown() {
 #[test]
 fn what_seldom_should_be_is_warned_of() {
     assert_eq!(warnings::of(&load(API).expect("a configuration")), Vec::<String>::new());
-    let environment = Environment { push_token: None, admin_password: Some("hunter2".into()) };
+    let environment = Environment::default().with("GATEWAY_ADMIN_PASSWORD", "hunter2");
     let text = format!("listen = \"0.0.0.0:9000\"\nadmin_listen = \"0.0.0.0:9002\"\n{API}");
     let warned = warnings::of(&load_with(&text, &environment).expect("a configuration")).join("\n");
     for named in ["set push_token", "set [tls]", "0.0.0.0:9002"] {
@@ -383,6 +456,11 @@ fn the_example_has_no_mistakes() {
     let enabled = Config::load(&file, &Environment::default()).unwrap_or_else(|report| panic!("{report}"));
     let expected = Config {
         cluster: RedisUrl::parse("redis://10.0.0.7/0").ok(),
+        admin: config
+            .admin
+            .clone()
+            .map(|admin| Admin { metrics_token: Some(Secret::new("change-me-too")), ..admin }),
+        log: LogSettings { format: Some(LogFormat::Text), level: Some(::log::LevelFilter::Info) },
         scf: Scf { role: Some("gateway".to_owned()), ..config.scf.clone() },
         ..config
     };

@@ -96,6 +96,7 @@ impl Clients {
         if let Some(tls) = &tls {
             metrics.certificate_expires(tls.expires());
         }
+        metrics.limits(&settings.limits);
         let admission = Admission::new(settings.limits.clone());
         let unfinished =
             UnfinishedMessages::new(settings.limits.unfinished_bytes, metrics.unfinished_bytes.clone());
@@ -128,6 +129,7 @@ impl Clients {
         if let (Some(tls), Some(files)) = (&self.tls, &settings.tls) {
             self.note_reload(tls, &tls.reload_from(files.clone()));
         }
+        self.metrics.limits(&settings.limits);
         self.admission.set_limits(settings.limits.clone());
         let unfinished = Arc::clone(&self.current.load().unfinished);
         unfinished.set_limit(settings.limits.unfinished_bytes);

@@ -110,6 +110,22 @@ pub const KEYS: [&str; 8] = [
     "message_seconds",
 ];
 
+impl Limits {
+    /// Each with its key.
+    #[must_use]
+    pub fn entries(&self) -> [(&'static str, u64); 6] {
+        let values = [
+            self.connections as u64,
+            self.connections_per_ip as u64,
+            self.handshakes_per_second_per_ip.get().into(),
+            self.frames_per_second.get().into(),
+            self.frame_bytes as u64,
+            self.send_queue_bytes as u64,
+        ];
+        std::array::from_fn(|index| (KEYS[index], values[index]))
+    }
+}
+
 /// What a client receives when it meets a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {

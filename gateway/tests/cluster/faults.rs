@@ -178,7 +178,7 @@ async fn connections_to_redis_that_break_neither_repeat_nor_reorder_what_is_deli
 }
 
 pub(super) fn with_admin(redis: &Redis) -> InProcess {
-    let admin = Admin { listen: (Ipv4Addr::LOCALHOST, 0).into(), password: None };
+    let admin = Admin::new((Ipv4Addr::LOCALHOST, 0).into());
     in_process(redis).gateway(|builder| builder.admin(admin))
 }
 

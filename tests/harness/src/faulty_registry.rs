@@ -7,8 +7,8 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use scf_websocket_gateway::registry::{
-    Cleaner, ConnectionInfo, ConnectionRegistry, Deliver, Delivery, DeliveryError, MemoryRegistry, NewConnection,
-    Opening, RegistryError,
+    Cleaner, ConnectionInfo, ConnectionRegistry, Deliver, Delivery, DeliveryError, MemoryRegistry,
+    NewConnection, Opening, RegistryError,
 };
 use tokio::time::sleep;
 
@@ -103,7 +103,8 @@ impl Deliver for FaultyRegistry {
 
 impl ConnectionRegistry for FaultyRegistry {
     fn open(&self, new: NewConnection) -> BoxFuture<'_, Result<Opening, RegistryError>> {
-        let settled = |opened: Result<Opening, RegistryError>| opened.map(|opening| opening.ownership.settle());
+        let settled =
+            |opened: Result<Opening, RegistryError>| opened.map(|opening| opening.ownership.settle());
         Box::pin(async move {
             let open = || self.memory.open(new.clone());
             match self.fault() {

@@ -58,6 +58,8 @@ catalogue! {
         "Requests to connect by what became of them; api is empty if the path belongs to none";
     LIMIT_HITS: Counter "scf_gateway_limit_hits_total" ["limit"]
         "Handshakes refused and connections closed because of a limit, by its key in the configuration";
+    LIMITS: Gauge "scf_gateway_configured_limit" ["limit"]
+        "The limits that the configuration sets, by key; in force for new connections";
     CLOSES: Counter "scf_gateway_closes_total" ["api", "reason"]
         "Connections that ended, by reason";
     FRAMES: Counter "scf_gateway_frames_total" ["api", "direction"]
@@ -112,4 +114,14 @@ catalogue! {
         "Connections that were made to the cluster's Redis server, the first one included";
     CLUSTER_ROUND_TRIP: Histogram "scf_gateway_cluster_round_trip_seconds" []
         "From this node through Redis and back to itself, measured each second";
+    PROCESS_MEMORY: Gauge "process_resident_memory_bytes" []
+        "Memory of the gateway's process; the functions' processes have their own";
+    PROCESS_CPU: Counter "process_cpu_seconds_total" []
+        "Time that the gateway's process has computed, in seconds of one processor";
+    PROCESS_OPEN_FILES: Gauge "process_open_fds" []
+        "Files and connections that are open";
+    PROCESS_MAX_FILES: Gauge "process_max_fds" []
+        "How many may be open";
+    PROCESS_STARTED: Gauge "process_start_time_seconds" []
+        "When the process was started, in seconds since 1970";
 }
