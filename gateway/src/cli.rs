@@ -139,7 +139,7 @@ pub struct Cli {
     #[arg(long)]
     trace: bool,
 
-    /// How a line of the log on standard error is written: text or json [default: what GATEWAY_LOG_FORMAT or the file says, or text]
+    /// How a line of the log on standard error is written: text or json [default: what `GATEWAY_LOG_FORMAT` or the file says, or text]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
 

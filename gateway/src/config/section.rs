@@ -300,9 +300,10 @@ impl<'p, 'i> Section<'p, 'i> {
             };
             // A name that TOML writes in quotes is shown in them: it may be empty.
             let bare = |character: char| character.is_ascii_alphanumeric() || "_-".contains(character);
-            let shown = match !written.is_empty() && written.chars().all(bare) {
-                true => written.to_owned(),
-                false => format!("{written:?}"),
+            let shown = if !written.is_empty() && written.chars().all(bare) {
+                written.to_owned()
+            } else {
+                format!("{written:?}")
             };
             let known = self.asked.join(", ");
             let message = format!("{prefix}{shown} is not a known key; known here: {known}{hint}");

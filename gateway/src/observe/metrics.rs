@@ -209,7 +209,7 @@ impl Metrics {
         self.accept_errors.inc();
     }
 
-    /// The text that Prometheus reads, in the OpenMetrics format.
+    /// The text that Prometheus reads, in the `OpenMetrics` format.
     pub fn encode(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         text::encode(&mut text, &self.registry)?;

@@ -132,7 +132,7 @@ impl Server {
         self.handed_over.cancel();
     }
 
-    /// Waits until no connection is left but those that have become WebSockets, after [`Server::hand_over`].
+    /// Waits until no connection is left but those that have become `WebSockets`, after [`Server::hand_over`].
     pub(crate) async fn last_request(&mut self) {
         // An accepting task that panicked has no connection either.
         let _ = (&mut self.task).await;

@@ -49,7 +49,7 @@ pub use self::{
 pub const FLAG: &str = "--take-over";
 
 /// How long the new process may take to become ready.
-const READY_TIMEOUT: Duration = Duration::from_secs(60);
+const READY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long the old process may take to send its sockets.
 const SOCKETS_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! nginx and HAProxy in front of three nodes of a cluster, set up by the files in `deploy/gateway/`: while one of the
+//! nginx and `HAProxy` in front of three nodes of a cluster, set up by the files in `deploy/gateway/`: while one of the
 //! nodes is stopping, no client is refused and every push arrives.
 
 use std::{
@@ -153,7 +153,7 @@ async fn nginx_in_front_of_three_nodes() {
     check(&nodes, proxy, pushes, &authority).await;
 }
 
-/// HAProxy, and where its libraries are that a bare Debian lacks.
+/// `HAProxy`, and where its libraries are that a bare Debian lacks.
 fn haproxy() -> Option<(PathBuf, String)> {
     let folder = format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH);
     let libraries = [

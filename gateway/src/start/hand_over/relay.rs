@@ -162,13 +162,14 @@ struct Connection {
 impl Other {
     async fn deliver(&self, ids: &[&str], delivery: &Delivery) -> Vec<Result<(), DeliveryError>> {
         let mut websocket = match delivery {
-            Delivery::Frame(frame) => match frame.as_text() {
-                Some(text) => json!({"action": "data send", "dataType": "text", "data": text}),
-                None => {
+            Delivery::Frame(frame) => {
+                if let Some(text) = frame.as_text() {
+                    json!({"action": "data send", "dataType": "text", "data": text})
+                } else {
                     let data = STANDARD.encode(frame.payload());
                     json!({"action": "data send", "dataType": "binary", "data": data})
                 }
-            },
+            }
             Delivery::Close(Close { code, reason, cleanup }) => {
                 json!({"action": "closing", "code": code, "reason": &**reason, "cleanup": cleanup})
             }
