@@ -115,7 +115,7 @@ impl std::error::Error for HandOverError {
     }
 }
 
-/// The new process, as the old one sees it. Dropped before it is ready, it is killed.
+/// The new process, as the old one sees it. It lives on when this is dropped, as at the end of the old process.
 #[derive(Debug)]
 pub struct Successor {
     child: Child,
@@ -135,7 +135,6 @@ impl Successor {
             .args(args)
             .arg(FLAG)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .kill_on_drop(true)
             .spawn()
             .map_err(HandOverError::Start)?;
         let offer = Offer { sockets: sockets.names(), peer };
@@ -147,10 +146,15 @@ impl Successor {
 
     /// Waits until the new process is ready. Its private push address is given to the closure before it accepts clients.
     pub async fn ready(&mut self, peer: impl FnMut(Option<&str>)) -> Result<u32, HandOverError> {
-        match timeout(READY_TIMEOUT, self.answers(peer)).await {
+        let result = match timeout(READY_TIMEOUT, self.answers(peer)).await {
             Ok(result) => result,
             Err(_) => Err(HandOverError::TimedOut),
+        };
+        if result.is_err() {
+            // It may have ended already.
+            let _ = self.child.start_kill();
         }
+        result
     }
 
     async fn answers(&mut self, mut peer: impl FnMut(Option<&str>)) -> Result<u32, HandOverError> {
