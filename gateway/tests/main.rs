@@ -13,7 +13,6 @@ mod cluster;
 mod cluster_cleanup;
 mod command_line;
 mod custom_runtimes;
-mod debian;
 mod draining;
 mod example_file;
 mod faults;

@@ -44,9 +44,11 @@ impl RedisStore {
     }
 
     /// Sends the commands on the kept connection, or on a new one if there is none or it is stale, as after a freeze of
-    /// the instance or a restart of the server.
+    /// the instance, a restart of the server or a long silence.
     fn exchange(&mut self, commands: &Commands, deadline: Instant) -> Result<Vec<Reply>, StoreError> {
-        if let Some(mut kept) = self.kept.take() {
+        if let Some(mut kept) = self.kept.take()
+            && kept.is_open()
+        {
             match kept.exchange(commands, deadline) {
                 Ok(replies) => return Ok(self.keep(kept, replies)),
                 Err(e) if matches!(e.kind(), ErrorKind::TimedOut | ErrorKind::InvalidData) => {
