@@ -114,7 +114,7 @@ impl Replacing {
                 log::warn!("pushes for clients of the new process are not passed on to it: {error}");
             }
         };
-        let mut successor = Successor::start(&self.program, &args, &sockets, peer).await?;
+        let mut successor = Successor::start(&self.program, &args, &sockets, peer)?;
         let pid = successor.ready(set_other).await.inspect_err(|_| set_other(None))?;
         notify(&format!("MAINPID={pid}"));
         Ok((pid, successor.release()))

@@ -85,6 +85,7 @@ impl Gateway {
 }
 
 /// A gateway that is being put together.
+#[expect(clippy::struct_excessive_bools, reason = "settings, each of its own")]
 #[must_use = "a gateway runs once it is started"]
 pub struct Builder {
     listen: SocketAddr,
@@ -272,7 +273,7 @@ impl Builder {
         let push_base =
             self.push_url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(push_addr)));
         let push_url = format!("{push_base}{push_path}");
-        let (app, assembly) = self.app(addr, &push_url, orphan_reaper, clients_served, registry);
+        let (app, assembly) = self.app(addr, &push_url, orphan_reaper, clients_served, &registry);
         let app = Arc::new(app);
         let servers = self
             .serve(&app, clients, pushes, push_path, admin)
@@ -388,7 +389,7 @@ impl Builder {
         push_url: &str,
         orphan_reaper: Option<Arc<OrphanReaper>>,
         clients: Arc<Clients>,
-        registry: Arc<dyn ConnectionRegistry>,
+        registry: &Arc<dyn ConnectionRegistry>,
     ) -> (App, Assembly) {
         let page = self.page_access(addr);
         let timeline = (page != PageAccess::Disabled).then(|| Arc::new(Timeline::default()));
@@ -407,8 +408,8 @@ impl Builder {
         let apis = Arc::new(Apis::new(self.apis.iter().map(|api| assembly.run(api)).collect()));
         let cleanups = Arc::new(Cleanups { apis: Arc::clone(&apis), stopping: stopping.clone() });
         registry.start_cleaning(Arc::clone(&cleanups) as Arc<dyn Cleaner>);
-        clients.readiness.depends_on(Arc::clone(&registry));
-        let own = Arc::clone(&registry) as Arc<dyn Deliver>;
+        clients.readiness.depends_on(Arc::clone(registry));
+        let own = Arc::clone(registry) as Arc<dyn Deliver>;
         let reached = match &self.relay {
             Some(relay) => {
                 relay.set_own(own);
@@ -419,7 +420,7 @@ impl Builder {
         let app = App {
             apis,
             cleanups,
-            registry: Arc::clone(&registry),
+            registry: Arc::clone(registry),
             push_address: Arc::new(PushAddress {
                 registry: reached,
                 reports: reports.clone(),

@@ -124,7 +124,7 @@ pub struct Successor {
 
 impl Successor {
     /// Starts the program and sends it the sockets and this process' private push address.
-    pub async fn start(
+    pub fn start(
         program: &Path,
         args: &[OsString],
         sockets: &Sockets,
