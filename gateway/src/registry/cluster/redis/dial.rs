@@ -83,12 +83,11 @@ impl Dialer {
             Err(other) if self.url.is_sharded() => self.try_server(&other).await?.map_err(|other| {
                 RedisError::Unavailable(format!("the keys move from one server to another, {other}"))
             }),
-            Err(_) => {
-                let scheme = if self.url.has_tls() { "rediss" } else { "redis" };
-                Err(RedisError::Unavailable(format!(
-                    "this Redis is sharded: write cluster = \"{scheme}+cluster://user:password@host:port,host:port\""
-                )))
-            }
+            Err(_) => Err(RedisError::Unavailable(
+                "this Redis is sharded: write cluster = \"redis+cluster://user:password@host:port,host:port\", or \
+                 rediss+cluster:// for TLS"
+                    .to_owned(),
+            )),
         }
     }
 
@@ -176,7 +175,7 @@ fn unavailable(error: &impl ToString) -> RedisError {
         "; check the user and password in cluster"
     } else if reason.contains("DB index") {
         "; check the number of the database in cluster"
-    } else if reason.contains("cluster support disabled") {
+    } else if reason.contains("support disabled") {
         "; it is not sharded: write cluster = \"redis://user:password@host\""
     } else {
         ""
