@@ -14,7 +14,6 @@ mod cluster_cleanup;
 mod command_line;
 mod compression;
 mod custom_runtimes;
-mod debian;
 mod draining;
 mod due;
 mod example_file;

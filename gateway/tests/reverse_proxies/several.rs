@@ -12,7 +12,9 @@ use scf_websocket_test_harness::{Gateway, Need, Redis, from_file, needs, request
 use serde_json::json;
 
 use super::{CLIENT, Proxy, Socket, connect, edited, next, nginx_folder, proxy_addr};
-use crate::{cluster::node::send, debian::debian_file, wss::authority::Authority};
+use scf_websocket_test_harness::debian_file;
+
+use crate::{cluster::node::send, wss::authority::Authority};
 
 const NODES: [&str; 3] = ["10.0.0.5", "10.0.0.6", "10.0.0.7"];
 
