@@ -54,7 +54,9 @@ pub enum Command {
     /// A gateway before one API, described by flags.
     Serve { builder: Box<Builder>, warnings: Vec<String> },
     /// The gateway that a file describes.
-    ServeFile { file: PathBuf, trace: bool },
+    ServeFile { file: PathBuf, trace: bool, take_over: bool },
+    /// The gateway that runs with this file starts its program anew and hands over to it.
+    Replace { file: PathBuf },
     /// Nothing is started.
     Check { file: PathBuf, online: bool },
 }
@@ -75,6 +77,14 @@ pub struct Cli {
     /// With --check: also ask each backend whether its function can be called, running none; ends with 1 if one cannot
     #[arg(long, requires = "check")]
     online: bool,
+
+    /// Let the gateway that runs with this file start its program anew, which takes over its listening sockets; ends with 1 if nothing changed
+    #[arg(long, requires = "config", conflicts_with = "check")]
+    replace: bool,
+
+    /// How a gateway starts the one that takes its place
+    #[arg(long, requires = "config", hide = true)]
+    take_over: bool,
 
     /// Where clients connect (port 0: a free one)
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:9000", value_parser = address)]
@@ -132,7 +142,7 @@ pub struct Cli {
     #[arg(long)]
     trace: bool,
 
-    /// How a line of the log on standard error is written: text or json [default: what GATEWAY_LOG_FORMAT or the file says, or text]
+    /// How a line of the log on standard error is written: text or json [default: what `GATEWAY_LOG_FORMAT` or the file says, or text]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
 
@@ -154,7 +164,8 @@ impl Cli {
     ) -> Command {
         match self.config.take().or(web_function) {
             Some(file) if self.check => Command::Check { file, online: self.online },
-            Some(file) => Command::ServeFile { file, trace: self.trace },
+            Some(file) if self.replace => Command::Replace { file },
+            Some(file) => Command::ServeFile { file, trace: self.trace, take_over: self.take_over },
             None => {
                 Command::Serve { warnings: self.warnings(), builder: Box::new(self.into_builder(inherited)) }
             }

@@ -5,23 +5,20 @@
 mod check;
 mod cli;
 mod log_format;
+mod replacing;
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::Arc,
-    time::Instant,
-};
+use std::{io::Write, path::PathBuf, process::ExitCode, sync::Arc, time::Instant};
 
 use clap::Parser as _;
 use cli::Command;
+use replacing::Replacing;
 use scf_websocket_gateway::{
     Builder, Running, StartError,
     config::{Config, Environment, FileChanges, LogFormat, LogSettings, warnings},
     configured::{self, Backends, Configured, Summary},
     file_limit,
     function::local::orphan_reaper,
+    hand_over::{self, Predecessor, Sockets, notify},
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -54,10 +51,20 @@ fn main() -> ExitCode {
             warn(&warnings);
             ended(run(serve(*builder, format)))
         }
-        Command::ServeFile { file, trace } => match Config::load(&file, &environment) {
+        Command::Replace { file } => match hand_over::ask(&file) {
+            Ok(sentence) => {
+                println!("{sentence}");
+                ExitCode::SUCCESS
+            }
+            Err(sentence) => {
+                eprintln!("{sentence}");
+                ExitCode::FAILURE
+            }
+        },
+        Command::ServeFile { file, trace, take_over } => match Config::load(&file, &environment) {
             Ok(config) => {
                 let format = init_log(config.log);
-                ended(run(serve_file(&file, config, environment, trace, format)))
+                ended(run(serve_file(ServedFile { file, config, environment, trace, take_over, format })))
             }
             Err(report) => {
                 let format = init_log(LogSettings::of_environment(&environment));
@@ -107,21 +114,43 @@ async fn serve(builder: Builder, format: LogFormat) -> Result<(), String> {
     Ok(())
 }
 
-async fn serve_file(
-    file: &Path,
+/// A gateway that a file describes, before its start.
+struct ServedFile {
+    file: PathBuf,
     config: Config,
     environment: Environment,
     trace: bool,
+    take_over: bool,
     format: LogFormat,
-) -> Result<(), String> {
+}
+
+async fn serve_file(served: ServedFile) -> Result<(), String> {
+    let ServedFile { file, config, environment, trace, take_over, format } = served;
     let started = Instant::now();
     let mut signals = Signals::new()?;
     let mut hangup = wait_for(SignalKind::hangup())?;
+    let (predecessor, mut sockets) = if take_over {
+        let (predecessor, sockets) = Predecessor::from_stdin()
+            .map_err(|error| format!("the sockets of the process before this one did not come: {error}"))?;
+        (Some(predecessor), sockets)
+    } else {
+        (None, Sockets::default())
+    };
+    let usr2 = wait_for(SignalKind::user_defined2())?;
+    let alone = config.cluster.is_none();
+    let mut replacing = Replacing::prepare((&file, own_path()?), alone, &mut sockets, usr2).await?;
     file_limit::raise();
     warn(&warnings::of(&config));
     warn(file_limit::shortfall(config.limits.connections).as_slice());
     let backends = Arc::new(Backends::new());
-    let builder = configured::builder(&config, &backends).map_err(|error| error.to_string())?;
+    let mut builder = configured::builder(&config, &backends).map_err(|error| error.to_string())?;
+    if let Some(relay) = replacing.relay() {
+        builder = builder.relay(Arc::clone(relay));
+    }
+    if let Some(predecessor) = &predecessor {
+        replacing.meet(predecessor)?;
+        builder = builder.inherit(sockets);
+    }
     let running = start(builder.trace(trace)).await?;
     // In a web function, what is printed is kept in a log.
     announce(&running, format, config.web_function.is_some());
@@ -131,11 +160,15 @@ async fn serve_file(
         file.display(),
         Summary(&config).in_a_line()
     );
-    let mut changes = config.watch.then(|| FileChanges::of(file));
-    let mut configured = Configured::new(running, file.to_owned(), environment, config, backends);
-    loop {
+    if let Some(predecessor) = predecessor {
+        replacing.take_over(predecessor);
+    }
+    notify("READY=1");
+    let mut changes = config.watch.then(|| FileChanges::of(&file));
+    let mut configured = Configured::new(running, file.clone(), environment, config, backends);
+    let successor = loop {
         tokio::select! {
-            () = signals.shutdown() => break,
+            () = signals.shutdown() => break None,
             _ = hangup.recv() => {
                 log::info!("SIGHUP: reading {} again", file.display());
                 configured.reload();
@@ -144,14 +177,42 @@ async fn serve_file(
                 log::info!("{} has changed: reading it again", file.display());
                 configured.reload();
             }
+            request = replacing.asked() => {
+                log::info!("starting {} anew, to hand over to it", std::env::args().next().unwrap_or_default());
+                let result = tokio::select! {
+                    result = replacing.start(configured.running()) => result,
+                    () = signals.shutdown() => break None,
+                };
+                let (sentence, successor) = match result {
+                    Ok((pid, successor)) => (Ok(format!("process {pid} has taken over")), Some(successor)),
+                    Err(error) => (Err(format!("nothing has changed: {error}")), None),
+                };
+                match &sentence {
+                    Ok(sentence) => log::info!("{sentence}: this one closes its clients"),
+                    Err(sentence) => log::error!("{sentence}"),
+                }
+                if let Some(request) = request {
+                    request.answer(sentence.as_deref().map_err(String::as_str)).await;
+                }
+                if successor.is_some() {
+                    break successor;
+                }
+            }
         }
+    };
+    let mut running = configured.into_running();
+    match &successor {
+        Some(_) => running.hand_over().await,
+        None => notify("STOPPING=1"),
     }
-    shut_down(configured.into_running(), &mut signals, started).await;
+    shut_down(running, &mut signals, started).await;
+    drop(successor);
     Ok(())
 }
 
 async fn shut_down(running: Running, signals: &mut Signals, started: Instant) {
     let metrics = Arc::clone(running.metrics());
+    metrics.keep_series();
     tokio::select! {
         () = running.shutdown() => {}
         name = signals.next() => log::warn!("{name} again: stopping at once"),

@@ -13,7 +13,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use scf_websocket_gateway::{config::Admin, metrics::catalogue, secret::Secret};
 use scf_websocket_test_harness::{Gateway, InProcess, request};
 
-use crate::debian::debian_file;
+use scf_websocket_test_harness::debian_file;
 
 async fn with_admin(password: Option<&str>) -> (Gateway, String) {
     with(|admin| admin.password = password.map(Secret::new)).await

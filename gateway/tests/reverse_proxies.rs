@@ -13,7 +13,7 @@ use std::{
 use futures_util::{SinkExt as _, StreamExt as _};
 use rustls::{pki_types::ServerName, version::TLS13};
 use scf_websocket_gateway::ClientSettings;
-use scf_websocket_test_harness::{Gateway, InProcess, SOON};
+use scf_websocket_test_harness::{Gateway, InProcess, SOON, debian_file};
 use tokio::{
     net::{TcpSocket, TcpStream},
     time::{Instant, sleep, timeout},
@@ -21,10 +21,7 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 use tokio_websockets::{ClientBuilder, Message, WebSocketStream};
 
-use crate::{
-    debian::debian_file,
-    wss::authority::{Authority, NAME},
-};
+use crate::wss::authority::{Authority, NAME};
 
 /// Where the test's client connects from.
 const CLIENT: Ipv4Addr = Ipv4Addr::new(127, 1, 2, 3);

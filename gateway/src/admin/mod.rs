@@ -91,7 +91,7 @@ pub struct Access {
 pub fn router(metrics: Arc<Metrics>, readiness: Readiness, access: Access, page: Router) -> Router {
     let Access { password, metrics_token } = access;
     let of_page = Vec::from_iter(password.clone());
-    let of_metrics = Vec::from_iter(metrics_token.into_iter().chain(password));
+    let of_metrics = metrics_token.into_iter().chain(password).collect::<Vec<_>>();
     let guard = |secrets: Vec<Secret>| middleware::from_fn_with_state(Arc::from(secrets), authenticate);
     let metrics = Router::new().route("/metrics", get(expose)).with_state(metrics).layer(guard(of_metrics));
     Router::new()

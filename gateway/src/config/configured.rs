@@ -52,6 +52,7 @@ pub(crate) fn clients(config: &Config) -> ClientSettings {
         proxies: config.proxy.clone(),
         limits: config.limits.clone(),
         timeouts: config.timeouts.clone(),
+        compression: config.compression,
         drain: config.drain,
         web_function: config.web_function.clone(),
     }

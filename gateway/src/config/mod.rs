@@ -35,7 +35,7 @@ pub use self::{
 };
 use crate::{
     config::secret::Secret,
-    connection::{limits::Limits, timeouts::Timeouts, web_function::WebFunction},
+    connection::{compression::Compression, limits::Limits, timeouts::Timeouts, web_function::WebFunction},
     function::remote::scf::Endpoint,
     registry::cluster::RedisUrl,
     server::{client_address::Proxies, tls::CertificateFiles},
@@ -67,6 +67,8 @@ pub struct Config {
     pub cluster_lease: Duration,
     /// How long clients are closed for at the end.
     pub drain: Duration,
+    /// How frames are compressed for clients that offer it.
+    pub compression: Option<Compression>,
     /// The certificate with which clients are served; without one, clients connect with `ws://`.
     pub tls: Option<CertificateFiles>,
     /// The proxies in front.

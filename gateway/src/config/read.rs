@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     config::secret::Secret,
-    connection::{limits::Limits, timeouts::Timeouts},
+    connection::{compression::Compression, limits::Limits, timeouts::Timeouts},
     contract::MAX_EVENT_BYTES,
     push::address,
     registry::cluster::{self, RedisUrl},
@@ -76,6 +76,7 @@ fn assemble(
     let cluster = secret(&mut top, "cluster", environment, RedisUrl::parse);
     let cluster_lease = top.seconds("cluster_lease_seconds", cluster::LEASE.as_secs(), 1..=300);
     let drain = top.seconds("drain_seconds", 30, 0..=86_400);
+    let compression = compression(&mut top);
     let log = log_settings(&mut top, environment);
     let watch = top.flag("watch", false);
     let (separate_pushes, named_pushes) = (top.was_given("push_listen"), top.was_given("push_url"));
@@ -125,6 +126,7 @@ fn assemble(
         cluster,
         cluster_lease,
         drain,
+        compression,
         tls: tls.flatten(),
         proxy,
         limits,
@@ -234,14 +236,32 @@ fn limits(top: &mut Section<'_, '_>) -> Limits {
     let limits = Limits {
         connections: table.count("connections", default.connections, 1..=10_000_000),
         connections_per_ip: table.count("connections_per_ip", default.connections_per_ip, 1..=10_000_000),
-        handshakes_per_second_per_ip: table
-            .rate("handshakes_per_second_per_ip", default.handshakes_per_second_per_ip),
-        frames_per_second: table.rate("frames_per_second", default.frames_per_second),
+        handshakes_per_second_per_ip: table.positive(
+            "handshakes_per_second_per_ip",
+            default.handshakes_per_second_per_ip,
+            1_000_000,
+        ),
+        frames_per_second: table.positive("frames_per_second", default.frames_per_second, 1_000_000),
         frame_bytes: table.count("frame_bytes", default.frame_bytes, 1..=frame_bytes),
         send_queue_bytes: table.count("send_queue_bytes", default.send_queue_bytes, 1024..=1 << 30),
+        unfinished_bytes: table.count("unfinished_bytes", default.unfinished_bytes, 1 << 20..=1 << 40),
+        message_seconds: table.positive("message_seconds", default.message_seconds, 3600),
     };
     table.finish();
     limits
+}
+
+fn compression(top: &mut Section<'_, '_>) -> Option<Compression> {
+    let default = Compression::default();
+    let (is_on, table) = top.flag_or_section("compression", "compression.", false);
+    let Some(mut table) = table else { return is_on.then_some(default) };
+    let level = table.integer("level", default.level.into(), 1..=9);
+    let compression = Compression {
+        min_bytes: table.count("min_bytes", default.min_bytes, 1..=1 << 30),
+        level: u32::try_from(level).unwrap_or(default.level),
+    };
+    table.finish();
+    Some(compression)
 }
 
 fn timeouts(top: &mut Section<'_, '_>) -> Timeouts {

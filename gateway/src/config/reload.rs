@@ -24,6 +24,8 @@ pub struct Plan {
 pub enum Change {
     /// `drain_seconds`.
     Drain,
+    /// `compression`.
+    Compression,
     /// `[tls]` names other files. That their content is new is no change of the configuration.
     Certificate,
     /// `[proxy]`.
@@ -46,6 +48,7 @@ impl fmt::Display for Change {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Drain => formatter.write_str("drain_seconds"),
+            Self::Compression => formatter.write_str("compression"),
             Self::Certificate => formatter.write_str("[tls]"),
             Self::Proxy => formatter.write_str("[proxy]"),
             Self::Limits => formatter.write_str("[limits]"),
@@ -80,6 +83,7 @@ pub fn plan(running: &Config, mut new: Config) -> Plan {
     let restart = keep_what_needs_a_restart(running, &mut new);
     let tables = [
         (running.drain != new.drain, Change::Drain),
+        (running.compression != new.compression, Change::Compression),
         (running.tls != new.tls, Change::Certificate),
         (running.proxy != new.proxy, Change::Proxy),
         (running.limits != new.limits, Change::Limits),
@@ -201,13 +205,14 @@ cleanup = "http://127.0.0.1/c"
     fn limits_and_apis_change_for_new_connections() {
         let text = FILE.replace("http://127.0.0.1/t", "http://127.0.0.1/t2");
         let text = format!(
-            "drain_seconds = 1\n{text}[[api]]\npath = \"/new\"\nregister = \"http://x/r\"\ntransfer = \
+            "drain_seconds = 1\ncompression = true\n{text}[[api]]\npath = \"/new\"\nregister = \"http://x/r\"\ntransfer = \
              \"http://x/t\"\ncleanup = \"http://x/c\"\n[limits]\nconnections = 7\n[timeouts]\nsend_seconds = 1\n\
              [proxy]\ntrusted = [\"::1\"]\n"
         );
         let plan = plan(&config(FILE), config(&text));
         let expected = [
             Change::Drain,
+            Change::Compression,
             Change::Proxy,
             Change::Limits,
             Change::Timeouts,

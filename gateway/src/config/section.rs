@@ -16,7 +16,7 @@ use toml::{
 use super::problems::Problems;
 
 /// Keys that stand above the first table. Below one they would be its own, which TOML does not show.
-pub(super) const TOP_LEVEL: [&str; 13] = [
+pub(super) const TOP_LEVEL: [&str; 14] = [
     "listen",
     "push_listen",
     "push_url",
@@ -27,6 +27,7 @@ pub(super) const TOP_LEVEL: [&str; 13] = [
     "cluster",
     "cluster_lease_seconds",
     "drain_seconds",
+    "compression",
     "log_format",
     "log_level",
     "watch",
@@ -188,9 +189,9 @@ impl<'p, 'i> Section<'p, 'i> {
         usize::try_from(self.integer(key, default as u64, allowed)).unwrap_or(default)
     }
 
-    /// A whole number of things a second.
-    pub(super) fn rate(&mut self, key: &'static str, default: NonZeroU32) -> NonZeroU32 {
-        let number = self.integer(key, u64::from(default.get()), 1..=1_000_000);
+    /// A whole number from 1 to `most`.
+    pub(super) fn positive(&mut self, key: &'static str, default: NonZeroU32, most: u64) -> NonZeroU32 {
+        let number = self.integer(key, u64::from(default.get()), 1..=most);
         u32::try_from(number).ok().and_then(NonZeroU32::new).unwrap_or(default)
     }
 
@@ -212,6 +213,19 @@ impl<'p, 'i> Section<'p, 'i> {
             return default;
         };
         *flag
+    }
+
+    /// `true`, `false`, or a table, which means `true` and has the details.
+    pub(super) fn flag_or_section(
+        &mut self,
+        key: &'static str,
+        prefix: &'static str,
+        default: bool,
+    ) -> (bool, Option<Section<'p, 'i>>) {
+        match self.table.get(key).map(Spanned::get_ref) {
+            Some(DeValue::Table(_)) => (true, self.section(key, prefix)),
+            _ => (self.flag(key, default), None),
+        }
     }
 
     /// A table within this one.
@@ -286,9 +300,10 @@ impl<'p, 'i> Section<'p, 'i> {
             };
             // A name that TOML writes in quotes is shown in them: it may be empty.
             let bare = |character: char| character.is_ascii_alphanumeric() || "_-".contains(character);
-            let shown = match !written.is_empty() && written.chars().all(bare) {
-                true => written.to_owned(),
-                false => format!("{written:?}"),
+            let shown = if !written.is_empty() && written.chars().all(bare) {
+                written.to_owned()
+            } else {
+                format!("{written:?}")
             };
             let known = self.asked.join(", ");
             let message = format!("{prefix}{shown} is not a known key; known here: {known}{hint}");

@@ -79,6 +79,7 @@ push_token = "to-ken"
 admin_listen = "0.0.0.0:9002"
 cluster = "redis://:hunter2@10.0.0.7/0"
 drain_seconds = 5
+compression = { min_bytes = 100, level = 9 }
 log_format = "json"
 log_level = "debug"
 page = false
@@ -97,6 +98,8 @@ handshakes_per_second_per_ip = 3
 frames_per_second = 4
 frame_bytes = 5
 send_queue_bytes = 0x1000
+unfinished_bytes = 0x200_000
+message_seconds = 7
 [timeouts]
 tls_handshake_seconds = 1
 request_head_seconds = 2
@@ -115,6 +118,7 @@ cleanup = "process:./bootstrap"
 origins = ["https://example.com"]
 integration_response = true
 idle_timeout_seconds = 60
+compression = false
 function_timeout_seconds = 5
 max_instances = 2
 init_timeout_seconds = 6
@@ -134,6 +138,8 @@ WS_CLOSE = "a,b"
     assert_eq!(admin.password.as_ref().map(Secret::expose), Some("hunter2"));
     assert_eq!(config.cluster.as_ref().map(|url| url.secret().expose()), Some("redis://:hunter2@10.0.0.7/0"));
     assert_eq!(config.drain, Duration::from_secs(5));
+    assert_eq!(config.compression, Some(Compression { min_bytes: 100, level: 9 }));
+    assert!(!config.apis[0].compression);
     assert_eq!(admin.metrics_token.as_ref().map(Secret::expose), Some("read-only"));
     assert!(!config.page && config.watch);
     let log = LogSettings { format: Some(LogFormat::Json), level: Some(::log::LevelFilter::Debug) };
@@ -144,6 +150,7 @@ WS_CLOSE = "a,b"
     assert_eq!((connections, connections_per_ip, frame_bytes, send_queue_bytes), (1, 2, 5, 4096));
     assert_eq!(config.limits.handshakes_per_second_per_ip.get(), 3);
     assert_eq!(config.limits.frames_per_second.get(), 4);
+    assert_eq!((config.limits.unfinished_bytes, config.limits.message_seconds.get()), (2 << 20, 7));
     let Timeouts { tls_handshake, request_head, ping_interval, send, close } = config.timeouts;
     let seconds = [tls_handshake, request_head, ping_interval, send, close].map(|time| time.as_secs());
     assert_eq!(seconds, [1, 2, 3, 4, 5]);
@@ -161,6 +168,26 @@ WS_CLOSE = "a,b"
     assert_eq!((max_instances, memory_mb, concurrent_calls, waiting_calls), (2, 256, 7, 9));
     let env = [("WS_PUSH_TO", "others"), ("WS_CLOSE", "a,b")];
     assert_eq!(api.env, env.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
+
+#[test]
+fn compression_is_a_flag_or_a_table() {
+    let compression = |text: &str| load(&format!("{text}\n{API}")).map(|config| config.compression);
+    assert_eq!(compression("").expect("sound"), None);
+    assert_eq!(compression("compression = false").expect("sound"), None);
+    let default = Compression::default();
+    assert_eq!(compression("compression = true").expect("sound"), Some(default));
+    assert_eq!(compression("compression = {}").expect("sound"), Some(default));
+    let fast = compression("compression.level = 1").expect("sound");
+    assert_eq!(fast, Some(Compression { level: 1, ..default }));
+    for (text, wrong) in [
+        ("compression = 1", "compression must be true or false"),
+        ("compression.level = 10", "compression.level = 10: allowed are 1 to 9"),
+        ("compression.windows = 1", "compression.windows is not a known key; known here: level, min_bytes"),
+    ] {
+        let report = compression(text).expect_err("wrong").to_string();
+        assert!(report.contains(wrong), "{report}");
+    }
 }
 
 #[test]

@@ -23,6 +23,6 @@ pub(super) fn read(mut table: Section<'_, '_>) -> WebFunction {
 
 /// Left out: none.
 fn rate(table: &mut Section<'_, '_>, key: &'static str) -> Option<NonZeroU32> {
-    let number = table.rate(key, NonZeroU32::MIN);
+    let number = table.positive(key, NonZeroU32::MIN, 1_000_000);
     table.was_given(key).then_some(number)
 }

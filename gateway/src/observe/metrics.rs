@@ -62,6 +62,8 @@ pub struct Metrics {
     tls: ByLabel<TlsOutcome>,
     /// The bytes that wait to be sent to clients; each queue adds and subtracts its own.
     pub queue_bytes: Gauge,
+    /// The bytes of messages that have not arrived wholly.
+    pub(crate) unfinished_bytes: Gauge,
     certificate_expires: Gauge,
     accept_errors: Counter,
     /// Cleanups that are due and were not called yet.
@@ -80,6 +82,8 @@ struct Families {
     closes: Family<Counter>,
     frames: Family<Counter>,
     frame_bytes: Family<Counter>,
+    compressed_bytes: Family<Counter>,
+    compressions: Family<Counter>,
     events: Family<Counter>,
     event_seconds: Histograms,
     in_flight: Family<Gauge>,
@@ -105,6 +109,8 @@ impl Metrics {
             closes: register(&mut registry, &c::CLOSES, Family::default()),
             frames: register(&mut registry, &c::FRAMES, Family::default()),
             frame_bytes: register(&mut registry, &c::FRAME_BYTES, Family::default()),
+            compressed_bytes: register(&mut registry, &c::COMPRESSED_BYTES, Family::default()),
+            compressions: register(&mut registry, &c::COMPRESSIONS, Family::default()),
             events: register(&mut registry, &c::EVENTS, Family::default()),
             event_seconds: register(&mut registry, &c::EVENT_SECONDS, histograms),
             in_flight: register(&mut registry, &c::EVENTS_IN_FLIGHT, Family::default()),
@@ -113,6 +119,7 @@ impl Metrics {
         };
         let pushes = register(&mut registry, &c::PUSHES, Family::default());
         let queue_bytes = register(&mut registry, &c::QUEUE_BYTES, Gauge::default());
+        let unfinished_bytes = register(&mut registry, &c::UNFINISHED_BYTES, Gauge::default());
         let tls = register(&mut registry, &c::TLS_HANDSHAKES, Family::default());
         let certificate_expires = register(&mut registry, &c::CERTIFICATE_EXPIRES, Gauge::default());
         register(&mut registry, &c::RELOADS, families.reloads.clone());
@@ -135,6 +142,7 @@ impl Metrics {
             pushes: ByLabel::new(&pushes, &c::PUSHES, &[]),
             tls: ByLabel::new(&tls, &c::TLS_HANDSHAKES, &[]),
             queue_bytes,
+            unfinished_bytes,
             certificate_expires,
             accept_errors,
             cleanups_pending,
@@ -147,6 +155,11 @@ impl Metrics {
     #[must_use]
     pub fn api(&self, path: &str) -> ApiMetrics {
         ApiMetrics::new(&self.families, &self.apis, path)
+    }
+
+    /// From now on no API's series are removed: the last line of the log sums them up.
+    pub fn keep_series(&self) {
+        self.apis.lock().values_mut().for_each(|handles| *handles += 1);
     }
 
     /// A handshake's path belongs to no API.
@@ -196,7 +209,7 @@ impl Metrics {
         self.accept_errors.inc();
     }
 
-    /// The text that Prometheus reads, in the OpenMetrics format.
+    /// The text that Prometheus reads, in the `OpenMetrics` format.
     pub fn encode(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         text::encode(&mut text, &self.registry)?;

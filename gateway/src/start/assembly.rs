@@ -49,8 +49,8 @@ impl Assembly {
             metrics: Arc::clone(&metrics),
             trace: self.trace,
         };
-        let (origins, idle_timeout) = (api.origins.clone(), api.idle_timeout);
-        Arc::new(RunningApi { path, functions, metrics, origins, idle_timeout })
+        let (origins, idle_timeout, compression) = (api.origins.clone(), api.idle_timeout, api.compression);
+        Arc::new(RunningApi { path, functions, metrics, origins, idle_timeout, compression })
     }
 
     fn function(&self, api: &Api, role: Role, source: &FunctionSource, prefix: &str) -> Function {

@@ -28,7 +28,7 @@ use crate::{
     },
     push::{self, PushAddress, direct::Direct},
     registry::{
-        Cleaner, ConnectionRegistry, MemoryRegistry,
+        Cleaner, ConnectionRegistry, Deliver, MemoryRegistry,
         cluster::{Cluster, ClusterRegistry, ClusterSettings, JoinError},
     },
     server::{
@@ -42,6 +42,7 @@ use crate::{
         assembly::Assembly,
         drain::Drain,
         executable,
+        hand_over::{Relay, Sockets},
         running::Running,
     },
 };
@@ -49,6 +50,11 @@ use crate::{
 /// How many connections may wait to be accepted, as after a restart, when all clients come back at once; one more waits a
 /// second before it tries again. The system's own limit, `net.core.somaxconn`, is most often the same.
 const BACKLOG: u32 = 4096;
+
+/// What the listening sockets are for, when they are handed over.
+const CLIENTS: &str = "clients";
+const PUSHES: &str = "pushes";
+const ADMIN: &str = "admin";
 
 /// The gateway; see [`Gateway::builder`].
 #[derive(Debug)]
@@ -70,6 +76,8 @@ impl Gateway {
             client_page: None,
             no_page: false,
             page_is_disabled: false,
+            inherited: Sockets::default(),
+            relay: None,
             orphan_reaper: None,
             registry: Registry::Memory,
             reporters: Vec::new(),
@@ -78,6 +86,7 @@ impl Gateway {
 }
 
 /// A gateway that is being put together.
+#[expect(clippy::struct_excessive_bools, reason = "settings, each of its own")]
 #[must_use = "a gateway runs once it is started"]
 pub struct Builder {
     listen: SocketAddr,
@@ -92,6 +101,8 @@ pub struct Builder {
     client_page: Option<PathBuf>,
     no_page: bool,
     page_is_disabled: bool,
+    inherited: Sockets,
+    relay: Option<Arc<Relay>>,
     orphan_reaper: Option<PathBuf>,
     registry: Registry,
     reporters: Vec<Arc<dyn Reporter>>,
@@ -205,6 +216,21 @@ impl Builder {
         self
     }
 
+    /// What passes pushes on that are for connections of another process.
+    pub fn relay(mut self, relay: Arc<Relay>) -> Self {
+        self.relay = Some(relay);
+        self
+    }
+
+    /// Goes on listening on sockets of the process before this one, where they are those of its addresses.
+    pub fn inherit(mut self, sockets: Sockets) -> Self {
+        self.inherited = sockets;
+        if let Registry::Cluster(cluster) = &mut self.registry {
+            cluster.takes_over = true;
+        }
+        self
+    }
+
     /// Adds an observer of the gateway's work.
     pub fn reporter(mut self, reporter: Arc<dyn Reporter>) -> Self {
         self.reporters.push(reporter);
@@ -218,10 +244,13 @@ impl Builder {
     )]
     pub async fn start(mut self) -> Result<Running, StartError> {
         self.check_apis()?;
-        let clients = listen(self.listen)?;
+        let mut sockets = Sockets::default();
+        let inherited = &mut self.inherited;
+        let mut listen = |name, addr| listen(name, addr, inherited, &mut sockets);
+        let clients = listen(CLIENTS, self.listen)?;
         let addr = local_addr(&clients, self.listen)?;
         let pushes = match self.push_listen {
-            Some(push_listen) => Some(listen(push_listen)?),
+            Some(push_listen) => Some(listen(PUSHES, push_listen)?),
             None => None,
         };
         let push_addr = match (&pushes, self.push_listen) {
@@ -229,7 +258,7 @@ impl Builder {
             _ => addr,
         };
         let admin = match &self.admin {
-            Some(admin) => Some(listen(admin.listen)?),
+            Some(admin) => Some(listen(ADMIN, admin.listen)?),
             None => None,
         };
         let admin_addr = match (&admin, &self.admin) {
@@ -245,13 +274,13 @@ impl Builder {
         let push_base =
             self.push_url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(push_addr)));
         let push_url = format!("{push_base}{push_path}");
-        let (app, assembly) = self.app(addr, &push_url, orphan_reaper, clients_served, registry);
+        let (app, assembly) = self.app(addr, &push_url, orphan_reaper, clients_served, &registry);
         let app = Arc::new(app);
         let servers = self
             .serve(&app, clients, pushes, push_path, admin)
             .map_err(|error| StartError::Listen { addr: self.listen, error })?;
         app.clients.readiness.enter(Stage::Ready);
-        Ok(Running::new((addr, admin_addr), push_url, app, assembly, servers))
+        Ok(Running::new((addr, admin_addr), push_url, app, assembly, (servers, sockets)))
     }
 
     fn serve(
@@ -361,7 +390,7 @@ impl Builder {
         push_url: &str,
         orphan_reaper: Option<Arc<OrphanReaper>>,
         clients: Arc<Clients>,
-        registry: Arc<dyn ConnectionRegistry>,
+        registry: &Arc<dyn ConnectionRegistry>,
     ) -> (App, Assembly) {
         let page = self.page_access(addr);
         let timeline = (page != PageAccess::Disabled).then(|| Arc::new(Timeline::default()));
@@ -380,13 +409,21 @@ impl Builder {
         let apis = Arc::new(Apis::new(self.apis.iter().map(|api| assembly.run(api)).collect()));
         let cleanups = Arc::new(Cleanups { apis: Arc::clone(&apis), stopping: stopping.clone() });
         registry.start_cleaning(Arc::clone(&cleanups) as Arc<dyn Cleaner>);
-        clients.readiness.depends_on(Arc::clone(&registry));
+        clients.readiness.depends_on(Arc::clone(registry));
+        let own = Arc::clone(registry) as Arc<dyn Deliver>;
+        let reached = match &self.relay {
+            Some(relay) => {
+                relay.set_own(own);
+                Arc::clone(relay) as Arc<dyn Deliver>
+            }
+            None => own,
+        };
         let app = App {
             apis,
             cleanups,
-            registry: Arc::clone(&registry),
+            registry: Arc::clone(registry),
             push_address: Arc::new(PushAddress {
-                registry,
+                registry: reached,
                 reports: reports.clone(),
                 metrics: Arc::clone(&clients.metrics),
                 frame_bytes: self
@@ -487,15 +524,28 @@ impl error::Error for StartError {
     }
 }
 
-fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
+/// Listens on an address, or goes on with the socket that listens there already. Another handle of it is kept for the
+/// process that comes after this one.
+fn listen(
+    name: &str,
+    addr: SocketAddr,
+    inherited: &mut Sockets,
+    kept: &mut Sockets,
+) -> Result<TcpListener, StartError> {
+    let inherited = inherited.take_listener(name, addr);
     let listener = || {
+        if let Some(socket) = inherited {
+            socket.set_nonblocking(true)?;
+            return TcpListener::from_std(socket);
+        }
         let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         // A gateway that starts again need not wait until the connections of the last one are forgotten.
         socket.set_reuseaddr(true)?;
         socket.bind(addr)?;
         socket.listen(BACKLOG)
     };
-    listener().map_err(|error| StartError::Listen { addr, error })
+    let listener = listener().and_then(|listener| kept.add(name, &listener).map(|()| listener));
+    listener.map_err(|error| StartError::Listen { addr, error })
 }
 
 fn local_addr(listener: &TcpListener, addr: SocketAddr) -> Result<SocketAddr, StartError> {

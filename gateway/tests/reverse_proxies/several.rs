@@ -1,4 +1,4 @@
-//! nginx and HAProxy in front of three nodes of a cluster, set up by the files in `deploy/gateway/`: while one of the
+//! nginx and `HAProxy` in front of three nodes of a cluster, set up by the files in `deploy/gateway/`: while one of the
 //! nodes is stopping, no client is refused and every push arrives.
 
 use std::{
@@ -12,7 +12,9 @@ use scf_websocket_test_harness::{Gateway, Need, Redis, from_file, needs, request
 use serde_json::json;
 
 use super::{CLIENT, Proxy, Socket, connect, edited, next, nginx_folder, proxy_addr};
-use crate::{cluster::node::send, debian::debian_file, wss::authority::Authority};
+use scf_websocket_test_harness::debian_file;
+
+use crate::{cluster::node::send, wss::authority::Authority};
 
 const NODES: [&str; 3] = ["10.0.0.5", "10.0.0.6", "10.0.0.7"];
 
@@ -153,7 +155,7 @@ async fn nginx_in_front_of_three_nodes() {
     check(&nodes, proxy, pushes, &authority).await;
 }
 
-/// HAProxy, and where its libraries are that a bare Debian lacks.
+/// `HAProxy`, and where its libraries are that a bare Debian lacks.
 fn haproxy() -> Option<(PathBuf, String)> {
     let folder = format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH);
     let libraries = [

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use super::{
     ByLabel, Counter, Families, Family, Gauge, Histogram, catalogue,
     catalogue::Description,
-    labels::{Direction, EventOutcome, HandshakeOutcome, Label},
+    labels::{Direction, EventOutcome, HandshakeOutcome, Label, When},
     series,
 };
 use crate::{
@@ -23,6 +23,8 @@ pub struct ApiMetrics {
     closes: ByLabel<CloseReason>,
     frames: ByLabel<Direction>,
     frame_bytes: ByLabel<Direction>,
+    compressed_bytes: [ByLabel<When>; 2],
+    compressions: Counter,
     roles: [RoleMetrics; 3],
     _series: ApiSeries,
 }
@@ -54,6 +56,11 @@ impl Drop for ApiSeries {
         remove::<CloseReason>(&families.closes, &catalogue::CLOSES, &by_api);
         remove::<Direction>(&families.frames, &catalogue::FRAMES, &by_api);
         remove::<Direction>(&families.frame_bytes, &catalogue::FRAME_BYTES, &by_api);
+        for direction in Direction::ALL {
+            let labels = [Cow::Owned(api.clone()), Cow::Borrowed(direction.value())];
+            remove::<When>(&families.compressed_bytes, &catalogue::COMPRESSED_BYTES, &labels);
+        }
+        families.compressions.remove(&series(&catalogue::COMPRESSIONS, by_api.clone()));
         for role in Role::ALL {
             let labels = [Cow::Owned(api.clone()), Cow::Borrowed(role.name())];
             remove::<EventOutcome>(&families.events, &catalogue::EVENTS, &labels);
@@ -94,6 +101,13 @@ impl ApiMetrics {
             closes: ByLabel::new(&families.closes, &catalogue::CLOSES, &by_api),
             frames: ByLabel::new(&families.frames, &catalogue::FRAMES, &by_api),
             frame_bytes: ByLabel::new(&families.frame_bytes, &catalogue::FRAME_BYTES, &by_api),
+            compressed_bytes: [Direction::In, Direction::Out].map(|direction| {
+                let labels = [by_api[0].clone(), Cow::Borrowed(direction.value())];
+                ByLabel::new(&families.compressed_bytes, &catalogue::COMPRESSED_BYTES, &labels)
+            }),
+            compressions: families
+                .compressions
+                .get_or_create_owned(&series(&catalogue::COMPRESSIONS, by_api.clone())),
             roles: Role::ALL.map(|role| RoleMetrics::new(families, api, role)),
             _series: ApiSeries {
                 families: families.clone(),
@@ -130,6 +144,18 @@ impl ApiMetrics {
     pub fn frame(&self, direction: Direction, payload_bytes: usize) {
         self.frames.at(direction).inc();
         self.frame_bytes.at(direction).inc_by(payload_bytes as u64);
+    }
+
+    /// The payload of a frame was compressed, by the client or for it.
+    pub fn compressed(&self, direction: Direction, before: usize, after: usize) {
+        let bytes = &self.compressed_bytes[direction.index()];
+        bytes.at(When::Before).inc_by(before as u64);
+        bytes.at(When::After).inc_by(after as u64);
+    }
+
+    /// A payload is about to be compressed.
+    pub fn compression(&self) {
+        self.compressions.inc();
     }
 
     /// A function is called.

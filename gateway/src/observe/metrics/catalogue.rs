@@ -66,6 +66,10 @@ catalogue! {
         "Data frames from (in) and to (out) clients";
     FRAME_BYTES: Counter "scf_gateway_frame_bytes_total" ["api", "direction"]
         "Payload bytes of these frames";
+    COMPRESSED_BYTES: Counter "scf_gateway_compressed_frame_bytes_total" ["api", "direction", "when"]
+        "Payload bytes of those frames that were compressed, before and after";
+    COMPRESSIONS: Counter "scf_gateway_compressions_total" ["api"]
+        "Payloads that were compressed, or tried: once for all the clients that they go to";
     EVENTS: Counter "scf_gateway_events_total" ["api", "role", "outcome"]
         "Calls of functions by what became of them";
     EVENT_SECONDS: Histogram "scf_gateway_event_seconds" ["api", "role"]
@@ -78,6 +82,8 @@ catalogue! {
         "Reverse pushes, counted for each connection that they name";
     QUEUE_BYTES: Gauge "scf_gateway_send_queue_bytes" []
         "Bytes that wait to be sent to clients";
+    UNFINISHED_BYTES: Gauge "scf_gateway_unfinished_bytes" []
+        "Bytes of clients' messages that have not arrived wholly";
     TLS_HANDSHAKES: Counter "scf_gateway_tls_handshakes_total" ["outcome"]
         "TLS handshakes of clients";
     CERTIFICATE_EXPIRES: Gauge "scf_gateway_certificate_expires_timestamp_seconds" []

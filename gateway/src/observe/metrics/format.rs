@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// A format of `/metrics`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// OpenMetrics 1.0.
+    /// `OpenMetrics` 1.0.
     OpenMetrics,
     /// Prometheus' own text format, 0.0.4.
     Prometheus,
@@ -15,9 +15,10 @@ impl Format {
     /// The one that a client with this `Accept` header reads.
     #[must_use]
     pub fn accepted(accept: Option<&str>) -> Self {
-        match accept.is_some_and(|accept| accept.contains("application/openmetrics-text")) {
-            true => Self::OpenMetrics,
-            false => Self::Prometheus,
+        if accept.is_some_and(|accept| accept.contains("application/openmetrics-text")) {
+            Self::OpenMetrics
+        } else {
+            Self::Prometheus
         }
     }
 
@@ -30,7 +31,7 @@ impl Format {
         }
     }
 
-    /// A text of OpenMetrics in this format: in the older one a counter has the same name in its description as in its
+    /// A text of `OpenMetrics` in this format: in the older one a counter has the same name in its description as in its
     /// samples, and nothing marks the end.
     pub(super) fn of(self, text: String) -> String {
         if self == Self::OpenMetrics {
