@@ -71,13 +71,13 @@ async fn part(clients: usize, connections: usize, time: Duration) -> usize {
             tokio::spawn(client::live(number, platform.clone(), Arc::clone(&journal), is_over.clone()))
         })
         .collect();
-    let pusher = tokio::spawn(pusher::push(platform.clone(), PUSH_TOKEN, is_over));
+    let pushes = tokio::spawn(pusher::push(platform.clone(), PUSH_TOKEN, is_over));
     sleep(time).await;
     let _ = over.send(true);
     for client in running {
         client.await.expect("a client's task");
     }
-    let pushed = pusher.await.expect("the pusher's task");
+    let pushed = pushes.await.expect("the pusher's task");
     let left = everything_cleaned_up(&platform, &cluster).await;
     let logs = platform.logs().await;
     if let Some(folder) = env::var_os("KEEP_LOG") {
@@ -103,11 +103,10 @@ async fn part(clients: usize, connections: usize, time: Duration) -> usize {
         _ => "NOT CHECKED: this machine allows no mount namespaces, so that the root is not read-only",
     };
     platform.end().await;
-    let (platform, pushes) = (platform.counts(), pushed.answers);
-    let (platform, pushes) =
-        (account::table("platform", &platform), account::table("pushes from outside", &pushes));
+    let counts = account::table("platform", &platform.counts());
+    let answers = account::table("pushes from outside", &pushed.answers);
     // At once, since parts run beside each other.
-    println!("{title}\n{isolation}\n{platform}{pushes}{account}");
+    println!("{title}\n{isolation}\n{counts}{answers}{account}");
     account.unexplained_count()
 }
 
