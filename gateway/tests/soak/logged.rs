@@ -11,7 +11,8 @@ pub struct Logged {
     pub transfers: Vec<String>,
     /// What the function counted in those that succeeded, in order: pushes that did not reach their client.
     pub failed_pushes: Vec<usize>,
-    /// Closing events, by the process that called the function.
+    /// Closing events, by the process that called the function. One that the function did not answer is not among them: it
+    /// is due until a later one is.
     pub cleanups: Vec<RunId>,
     pub closed: Option<String>,
 }
@@ -48,7 +49,7 @@ fn read_one(run: RunId, log: &str, paths: &HashMap<&str, &str>, logged: &mut Has
             let Some(told) = of(value(trace, " connection="), paths, logged) else { continue };
             if trace.starts_with("transfer ") {
                 told.transfers.push(value(trace, " outcome=").to_owned());
-            } else if trace.starts_with("cleanup ") {
+            } else if trace.starts_with("cleanup ") && !is_called_again(value(trace, " outcome=")) {
                 told.cleanups.push(run);
             }
         } else if let Some((instance, said)) = line.split_once(" | ") {
@@ -71,6 +72,11 @@ fn read_one(run: RunId, log: &str, paths: &HashMap<&str, &str>, logged: &mut Has
             told.closed = Some(how.split(" (request ").next().unwrap_or(how).to_owned());
         }
     }
+}
+
+/// Whether the gateway calls a cleanup function again that had this outcome.
+fn is_called_again(outcome: &str) -> bool {
+    matches!(outcome, "timeout" | "overloaded" | "unavailable" | "circuit_open")
 }
 
 /// A line without its time and level.

@@ -71,13 +71,13 @@ async fn part(clients: usize, connections: usize, time: Duration) -> usize {
             tokio::spawn(client::live(number, platform.clone(), Arc::clone(&journal), is_over.clone()))
         })
         .collect();
-    let pushes = tokio::spawn(pusher::push(platform.clone(), PUSH_TOKEN, is_over));
+    let pusher = tokio::spawn(pusher::push(platform.clone(), PUSH_TOKEN, is_over));
     sleep(time).await;
     let _ = over.send(true);
     for client in running {
         client.await.expect("a client's task");
     }
-    let pushed = pushes.await.expect("the pusher's task");
+    let from_outside = pusher.await.expect("the pusher's task");
     let left = everything_cleaned_up(&platform, &cluster).await;
     let logs = platform.logs().await;
     if let Some(folder) = env::var_os("KEEP_LOG") {
@@ -92,7 +92,7 @@ async fn part(clients: usize, connections: usize, time: Duration) -> usize {
             account.unexplained(format!("{secret} is in an instance's log"));
         }
     }
-    for refused in pushed.unexplained(&logs) {
+    for refused in from_outside.unexplained(&logs) {
         account.unexplained(refused);
     }
     if let Some(left) = left {
@@ -104,7 +104,7 @@ async fn part(clients: usize, connections: usize, time: Duration) -> usize {
     };
     platform.end().await;
     let counts = account::table("platform", &platform.counts());
-    let answers = account::table("pushes from outside", &pushed.answers);
+    let answers = account::table("pushes from outside", &from_outside.answers);
     // At once, since parts run beside each other.
     println!("{title}\n{isolation}\n{counts}{answers}{account}");
     account.unexplained_count()
