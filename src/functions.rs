@@ -155,16 +155,16 @@ impl Decision {
 
     /// Records an accepted client in the room that `WS_ROOM` names, if `WS_STORE` is set.
     ///
-    /// A client that cannot be recorded could not be reached, so it is refused with `errNo` 104.
+    /// A client that cannot be recorded could not be reached, so it is refused with `errNo` 104 and a sentence that says
+    /// nothing of the store; the reason is logged.
     #[must_use]
     pub fn recorded(self, client: &Connecting<'_>, context: &mut Context<'_>) -> Self {
         if self.is_accepted()
             && let Some(mut room) = context.default_room()
             && let Err(e) = room.join(client.id())
         {
-            let reason = Chain(&e).to_string();
-            warn!("connection {:?} was not recorded and is refused: {reason}", excerpt(client.id()));
-            return Self::refuse(104, reason);
+            warn!("connection {:?} was not recorded and is refused: {}", excerpt(client.id()), Chain(&e));
+            return Self::refuse(104, "the client cannot be recorded now: try again later");
         }
         self
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use scf_websocket_test_harness::{
     Act, Batches, DATA_RECV, Function, Gate, Limits, PushAddress, Request, ReservedPort, Wire, error,
-    response,
+    response, wait_until,
 };
 
 /// Whom a frame is pushed to, and what the push address offers.
@@ -40,14 +40,23 @@ impl Case {
 
     /// A function that has not pushed yet.
     fn cold(self, url: &str) -> Function {
+        self.cold_logging(url, "info")
+    }
+
+    fn cold_logging(self, url: &str, level: &str) -> Function {
         let to = if self.connections == 1 { "sender" } else { "a,b,c" };
-        let env = [("WS_ROLE", "transfer"), ("WS_PUSH_URL", url), ("WS_PUSH_TO", to)];
+        let env = [("WS_ROLE", "transfer"), ("WS_PUSH_URL", url), ("WS_PUSH_TO", to), ("RUST_LOG", level)];
         Function::with_limits(Limits::new(128, LIMIT), &env)
     }
 
     /// A function that knows what the push address offers.
     fn transfer(self, url: &str) -> Function {
-        let function = self.cold(url);
+        self.logging(url, "info")
+    }
+
+    /// Likewise, with a log of this level.
+    fn logging(self, url: &str, level: &str) -> Function {
+        let function = self.cold_logging(url, level);
         response(&function.invoke(warm_up()));
         function
     }
@@ -79,28 +88,50 @@ fn pushes(gateway: &Wire) -> usize {
 const LIMIT: Duration = Duration::from_secs(3);
 
 #[test]
-fn a_push_that_is_refused_is_a_warning() {
+fn clients_that_have_left_are_no_warning() {
     Case::each(|case| {
         let gateway = PushAddress::with(case.batches);
         let function = case.transfer(&gateway.url());
         for id in ["xawexasdfewezdfsdfeasdfffa==", "a", "b", "c"] {
             gateway.forget(id);
         }
+        for _ in 0..100 {
+            assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV);
+        }
+        // What is logged of an event comes before the line of its outcome.
+        let count = 101;
+        let output = wait_until(
+            || format!("{count} outcomes in:\n{}", function.process.output()),
+            || {
+                let output = function.process.output();
+                (output.matches("outcome=ok").count() == count).then_some(output)
+            },
+        );
+        assert!(!output.contains("WARN"), "{output}");
+    });
+}
+
+#[test]
+fn a_push_that_is_refused_is_a_warning() {
+    Case::each(|case| {
+        let refused = r#"{"errNo":503,"errMsg":"not now"}"#;
+        let gateway = case.gateway(move || vec![Act::answer(503, "", refused)]);
+        let function = case.transfer(&gateway.url());
         assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV);
         let count = case.connections;
         let line =
-            format!("WARN pushes asked={count} delivered=0 gone={count} failed=0 untried=0 last_trouble=");
+            format!("WARN pushes asked={count} delivered=0 gone=0 failed={count} untried=0 last_trouble=");
         function.process.await_output(&line);
     });
 }
 
 #[test]
-fn a_status_that_is_not_200_is_a_warning_too() {
+fn a_status_that_is_not_200_is_logged_with_its_answer() {
     for status in [201, 302, 403, 404, 500, 503] {
         Case::each(|case| {
             let gateway =
                 case.gateway(move || vec![Act::answer(status, "Location: http://127.0.0.1:1/\r\n", "no")]);
-            let function = case.transfer(&gateway.url());
+            let function = case.logging(&gateway.url(), "debug");
             assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV, "{status}");
             function.process.await_output(&format!("status {status}"));
             // Where a batch is not taken, its connections follow one by one.
