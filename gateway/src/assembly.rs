@@ -13,8 +13,8 @@ use crate::{
         FunctionBackend, Role,
         local::{LocalBackend, Processes, orphan_reaper::OrphanReaper},
     },
-    invoke::{Function, Functions},
-    log_limit::LogLimit,
+    invoke::{Function, FunctionLogLimits, Functions},
+    log_limit::{self, LogLimit},
     metrics::Metrics,
     report::Reports,
 };
@@ -48,6 +48,7 @@ impl Assembly {
             reports: self.reports.clone(),
             metrics: Arc::clone(&metrics),
             trace: self.trace,
+            refused_clients: LogLimit::new(log_limit::SINGLE),
         };
         let (origins, idle_timeout) = (api.origins.clone(), api.idle_timeout);
         Arc::new(RunningApi { path, functions, metrics, origins, idle_timeout })
@@ -63,7 +64,7 @@ impl Assembly {
         Function {
             backend,
             admission: Admission::new(max_running, api.max_waiting),
-            refusals: LogLimit::default(),
+            log_limits: FunctionLogLimits::default(),
         }
     }
 

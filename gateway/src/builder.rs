@@ -28,7 +28,7 @@ use crate::{
     http::{HeaderCase, Routed, Server},
     page,
     page_access::PageAccess,
-    push::{self, PushAddress, direct::Direct},
+    push::{self, PushAddress, PushLogLimits, direct::Direct},
     registry::{ConnectionRegistry, MemoryRegistry},
     report::{Reporter, Reports},
     running::Running,
@@ -354,6 +354,7 @@ impl Builder {
             cluster,
             registry: Arc::clone(&registry),
             push_address: Arc::new(PushAddress {
+                log_limits: PushLogLimits::default(),
                 registry,
                 reports: reports.clone(),
                 metrics: Arc::clone(&clients.metrics),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use log::{info, warn};
+use log::{Level, info, warn};
 use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval, sleep},
@@ -128,12 +128,12 @@ impl Inbox {
     }
 
     fn log_version(&self, from: NodeId, version: u8) {
-        let Some(left_out) = self.other_versions.admit() else { return };
-        warn!(
+        let line = format_args!(
             "node {from} speaks version {version} of the cluster's protocol, and this node {}: pushes between them are \
-             answered with 503 until both run the same version of the gateway{left_out}",
+             answered with 503 until both run the same version of the gateway",
             wire::VERSION
         );
+        self.other_versions.log(Level::Warn, None, line);
     }
 
     async fn record(&mut self, node: NodeId, from: NodeId, record: Record, probe: &mut Probe) {

@@ -118,7 +118,7 @@ impl Echo {
             "close" if rest == "me" => {
                 self.push(json!({"action": "closing", "secConnectionID": connection})).await;
             }
-            "fail" => return Err(Failure::Error("told to fail".to_owned())),
+            "fail" => return Err(Failure::Error("told to fail".into())),
             "hold" => self.hold().await,
             "drop" => {}
             "sleep" => {

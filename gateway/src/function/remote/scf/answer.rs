@@ -91,7 +91,7 @@ impl Invocation {
         let by_status = reported.status_code.and_then(|code| status::error(name, code, &message));
         Err(by_status.unwrap_or_else(|| {
             let status = reported.status_code.map(|code| format!(" with status {code}")).unwrap_or_default();
-            AttemptError::permanent(Failure::Error(format!("{name} failed{status}: {message}")))
+            AttemptError::permanent(Failure::Error(format!("{name} failed{status}: {message}").into()))
         }))
     }
 }
