@@ -147,6 +147,21 @@ mod tests {
     }
 
     #[test]
+    fn a_long_message_of_a_function_is_cut() {
+        let report = format!(
+            r#"{{\"errorCode\":-1,\"errorMessage\":\"{}\",\"statusCode\":430}}"#,
+            "x".repeat(5_000_000)
+        );
+        let error = invocation(&format!(r#"{{"RetMsg":"{report}","InvokeResult":1}}"#)).expect_err("failed");
+        let message = error.failure.to_string();
+        assert!(
+            message.len() < 4200 && message.contains("x… (the first 4096 of 50000"),
+            "{} bytes",
+            message.len()
+        );
+    }
+
+    #[test]
     fn a_functions_answer_that_mentions_errors_is_an_answer() {
         for answer in [
             r#"{\"errNo\":103,\"errMsg\":\"no\"}"#,
