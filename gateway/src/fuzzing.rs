@@ -5,7 +5,7 @@ mod oracle;
 mod properties;
 
 use self::oracle::Expected;
-use crate::websocket::framing::{Breach, Decoder, Message, Violation};
+use crate::connection::websocket::framing::{Breach, Decoder, Message, Violation};
 
 /// A message may have this many bytes: enough for each form of a length.
 const LIMIT_BYTES: usize = 70_000;

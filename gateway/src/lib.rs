@@ -30,58 +30,33 @@
 //! is the reverse push address.
 
 pub mod admin;
-mod admission;
-mod api;
-mod apis;
-mod app;
-mod assembly;
-mod builder;
-mod cleanup;
-pub mod client_address;
-mod clients;
-pub mod cluster;
 pub mod config;
-pub mod configured;
+mod connection;
 pub mod contract;
-mod drain;
-mod event_queue;
-mod executable;
-pub mod file_limit;
 pub mod function;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
-mod handshake;
-pub mod http;
-mod ids;
-mod integration_response;
-mod invocation;
-mod invoke;
-pub mod limits;
-mod log_limit;
-pub mod metrics;
-pub mod origin;
-mod page;
-mod page_access;
-pub mod proxy_protocol;
+mod observe;
 pub mod push;
 pub mod registry;
-pub mod report;
-pub mod request_details;
-mod running;
-pub mod secret;
-mod timeline;
-pub mod timeouts;
-pub mod tls;
-pub mod transport;
-mod websocket;
+mod server;
+mod start;
 
 /// A future that can be awaited without knowing its type: what the methods of a trait object return.
 pub use futures_util::future::BoxFuture;
 
 pub use self::{
-    api::{Api, FunctionSource},
-    builder::{Builder, Gateway, StartError},
-    clients::ClientSettings,
-    running::Running,
-    websocket::CloseReason,
+    config::{configured, secret},
+    connection::{
+        clients::ClientSettings, limits, origin, request_details, timeouts, websocket::CloseReason,
+    },
+    observe::{metrics, report},
+    registry::cluster,
+    server::{client_address, http, proxy_protocol, tls, transport},
+    start::{
+        api::{Api, FunctionSource},
+        builder::{Builder, Gateway, StartError},
+        file_limit,
+        running::Running,
+    },
 };

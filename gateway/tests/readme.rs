@@ -47,8 +47,8 @@ fn assert_in(document: &str, table: &str) {
 /// Tests beside the code compare both with the enum and the registry.
 #[test]
 fn the_tables_of_close_reasons_and_metrics_are_the_gateway_s() {
-    assert_in("docs/closing.md", include_str!("../src/websocket/close_reasons.md"));
-    assert_in("docs/metrics.md", include_str!("../src/metrics/catalogue.md"));
+    assert_in("docs/closing.md", include_str!("../src/connection/websocket/close_reasons.md"));
+    assert_in("docs/metrics.md", include_str!("../src/observe/metrics/catalogue.md"));
 }
 
 /// The names of metrics in a text.

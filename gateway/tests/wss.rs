@@ -20,7 +20,7 @@ use tokio_websockets::{ClientBuilder, Message, WebSocketStream};
 
 use self::authority::{Authority, NAME, Pair};
 
-#[path = "../src/tls/authority.rs"]
+#[path = "../src/server/tls/authority.rs"]
 pub mod authority;
 
 mod certificate {

@@ -6,7 +6,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::http::{HeaderCase, Server};
+use crate::server::http::{HeaderCase, Server};
 
 /// An admin address on loopback, with a page at `/`.
 async fn serve(password: Option<&str>) -> (Server, Readiness) {

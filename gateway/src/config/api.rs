@@ -6,8 +6,8 @@ use toml::Spanned;
 
 use super::{section::Section, target::Target, values, variable::check_variable_name};
 use crate::{
+    connection::origin::{self, Origins},
     function::Role,
-    origin::{self, Origins},
 };
 
 /// A WebSocket API.

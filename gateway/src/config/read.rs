@@ -19,14 +19,12 @@ use super::{
     values,
 };
 use crate::{
-    client_address::Proxies,
-    cluster::{self, RedisUrl},
+    config::secret::Secret,
+    connection::{limits::Limits, timeouts::Timeouts},
     contract::MAX_EVENT_BYTES,
-    limits::Limits,
     push::address,
-    secret::Secret,
-    timeouts::Timeouts,
-    tls::CertificateFiles,
+    registry::cluster::{self, RedisUrl},
+    server::{client_address::Proxies, tls::CertificateFiles},
 };
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9000);

@@ -148,8 +148,8 @@ mod tests {
     use super::*;
     use crate::{
         config::{Environment, read},
-        limits::Limits,
-        tls::CertificateFiles,
+        connection::limits::Limits,
+        server::tls::CertificateFiles,
     };
 
     const FILE: &str = r#"

@@ -61,7 +61,8 @@ fn program(path: &str, folder: &Path) -> Result<PathBuf, String> {
         return Err("process: is followed by the path of a program".to_owned());
     }
     let path = folder.join(path);
-    crate::executable::absolute(&path).map_err(|why| format!("cannot execute {}: {why}", path.display()))
+    crate::start::executable::absolute(&path)
+        .map_err(|why| format!("cannot execute {}: {why}", path.display()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use std::{ffi::OsString, fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use super::*;
-use crate::{cluster::RedisUrl, origin::Origins};
+use crate::{connection::origin::Origins, registry::cluster::RedisUrl};
 
 /// A folder with a program, a certificate with its key, and another key.
 fn folder() -> tempfile::TempDir {

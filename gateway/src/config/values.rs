@@ -7,9 +7,9 @@ use ipnet::IpNet;
 use url::Url;
 
 use crate::{
+    config::secret::Secret,
     function::remote::scf::{Endpoint, EndpointError},
     push::address::check_token,
-    secret::Secret,
 };
 
 /// An address to listen on.

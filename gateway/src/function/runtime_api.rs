@@ -34,8 +34,8 @@ use tokio::{
 
 use crate::{
     contract::MAX_EVENT_BYTES,
-    http::{BodyError, Connection, Handler, HeaderCase, Server, read_body},
-    log_limit::{self, LogLimit},
+    observe::log_limit::{self, LogLimit},
+    server::http::{BodyError, Connection, Handler, HeaderCase, Server, read_body},
 };
 
 /// The headers that go with an event, and how they are written. `None` (or `false`) leaves one out.

@@ -8,7 +8,7 @@ use tungstenite::{
     protocol::{Role, WebSocketConfig},
 };
 
-use crate::websocket::framing::Message;
+use crate::connection::websocket::framing::Message;
 
 /// The messages, and how the stream ends.
 #[derive(Debug)]

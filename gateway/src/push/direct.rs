@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use hyper::body::Incoming;
 
 use super::{PushAddress, push};
-use crate::http::{Connection, Handler};
+use crate::server::http::{Connection, Handler};
 
 /// Answers pushes, and leaves every other request to `rest`, which answers other methods at the push address too.
 pub(crate) struct Direct {

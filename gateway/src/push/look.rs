@@ -10,7 +10,7 @@ use axum::{
 };
 
 use super::{PushAddress, query_value, response};
-use crate::{contract::Status, http::Activity};
+use crate::{contract::Status, server::http::Activity};
 
 const PARAMETER: &str = "secConnectionID";
 

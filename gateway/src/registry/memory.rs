@@ -58,7 +58,7 @@ mod tests {
     use super::*;
     use crate::{
         contract::Frame,
-        metrics::Gauge,
+        observe::metrics::Gauge,
         registry::{
             outbox::{Deliveries, outbox},
             send_queue::QueueEnd,

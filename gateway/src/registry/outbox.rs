@@ -15,7 +15,7 @@ use super::{
     delivery::{ConnectionInfo, Delivery, DeliveryError},
     send_queue::{QueueEnd, SendQueue},
 };
-use crate::{contract::Frame, metrics::Gauge};
+use crate::{contract::Frame, observe::metrics::Gauge};
 
 /// The sending end, which a registry keeps for each connection of this process. Clones share it.
 #[derive(Debug, Clone)]

@@ -13,7 +13,7 @@ use std::{
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::{contract::Frame, metrics::Gauge};
+use crate::{contract::Frame, observe::metrics::Gauge};
 
 /// What a frame counts beyond its own bytes, so that empty ones are bounded too.
 const FRAME_OVERHEAD_BYTES: usize = 64;

@@ -24,7 +24,7 @@ use crate::{
         Failure, FailureMessage, Role,
         runtime_api::{Limits, Outcome, RuntimeApi},
     },
-    report::Report,
+    observe::report::Report,
 };
 
 /// An outcome may still be on its way through the kernel when its sender's exit is noticed.

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     function::{Call, Failure, FunctionBackend, Invoked, Role, Timings},
-    report::{Report, Reports},
+    observe::report::{Report, Reports},
 };
 
 /// A function whose instances are processes of this machine.

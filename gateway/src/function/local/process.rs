@@ -22,10 +22,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::orphan_reaper::OrphanReaper;
 use crate::{
-    file_limit,
     function::Role,
-    log_limit::{self, LogLimit},
-    report::{Report, Reports},
+    observe::{
+        log_limit::{self, LogLimit},
+        report::{Report, Reports},
+    },
+    start::file_limit,
 };
 
 /// A longer line of output is split, so that a function cannot fill the gateway's memory with one.

@@ -8,7 +8,7 @@ use super::{
     client::{CallError, ScfClient},
     target::Target,
 };
-use crate::ids;
+use crate::registry::ids;
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]

@@ -7,8 +7,8 @@ use std::{fmt, sync::Arc};
 
 pub use self::role::{METADATA, RoleCredentials, RoleError};
 use crate::{
+    config::secret::Secret,
     function::remote::{attempt::AttemptError, client::HttpClient},
-    secret::Secret,
 };
 
 /// The variables that are read, in this order: those of the vendor's SDKs and command line, and those that SCF sets.

@@ -8,7 +8,7 @@ use ring::{
 };
 use time::OffsetDateTime;
 
-use crate::secret::Secret;
+use crate::config::secret::Secret;
 
 const ALGORITHM: &str = "TC3-HMAC-SHA256";
 const SERVICE: &str = "scf";

@@ -1,0 +1,135 @@
+//! The configuration file, `gateway.toml`: reads it, checks all of it, and reports everything that is wrong at once,
+//! each problem with its line.
+//!
+//! [`Config::load`] → [`Config`] or [`Report`]. `examples/gateway.toml` has every key with its default. What a reload
+//! changes in a running gateway is decided by [`reload::plan`]; what works but deserves a warning is in [`warnings`].
+
+mod api;
+pub mod configured;
+mod problems;
+mod read;
+pub mod reload;
+pub mod secret;
+mod section;
+mod target;
+#[cfg(test)]
+mod tests;
+mod values;
+mod variable;
+pub mod warnings;
+
+use std::{ffi::OsString, net::SocketAddr, path::Path, time::Duration};
+
+pub use self::{
+    api::Api,
+    problems::{Problem, Report},
+    target::Target,
+    variable::check_variable_name,
+};
+use crate::{
+    config::secret::Secret,
+    connection::{limits::Limits, timeouts::Timeouts},
+    function::remote::scf::Endpoint,
+    registry::cluster::RedisUrl,
+    server::{client_address::Proxies, tls::CertificateFiles},
+};
+
+/// A file that was read, and in which nothing is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// Where functions push, if not where clients connect.
+    pub push_listen: Option<SocketAddr>,
+    /// The part of the push address before `/api-…`, as functions are given it; left out: made of the address itself.
+    pub push_url: Option<String>,
+    /// The secret in the push address.
+    pub push_token: Option<Secret>,
+    /// Where the gateway shows how it is.
+    pub admin: Option<Admin>,
+    /// The Redis server that the nodes of a cluster share.
+    pub cluster: Option<RedisUrl>,
+    /// How long a node of the cluster may be silent before the others take its clients over.
+    pub cluster_lease: Duration,
+    /// How long clients are closed for at the end.
+    pub drain: Duration,
+    /// The certificate with which clients are served; without one, clients connect with `ws://`.
+    pub tls: Option<CertificateFiles>,
+    /// The proxies in front.
+    pub proxy: Proxies,
+    /// How much clients may do.
+    pub limits: Limits,
+    /// How long a client may take.
+    pub timeouts: Timeouts,
+    /// How functions in the cloud are called.
+    pub scf: Scf,
+    /// The APIs, at least one, in the order of the file.
+    pub apis: Vec<Api>,
+}
+
+/// Where the gateway shows how it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// The address of `/healthz`, `/readyz`, `/metrics` and the page.
+    pub listen: SocketAddr,
+    /// What has to be given with HTTP basic authentication; always there if the address is not a loopback one.
+    pub password: Option<Secret>,
+}
+
+/// How functions in the cloud are called.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Scf {
+    /// Where the functions are; there if any function is in the cloud.
+    pub region: Option<String>,
+    /// The cloud API.
+    pub endpoint: Endpoint,
+    /// The role of the virtual machine whose credentials are used; left out: those of the environment.
+    pub role: Option<String>,
+}
+
+/// The variables of the gateway's own environment that belong to the configuration.
+#[derive(Clone, Default)]
+pub struct Environment {
+    /// `GATEWAY_PUSH_TOKEN`: overrides `push_token` of the file.
+    pub push_token: Option<OsString>,
+    /// `GATEWAY_ADMIN_PASSWORD`.
+    pub admin_password: Option<OsString>,
+}
+
+impl Environment {
+    /// The environment of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self {
+            push_token: std::env::var_os("GATEWAY_PUSH_TOKEN"),
+            admin_password: std::env::var_os("GATEWAY_ADMIN_PASSWORD"),
+        }
+    }
+}
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Environment")
+            .field("push_token", &self.push_token.is_some())
+            .field("admin_password", &self.admin_password.is_some())
+            .finish()
+    }
+}
+
+impl Config {
+    /// Reads a file. Relative paths in it are relative to its folder; programs and certificates that it names are
+    /// looked at, nothing is started.
+    pub fn load(file: &Path, environment: &Environment) -> Result<Self, Report> {
+        let bytes = std::fs::read(file)
+            .map_err(|error| Report::of_file(file, format!("cannot read the configuration: {error}")))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let line =
+                error.as_bytes()[..error.utf8_error().valid_up_to()].split(|byte| *byte == b'\n').count();
+            Report::of_file(file, format!("line {line} is not UTF-8, in which TOML is written"))
+        })?;
+        read::read(file, &text, environment)
+    }
+}

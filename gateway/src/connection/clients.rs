@@ -1,0 +1,171 @@
+//! How clients are served: the settings that apply to all of them, and what is counted across them.
+//!
+//! A connection takes the settings of the moment at which it is accepted and keeps them until its end.
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use axum::http::HeaderMap;
+use log::warn;
+
+use crate::{
+    admin::Readiness,
+    connection::{
+        limits::{self, Admission, Limit, Limits, Permit},
+        timeouts::Timeouts,
+    },
+    observe::{
+        log_limit::LogLimit,
+        metrics::{
+            Metrics,
+            labels::{ReloadOutcome, Reloadable},
+        },
+    },
+    server::{
+        client_address::{Proxies, check_for_unlisted_proxy},
+        tls::{CertificateError, CertificateFiles, Reloaded, Tls, TlsError},
+        transport::Transport,
+    },
+};
+
+/// The settings of the address where clients connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClientSettings {
+    /// The certificate with which clients are served; without one, clients connect with `ws://`.
+    pub tls: Option<CertificateFiles>,
+    /// The proxies in front.
+    pub proxies: Proxies,
+    /// How much clients may do.
+    pub limits: Limits,
+    /// How long a client may take.
+    pub timeouts: Timeouts,
+    /// Over how long the connections are closed at shutdown.
+    pub drain: Duration,
+}
+
+impl Default for ClientSettings {
+    /// No TLS, no proxies, no limits but those on bytes, and a shutdown that closes every connection at once.
+    fn default() -> Self {
+        Self {
+            tls: None,
+            proxies: Proxies::default(),
+            limits: Limits::unlimited(),
+            timeouts: Timeouts::default(),
+            drain: Duration::ZERO,
+        }
+    }
+}
+
+/// What a connection takes with it.
+#[derive(Debug)]
+pub(crate) struct Current {
+    pub(crate) settings: ClientSettings,
+    pub(crate) transport: Transport,
+}
+
+/// The settings in force, and the counts.
+pub(crate) struct Clients {
+    current: ArcSwap<Current>,
+    admission: Admission,
+    tls: Option<Arc<Tls>>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) readiness: Readiness,
+    unlisted_proxy_is_logged: AtomicBool,
+    /// Refusals by the keys of the limits.
+    refusals: [LogLimit; limits::KEYS.len()],
+}
+
+impl Clients {
+    /// Reads the certificate, if there is one.
+    pub(crate) fn new(settings: ClientSettings, metrics: Arc<Metrics>) -> Result<Self, TlsError> {
+        let tls = settings.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
+        if let Some(tls) = &tls {
+            metrics.certificate_expires(tls.expires());
+        }
+        let admission = Admission::new(settings.limits.clone());
+        let current = ArcSwap::from_pointee(Current::new(settings, tls.clone(), &metrics));
+        Ok(Self {
+            current,
+            admission,
+            tls,
+            metrics,
+            readiness: Readiness::default(),
+            unlisted_proxy_is_logged: AtomicBool::new(false),
+            refusals: Default::default(),
+        })
+    }
+
+    /// The settings for a connection that is accepted now.
+    pub(crate) fn current(&self) -> Arc<Current> {
+        self.current.load_full()
+    }
+
+    /// Whether clients connect with `wss://`.
+    pub(crate) fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Other settings for the connections to come. Whether there is TLS at all does not change. A certificate that
+    /// cannot be used is logged, and the one in use stays.
+    pub(crate) fn apply(&self, settings: ClientSettings) {
+        if let (Some(tls), Some(files)) = (&self.tls, &settings.tls) {
+            self.note_reload(tls, &tls.reload_from(files.clone()));
+        }
+        self.admission.set_limits(settings.limits.clone());
+        self.current.store(Arc::new(Current::new(settings, self.tls.clone(), &self.metrics)));
+    }
+
+    /// Looks for new certificate files for as long as it is polled.
+    pub(crate) async fn watch_certificate(&self) {
+        let Some(tls) = &self.tls else { return };
+        tls.watch(|looked| self.note_reload(tls, looked)).await;
+    }
+
+    fn note_reload(&self, tls: &Tls, looked: &Result<Reloaded, CertificateError>) {
+        match looked {
+            Ok(Reloaded::Unchanged) => {}
+            Ok(Reloaded::Replaced) => self.metrics.reload(Reloadable::Certificate, ReloadOutcome::Applied),
+            Err(_) => self.metrics.reload(Reloadable::Certificate, ReloadOutcome::Rejected),
+        }
+        self.metrics.certificate_expires(tls.expires());
+    }
+
+    /// The address of the client behind a request.
+    pub(crate) fn address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let current = self.current.load();
+        let proxies = &current.settings.proxies;
+        if let Err(sentence) = check_for_unlisted_proxy(proxies, peer, headers)
+            && !self.unlisted_proxy_is_logged.swap(true, Ordering::Relaxed)
+        {
+            warn!("{sentence}");
+        }
+        proxies.client(peer, headers)
+    }
+
+    /// How often refusals by this limit are a line of the log.
+    pub(crate) fn log_limit(&self, limit: Limit) -> &LogLimit {
+        let index = limits::KEYS.iter().position(|key| *key == limit.key());
+        &self.refusals[index.unwrap_or_default()]
+    }
+
+    /// Counts a handshake of this address, and the connection that it may become.
+    pub(crate) fn admit(&self, client: IpAddr) -> Result<Permit, Limit> {
+        self.admission.admit(client).inspect_err(|limit| self.metrics.limit_hit(*limit))
+    }
+}
+
+impl Current {
+    fn new(settings: ClientSettings, tls: Option<Arc<Tls>>, metrics: &Arc<Metrics>) -> Self {
+        let proxies = Arc::new(settings.proxies.clone());
+        let transport = Transport::new(proxies, tls, &settings.timeouts, Arc::clone(metrics));
+        Self { settings, transport }
+    }
+}

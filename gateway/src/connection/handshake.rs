@@ -1,0 +1,519 @@
+//! The handshake: a client's request to connect, answered as the register function decides.
+//!
+//! [`entry`] takes every request that is no reverse push. A valid upgrade request → the connecting event → the
+//! function's decision → 101 and a `websocket`, or a refusal. Once the function is called, the handshake runs to its
+//! end even if the client disconnects: each client that the function accepts gets its closing event.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{Request, State},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+        header::{
+            CONNECTION, CONTENT_TYPE, RETRY_AFTER as RETRY_AFTER_HEADER, SEC_WEBSOCKET_ACCEPT,
+            SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+            UPGRADE as UPGRADE_HEADER,
+        },
+    },
+    response::{IntoResponse, Response},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use hyper::upgrade::OnUpgrade;
+use log::{Level, debug, info, warn};
+use tokio::sync::oneshot;
+
+use crate::{
+    connection::{
+        clients::Current,
+        limits::{self, Permit},
+        origin::ForeignOrigin,
+        request_details::RequestDetails,
+        websocket::{self, Opened, accept_key},
+    },
+    contract::{
+        Agreed, Connecting, ConnectingEvent, Identity, RequestContext, STORE_UNAVAILABLE, Status, encode,
+    },
+    function::{Failure, invoke::Registration},
+    observe::{log_limit::LogLimit, metrics::labels::HandshakeOutcome, report::Report},
+    push::answer,
+    registry::{Deliveries, cluster::Record, ids, outbox},
+    server::http::Peer,
+    start::{apis::RunningApi, app::App},
+};
+
+/// How long a connection may take to become a WebSocket after the 101 was passed to the server.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// When a client that was refused for lack of capacity may try again, unless the function's backend says when.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A valid request to connect.
+struct UpgradeRequest {
+    api: Arc<RunningApi>,
+    path: Arc<str>,
+    /// Where the connection comes from.
+    peer: SocketAddr,
+    /// The client's address, which a proxy may have reported.
+    client: IpAddr,
+    received: Instant,
+    accept_key: String,
+    protocols: Option<String>,
+    extensions: Option<String>,
+    details: RequestDetails,
+    /// Whether the web page that asks may connect.
+    origin: Result<(), ForeignOrigin>,
+    upgrade: OnUpgrade,
+}
+
+/// Answers a request on any path.
+pub(crate) async fn entry(State(app): State<Arc<App>>, request: Request) -> Response {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return refuse(StatusCode::NOT_FOUND, "only GET is answered here");
+    }
+    // Only GET can ask for an upgrade. The server leaves the body out of its answer to HEAD.
+    if *request.method() == Method::HEAD || !names(request.headers(), UPGRADE_HEADER, "websocket") {
+        return upgrade_required("this is a WebSocket address: ask for an upgrade to it");
+    }
+    let Some(api) = app.api(request.uri().path()) else {
+        app.clients.metrics.unknown_path();
+        return refuse(StatusCode::NOT_FOUND, "no WebSocket API has this path");
+    };
+    let asked = match UpgradeRequest::read(&app, request, Arc::clone(&api)) {
+        Ok(asked) => asked,
+        Err(refusal) => {
+            api.metrics.handshake(HandshakeOutcome::Malformed);
+            return *refusal;
+        }
+    };
+    match admit(&app, &asked) {
+        Ok(permit) => connect(app, asked, permit).await,
+        Err(refusal) => *refusal,
+    }
+}
+
+/// What the gateway itself checks before it asks the register function. The permit counts the connection.
+fn admit(app: &App, asked: &UpgradeRequest) -> Result<Permit, Box<Response>> {
+    let refused = |outcome, code: StatusCode, sentence: &str| {
+        asked.api.metrics.handshake(outcome);
+        let from = asked.from();
+        let line = format!("a client from {from} on {} was refused with {}", asked.path, code.as_u16());
+        (line, Box::new(refuse(code, sentence)))
+    };
+    if app.stopping.is_cancelled() {
+        let sentence = "the gateway is shutting down";
+        let (line, refusal) = refused(HandshakeOutcome::Draining, StatusCode::SERVICE_UNAVAILABLE, sentence);
+        debug!("{line}: {sentence}");
+        return Err(refusal);
+    }
+    let permit = app.clients.admit(asked.client).map_err(|limit| {
+        let code = match limit.answer() {
+            limits::Answer::Status(status) => status,
+            limits::Answer::Close(_) => StatusCode::TOO_MANY_REQUESTS,
+        };
+        let (line, refusal) = refused(HandshakeOutcome::Limit, code, &limit.to_string());
+        let line = format_args!("{line}: {limit} (limits.{})", limit.key());
+        app.clients.log_limit(limit).log(Level::Info, None, line);
+        Box::new(retry_after(*refusal, RETRY_AFTER))
+    })?;
+    if let Err(foreign) = &asked.origin {
+        let sentence = foreign.to_string();
+        let (line, refusal) = refused(HandshakeOutcome::Origin, StatusCode::FORBIDDEN, &sentence);
+        info!("{line}: {sentence}");
+        return Err(refusal);
+    }
+    Ok(permit)
+}
+
+impl UpgradeRequest {
+    /// The client as the log names it.
+    fn from(&self) -> String {
+        if self.client == self.peer.ip().to_canonical() {
+            self.peer.to_string()
+        } else {
+            format!("{} through {}", self.client, self.peer)
+        }
+    }
+
+    fn read(app: &App, mut request: Request, api: Arc<RunningApi>) -> Result<Self, Box<Response>> {
+        let bad = |sentence: &str| Box::new(refuse(StatusCode::BAD_REQUEST, sentence));
+        let headers = request.headers();
+        if !names(headers, CONNECTION, "upgrade") {
+            return Err(bad("the header Connection does not name the upgrade"));
+        }
+        if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+            return Err(Box::new(upgrade_required("only version 13 of the WebSocket protocol is supported")));
+        }
+        let key = headers.get(SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes);
+        let Some(key) = key.filter(|key| STANDARD.decode(key).is_ok_and(|key| key.len() == 16)) else {
+            return Err(bad("the header Sec-WebSocket-Key is not 16 bytes in Base64"));
+        };
+        let accept_key = accept_key(key);
+        let protocols = list(headers, SEC_WEBSOCKET_PROTOCOL);
+        let extensions = list(headers, SEC_WEBSOCKET_EXTENSIONS);
+        let origin = api.origins.check(headers);
+        let details = RequestDetails::of(headers, request.uri());
+        let path = request.uri().path().into();
+        let Some(Peer(peer)) = request.extensions().get().copied() else {
+            return Err(bad("the client's address is unknown"));
+        };
+        let client = app.clients.address(peer.ip(), headers);
+        let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
+            return Err(bad("this request cannot be upgraded: it must be HTTP/1.1"));
+        };
+        Ok(Self {
+            api,
+            path,
+            peer,
+            client,
+            received: Instant::now(),
+            accept_key,
+            protocols,
+            extensions,
+            details,
+            origin,
+            upgrade,
+        })
+    }
+}
+
+/// Whether a header that is a list names this, in any letter case.
+fn names(headers: &HeaderMap, header: HeaderName, token: &str) -> bool {
+    let values = headers.get_all(header).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(token))
+}
+
+/// A header's list as the client sent it; several headers make one list.
+fn list(headers: &HeaderMap, header: HeaderName) -> Option<String> {
+    let values: Vec<_> =
+        headers.get_all(header).into_iter().filter_map(|value| value.to_str().ok()).collect();
+    (!values.is_empty()).then(|| values.join(","))
+}
+
+async fn connect(app: Arc<App>, asked: UpgradeRequest, permit: Permit) -> Response {
+    let (answer_sender, answer) = oneshot::channel();
+    let open = app.open.clone();
+    // A task of its own: the server drops this future when the client goes away, but the function's event goes on.
+    open.spawn(handshake(app, asked, permit, answer_sender));
+    answer.await.unwrap_or_else(|_| refuse(StatusCode::BAD_GATEWAY, "the handshake ended without an answer"))
+}
+
+async fn handshake(
+    app: Arc<App>,
+    asked: UpgradeRequest,
+    permit: Permit,
+    mut answer_to: oneshot::Sender<Response>,
+) {
+    let current = app.clients.current();
+    let response = match decide(&app, &asked, &current, answer_to.closed()).await {
+        Err(refusal) => *refusal,
+        Ok(Decided { connection, request_id, agreed, deliveries }) => {
+            let names = (connection.as_str(), request_id.as_str());
+            let api = Arc::clone(&asked.api);
+            let log_limit = &api.functions.register.log_limits.events;
+            let sub_protocol = sub_protocol((names, log_limit), asked.protocols.as_deref(), &agreed);
+            let holding = app.holding(&connection);
+            let opened = Opened { id: connection, api, deliveries, request_id, current, holding, permit };
+            return open(&app, asked, opened, sub_protocol, answer_to).await;
+        }
+    };
+    // A client that is gone needs no refusal.
+    let _ = answer_to.send(response);
+}
+
+/// A client that the register function accepts.
+struct Decided {
+    connection: String,
+    request_id: String,
+    agreed: Agreed,
+    deliveries: Deliveries,
+}
+
+/// The register function's decision: the id of the accepted connection, what was agreed, and what was pushed to it
+/// meanwhile; or what the client is answered.
+///
+/// The connection is registered before the register function is called. That function records it before it answers,
+/// and another one may push to it in between: an unknown connection would be forgotten, and then accepted.
+async fn decide(
+    app: &App,
+    asked: &UpgradeRequest,
+    current: &Current,
+    client_gone: impl Future<Output = ()>,
+) -> Result<Decided, Box<Response>> {
+    let no_randomness = |error: getrandom::Error| {
+        asked.api.metrics.handshake(HandshakeOutcome::FunctionFailed);
+        warn!("the system gave no random bytes for a connection id: {error}");
+        refuse(StatusCode::SERVICE_UNAVAILABLE, "the gateway cannot name a connection now")
+    };
+    let connection = ids::connection_id(app.node()).map_err(no_randomness)?;
+    let request_id = ids::request_id().map_err(no_randomness)?;
+    let event = connecting_event(asked, &connection, &request_id).map_err(|error| {
+        asked.api.metrics.handshake(HandshakeOutcome::Malformed);
+        refuse(StatusCode::BAD_REQUEST, &format!("the request cannot be written as an event: {error}"))
+    })?;
+    let (outbox, deliveries) = outbox(
+        Arc::clone(&asked.path),
+        asked.client,
+        current.settings.limits.send_queue_bytes,
+        &app.clients.metrics.queue_bytes,
+    );
+    let record = Record { source_ip: asked.client, path: asked.path.to_string() };
+    let added = match app.record(&connection, &record).await {
+        Ok(()) => app.registry.add(&connection, outbox).await,
+        Err(error) => Err(error),
+    };
+    let registered = match added {
+        Ok(()) => {
+            let functions = &asked.api.functions;
+            functions.register(&connection, &request_id, event, asked.received, client_gone).await
+        }
+        Err(error) => {
+            asked.api.functions.register.log_not_registered((&connection, &request_id), &error);
+            Ok(Registration::NotRegistered)
+        }
+    };
+    // What meets every client alike has its own line.
+    let is_logged = match &registered {
+        Ok(Registration::NoPlace | Registration::NotRegistered | Registration::StoreUnavailable) => false,
+        Err(failure) => !failure.is_of_backend(),
+        Ok(_) => true,
+    };
+    asked.api.metrics.handshake(outcome(&registered));
+    let (why, refusal) = match registered {
+        Ok(Registration::Accepted(agreed)) => {
+            return Ok(Decided { connection, request_id, agreed, deliveries });
+        }
+        Ok(Registration::Refused(err_no, body)) => {
+            let refusal = (refusal_status(err_no), [(CONTENT_TYPE, "application/json")], body);
+            ("the register function refused it".to_owned(), refusal.into_response())
+        }
+        Ok(Registration::StoreUnavailable) => {
+            ("the register function's store is unavailable".to_owned(), store_unavailable())
+        }
+        Ok(Registration::NoPlace) => {
+            ("too many events wait for the register function".to_owned(), overloaded())
+        }
+        Ok(Registration::NotRegistered) => {
+            ("its connection cannot be registered".to_owned(), not_registered())
+        }
+        Ok(Registration::ClientGone) => {
+            let sentence = "the client has gone before the register function was called";
+            (sentence.to_owned(), refuse(StatusCode::SERVICE_UNAVAILABLE, sentence))
+        }
+        Err(failure) => {
+            // The function's own message may hold what only its owner should see: it goes to the log alone.
+            (format!("the register function {}", failure.kind()), failed(&failure, &request_id))
+        }
+    };
+    if let Err(error) = app.registry.remove(&connection).await {
+        warn!(
+            connection, request_id;
+            "{connection} was refused and may still be registered: {error} (request {request_id})"
+        );
+    }
+    app.finished(&connection);
+    let (from, status) = (asked.from(), refusal.status().as_u16());
+    let line =
+        format_args!("{connection} from {from} was refused with {status}: {why} (request {request_id})");
+    let level = if is_logged { Level::Info } else { Level::Debug };
+    asked.api.functions.refused_clients.log(level, Some((&connection, &request_id)), line);
+    app.reports.report(|| Report::ConnectionRefused {
+        connection: &connection,
+        path: &asked.path,
+        message: &why,
+    });
+    Err(Box::new(refusal))
+}
+
+fn outcome(registered: &Result<Registration, Failure>) -> HandshakeOutcome {
+    match registered {
+        Ok(Registration::Accepted(_)) => HandshakeOutcome::Accepted,
+        Ok(Registration::Refused(..)) => HandshakeOutcome::Refused,
+        Ok(Registration::StoreUnavailable) => HandshakeOutcome::StoreUnavailable,
+        Ok(Registration::ClientGone) => HandshakeOutcome::Abandoned,
+        Err(Failure::Stopping) => HandshakeOutcome::Draining,
+        Ok(Registration::NoPlace | Registration::NotRegistered) | Err(_) => HandshakeOutcome::FunctionFailed,
+    }
+}
+
+/// The status of a handshake that the register function refused.
+fn refusal_status(err_no: i64) -> StatusCode {
+    let named = u16::try_from(err_no).ok().filter(|err_no| (400..=599).contains(err_no));
+    named.and_then(|err_no| StatusCode::from_u16(err_no).ok()).unwrap_or(StatusCode::FORBIDDEN)
+}
+
+/// The client keeps the `errNo` that tells it apart from other refusals.
+fn store_unavailable() -> Response {
+    let status = Status::refused(STORE_UNAVAILABLE, "clients cannot be recorded now: try again later");
+    retry_after(answer(StatusCode::SERVICE_UNAVAILABLE, &status), RETRY_AFTER)
+}
+
+fn not_registered() -> Response {
+    let sentence = "the gateway cannot take new connections now: try again later";
+    retry_after(refuse(StatusCode::SERVICE_UNAVAILABLE, sentence), RETRY_AFTER)
+}
+
+fn overloaded() -> Response {
+    let sentence = "the gateway has too much to do: try again later";
+    retry_after(refuse(StatusCode::SERVICE_UNAVAILABLE, sentence), RETRY_AFTER)
+}
+
+/// Names the whole seconds after which the client may try again, at least one.
+fn retry_after(mut response: Response, after: Duration) -> Response {
+    let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+    response.headers_mut().insert(RETRY_AFTER_HEADER, seconds.max(1).into());
+    response
+}
+
+fn connecting_event(asked: &UpgradeRequest, connection: &str, request_id: &str) -> serde_json::Result<Bytes> {
+    encode(&ConnectingEvent {
+        request_context: RequestContext {
+            service_name: "local",
+            path: &asked.path,
+            http_method: "GET",
+            request_id,
+            identity: Identity { secret_id: "local" },
+            source_ip: &asked.client.to_string(),
+            stage: "local",
+            websocket_enable: true,
+        },
+        websocket: Connecting::new(connection, asked.protocols.as_deref(), asked.extensions.as_deref()),
+        details: &asked.details,
+    })
+}
+
+fn failed(failure: &Failure, request_id: &str) -> Response {
+    let code = match failure {
+        Failure::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
+        Failure::Stopping
+        | Failure::Overloaded { .. }
+        | Failure::Unavailable(_)
+        | Failure::CircuitOpen { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Failure::Error(_) | Failure::Crashed(_) | Failure::NeverReady(_) | Failure::Misconfigured(_) => {
+            StatusCode::BAD_GATEWAY
+        }
+    };
+    let response = refuse(code, &format!("the register function {} (request {request_id})", failure.kind()));
+    match failure {
+        Failure::Overloaded { retry_after: after } | Failure::CircuitOpen { retry_after: after, .. } => {
+            retry_after(response, *after)
+        }
+        Failure::Unavailable(_) => retry_after(response, RETRY_AFTER),
+        _ => response,
+    }
+}
+
+/// The sub-protocol for the client: the first item of the function's list that the client offered. If there is none,
+/// the function's value is passed on as it is, and the client decides whether to accept it.
+fn sub_protocol(
+    ((connection, request_id), log_limit): ((&str, &str), &LogLimit),
+    offered: Option<&str>,
+    agreed: &Agreed,
+) -> Option<HeaderValue> {
+    let warn = |sentence: &str| {
+        let line = format_args!("{connection}: {sentence} (request {request_id})");
+        log_limit.log(Level::Warn, Some((connection, request_id)), line);
+    };
+    if agreed.sec_web_socket_extensions.as_deref().is_some_and(|extensions| !extensions.trim().is_empty()) {
+        warn(
+            "the register function agreed to an extension, but the gateway frames the data and supports none",
+        );
+    }
+    let returned = agreed.sec_web_socket_protocol.as_deref()?.trim();
+    if returned.is_empty() {
+        return None;
+    }
+    let offers: Vec<&str> = offered.unwrap_or_default().split(',').map(str::trim).collect();
+    let chosen = returned.split(',').map(str::trim).find(|item| offers.contains(item)).unwrap_or_else(|| {
+        let sentence = "the register function returned a sub-protocol that the client did not offer";
+        warn(&format!("{sentence}: {returned:?}"));
+        returned
+    });
+    let value = HeaderValue::from_str(chosen);
+    value
+        .inspect_err(|_| {
+            warn(&format!("the sub-protocol {chosen:?} is not a valid header value and is left out"));
+        })
+        .ok()
+}
+
+/// Answers 101 and opens the connection.
+async fn open(
+    app: &Arc<App>,
+    asked: UpgradeRequest,
+    opened: Opened,
+    sub_protocol: Option<HeaderValue>,
+    answer_to: oneshot::Sender<Response>,
+) {
+    app.reports.report(|| Report::ConnectionOpened {
+        connection: &opened.id,
+        path: &asked.path,
+        sub_protocol: sub_protocol.as_ref().and_then(|value| value.to_str().ok()),
+    });
+    let (connection, request_id) = (&opened.id, &opened.request_id);
+    info!(
+        connection, request_id;
+        "{connection} opened from {} on {} (request {request_id})", asked.from(), asked.path
+    );
+    let answered = answer_to.send(switching(&asked.accept_key, sub_protocol)).is_ok();
+    let upgraded = tokio::time::timeout(UPGRADE_TIMEOUT, asked.upgrade);
+    match upgraded.await {
+        Ok(Ok(upgraded)) if answered => websocket::open(app, opened, upgraded).await,
+        _ => websocket::never_began(app, opened).await,
+    }
+}
+
+fn switching(accept_key: &str, sub_protocol: Option<HeaderValue>) -> Response {
+    let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE_HEADER, HeaderValue::from_static("websocket"));
+    // Base64 is always a valid header value.
+    if let Ok(key) = HeaderValue::from_str(accept_key) {
+        headers.insert(SEC_WEBSOCKET_ACCEPT, key);
+    }
+    if let Some(protocol) = sub_protocol {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
+    response
+}
+
+fn upgrade_required(sentence: &str) -> Response {
+    let mut response = refuse(StatusCode::UPGRADE_REQUIRED, sentence);
+    let headers = response.headers_mut();
+    headers.insert(UPGRADE_HEADER, HeaderValue::from_static("websocket"));
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    response
+}
+
+fn refuse(code: StatusCode, sentence: &str) -> Response {
+    answer(code, &Status::refused(u32::from(code.as_u16()), sentence))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(offered: Option<&str>, returned: Option<&str>) -> Option<String> {
+        let agreed =
+            Agreed { sec_web_socket_protocol: returned.map(str::to_owned), sec_web_socket_extensions: None };
+        sub_protocol((("id==", "1"), &LogLimit::default()), offered, &agreed)
+            .and_then(|value| value.to_str().ok().map(str::to_owned))
+    }
+
+    #[test]
+    fn the_first_returned_sub_protocol_that_was_offered_is_chosen() {
+        assert_eq!(chosen(Some("chat, binary"), Some("chat, binary")).as_deref(), Some("chat"));
+        assert_eq!(chosen(Some("chat, binary"), Some("x,binary")).as_deref(), Some("binary"));
+        assert_eq!(chosen(Some("chat"), Some("other")).as_deref(), Some("other"));
+        assert_eq!(chosen(Some("chat"), Some("")), None);
+        assert_eq!(chosen(Some("chat"), None), None);
+        assert_eq!(chosen(None, Some("bad\nvalue")), None);
+    }
+}

@@ -1,0 +1,368 @@
+//! Why a connection ends: all reasons, each with the close code and the text that the client receives, and what
+//! happens to the frames that the client had sent.
+
+use std::{fmt, io, time::Duration};
+
+use super::{framing::Violation, socket::ReceiveError};
+use crate::{connection::limits::Limit, contract::MAX_EVENT_BYTES, function::Failure};
+
+/// Why a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The client sent a close frame, and receives its code back.
+    ClosedByClient,
+    /// A function closed it by a reverse push: 1000, no text.
+    ClosedByFunction,
+    /// The TCP connection ended without a close frame: no close frame is sent.
+    ConnectionLost,
+    /// The client answers no pings: no close frame is sent.
+    Unresponsive,
+    /// No data frame in either direction for the idle time-out: 1000, `idle`.
+    Idle,
+    /// The client reads too slowly for what is sent to it: 1008, `too slow`.
+    TooSlow,
+    /// A frame exceeds the limit, or the event that it would become exceeds 6 MB: 1009.
+    TooBig,
+    /// The client sends more frames a second than the limit: 1008, `too many frames a second`.
+    TooFast,
+    /// A text frame is not UTF-8: 1007.
+    NotUtf8,
+    /// The client broke the WebSocket protocol: 1002.
+    ProtocolError,
+    /// The transfer function did not carry out a frame: 1011, `the transfer function failed`, `timed out`, `crashed`
+    /// or `did not start`, and the request id that the log has with the cause.
+    TransferFailed(&'static str),
+    /// The transfer function is overloaded or unavailable, and did not run: 1013, with the request id likewise.
+    TransferUnavailable(&'static str),
+    /// The gateway shuts down: 1001.
+    ShuttingDown,
+    /// The gateway was cut off from its cluster, or stopped, for so long that another node has called the cleanup
+    /// function: 1012.
+    NodeLost,
+}
+
+impl CloseReason {
+    /// All reasons, those that have several texts with one of them.
+    pub const ALL: [Self; 14] = [
+        Self::ClosedByClient,
+        Self::ClosedByFunction,
+        Self::ConnectionLost,
+        Self::Unresponsive,
+        Self::Idle,
+        Self::TooSlow,
+        Self::TooFast,
+        Self::TooBig,
+        Self::NotUtf8,
+        Self::ProtocolError,
+        Self::TransferFailed("failed"),
+        Self::TransferUnavailable("is unavailable"),
+        Self::ShuttingDown,
+        Self::NodeLost,
+    ];
+
+    /// A short name that never changes, for metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ClosedByClient => "closed_by_client",
+            Self::ClosedByFunction => "closed_by_function",
+            Self::ConnectionLost => "connection_lost",
+            Self::Unresponsive => "unresponsive",
+            Self::Idle => "idle",
+            Self::TooSlow => "too_slow",
+            Self::TooFast => "too_fast",
+            Self::TooBig => "too_big",
+            Self::NotUtf8 => "not_utf8",
+            Self::ProtocolError => "protocol_error",
+            Self::TransferFailed(_) => "transfer_failed",
+            Self::TransferUnavailable(_) => "transfer_unavailable",
+            Self::ShuttingDown => "shutting_down",
+            Self::NodeLost => "node_lost",
+        }
+    }
+
+    /// The close code that the gateway sends; `None` where the client has closed the connection or is out of reach.
+    #[must_use]
+    pub fn code(self) -> Option<u16> {
+        let code = match self {
+            Self::ClosedByClient | Self::ConnectionLost | Self::Unresponsive => return None,
+            Self::ClosedByFunction | Self::Idle => 1000,
+            Self::TooSlow | Self::TooFast => 1008,
+            Self::TooBig => 1009,
+            Self::NotUtf8 => 1007,
+            Self::ProtocolError => 1002,
+            Self::TransferFailed(_) => 1011,
+            Self::TransferUnavailable(_) => 1013,
+            Self::ShuttingDown => 1001,
+            Self::NodeLost => 1012,
+        };
+        Some(code)
+    }
+
+    /// The text that goes with the code, at most 123 bytes.
+    #[must_use]
+    pub fn text(self) -> String {
+        match self {
+            Self::ClosedByClient | Self::ClosedByFunction | Self::ConnectionLost | Self::Unresponsive => {
+                String::new()
+            }
+            Self::Idle => "idle".to_owned(),
+            Self::TooSlow => "too slow".to_owned(),
+            Self::TooFast => "too many frames a second".to_owned(),
+            Self::TooBig => "a frame or its event exceeds 6 MB".to_owned(),
+            Self::NotUtf8 => "a text frame is not UTF-8".to_owned(),
+            Self::ProtocolError => "not the WebSocket protocol".to_owned(),
+            Self::TransferFailed(kind) | Self::TransferUnavailable(kind) => {
+                format!("the transfer function {kind}")
+            }
+            Self::ShuttingDown => "the gateway is shutting down".to_owned(),
+            Self::NodeLost => "the gateway was cut off".to_owned(),
+        }
+    }
+
+    /// When a connection ends so, as a sentence without a full stop.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::ClosedByClient => "The client sent a close frame, and receives its code back",
+            Self::ClosedByFunction => "A function closed the connection by a reverse push",
+            Self::ConnectionLost => "The TCP connection ended without a close frame",
+            Self::Unresponsive => {
+                "The client gave no sign of life for two ping intervals, or answered no pings"
+            }
+            Self::Idle => "No data frame in either direction for the API's idle time-out",
+            Self::TooSlow => {
+                "More than `send_queue_bytes` wait for the client, or it has read nothing for `send_seconds`"
+            }
+            Self::TooFast => "The client sends more than `frames_per_second`",
+            Self::TooBig => {
+                "A frame has more than `frame_bytes`, which the text names if it is less than 6 MB, or its event exceeds 6 MB"
+            }
+            Self::NotUtf8 => "A text frame is not UTF-8",
+            Self::ProtocolError => "The client broke the WebSocket protocol",
+            Self::TransferFailed(_) => {
+                "The transfer function failed, timed out, crashed or did not start; the text ends with the request \
+                 id under which the log has the cause"
+            }
+            Self::TransferUnavailable(_) => {
+                "The transfer function is overloaded or unavailable and did not run; with the request id likewise"
+            }
+            Self::ShuttingDown => "The gateway shuts down; connect again",
+            Self::NodeLost => {
+                "The gateway was declared lost by another node of its cluster, which calls the cleanup function; connect again"
+            }
+        }
+    }
+
+    /// Whether frames that arrived before the end are still carried out. Not after a failed one, which would leave a
+    /// gap, and not when a function has closed the connection or has learned of its end.
+    pub(super) fn carries_out_the_rest(self) -> bool {
+        !matches!(self, Self::ClosedByFunction | Self::NodeLost) && !self.is_failed_transfer()
+    }
+
+    /// Whether the client is expected to answer the close frame. Not if it has sent its own, and not if the connection
+    /// has failed: what it sends after that is not interpreted.
+    pub(super) fn awaits_reply(self) -> bool {
+        !matches!(self, Self::ClosedByClient | Self::TooBig | Self::NotUtf8 | Self::ProtocolError)
+    }
+
+    /// Whether the transfer function did not carry out a frame.
+    pub(super) fn is_failed_transfer(self) -> bool {
+        matches!(self, Self::TransferFailed(_) | Self::TransferUnavailable(_))
+    }
+}
+
+/// A connection's end: its reason, the text that the client receives, and the sentence for the log and the time line.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) reason: CloseReason,
+    pub(super) text: String,
+    /// The limit that was met.
+    pub(super) limit: Option<Limit>,
+    /// Of the client's close frame.
+    pub(super) client_code: Option<u16>,
+    sentence: String,
+}
+
+impl End {
+    fn new(reason: CloseReason, sentence: impl Into<String>) -> Self {
+        Self { reason, text: reason.text(), limit: None, client_code: None, sentence: sentence.into() }
+    }
+
+    pub(super) fn sentence(&self) -> &str {
+        &self.sentence
+    }
+
+    pub(super) fn closed_by_client(code: Option<u16>) -> Self {
+        let text = code.map_or_else(String::new, |code| format!(" ({code})"));
+        let end = Self::new(CloseReason::ClosedByClient, format!("closed by the client{text}"));
+        Self { client_code: code, ..end }
+    }
+
+    pub(super) fn connection_lost() -> Self {
+        Self::new(CloseReason::ConnectionLost, "connection lost")
+    }
+
+    pub(super) fn never_opened() -> Self {
+        Self::new(CloseReason::ConnectionLost, "connection lost before it was open")
+    }
+
+    pub(super) fn silent(time: Duration) -> Self {
+        let sentence = format!("connection lost: no sign of life for {} s", time.as_secs_f64());
+        Self::new(CloseReason::Unresponsive, sentence)
+    }
+
+    pub(super) fn pings_unanswered(pings: u32) -> Self {
+        let sentence = format!("connection lost: the client sends, but has left {pings} pings unanswered");
+        Self::new(CloseReason::Unresponsive, sentence)
+    }
+
+    pub(super) fn idle(time: Duration) -> Self {
+        Self::new(CloseReason::Idle, format!("idle for {} s", time.as_secs_f64()))
+    }
+
+    /// A limit was met.
+    pub(super) fn limit(limit: Limit) -> Self {
+        let reason = match limit {
+            Limit::SendQueueBytes(_) => CloseReason::TooSlow,
+            Limit::FrameBytes(_) => CloseReason::TooBig,
+            _ => CloseReason::TooFast,
+        };
+        let sentence = match reason {
+            CloseReason::TooSlow => format!("too slow, {limit}"),
+            _ => limit.to_string(),
+        };
+        let end = Self::closed(reason, &format!("{sentence} (limits.{})", limit.key()));
+        let text = match limit {
+            Limit::FrameBytes(bytes) if bytes != MAX_EVENT_BYTES => sentence,
+            _ => end.text,
+        };
+        Self { text, limit: Some(limit), ..end }
+    }
+
+    /// The client has taken no byte for this long.
+    fn overdue(time: Duration) -> Self {
+        let sentence = format!("too slow, the client has read nothing for {} s", time.as_secs_f64());
+        Self::closed(CloseReason::TooSlow, &sentence)
+    }
+
+    /// No message of the client follows.
+    pub(super) fn receive_error(error: ReceiveError, frame_bytes: usize, send_timeout: Duration) -> Self {
+        match error {
+            ReceiveError::Violation(Violation::TooBig) => Self::limit(Limit::FrameBytes(frame_bytes)),
+            ReceiveError::Violation(Violation::NotUtf8) => CloseReason::NotUtf8.into(),
+            ReceiveError::Violation(Violation::Protocol(breach)) => Self::protocol_error(breach),
+            ReceiveError::Ended => Self::connection_lost(),
+            ReceiveError::Io(error) => Self::io_error(&error, send_timeout),
+        }
+    }
+
+    /// The stream has failed.
+    pub(super) fn io_error(error: &io::Error, send_timeout: Duration) -> Self {
+        // Of the gateway's own stream: the operating system's have a number.
+        if error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none() {
+            return Self::overdue(send_timeout);
+        }
+        Self::new(CloseReason::ConnectionLost, format!("connection lost: {error}"))
+    }
+
+    pub(super) fn transfer_failed(failure: &Failure, request_id: &str) -> Self {
+        let reason = match failure {
+            Failure::Misconfigured(_) => CloseReason::TransferFailed(failure.kind()),
+            _ if failure.is_of_backend() => CloseReason::TransferUnavailable(failure.kind()),
+            _ => CloseReason::TransferFailed(failure.kind()),
+        };
+        let text = format!("{} (request {request_id})", reason.text());
+        Self { text: text.clone(), ..Self::closed(reason, &text) }
+    }
+
+    pub(super) fn protocol_error(what: impl fmt::Display) -> Self {
+        Self::closed(CloseReason::ProtocolError, &what.to_string())
+    }
+
+    fn closed(reason: CloseReason, why: &str) -> Self {
+        let code = reason.code().map_or_else(String::new, |code| format!(" ({code})"));
+        Self::new(reason, format!("closed by the gateway{code}: {why}"))
+    }
+}
+
+/// For the reasons that need no further detail.
+impl From<CloseReason> for End {
+    fn from(reason: CloseReason) -> Self {
+        match reason {
+            CloseReason::ClosedByFunction => Self::new(reason, "closed by a function"),
+            _ => Self::closed(reason, &reason.text()),
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.sentence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    #[test]
+    fn a_reason_has_a_code_if_it_has_a_text_and_fits_into_a_close_frame() {
+        for reason in CloseReason::ALL {
+            let text = reason.text();
+            assert!(text.len() <= 123, "{text}");
+            assert!(text.is_empty() || reason.code().is_some(), "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn the_table_lists_every_reason() {
+        let row = |reason: CloseReason| {
+            let code = reason.code().map_or_else(String::new, |code| code.to_string());
+            let text = reason.text();
+            let text = if text.is_empty() { text } else { format!("`{text}`") };
+            format!("| {code} | {text} | `{}` | {} |\n", reason.name(), reason.meaning())
+        };
+        let rows: String = CloseReason::ALL.into_iter().map(row).collect();
+        let table =
+            format!("| code | text | `reason` of the metric | when |\n| --- | --- | --- | --- |\n{rows}");
+        assert!(
+            include_str!("close_reasons.md") == table,
+            "gateway/src/connection/websocket/close_reasons.md must be this table:\n{table}"
+        );
+    }
+
+    #[test]
+    fn a_limit_that_was_met_is_named_to_the_client_and_in_the_log() {
+        let limit = NonZeroU32::MIN.saturating_add(9);
+        let end = End::limit(Limit::FramesPerSecond(limit));
+        assert_eq!((end.reason.code(), end.text.as_str()), (Some(1008), "too many frames a second"));
+        assert!(end.sentence.ends_with("10 frames a second (limits.frames_per_second)"), "{end}");
+        let end = End::limit(Limit::FrameBytes(1000));
+        assert_eq!((end.reason.code(), end.text.as_str()), (Some(1009), "a frame has more than 1000 bytes"));
+        assert_eq!(End::limit(Limit::FrameBytes(MAX_EVENT_BYTES)).text, CloseReason::TooBig.text());
+        assert_eq!(End::limit(Limit::SendQueueBytes(5)).text, "too slow");
+    }
+
+    #[test]
+    fn a_failed_transfer_has_a_request_id_and_fits_too() {
+        let failure = Failure::NeverReady("".into());
+        let end = End::transfer_failed(&failure, "c6af9ac6-7b61-41e6-9a41-93e8deadbeef");
+        assert!(end.text.ends_with("(request c6af9ac6-7b61-41e6-9a41-93e8deadbeef)"), "{end:?}");
+        assert!(end.text.len() <= 123, "{end:?}");
+        assert_eq!(end.reason.code(), Some(1011));
+        let end = End::transfer_failed(&Failure::Unavailable("".into()), "id");
+        assert_eq!(end.reason.code(), Some(1013));
+    }
+
+    #[test]
+    fn a_write_that_is_overdue_is_the_clients_slowness_and_a_broken_line_is_not() {
+        let overdue = End::io_error(&io::ErrorKind::TimedOut.into(), Duration::from_secs(10));
+        assert_eq!(overdue.reason, CloseReason::TooSlow);
+        let unreachable = End::io_error(&io::Error::from_raw_os_error(110), Duration::from_secs(10));
+        assert_eq!(unreachable.reason, CloseReason::ConnectionLost);
+    }
+}

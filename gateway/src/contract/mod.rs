@@ -1,0 +1,298 @@
+//! The JSON of both directions between the gateway and the functions of a WebSocket API, as the vendor's API Gateway
+//! spoke it: the events of the three roles, the register function's answer, the reverse push and what it is answered.
+//!
+//! A client connects → [`ConnectingEvent`] → [`ConnectAnswer`]. A frame → [`TransferEvent`]. It leaves →
+//! [`ClosingEvent`]. A function pushes → [`Push::parse`] → [`Status`].
+
+mod push;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use bytestring::ByteString;
+use serde::{Deserialize, Serialize};
+
+pub use self::push::{MAX_BATCH, Push, Recipients};
+use crate::connection::request_details::RequestDetails;
+
+/// Frames, events and answers have at most this many bytes.
+pub const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
+
+/// A data frame of either direction. Clones share the payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame(Payload);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Payload {
+    Text(ByteString),
+    Binary(Bytes),
+}
+
+impl Frame {
+    /// A text frame.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self(Payload::Text(text.into().into()))
+    }
+
+    /// A text frame that shares these bytes; `None` if they are not UTF-8.
+    fn shared_text(bytes: Bytes) -> Option<Self> {
+        Some(Self(Payload::Text(ByteString::try_from(bytes).ok()?)))
+    }
+
+    /// A binary frame; in JSON its bytes are in Base64.
+    #[must_use]
+    pub fn binary(bytes: impl Into<Bytes>) -> Self {
+        Self(Payload::Binary(bytes.into()))
+    }
+
+    /// The text; `None` of a binary frame.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match &self.0 {
+            Payload::Text(text) => Some(text),
+            Payload::Binary(_) => None,
+        }
+    }
+
+    /// The payload's bytes.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        match &self.0 {
+            Payload::Text(text) => text.as_bytes(),
+            Payload::Binary(bytes) => bytes,
+        }
+    }
+
+    /// The number of bytes of its payload.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.payload().len()
+    }
+
+    /// Whether its payload is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The payload, which is still shared with the clones.
+    pub(crate) fn into_payload(self) -> Bytes {
+        match self.0 {
+            Payload::Text(text) => text.into_bytes(),
+            Payload::Binary(bytes) => bytes,
+        }
+    }
+}
+
+/// A client asks to connect: the register function's event.
+#[derive(Debug, Serialize)]
+pub struct ConnectingEvent<'a> {
+    /// Where the request came from and to.
+    #[serde(rename = "requestContext")]
+    pub request_context: RequestContext<'a>,
+    /// Which connection it would become.
+    pub websocket: Connecting<'a>,
+    /// The request's headers and query, which the vendor's gateway did not pass on.
+    #[serde(flatten)]
+    pub details: &'a RequestDetails,
+}
+
+/// The circumstances of a request to connect.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestContext<'a> {
+    /// The API's service; here always `local`.
+    pub service_name: &'a str,
+    /// The path of the request, without its query.
+    pub path: &'a str,
+    /// Always `GET`.
+    pub http_method: &'a str,
+    /// A UUID.
+    pub request_id: &'a str,
+    /// The authenticated caller; here always `local`.
+    pub identity: Identity<'a>,
+    /// The client's address, without its port.
+    pub source_ip: &'a str,
+    /// The release stage of the API; here always `local`.
+    pub stage: &'a str,
+    /// Always `true`.
+    pub websocket_enable: bool,
+}
+
+/// The authenticated caller.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Identity<'a> {
+    /// The key pair's id.
+    pub secret_id: &'a str,
+}
+
+/// The connection that a request asks for.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Connecting<'a> {
+    action: &'static str,
+    #[serde(rename = "secConnectionID")]
+    connection: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sec_web_socket_protocol: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sec_web_socket_extensions: Option<&'a str>,
+}
+
+impl<'a> Connecting<'a> {
+    /// Sub-protocols and extensions are the client's lists as it sent them, absent if it sent none.
+    #[must_use]
+    pub fn new(connection: &'a str, protocols: Option<&'a str>, extensions: Option<&'a str>) -> Self {
+        Self {
+            action: "connecting",
+            connection,
+            sec_web_socket_protocol: protocols,
+            sec_web_socket_extensions: extensions,
+        }
+    }
+}
+
+/// A client sent a frame: the transfer function's event.
+#[derive(Debug, Serialize)]
+pub struct TransferEvent<'a> {
+    websocket: Transfer<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Transfer<'a> {
+    action: &'static str,
+    #[serde(rename = "secConnectionID")]
+    connection: &'a str,
+    data_type: &'static str,
+    data: &'a str,
+}
+
+impl<'a> TransferEvent<'a> {
+    fn new(connection: &'a str, data_type: &'static str, data: &'a str) -> Self {
+        Self { websocket: Transfer { action: "data recv", connection, data_type, data } }
+    }
+}
+
+/// The transfer function's event for a text frame.
+pub(crate) fn text_event(connection: &str, text: &str) -> serde_json::Result<Bytes> {
+    encode(&TransferEvent::new(connection, "text", text))
+}
+
+/// The transfer function's event for a binary frame.
+pub(crate) fn binary_event(connection: &str, bytes: &[u8]) -> serde_json::Result<Bytes> {
+    encode(&TransferEvent::new(connection, "binary", &STANDARD.encode(bytes)))
+}
+
+/// A client left: the cleanup function's event.
+#[derive(Debug, Serialize)]
+pub struct ClosingEvent<'a> {
+    websocket: Closing<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+struct Closing<'a> {
+    action: &'static str,
+    #[serde(rename = "secConnectionID")]
+    connection: &'a str,
+}
+
+impl<'a> ClosingEvent<'a> {
+    /// The event for this connection. The reason is there if it was not its own node that noticed: `node lost`.
+    #[must_use]
+    pub fn new(connection: &'a str, reason: Option<&'static str>) -> Self {
+        Self { websocket: Closing { action: "closing", connection }, reason }
+    }
+}
+
+/// An event as it goes to a function.
+pub(crate) fn encode(event: &impl Serialize) -> serde_json::Result<Bytes> {
+    serde_json::to_vec(event).map(Bytes::from)
+}
+
+/// The `errNo` of a register function whose store cannot record the client.
+pub(crate) const STORE_UNAVAILABLE: u32 = 104;
+
+/// The register function's answer, as far as it decides the handshake.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectAnswer {
+    /// 0 accepts the connection, anything else refuses it.
+    pub err_no: i64,
+    /// Why.
+    #[serde(default)]
+    pub err_msg: String,
+    /// What is passed on to the client.
+    pub websocket: Option<Agreed>,
+}
+
+/// What the register function agrees with the client.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Agreed {
+    /// The sub-protocol, or the list that the client offered.
+    pub sec_web_socket_protocol: Option<String>,
+    /// The extensions; the gateway speaks none.
+    pub sec_web_socket_extensions: Option<String>,
+}
+
+/// What a reverse push, or a client that may not connect, is answered: 0 and `ok`, or a number and a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// 0 = done.
+    pub err_no: u32,
+    /// `ok`, or what went wrong.
+    pub err_msg: String,
+}
+
+impl Status {
+    /// Done.
+    #[must_use]
+    pub fn ok() -> Self {
+        Self { err_no: 0, err_msg: "ok".to_owned() }
+    }
+
+    /// Not done, and why.
+    #[must_use]
+    pub fn refused(err_no: u32, err_msg: impl Into<String>) -> Self {
+        Self { err_no, err_msg: err_msg.into() }
+    }
+
+    /// The JSON text.
+    pub(crate) fn to_json(&self) -> String {
+        // A number and a string always have a JSON form.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_that_the_client_did_not_send_are_absent() {
+        let none = serde_json::to_string(&Connecting::new("id==", None, None)).expect("JSON");
+        assert_eq!(none, r#"{"action":"connecting","secConnectionID":"id=="}"#);
+        let both = serde_json::to_string(&Connecting::new("id==", Some("a, b"), Some("x"))).expect("JSON");
+        assert!(both.ends_with(r#""secWebSocketProtocol":"a, b","secWebSocketExtensions":"x"}"#), "{both}");
+    }
+
+    #[test]
+    fn a_closing_event_has_a_reason_only_if_the_node_is_lost() {
+        let event = |reason| encode(&ClosingEvent::new("id==", reason)).expect("JSON");
+        assert_eq!(event(None), r#"{"websocket":{"action":"closing","secConnectionID":"id=="}}"#);
+        let lost = r#"{"websocket":{"action":"closing","secConnectionID":"id=="},"reason":"node lost"}"#;
+        assert_eq!(event(Some("node lost")), lost);
+    }
+
+    #[test]
+    fn a_binary_frame_travels_in_base64() {
+        let event = binary_event("id==", &[0, 255]).expect("JSON");
+        let expected = r#"{"websocket":{"action":"data recv","secConnectionID":"id==","dataType":"binary","data":"AP8="}}"#;
+        assert_eq!(event, expected);
+    }
+}

@@ -1,0 +1,227 @@
+//! What the gateway counts and measures, for Prometheus. [`catalogue::ALL`] lists every metric.
+//!
+//! One [`Metrics`] for the process; [`Metrics::api`] gives the handles of one API. Labels are enums ([`labels`]) or
+//! paths of the configuration, never something a client sends, so the number of series is bounded.
+
+mod api;
+pub mod catalogue;
+mod cluster;
+pub mod labels;
+mod routes;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    borrow::Cow,
+    marker::PhantomData,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use prometheus_client::{
+    encoding::text,
+    metrics::{counter, family, gauge, histogram},
+    registry::{Metric, Registry},
+};
+
+pub use self::{
+    api::{ApiMetrics, EventTimer},
+    cluster::ClusterMetrics,
+    routes::RouteMetrics,
+};
+use self::{
+    catalogue::{Description, Kind},
+    labels::{HandshakeOutcome, Label, PushOutcome, ReloadOutcome, Reloadable, TlsOutcome},
+};
+use crate::connection::limits::{self, Limit};
+
+/// The media type of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Upper ends of the buckets of durations: from a local process's answer to the longest function time-outs in use.
+const SECONDS: [f64; 15] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+type Series = Vec<(&'static str, Cow<'static, str>)>;
+type Counter = counter::Counter;
+pub(crate) type Gauge = gauge::Gauge;
+type Histogram = histogram::Histogram;
+type Family<M> = family::Family<Series, M>;
+type Histograms = family::Family<Series, Histogram, fn() -> Histogram>;
+
+/// The metrics of this process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    families: Families,
+    pushes: ByLabel<PushOutcome>,
+    tls: ByLabel<TlsOutcome>,
+    /// The bytes that wait to be sent to clients; each queue adds and subtracts its own.
+    pub queue_bytes: Gauge,
+    certificate_expires: Gauge,
+    accept_errors: Counter,
+    /// Leases and take-overs.
+    pub cluster: Arc<ClusterMetrics>,
+    /// From node to node.
+    pub routes: RouteMetrics,
+}
+
+#[derive(Debug)]
+struct Families {
+    connections: Family<Gauge>,
+    handshakes: Family<Counter>,
+    limit_hits: Family<Counter>,
+    closes: Family<Counter>,
+    frames: Family<Counter>,
+    frame_bytes: Family<Counter>,
+    events: Family<Counter>,
+    event_seconds: Histograms,
+    in_flight: Family<Gauge>,
+    circuit: Family<Gauge>,
+    reloads: Family<Counter>,
+}
+
+impl Metrics {
+    /// All of them at 0.
+    #[must_use]
+    pub fn new() -> Self {
+        use catalogue as c;
+        let mut registry = Registry::default();
+        let build: Family<Gauge> = register(&mut registry, &c::BUILD, Family::default());
+        build.get_or_create(&series(&c::BUILD, [Cow::Borrowed(env!("CARGO_PKG_VERSION"))])).set(1);
+        let histograms = Histograms::new_with_constructor(|| Histogram::new(SECONDS));
+        let families = Families {
+            connections: register(&mut registry, &c::CONNECTIONS, Family::default()),
+            handshakes: register(&mut registry, &c::HANDSHAKES, Family::default()),
+            limit_hits: register(&mut registry, &c::LIMIT_HITS, Family::default()),
+            closes: register(&mut registry, &c::CLOSES, Family::default()),
+            frames: register(&mut registry, &c::FRAMES, Family::default()),
+            frame_bytes: register(&mut registry, &c::FRAME_BYTES, Family::default()),
+            events: register(&mut registry, &c::EVENTS, Family::default()),
+            event_seconds: register(&mut registry, &c::EVENT_SECONDS, histograms),
+            in_flight: register(&mut registry, &c::EVENTS_IN_FLIGHT, Family::default()),
+            circuit: register(&mut registry, &c::CIRCUIT, Family::default()),
+            reloads: Family::default(),
+        };
+        let pushes = register(&mut registry, &c::PUSHES, Family::default());
+        let queue_bytes = register(&mut registry, &c::QUEUE_BYTES, Gauge::default());
+        let tls = register(&mut registry, &c::TLS_HANDSHAKES, Family::default());
+        let certificate_expires = register(&mut registry, &c::CERTIFICATE_EXPIRES, Gauge::default());
+        register(&mut registry, &c::RELOADS, families.reloads.clone());
+        let accept_errors = register(&mut registry, &c::ACCEPT_ERRORS, Counter::default());
+        let cluster = Arc::new(ClusterMetrics::new(&mut registry));
+        let routes = RouteMetrics::new(&mut registry);
+        for key in limits::KEYS {
+            drop(families.limit_hits.get_or_create(&series(&c::LIMIT_HITS, [Cow::Borrowed(key)])));
+        }
+        for what in Reloadable::ALL {
+            ByLabel::<ReloadOutcome>::new(&families.reloads, &c::RELOADS, &[Cow::Borrowed(what.value())]);
+        }
+        Self {
+            registry,
+            families,
+            pushes: ByLabel::new(&pushes, &c::PUSHES, &[]),
+            tls: ByLabel::new(&tls, &c::TLS_HANDSHAKES, &[]),
+            queue_bytes,
+            certificate_expires,
+            accept_errors,
+            cluster,
+            routes,
+        }
+    }
+
+    /// The handles of the API with this path.
+    #[must_use]
+    pub fn api(&self, path: &str) -> ApiMetrics {
+        ApiMetrics::new(&self.families, path)
+    }
+
+    /// A handshake's path belongs to no API.
+    pub fn unknown_path(&self) {
+        let values = [Cow::Borrowed(""), Cow::Borrowed(HandshakeOutcome::UnknownPath.value())];
+        self.families.handshakes.get_or_create(&series(&catalogue::HANDSHAKES, values)).inc();
+    }
+
+    /// A handshake was refused, or a connection closed, because of this limit.
+    pub fn limit_hit(&self, limit: Limit) {
+        let series = series(&catalogue::LIMIT_HITS, [Cow::Borrowed(limit.key())]);
+        self.families.limit_hits.get_or_create(&series).inc();
+    }
+
+    /// A push was dealt with, for one connection that it names.
+    pub fn push(&self, outcome: PushOutcome) {
+        self.pushes.at(outcome).inc();
+    }
+
+    /// A TLS handshake has ended.
+    pub fn tls_handshake(&self, outcome: TlsOutcome) {
+        self.tls.at(outcome).inc();
+    }
+
+    /// A certificate is served that is valid until then.
+    pub fn certificate_expires(&self, at: SystemTime) {
+        let since_1970 = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        self.certificate_expires.set(i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX));
+    }
+
+    /// A reload has ended.
+    pub fn reload(&self, what: Reloadable, outcome: ReloadOutcome) {
+        let values = [what.value(), outcome.value()].map(Cow::Borrowed);
+        self.families.reloads.get_or_create(&series(&catalogue::RELOADS, values)).inc();
+    }
+
+    /// A connection could not be accepted.
+    pub fn accept_error(&self) {
+        self.accept_errors.inc();
+    }
+
+    /// The text that Prometheus reads, of type [`CONTENT_TYPE`].
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn register<M: Metric + Clone>(registry: &mut Registry, description: &Description, metric: M) -> M {
+    // The library appends it to the names of counters.
+    let name = match description.kind {
+        Kind::Counter => description.name.trim_end_matches("_total"),
+        Kind::Gauge | Kind::Histogram => description.name,
+    };
+    registry.register(name, description.help, metric.clone());
+    metric
+}
+
+/// The labels of a metric with these values.
+fn series(description: &Description, values: impl IntoIterator<Item = Cow<'static, str>>) -> Series {
+    description.labels.iter().copied().zip(values).collect()
+}
+
+/// A counter for each value of a label.
+#[derive(Debug)]
+struct ByLabel<L> {
+    counters: Vec<Counter>,
+    label: PhantomData<L>,
+}
+
+impl<L: Label> ByLabel<L> {
+    /// The label is the last one of the metric; the others have the values of `before`.
+    fn new(family: &Family<Counter>, description: &Description, before: &[Cow<'static, str>]) -> Self {
+        let counter = |label: &L| {
+            let values = before.iter().cloned().chain([Cow::Borrowed(label.value())]);
+            family.get_or_create_owned(&series(description, values))
+        };
+        Self { counters: L::ALL.iter().map(counter).collect(), label: PhantomData }
+    }
+
+    fn at(&self, label: L) -> &Counter {
+        &self.counters[label.index()]
+    }
+}

@@ -1,0 +1,202 @@
+//! The values that labels of metrics can have. Each is an enum, so that no series is made of what a client sends.
+
+use crate::{connection::websocket::close_reason::CloseReason, observe::report::InvocationOutcome};
+
+/// A label's values.
+pub trait Label: Copy + 'static {
+    /// All of them; a value's position is its index.
+    const ALL: &'static [Self];
+
+    /// As it is exposed.
+    fn value(self) -> &'static str;
+
+    /// Its position in [`Label::ALL`].
+    fn index(self) -> usize;
+}
+
+macro_rules! label {
+    ($(#[$about:meta])* $name:ident { $($(#[$what:meta])* $variant:ident = $value:literal,)+ }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$what])* $variant,)+
+        }
+
+        impl Label for $name {
+            const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            fn value(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $value,)+
+                }
+            }
+
+            fn index(self) -> usize {
+                self as usize
+            }
+        }
+    };
+}
+
+label! {
+    /// How a take-over ended.
+    TakeOverOutcome {
+        /// No client is left.
+        Completed = "completed",
+        /// Clients are left whose cleanup function could not be called.
+        Incomplete = "incomplete",
+        /// Redis was away, or another node went on.
+        Interrupted = "interrupted",
+    }
+}
+
+label! {
+    /// How a handshake ended.
+    HandshakeOutcome {
+        /// The client is connected.
+        Accepted = "accepted",
+        /// The register function did not want the client.
+        Refused = "refused",
+        /// The register function refused the client, because its store cannot record it.
+        StoreUnavailable = "store_unavailable",
+        /// The register function failed, or took too long.
+        FunctionFailed = "function_failed",
+        /// The path belongs to no API; such handshakes have no API either.
+        UnknownPath = "unknown_path",
+        /// The page's origin is not among the API's.
+        Origin = "origin",
+        /// A limit was met; which one is in `scf_gateway_limit_hits_total`.
+        Limit = "limit",
+        /// The request is not a handshake of WebSocket 13 over HTTP/1.1.
+        Malformed = "malformed",
+        /// The gateway is shutting down.
+        Draining = "draining",
+        /// The client left before it was connected.
+        Abandoned = "abandoned",
+    }
+}
+
+label! {
+    /// How an event ended.
+    EventOutcome {
+        /// The function answered.
+        Ok = "ok",
+        /// The function said that it failed, or its answer cannot be used.
+        Error = "error",
+        /// No answer within the API's function time-out.
+        TimedOut = "timed_out",
+        /// The function's process ended in the middle.
+        Crashed = "crashed",
+        /// The function, its process or its backend cannot be reached.
+        Unavailable = "unavailable",
+        /// Too many calls were waiting already.
+        Shed = "shed",
+        /// The register function's store cannot record the client.
+        StoreUnavailable = "store_unavailable",
+        /// The backend's circuit is open.
+        CircuitOpen = "circuit_open",
+        /// The gateway is shutting down, or the event was given up.
+        Abandoned = "abandoned",
+    }
+}
+
+impl From<InvocationOutcome> for EventOutcome {
+    fn from(outcome: InvocationOutcome) -> Self {
+        match outcome {
+            // A client that is refused has the function's answer.
+            InvocationOutcome::Ok | InvocationOutcome::Refused => Self::Ok,
+            InvocationOutcome::StoreUnavailable => Self::StoreUnavailable,
+            InvocationOutcome::Error => Self::Error,
+            InvocationOutcome::TimedOut => Self::TimedOut,
+            InvocationOutcome::Crashed => Self::Crashed,
+            InvocationOutcome::Overloaded => Self::Shed,
+            InvocationOutcome::Unavailable => Self::Unavailable,
+            InvocationOutcome::CircuitOpen => Self::CircuitOpen,
+            InvocationOutcome::Abandoned => Self::Abandoned,
+        }
+    }
+}
+
+label! {
+    /// What became of a push, for each connection that it names.
+    PushOutcome {
+        /// It is on its way to the client, or the client is being closed.
+        Accepted = "accepted",
+        /// There is no such connection.
+        Gone = "gone",
+        /// The client takes its bytes too slowly.
+        QueueFull = "queue_full",
+        /// The push itself cannot be used.
+        Malformed = "malformed",
+        /// The node that holds the connection did not answer.
+        NodeUnavailable = "node_unavailable",
+    }
+}
+
+impl Label for CloseReason {
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn value(self) -> &'static str {
+        self.name()
+    }
+
+    fn index(self) -> usize {
+        // Two of a name differ in their text alone.
+        Self::ALL.iter().position(|reason| reason.name() == self.name()).unwrap_or_default()
+    }
+}
+
+label! {
+    /// Which way a frame went.
+    Direction {
+        /// From a client.
+        In = "in",
+        /// To a client.
+        Out = "out",
+    }
+}
+
+label! {
+    /// Where the connection of a delivery is.
+    Way {
+        /// On this node.
+        Local = "local",
+        /// On another node of the cluster.
+        Remote = "remote",
+    }
+}
+
+label! {
+    /// How a TLS handshake ended.
+    TlsOutcome {
+        /// With a new session.
+        Full = "full",
+        /// With a session that the client had before.
+        Resumed = "resumed",
+        /// The peers could not agree, or the client left.
+        Failed = "failed",
+        /// The client took longer than `tls_handshake_seconds`.
+        TimedOut = "timed_out",
+    }
+}
+
+label! {
+    /// How a reload ended.
+    ReloadOutcome {
+        /// What was read is in force.
+        Applied = "applied",
+        /// What was read is wrong, and nothing changed.
+        Rejected = "rejected",
+    }
+}
+
+label! {
+    /// What is reloaded.
+    Reloadable {
+        /// `gateway.toml`.
+        Config = "config",
+        /// The certificate and its key.
+        Certificate = "certificate",
+    }
+}

@@ -1,0 +1,6 @@
+//! What is seen of the gateway's work: reports go to the time line and to other observers, metrics to Prometheus.
+
+pub(crate) mod log_limit;
+pub mod metrics;
+pub mod report;
+pub(crate) mod timeline;

@@ -1,0 +1,346 @@
+//! What the time line records of the gateway's reports.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::broadcast;
+
+use super::{
+    limits::BUFFERED_CHANGES,
+    open::OpenConnection,
+    payload::{Payload, shown_payload},
+    push::Pushed,
+    record::{ConnectionChange, ForeignPush, InstanceChange, Invocation, Lines, Pushes, State, What},
+    ring::{Attribution, Ring, Running},
+    time::{epoch_ms, float_ms, millis},
+};
+use crate::{
+    function::{Role, Timings},
+    observe::report::{InvocationOutcome, Report, Reporter},
+};
+
+/// The records, and the viewers that follow them.
+#[derive(Debug)]
+pub(crate) struct Timeline {
+    pub(super) ring: Mutex<Ring>,
+    pub(super) changes: broadcast::Sender<u64>,
+}
+
+/// An invocation's event, to be sent again.
+#[derive(Debug)]
+pub(crate) struct RecordedEvent {
+    pub(crate) api: Arc<str>,
+    pub(crate) role: Role,
+    pub(crate) connection: String,
+    /// `None` if only the event's beginning is kept.
+    pub(crate) event: Option<Bytes>,
+}
+
+impl Default for Timeline {
+    fn default() -> Self {
+        Self { ring: Mutex::default(), changes: broadcast::Sender::new(BUFFERED_CHANGES) }
+    }
+}
+
+impl Reporter for Timeline {
+    fn report(&self, report: &Report<'_>) {
+        match *report {
+            Report::InvocationBegun {
+                request_id,
+                api,
+                role,
+                connection,
+                event,
+                received,
+                waited,
+                replay,
+            } => {
+                let invocation = begun(api, role, connection, event, received, waited, replay);
+                self.invocation(request_id, invocation);
+            }
+            Report::InvocationCalled { request_id, queued } => self.called(request_id, queued),
+            Report::InvocationPlaced { request_id, instance, started } => {
+                self.placed(request_id, instance, started);
+            }
+            Report::InvocationEnded { request_id, outcome, message, answer, timings, total, .. } => {
+                self.ended(request_id, outcome, message, answer, timings, total);
+            }
+            Report::InstanceStarted { role, instance, pid, request_id } => {
+                self.instance_started(role, instance, pid, request_id);
+            }
+            Report::InstanceReady { instance } => self.instance_ready(instance),
+            Report::InstanceEnded { role, instance, pid, message } => {
+                self.instance_ended(role, instance, pid, message);
+            }
+            Report::OutputLine { instance, line } => self.line(instance, line),
+            Report::ConnectionOpened { connection, path, sub_protocol } => {
+                self.connection("opened", connection, path, sub_protocol, None);
+            }
+            Report::ConnectionRefused { connection, path, message } => {
+                self.connection("refused", connection, path, None, Some(message));
+            }
+            Report::ConnectionClosed { connection, path, message, .. } => {
+                self.connection("closed", connection, path, None, Some(message));
+            }
+            Report::PushAnswered { instance, push, status, failed } => {
+                self.pushed(instance, Pushed::new(push, status, failed));
+            }
+        }
+    }
+}
+
+impl Timeline {
+    /// The event of a recorded invocation.
+    pub(crate) fn event(&self, id: u64) -> Option<RecordedEvent> {
+        let ring = self.ring.lock();
+        let What::Invocation(invocation) = &ring.get(id)?.what else { return None };
+        let role = Role::ALL.into_iter().find(|role| role.name() == invocation.role)?;
+        Some(RecordedEvent {
+            api: Arc::clone(&invocation.api),
+            role,
+            connection: invocation.connection.clone(),
+            event: invocation.event.whole(),
+        })
+    }
+
+    /// A push of an instance, or of a caller that named none.
+    fn pushed(&self, instance: Option<&str>, push: Pushed) {
+        let mut ring = self.ring.lock();
+        let by =
+            instance.and_then(|instance| ring.instances.get(instance)).and_then(|found| found.invocation);
+        let id = match by {
+            Some(id) => {
+                let Some(invocation) = ring.invocation_mut(id) else { return };
+                let newly_wrong = push.is_malformed() && !invocation.counted_as_error;
+                invocation.counted_as_error |= newly_wrong;
+                invocation.pushes.add(push);
+                if newly_wrong {
+                    ring.figures.change().error();
+                }
+                id
+            }
+            None => ring.add(What::Push(ForeignPush { started_ms: epoch_ms(), push })),
+        };
+        drop(ring);
+        self.changed(id);
+    }
+
+    fn invocation(&self, request_id: &str, invocation: Invocation) {
+        let mut ring = self.ring.lock();
+        ring.figures.change().invocation();
+        let id = ring.add(What::Invocation(Box::new(invocation)));
+        ring.running.insert(request_id.to_owned(), Running { record: id, cold: false });
+        drop(ring);
+        self.changed(id);
+    }
+
+    /// Shown with the next change, which follows at once.
+    fn called(&self, request_id: &str, queued: Duration) {
+        let mut ring = self.ring.lock();
+        let Some(id) = ring.running.get(request_id).map(|running| running.record) else { return };
+        if let Some(invocation) = ring.invocation_mut(id) {
+            invocation.queued_ms = float_ms(queued);
+        }
+    }
+
+    fn instance_started(&self, role: Role, instance: &str, pid: u32, request_id: &str) {
+        let change = instance_change(role, instance, pid, "started", None);
+        let mut ring = self.ring.lock();
+        let id = ring.add(What::Instance(change));
+        let for_invocation = ring.running.get(request_id).map(|running| running.record);
+        let attribution = Attribution {
+            role: role.name(),
+            instance_record: id,
+            invocation: for_invocation,
+            starting: true,
+        };
+        ring.instances.insert(instance.to_owned(), attribution);
+        if let Some(invocation) = for_invocation.and_then(|id| ring.invocation_mut(id)) {
+            invocation.instance = Some(instance.to_owned());
+        }
+        drop(ring);
+        self.changed(id);
+        if let Some(id) = for_invocation {
+            self.changed(id);
+        }
+    }
+
+    fn instance_ready(&self, instance: &str) {
+        let mut ring = self.ring.lock();
+        let Some(found) = ring.instances.get_mut(instance) else { return };
+        found.starting = false;
+        let id = found.instance_record;
+        if let Some(change) = ring.instance_mut(id) {
+            change.what = "ready";
+        }
+        drop(ring);
+        self.changed(id);
+    }
+
+    /// A record of its own, since the first may have left the ring long ago.
+    fn instance_ended(&self, role: Role, instance: &str, pid: u32, message: &str) {
+        let change = instance_change(role, instance, pid, "ended", Some(message.to_owned()));
+        let mut ring = self.ring.lock();
+        ring.instances.remove(instance);
+        let id = ring.add(What::Instance(change));
+        drop(ring);
+        self.changed(id);
+    }
+
+    fn line(&self, instance: &str, line: &str) {
+        let mut ring = self.ring.lock();
+        let Some(found) = ring.instances.get(instance) else { return };
+        let invocation = found.invocation;
+        let instance = (found.starting || invocation.is_none()).then_some(found.instance_record);
+        if let Some(change) = instance.and_then(|id| ring.instance_mut(id)) {
+            change.log.add(line);
+        }
+        if let Some(invocation) = invocation.and_then(|id| ring.invocation_mut(id)) {
+            invocation.log.add(line);
+        }
+        drop(ring);
+        for id in [instance, invocation].into_iter().flatten() {
+            self.changed(id);
+        }
+    }
+
+    fn connection(
+        &self,
+        what: &'static str,
+        connection: &str,
+        path: &str,
+        sub_protocol: Option<&str>,
+        message: Option<&str>,
+    ) {
+        let change = ConnectionChange {
+            connection: connection.to_owned(),
+            what,
+            started_ms: epoch_ms(),
+            path: path.to_owned(),
+            sub_protocol: sub_protocol.map(str::to_owned),
+            message: message.map(str::to_owned),
+        };
+        let mut ring = self.ring.lock();
+        if what == "opened" {
+            ring.open.change().opened(OpenConnection {
+                connection: change.connection.clone(),
+                path: change.path.clone(),
+                sub_protocol: change.sub_protocol.clone(),
+                opened_ms: change.started_ms,
+            });
+        } else if what == "closed" {
+            ring.open.change().closed(connection);
+        }
+        let id = ring.add(What::Connection(change));
+        drop(ring);
+        self.changed(id);
+    }
+
+    fn placed(&self, request_id: &str, instance: &str, started: Option<Duration>) {
+        let mut ring = self.ring.lock();
+        let Some(id) = ring.place(request_id, instance, started) else { return };
+        if let Some(found) = ring.instances.get_mut(instance) {
+            found.invocation = Some(id);
+        }
+        drop(ring);
+        self.changed(id);
+    }
+
+    fn ended(
+        &self,
+        request_id: &str,
+        outcome: InvocationOutcome,
+        message: Option<&str>,
+        answer: Option<&[u8]>,
+        timings: &Timings,
+        total: Duration,
+    ) {
+        let gateway = timings.remainder(total);
+        let answer = answer.map(|answer| (shown_payload(answer), answer.len()));
+        let mut ring = self.ring.lock();
+        if let Some(instance) = &timings.instance {
+            ring.place(request_id, instance, timings.started);
+        }
+        let Some(Running { record: id, .. }) = ring.running.remove(request_id) else { return };
+        let mut counted = false;
+        if let Some(invocation) = ring.invocation_mut(id) {
+            counted = std::mem::replace(&mut invocation.counted_as_error, outcome.is_error());
+            invocation.counted_as_error |= counted;
+            invocation.queued_ms = float_ms(timings.queued);
+            invocation.function_ms = timings.ran.map(float_ms);
+            invocation.total_ms = Some(float_ms(total));
+            invocation.gateway_ms = Some(float_ms(gateway));
+            invocation.outcome = State::Ended(outcome);
+            invocation.message = message.map(str::to_owned);
+            (invocation.answer, invocation.answer_bytes) = answer.unzip();
+        }
+        let figures = ring.figures.change();
+        figures.took(gateway, timings.ran);
+        if outcome.is_error() && !counted {
+            figures.error();
+        }
+        drop(ring);
+        self.changed(id);
+    }
+
+    fn changed(&self, id: u64) {
+        // Without viewers there is no receiver.
+        let _ = self.changes.send(id);
+    }
+}
+
+fn begun(
+    api: &Arc<str>,
+    role: Role,
+    connection: &str,
+    event: &Bytes,
+    received: Instant,
+    waited: Duration,
+    replay: bool,
+) -> Invocation {
+    Invocation {
+        role: role.name(),
+        instance: None,
+        cold: false,
+        replay,
+        connection: connection.to_owned(),
+        started_ms: epoch_ms().saturating_sub(millis(received.elapsed())),
+        queued_ms: float_ms(waited),
+        init_ms: None,
+        function_ms: None,
+        total_ms: None,
+        gateway_ms: None,
+        outcome: State::Running,
+        message: None,
+        event: Payload::new(event),
+        event_bytes: event.len(),
+        answer: None,
+        answer_bytes: None,
+        pushes: Pushes::default(),
+        log: Lines::default(),
+        counted_as_error: false,
+        api: Arc::clone(api),
+    }
+}
+
+fn instance_change(
+    role: Role,
+    instance: &str,
+    pid: u32,
+    what: &'static str,
+    message: Option<String>,
+) -> InstanceChange {
+    InstanceChange {
+        role: role.name(),
+        instance: instance.to_owned(),
+        pid,
+        what,
+        started_ms: epoch_ms(),
+        message,
+        log: Lines::default(),
+    }
+}

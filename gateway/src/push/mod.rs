@@ -1,0 +1,215 @@
+//! The reverse push address: where functions send frames to clients and close their connections.
+//!
+//! [`router`] answers `POST /api-local`, a push to one connection or to a batch of them, and `GET /api-local`, a look at
+//! a connection. It needs nothing of the gateway but a [`ConnectionRegistry`]. Each push is reported with its answer,
+//! and with the instance's name if the caller put it into the query as `?instance=NAME`.
+
+pub(crate) mod address;
+pub(crate) mod direct;
+mod look;
+mod response;
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Router,
+    body::Body,
+    extract::State,
+    http::{
+        HeaderValue, StatusCode, Uri,
+        header::{ALLOW, CONTENT_TYPE},
+    },
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use bytes::Bytes;
+use log::{Level, debug};
+
+pub use self::address::{PATH, check_token, path};
+use self::response::Failed;
+use crate::{
+    contract::{MAX_BATCH, MAX_EVENT_BYTES, Push, Recipients, Status},
+    observe::{
+        log_limit::LogLimit,
+        metrics::{Metrics, labels::PushOutcome},
+        report::{Report, Reports},
+    },
+    registry::{ConnectionRegistry, Delivery, DeliveryError},
+    server::http::{Activity, read_body},
+};
+
+/// What a batch may take for each of its ids.
+const ID_BYTES: usize = 256;
+
+/// The largest frame in Base64, the ids of the largest batch, and the JSON around them.
+pub(crate) const BODY_LIMIT_BYTES: usize = MAX_EVENT_BYTES / 3 * 4 + MAX_BATCH * ID_BYTES + 64 * 1024;
+
+/// What stands behind the push address.
+pub(crate) struct PushAddress {
+    pub(crate) registry: Arc<dyn ConnectionRegistry>,
+    pub(crate) reports: Reports,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) log_limits: PushLogLimits,
+}
+
+/// The lines about pushes.
+#[derive(Default)]
+pub(crate) struct PushLogLimits {
+    undelivered: LogLimit,
+    refused: LogLimit,
+}
+
+/// A reverse push address at [`PATH`].
+pub fn router(registry: Arc<dyn ConnectionRegistry>, reports: Reports) -> Router {
+    router_at(
+        PATH,
+        Arc::new(PushAddress {
+            registry,
+            reports,
+            metrics: Arc::default(),
+            log_limits: PushLogLimits::default(),
+        }),
+    )
+}
+
+/// A reverse push address at this path.
+pub(crate) fn router_at(path: &str, address: Arc<PushAddress>) -> Router {
+    Router::new().route(path, get(look::look).post(push).fallback(other_method)).with_state(address)
+}
+
+async fn other_method() -> Response {
+    let sentence = "a reverse push is a POST, and a look at a connection a GET";
+    let mut response = response::status(StatusCode::METHOD_NOT_ALLOWED, &Status::refused(405, sentence));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
+    response
+}
+
+async fn push(
+    State(address): State<Arc<PushAddress>>,
+    activity: Option<Extension<Arc<Activity>>>,
+    uri: Uri,
+    body: Body,
+) -> Response {
+    let instance = query_value(&uri, "instance");
+    match read_body(body, BODY_LIMIT_BYTES).await {
+        Ok(body) => address.receive(&body, instance, activity.as_deref()).await,
+        Err(error) => address.refuse(error.status(), &error.to_string(), instance, b""),
+    }
+}
+
+impl PushAddress {
+    /// Carries out what the body asks for. The activity is that of the connection on which it came.
+    pub(crate) async fn receive(
+        &self,
+        body: &Bytes,
+        instance: Option<&str>,
+        activity: Option<&Arc<Activity>>,
+    ) -> Response {
+        match Push::parse(body) {
+            Ok(Push::Send { frame, .. }) if frame.len() > MAX_EVENT_BYTES => {
+                let sentence =
+                    format!("a frame has at most {MAX_EVENT_BYTES} bytes (6 MB), this one {}", frame.len());
+                self.refuse(StatusCode::PAYLOAD_TOO_LARGE, &sentence, instance, body)
+            }
+            Ok(push) => {
+                // A function may be idle for long and then push on the connection that it has kept.
+                if let Some(activity) = activity {
+                    activity.allow_idle();
+                }
+                self.carry_out(&push, instance).await
+            }
+            Err(sentence) => self.refuse(StatusCode::BAD_REQUEST, &sentence, instance, body),
+        }
+    }
+
+    async fn carry_out(&self, push: &Push, instance: Option<&str>) -> Response {
+        let delivery = match push {
+            Push::Send { frame, .. } => Delivery::Frame(frame.clone()),
+            Push::Close { .. } => Delivery::Close,
+        };
+        let to = push.to();
+        let mut delivered = self.registry.deliver(to.ids(), delivery).await;
+        // A result too few must not pass for a success.
+        delivered.resize_with(to.ids().len(), || Err(no_result()));
+        for result in &delivered {
+            self.metrics.push(outcome(result));
+        }
+        let failed: Vec<_> = to.ids().iter().zip(&delivered).filter_map(failed).collect();
+        let (code, status) = match (to, failed.first()) {
+            (Recipients::One(_), Some(Failed { error, .. })) => refusal(error),
+            (Recipients::One(_) | Recipients::Batch(_), _) => (StatusCode::OK, Status::ok()),
+        };
+        self.log_failures(push, &failed, &status);
+        let report =
+            || Report::PushAnswered { instance, push: Ok(push), status: &status, failed: failed.len() };
+        self.reports.report(report);
+        match to {
+            Recipients::One(_) => response::status(code, &status),
+            Recipients::Batch(_) => response::batch(&failed),
+        }
+    }
+
+    /// Connections that cannot be reached are logged, those that are gone are not.
+    fn log_failures(&self, push: &Push, failed: &[Failed<'_>], status: &Status) {
+        let is_unreachable = |failed: &&Failed<'_>| matches!(failed.error, DeliveryError::Unreachable(_));
+        let Some(first) = failed.iter().find(is_unreachable) else {
+            return debug!("push to {}, {} failed: {}", push.to().ids().len(), failed.len(), status.err_msg);
+        };
+        let unreachable = failed.iter().filter(is_unreachable).count();
+        let line = format_args!(
+            "a reverse push was not delivered to {unreachable} of {} connections: {}",
+            push.to().ids().len(),
+            first.error
+        );
+        self.log_limits.undelivered.log(Level::Warn, None, line);
+    }
+
+    /// Refuses a body that is no push.
+    fn refuse(&self, code: StatusCode, sentence: &str, instance: Option<&str>, body: &[u8]) -> Response {
+        self.log_limits.refused.log(Level::Warn, None, format_args!("refused a reverse push: {sentence}"));
+        self.metrics.push(PushOutcome::Malformed);
+        let status = Status::refused(u32::from(code.as_u16()), sentence);
+        self.reports.report(|| Report::PushAnswered {
+            instance,
+            push: Err(body),
+            status: &status,
+            failed: 0,
+        });
+        response::status(code, &status)
+    }
+}
+
+fn no_result() -> DeliveryError {
+    DeliveryError::Unreachable("the connection registry gave no result".to_owned())
+}
+
+fn failed<'a>((connection, result): (&'a String, &'a Result<(), DeliveryError>)) -> Option<Failed<'a>> {
+    result.as_ref().err().map(|error| Failed { connection, error })
+}
+
+fn outcome(result: &Result<(), DeliveryError>) -> PushOutcome {
+    match result {
+        Ok(()) => PushOutcome::Accepted,
+        Err(DeliveryError::NotFound) => PushOutcome::Gone,
+        Err(DeliveryError::TooSlow) => PushOutcome::QueueFull,
+        Err(DeliveryError::Unreachable(_)) => PushOutcome::NodeUnavailable,
+    }
+}
+
+/// The answer to a push that did not reach its only connection. With status 200 the function forgets the connection,
+/// with any other it keeps it and may push again.
+fn refusal(error: &DeliveryError) -> (StatusCode, Status) {
+    let err_no = response::err_no(error);
+    let code = if err_no == 404 { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Status::refused(err_no, error.to_string()))
+}
+
+fn query_value<'u>(uri: &'u Uri, name: &str) -> Option<&'u str> {
+    let pairs = uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.into_iter().find_map(|(key, value)| (key == name).then_some(value))
+}
+
+/// A status to anyone but a caller of the push address: it offers no batches.
+pub(crate) fn answer(code: StatusCode, status: &Status) -> Response {
+    (code, [(CONTENT_TYPE, "application/json")], status.to_json()).into_response()
+}

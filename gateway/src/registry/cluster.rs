@@ -1,0 +1,202 @@
+//! Several gateways that serve as one: the nodes of a cluster, which share a Redis server.
+//!
+//! [`ClusterSettings`] → [`Cluster::join`] → [`ClusterRegistry`]. A connection's id names the node that holds it
+//! ([`NodeId::of_connection`]), so every node knows where a push has to go:
+//!
+//! ```text
+//! push address ─▶ ClusterRegistry ─▶ outgoing ─▶ publisher ─▶ Redis ─▶ inbox of the owner ─▶ its MemoryRegistry
+//!                        ▲                                                        │
+//!                        └─────── inbox ◀─ Redis ◀─ publisher ◀─ outgoing ◀───────┘  the answer
+//! ```
+//!
+//! Requests to a node arrive in the order in which they were made, or not at all. A request whose fate is unknown, as
+//! when Redis is away, counts as not delivered, and its connection stays known.
+//!
+//! # Without Redis
+//!
+//! A node that Redis does not answer goes on serving its clients, and takes pushes to them. It answers pushes to other
+//! nodes' clients with 503, refuses new clients with 503, because no other node would reach them, and `/readyz` says that
+//! it is cut off. Once Redis answers again, all of this ends by itself. A gateway that is started meanwhile waits two
+//! seconds, and then starts in this state.
+//!
+//! A node that does not answer is gone, and pushes to its clients 404, only if it was declared lost or has left. One whose
+//! lease has ended may still renew it: pushes to its clients are answered with 503 until another node claims it. Where
+//! Redis knows nothing of a node, it may have lost that, so the asking node must have been connected to it for the time
+//! of a lease without interruption.
+//!
+//! # What Redis has to allow
+//!
+//! `PING`, `SELECT`, `PUBLISH`, `SUBSCRIBE`, `EVAL`, `EVALSHA` and `TIME`; and `EXISTS`, `PTTL`, `GET`, `SET`, `DEL`, `PEXPIRE`,
+//! `HGETALL`, `HSET`, `HDEL`, `HLEN`, `HEXISTS`, `HSCAN`, `SADD` and `SISMEMBER`, most of which scripts call, on keys and
+//! channels that begin with `scf-ws:`; a user with `~scf-ws:* &scf-ws:* +@all` has all of it. Redis ends a subscription
+//! that falls behind by the limit of `client-output-buffer-limit pubsub`; the node subscribes again, and requests that
+//! were lost meanwhile are answered with 503.
+//!
+//! # What is where in Redis
+//!
+//! | name | what |
+//! | --- | --- |
+//! | key `scf-ws:node:<node>` | the node's lease: exists as long as the node renews it |
+//! | hash `scf-ws:nodes` | the nodes that may have records, with what each says of itself |
+//! | hash `scf-ws:connections:<node>` | the node's records: connection → the client's address and path |
+//! | key `scf-ws:claim:<node>` | which node takes a lost one over; expires like a lease |
+//! | key `scf-ws:lost:<node>` | the node was declared lost, at this time; kept for a day |
+//! | set `scf-ws:done:<node>` | connections of a lost node whose cleanup others have carried out; kept for a day |
+//! | keys `scf-ws:epoch`, `scf-ws:pulse`, `scf-ws:grace` | see `lease.rs` |
+//! | channel `scf-ws:<db>:to:<node>` | what the other nodes send to a node: requests and answers |
+//!
+//! `<node>` is a [`NodeId`] in hexadecimal, `<db>` the number of the database, which channels do not belong to by
+//! themselves. [`names`] makes all of them.
+
+mod inbox;
+mod lease;
+pub mod names;
+pub mod node;
+mod outgoing;
+mod overview;
+mod peers;
+mod place;
+mod publisher;
+mod records;
+pub mod redis;
+mod registry;
+mod takeover;
+mod wire;
+
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+
+use self::lease::{Lease, Times, keys::Keys, store::Store};
+pub(crate) use self::{
+    lease::Member,
+    overview::Overview,
+    records::Record,
+    takeover::{Cleaned, Cleaner, TakeOver},
+};
+pub use self::{
+    node::NodeId,
+    redis::{Redis, RedisError, RedisUrl},
+    registry::ClusterRegistry,
+};
+use crate::{
+    function::remote::client::{TlsError, Trust},
+    observe::metrics::ClusterMetrics,
+};
+
+/// How long a node may be silent before it is declared lost, unless set otherwise.
+pub const LEASE: Duration = Duration::from_secs(5);
+
+/// What a node needs to join a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClusterSettings {
+    /// The server that all nodes share.
+    pub redis: RedisUrl,
+    /// Whose certificates are accepted of a `rediss://` server.
+    pub trust: Trust,
+    /// How long a node may be silent before it is declared lost: the same for all nodes.
+    pub lease: Duration,
+}
+
+impl ClusterSettings {
+    /// The nodes that share this server, with the certificates that the system trusts.
+    #[must_use]
+    pub fn new(redis: RedisUrl) -> Self {
+        Self { redis, trust: Trust::System, lease: LEASE }
+    }
+}
+
+/// This process as a node of a cluster. Dropped, it leaves without notice.
+pub struct Cluster {
+    redis: Redis,
+    lease: Lease,
+    /// What proves that an earlier process is gone.
+    place: Option<String>,
+}
+
+/// Why a node cannot join.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// TLS towards the server cannot be set up.
+    Tls(TlsError),
+    /// The system gave no random bytes for the node's id.
+    Randomness(getrandom::Error),
+}
+
+impl std::fmt::Display for JoinError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tls(error) => error.fmt(formatter),
+            Self::Randomness(error) => {
+                write!(formatter, "the system gave no random bytes for a node's id: {error}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for JoinError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Tls(error) => Some(error),
+            Self::Randomness(error) => Some(error),
+        }
+    }
+}
+
+impl Cluster {
+    /// Joins under a new id, as the process that clients reach at `addr`. Does not wait for the server, which may be
+    /// away.
+    pub fn join(
+        settings: &ClusterSettings,
+        addr: SocketAddr,
+        metrics: Arc<ClusterMetrics>,
+    ) -> Result<Arc<Self>, JoinError> {
+        let node = NodeId::random().map_err(JoinError::Randomness)?;
+        let redis = Redis::connect(&settings.redis, &settings.trust).map_err(JoinError::Tls)?;
+        let place = place::of(addr);
+        let store = Store::new(redis.clone(), Keys::default(), Times::of_lease(settings.lease));
+        let info = place::info(addr, place.as_deref(), settings.lease);
+        let lease = Lease::start(store, node, info, metrics);
+        Ok(Arc::new(Self { redis, lease, place }))
+    }
+
+    /// Which node this is. After it was declared lost, the process is another node.
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        self.lease.node()
+    }
+
+    /// Likewise, and how to wait for another one.
+    #[must_use]
+    pub fn node_changes(&self) -> watch::Receiver<NodeId> {
+        self.lease.node_changes()
+    }
+
+    /// Ends in order, after every cleanup that could be carried out. Connections that are left are another node's.
+    pub(crate) async fn leave(&self) {
+        self.lease.leave().await;
+    }
+
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// How long a node may be silent before it is declared lost.
+    pub(crate) fn lease_time(&self) -> Duration {
+        self.lease.store().times().lease
+    }
+
+    /// The server that the nodes share.
+    #[must_use]
+    pub fn redis(&self) -> &Redis {
+        &self.redis
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Cluster").field("node", &self.node()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,68 @@
+//! The end of a run: everything heals, and what became of each client is judged.
+
+use super::World;
+
+/// Enough for everything that is left to end.
+const HEALING: u32 = 400;
+
+impl World {
+    /// Nothing fails any more, every client leaves, and time passes until nothing is left to do.
+    pub(in crate::registry::cluster::lease::tests) async fn heal(&mut self) {
+        self.away = false;
+        for node in &mut self.nodes {
+            (node.stopped, node.cut, node.loses_answers) = (false, false, false);
+        }
+        for round in 0..HEALING {
+            for n in 0..self.nodes.len() {
+                if self.clock.now >= self.nodes[n].certain_until {
+                    self.renew(n).await;
+                }
+                while round > 30 && !self.nodes[n].clients.is_empty() {
+                    self.disconnect(n, 0).await;
+                }
+                for _ in 0..10 {
+                    self.clean(n).await;
+                    self.settle(n).await;
+                }
+                self.look(n).await;
+                self.flush(n).await;
+            }
+            self.tick().await;
+            if round > 60 && self.is_quiet().await {
+                return;
+            }
+        }
+    }
+
+    async fn is_quiet(&self) -> bool {
+        let seen = self.store.nodes().await.expect("Redis answers");
+        seen.len() == self.nodes.len() && self.nodes.iter().all(|node| node.take_overs.is_empty())
+    }
+
+    pub(in crate::registry::cluster::lease::tests) async fn verdict(&self) -> Result<(), String> {
+        if let Some(violation) = &self.violation {
+            return Err(violation.clone());
+        }
+        for (client, state) in self.clients.iter().filter(|(_, state)| state.accepted) {
+            if state.cleanups == 0 && !state.closed_by_function && !state.forgotten {
+                return Err(format!("{client} has had no cleanup"));
+            }
+            let due = u32::from(!state.closed_by_function);
+            let excused = self.all_excused || self.excused.contains(client);
+            if state.cleanups > due && !excused {
+                return Err(format!("{client} has had {} cleanups", state.cleanups));
+            }
+        }
+        let seen = self.store.nodes().await.expect("Redis answers");
+        if seen.len() != self.nodes.len() {
+            return Err(format!("{} nodes run, Redis has {seen:?}", self.nodes.len()));
+        }
+        for node in seen {
+            let left = self.records_of(node.node).await;
+            if !left.is_empty() {
+                return Err(format!("node {} has the records {left:?} left", node.node));
+            }
+        }
+        Ok(())
+    }
+}

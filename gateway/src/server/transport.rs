@@ -1,0 +1,147 @@
+//! What lies between an accepted connection and its first byte of HTTP: the header of a proxy, then TLS.
+//!
+//! [`Transport::open`] takes both off a connection, each within its time, and says whom the connection comes from. The
+//! header comes first on the wire: a proxy sends it outside the TLS that it passes on.
+
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
+
+use crate::{
+    connection::timeouts::Timeouts,
+    observe::metrics::{Metrics, labels::TlsOutcome},
+    server::{
+        client_address::Proxies,
+        proxy_protocol::{self, ProxyProtocolError},
+        tls::Tls,
+    },
+};
+
+/// Bytes of HTTP, both ways.
+pub type HttpStream<S> = Either<S, Box<TlsStream<S>>>;
+
+/// A connection that is ready for HTTP.
+#[derive(Debug)]
+pub struct Opened<S> {
+    /// The connection.
+    pub stream: HttpStream<S>,
+    /// Where it comes from: the client, or the last proxy in front that speaks HTTP.
+    pub peer: SocketAddr,
+}
+
+/// Why a connection never came to HTTP. Nothing was sent to its client, except by TLS itself.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TransportError {
+    /// The proxy's header cannot be used.
+    ProxyProtocol(ProxyProtocolError),
+    /// The TLS handshake failed.
+    Tls(io::Error),
+    /// The proxy's header did not come in this time.
+    ProxyProtocolTimeout(Duration),
+    /// The TLS handshake did not end in this time.
+    TlsTimeout(Duration),
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ProxyProtocol(error) => error.fmt(formatter),
+            Self::Tls(error) => write!(formatter, "the TLS handshake failed: {error}"),
+            Self::ProxyProtocolTimeout(time) => {
+                write!(formatter, "no PROXY protocol header within {} s", time.as_secs_f64())
+            }
+            Self::TlsTimeout(time) => write!(
+                formatter,
+                "the TLS handshake took longer than {} s (timeouts.tls_handshake_seconds)",
+                time.as_secs_f64()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for TransportError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::ProxyProtocol(error) => Some(error),
+            Self::Tls(error) => Some(error),
+            Self::ProxyProtocolTimeout(_) | Self::TlsTimeout(_) => None,
+        }
+    }
+}
+
+/// How connections are opened.
+#[derive(Debug, Clone)]
+pub struct Transport {
+    /// The proxies in front.
+    pub proxies: Arc<Proxies>,
+    /// TLS, if clients connect with `wss://`.
+    pub tls: Option<Arc<Tls>>,
+    /// For the TLS handshake, and for the proxy's header.
+    pub handshake_timeout: Duration,
+    /// Where TLS handshakes are counted.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Transport {
+    /// With the time-out of the configuration.
+    #[must_use]
+    pub fn new(
+        proxies: Arc<Proxies>,
+        tls: Option<Arc<Tls>>,
+        timeouts: &Timeouts,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { proxies, tls, handshake_timeout: timeouts.tls_handshake, metrics }
+    }
+
+    /// Opens a connection that was accepted from this address.
+    pub async fn open<S>(&self, mut stream: S, accepted_from: SocketAddr) -> Result<Opened<S>, TransportError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let peer = self.peer(&mut stream, accepted_from).await?;
+        let stream = match &self.tls {
+            None => Either::Left(stream),
+            Some(tls) => Either::Right(Box::new(self.shake_hands(tls, stream).await?)),
+        };
+        Ok(Opened { stream, peer })
+    }
+
+    async fn peer<S>(&self, stream: &mut S, accepted_from: SocketAddr) -> Result<SocketAddr, TransportError>
+    where
+        S: AsyncRead + Unpin,
+    {
+        if !self.proxies.expect_header(accepted_from.ip()) {
+            return Ok(accepted_from);
+        }
+        let header = timeout(self.handshake_timeout, proxy_protocol::read_header(stream)).await;
+        let client = header.map_err(|_| TransportError::ProxyProtocolTimeout(self.handshake_timeout))?;
+        Ok(client.map_err(TransportError::ProxyProtocol)?.unwrap_or(accepted_from))
+    }
+
+    async fn shake_hands<S>(&self, tls: &Tls, stream: S) -> Result<TlsStream<S>, TransportError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let Ok(shaken) = timeout(self.handshake_timeout, tls.acceptor().accept(stream)).await else {
+            self.metrics.tls_handshake(TlsOutcome::TimedOut);
+            return Err(TransportError::TlsTimeout(self.handshake_timeout));
+        };
+        let stream = shaken.map_err(|error| {
+            self.metrics.tls_handshake(TlsOutcome::Failed);
+            TransportError::Tls(error)
+        })?;
+        let resumed = stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+        self.metrics.tls_handshake(if resumed { TlsOutcome::Resumed } else { TlsOutcome::Full });
+        Ok(stream)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+//! What the parts that serve clients have in common.
+
+use std::{path::PathBuf, sync::Arc};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    admin::page_access::PageAccess,
+    connection::clients::Clients,
+    observe::{report::Reports, timeline::Timeline},
+    push::PushAddress,
+    registry::{
+        ConnectionRegistry,
+        cluster::{Cluster, NodeId},
+    },
+    start::{
+        apis::{Apis, RunningApi},
+        drain::Drain,
+    },
+};
+
+/// The gateway's shared state.
+pub(crate) struct App {
+    pub(crate) apis: Apis,
+    /// `None` where this node is alone.
+    pub(crate) cluster: Option<Arc<Cluster>>,
+    pub(crate) registry: Arc<dyn ConnectionRegistry>,
+    pub(crate) reports: Reports,
+    pub(crate) clients: Arc<Clients>,
+    /// The page pushes through it too.
+    pub(crate) push_address: Arc<PushAddress>,
+    /// Cancelled when the gateway shuts down.
+    pub(crate) stopping: CancellationToken,
+    /// When each connection is closed then.
+    pub(crate) drain: Drain,
+    /// The connections and replays that still have something to do, their closing event included.
+    pub(crate) open: TaskTracker,
+    /// Whether the page and the time line are served.
+    pub(crate) page: PageAccess,
+    /// `None` where no page is served.
+    pub(crate) timeline: Option<Arc<Timeline>>,
+    /// An HTML file that is served beside the page, to those who may see it.
+    pub(crate) client_page: Option<PathBuf>,
+}
+
+impl App {
+    /// Which node of a cluster this is.
+    pub(crate) fn node(&self) -> Option<NodeId> {
+        self.cluster.as_ref().map(|cluster| cluster.node())
+    }
+
+    /// The API whose path is the longest beginning of the request's, by whole segments.
+    pub(crate) fn api(&self, path: &str) -> Option<Arc<RunningApi>> {
+        self.apis.find(path)
+    }
+}

@@ -1,0 +1,495 @@
+//! Puts a gateway together and starts it.
+
+use std::{
+    error, fmt, io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicUsize},
+};
+
+use axum::Router;
+use log::warn;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    admin::{self, Stage, page, page_access::PageAccess},
+    config::Admin,
+    connection::{
+        clients::{ClientSettings, Clients},
+        handshake,
+    },
+    function::local::orphan_reaper::OrphanReaper,
+    observe::{
+        report::{Reporter, Reports},
+        timeline::Timeline,
+    },
+    push::{self, PushAddress, PushLogLimits, direct::Direct},
+    registry::{
+        ConnectionRegistry, MemoryRegistry,
+        cluster::{Cluster, ClusterRegistry, ClusterSettings, JoinError},
+    },
+    server::{
+        http::{HeaderCase, Routed, Server},
+        tls::TlsError,
+    },
+    start::{
+        api::{Api, FunctionSource},
+        apis::Apis,
+        app::App,
+        assembly::Assembly,
+        drain::Drain,
+        executable,
+        running::Running,
+    },
+};
+
+/// How many connections may wait to be accepted, as after a restart, when all clients come back at once; one more waits a
+/// second before it tries again. The system's own limit, `net.core.somaxconn`, is most often the same.
+const BACKLOG: u32 = 4096;
+
+/// The gateway; see [`Gateway::builder`].
+#[derive(Debug)]
+pub struct Gateway;
+
+impl Gateway {
+    /// A gateway at 127.0.0.1:9000, with the connections in memory and without an API.
+    pub fn builder() -> Builder {
+        Builder {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)),
+            push_listen: None,
+            push_url: None,
+            push_token: None,
+            apis: Vec::new(),
+            clients: ClientSettings::default(),
+            admin: None,
+            trace: false,
+            page: false,
+            client_page: None,
+            no_page: false,
+            orphan_reaper: None,
+            cluster: None,
+            registry: Arc::new(MemoryRegistry::default()),
+            reporters: Vec::new(),
+        }
+    }
+}
+
+/// A gateway that is being put together.
+#[must_use = "a gateway runs once it is started"]
+pub struct Builder {
+    listen: SocketAddr,
+    push_listen: Option<SocketAddr>,
+    push_url: Option<String>,
+    push_token: Option<String>,
+    apis: Vec<Api>,
+    clients: ClientSettings,
+    admin: Option<Admin>,
+    trace: bool,
+    page: bool,
+    client_page: Option<PathBuf>,
+    no_page: bool,
+    orphan_reaper: Option<PathBuf>,
+    cluster: Option<ClusterSettings>,
+    registry: Arc<dyn ConnectionRegistry>,
+    reporters: Vec<Arc<dyn Reporter>>,
+}
+
+impl Builder {
+    /// Where clients connect. Port 0 picks a free one.
+    pub fn listen(mut self, addr: SocketAddr) -> Self {
+        self.listen = addr;
+        self
+    }
+
+    /// Where functions push, if not at the clients' address.
+    pub fn push_listen(mut self, addr: SocketAddr) -> Self {
+        self.push_listen = Some(addr);
+        self
+    }
+
+    /// What functions are given as the push address, up to its path, if it is not the address that is listened on.
+    pub fn push_url(mut self, base: impl Into<String>) -> Self {
+        self.push_url = Some(base.into());
+        self
+    }
+
+    /// A secret in the push address's path.
+    pub fn push_token(mut self, token: impl Into<String>) -> Self {
+        self.push_token = Some(token.into());
+        self
+    }
+
+    /// Adds an API. A gateway needs at least one.
+    pub fn api(mut self, api: Api) -> Self {
+        self.apis.push(api);
+        self
+    }
+
+    /// How many bytes may wait to be sent to one client, 1 MiB unless set; one larger frame may wait alone. With more,
+    /// the client is closed.
+    pub fn send_queue_bytes(mut self, bytes: usize) -> Self {
+        self.clients.limits.send_queue_bytes = bytes;
+        self
+    }
+
+    /// How clients are served: TLS, proxies, limits, time-outs, the shutdown. Replaces what was set before.
+    pub fn clients(mut self, settings: ClientSettings) -> Self {
+        self.clients = settings;
+        self
+    }
+
+    /// Where `/healthz`, `/readyz`, `/metrics` and the page are served. Without it, the page is where clients connect.
+    pub fn admin(mut self, admin: Admin) -> Self {
+        self.admin = Some(admin);
+        self
+    }
+
+    /// Whether each invocation is a line of the log, with its times.
+    pub fn trace(mut self, trace: bool) -> Self {
+        self.trace = trace;
+        self
+    }
+
+    /// Whether the page is also served at another than a loopback address.
+    pub fn page(mut self, page: bool) -> Self {
+        self.page = page;
+        self
+    }
+
+    /// An HTML file for the clients of an API, served at `/client` wherever the page is served.
+    pub fn client_page(mut self, file: impl Into<PathBuf>) -> Self {
+        self.client_page = Some(file.into());
+        self
+    }
+
+    /// Serves the page at the admin address or not at all. A proxy on the same machine makes every client look like one
+    /// of this machine, to which the page is served otherwise.
+    pub fn page_for_operators_only(mut self) -> Self {
+        self.no_page = true;
+        self
+    }
+
+    /// A program whose `main` calls [`orphan_reaper::run`](crate::function::local::orphan_reaper::run): it kills the
+    /// functions' processes when the gateway is killed. Without one they are left running then.
+    pub fn orphan_reaper(mut self, program: impl Into<PathBuf>) -> Self {
+        self.orphan_reaper = Some(program.into());
+        self
+    }
+
+    /// Joins the cluster of all gateways that share this server. Unless set, the gateway is alone.
+    pub fn cluster(mut self, settings: ClusterSettings) -> Self {
+        self.cluster = Some(settings);
+        self
+    }
+
+    /// Who holds the connections; in a cluster, they are always in memory.
+    pub fn registry(mut self, registry: Arc<dyn ConnectionRegistry>) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    /// Adds an observer of the gateway's work.
+    pub fn reporter(mut self, reporter: Arc<dyn Reporter>) -> Self {
+        self.reporters.push(reporter);
+        self
+    }
+
+    /// Starts the gateway. No function's process is started before the first client asks to connect.
+    #[allow(
+        clippy::unused_async,
+        reason = "it needs a runtime, and connecting to a registry may become part of it"
+    )]
+    pub async fn start(mut self) -> Result<Running, StartError> {
+        self.check_apis()?;
+        let clients = listen(self.listen)?;
+        let addr = local_addr(&clients, self.listen)?;
+        let pushes = match self.push_listen {
+            Some(push_listen) => Some(listen(push_listen)?),
+            None => None,
+        };
+        let push_addr = match (&pushes, self.push_listen) {
+            (Some(listener), Some(push_listen)) => local_addr(listener, push_listen)?,
+            _ => addr,
+        };
+        let admin = match &self.admin {
+            Some(admin) => Some(listen(admin.listen)?),
+            None => None,
+        };
+        let admin_addr = match (&admin, &self.admin) {
+            (Some(listener), Some(admin)) => Some(local_addr(listener, admin.listen)?),
+            _ => None,
+        };
+        let clients_served = Clients::new(self.clients.clone(), Arc::default()).map_err(StartError::Tls)?;
+        let clients_served = Arc::new(clients_served);
+        let orphan_reaper = self.start_orphan_reaper()?;
+        let cluster = self.join(addr, &clients_served)?;
+        let registry = self.registry_of(cluster.as_ref(), &clients_served).await;
+        let push_path = push::path(self.push_token.as_deref());
+        let scheme = if pushes.is_none() && clients_served.has_tls() { "https" } else { "http" };
+        let push_base =
+            self.push_url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(push_addr)));
+        let push_url = format!("{push_base}{push_path}");
+        let (app, assembly) = self.app(addr, &push_url, orphan_reaper, clients_served, (cluster, registry));
+        let app = Arc::new(app);
+        let servers = self
+            .serve(&app, clients, pushes, push_path, admin)
+            .map_err(|error| StartError::Listen { addr: self.listen, error })?;
+        app.clients.readiness.enter(Stage::Ready);
+        Ok(Running::new((addr, admin_addr), push_url, app, assembly, servers))
+    }
+
+    fn join(&self, addr: SocketAddr, clients: &Clients) -> Result<Option<Arc<Cluster>>, StartError> {
+        let Some(settings) = &self.cluster else { return Ok(None) };
+        let metrics = Arc::clone(&clients.metrics.cluster);
+        Cluster::join(settings, addr, metrics).map(Some).map_err(StartError::Cluster)
+    }
+
+    fn serve(
+        &self,
+        app: &Arc<App>,
+        clients: TcpListener,
+        pushes: Option<TcpListener>,
+        push_path: String,
+        admin: Option<TcpListener>,
+    ) -> io::Result<Vec<Server>> {
+        let page = Router::new().fallback(page::entry).with_state(Arc::clone(app));
+        let mut client_router = page.clone();
+        let mut servers = Vec::new();
+        if let Some(listener) = admin {
+            let Clients { metrics, readiness, .. } = &*app.clients;
+            let password = self.admin.as_ref().and_then(|admin| admin.password.clone());
+            let router = admin::router(Arc::clone(metrics), readiness.clone(), password, page);
+            servers.push(Server::start_for_operators(listener, router)?);
+            client_router = Router::new().fallback(handshake::entry).with_state(Arc::clone(app));
+        }
+        let push_router = push::router_at(&push_path, Arc::clone(&app.push_address));
+        let with_pushes = |other: Router| {
+            let (address, rest) = (Arc::clone(&app.push_address), Routed::handler(push_router.merge(other)));
+            Arc::new(Direct { path: push_path, address, rest })
+        };
+        let client_handler = match pushes {
+            None => with_pushes(client_router),
+            Some(listener) => {
+                servers.push(Server::start_handler(listener, with_pushes(Router::new()), HeaderCase::Lower)?);
+                Routed::handler(client_router)
+            }
+        };
+        servers.push(Server::start_for_clients(clients, client_handler, Arc::clone(&app.clients))?);
+        Ok(servers)
+    }
+
+    /// Each API has a path of its own, and programs that can be executed.
+    fn check_apis(&mut self) -> Result<(), StartError> {
+        if self.apis.is_empty() {
+            return Err(StartError::NoApi);
+        }
+        let mut paths: Vec<_> = self.apis.iter().map(|api| api.path.trim_end_matches('/')).collect();
+        paths.sort_unstable();
+        if let Some(same) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(StartError::SamePath { path: same[0].to_owned() });
+        }
+        for api in &mut self.apis {
+            for function in [&mut api.register, &mut api.transfer, &mut api.cleanup] {
+                if let FunctionSource::Processes(processes) = function {
+                    let program = &processes.program;
+                    processes.program = executable::absolute(program)
+                        .map_err(|error| StartError::Program { path: program.clone(), error })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn start_orphan_reaper(&self) -> Result<Option<Arc<OrphanReaper>>, StartError> {
+        let Some(program) = &self.orphan_reaper else { return Ok(None) };
+        match OrphanReaper::start(program) {
+            Ok(reaper) => Ok(Some(Arc::new(reaper))),
+            Err(error) => Err(StartError::OrphanReaper { program: program.clone(), error }),
+        }
+    }
+
+    /// Who holds the connections: in a cluster, the nodes together.
+    async fn registry_of(
+        &self,
+        cluster: Option<&Arc<Cluster>>,
+        clients: &Clients,
+    ) -> Arc<dyn ConnectionRegistry> {
+        let Some(cluster) = cluster else { return Arc::clone(&self.registry) };
+        let registry = ClusterRegistry::new(Arc::clone(cluster), Arc::clone(&clients.metrics));
+        clients.readiness.depends_on(registry.subscribed());
+        if !registry.joined().await {
+            let url = cluster.redis().url();
+            warn!("the gateway starts without its cluster, and accepts clients once {url} answers");
+        }
+        registry
+    }
+
+    /// Who sees the page, and where.
+    fn page_access(&self, addr: SocketAddr) -> PageAccess {
+        match &self.admin {
+            Some(admin) if admin.password.is_some() => PageAccess::AllHosts,
+            Some(admin) => page_access(admin.listen, self.page),
+            None if self.no_page => PageAccess::Disabled,
+            None => page_access(addr, self.page),
+        }
+    }
+
+    fn app(
+        &self,
+        addr: SocketAddr,
+        push_url: &str,
+        orphan_reaper: Option<Arc<OrphanReaper>>,
+        clients: Arc<Clients>,
+        (cluster, registry): (Option<Arc<Cluster>>, Arc<dyn ConnectionRegistry>),
+    ) -> (App, Assembly) {
+        let page = self.page_access(addr);
+        let timeline = (page != PageAccess::Disabled).then(|| Arc::new(Timeline::default()));
+        let mut reporters = self.reporters.clone();
+        reporters.extend(timeline.clone().map(|timeline| timeline as Arc<dyn Reporter>));
+        let reports = Reports::to(reporters);
+        let assembly = Assembly {
+            push_url: push_url.to_owned(),
+            reports: reports.clone(),
+            orphan_reaper,
+            metrics: Arc::clone(&clients.metrics),
+            trace: self.trace,
+            made: AtomicUsize::new(0),
+        };
+        let stopping = CancellationToken::new();
+        let app = App {
+            apis: Apis::new(self.apis.iter().map(|api| assembly.run(api)).collect()),
+            cluster,
+            registry: Arc::clone(&registry),
+            push_address: Arc::new(PushAddress {
+                log_limits: PushLogLimits::default(),
+                registry,
+                reports: reports.clone(),
+                metrics: Arc::clone(&clients.metrics),
+            }),
+            drain: Drain::new(stopping.clone()),
+            stopping,
+            open: TaskTracker::new(),
+            page,
+            client_page: self.client_page.clone(),
+            timeline,
+            reports,
+            clients,
+        };
+        (app, assembly)
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Builder")
+            .field("listen", &self.listen)
+            .field("apis", &self.apis)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why the gateway did not start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// It has no API.
+    NoApi,
+    /// Two APIs have the same path.
+    SamePath {
+        /// The path, without a slash at its end.
+        path: String,
+    },
+    /// The address cannot be listened on.
+    Listen {
+        /// The address that was asked for.
+        addr: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// The certificate, or TLS with it, cannot be used.
+    Tls(TlsError),
+    /// The cluster cannot be joined.
+    Cluster(JoinError),
+    /// The program of the functions does not exist, or cannot be executed.
+    Program {
+        /// The program.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The orphan reaper did not start from this program.
+    OrphanReaper {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoApi => formatter.write_str("the gateway has no WebSocket API"),
+            Self::SamePath { path } => write!(formatter, "two WebSocket APIs have the path {path:?}"),
+            Self::Listen { addr, error } => write!(formatter, "cannot listen on {addr}: {error}"),
+            Self::Tls(error) => error.fmt(formatter),
+            Self::Cluster(error) => write!(formatter, "cluster: {error}"),
+            Self::Program { path, error } => {
+                write!(formatter, "cannot run functions from {}: {error}", path.display())
+            }
+            Self::OrphanReaper { program, error } => {
+                write!(formatter, "cannot start the orphan reaper from {}: {error}", program.display())
+            }
+        }
+    }
+}
+
+impl error::Error for StartError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::NoApi | Self::SamePath { .. } => None,
+            Self::Tls(error) => Some(error),
+            Self::Cluster(error) => Some(error),
+            Self::Listen { error, .. } | Self::Program { error, .. } | Self::OrphanReaper { error, .. } => {
+                Some(error)
+            }
+        }
+    }
+}
+
+fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    let listener = || {
+        let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // A gateway that starts again need not wait until the connections of the last one are forgotten.
+        socket.set_reuseaddr(true)?;
+        socket.bind(addr)?;
+        socket.listen(BACKLOG)
+    };
+    listener().map_err(|error| StartError::Listen { addr, error })
+}
+
+fn local_addr(listener: &TcpListener, addr: SocketAddr) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|error| StartError::Listen { addr, error })
+}
+
+/// The address under which a process of this machine reaches what listens there.
+fn reachable(mut addr: SocketAddr) -> SocketAddr {
+    if addr.ip().is_unspecified() {
+        let loopback = match addr.ip() {
+            IpAddr::V4(_) => IpAddr::from(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(_) => IpAddr::from(Ipv6Addr::LOCALHOST),
+        };
+        addr.set_ip(loopback);
+    }
+    addr
+}
+
+fn page_access(addr: SocketAddr, page: bool) -> PageAccess {
+    match (page, addr.ip().is_loopback()) {
+        (true, _) => PageAccess::AllHosts,
+        (false, true) => PageAccess::ThisMachine,
+        (false, false) => PageAccess::Disabled,
+    }
+}

@@ -1,0 +1,11 @@
+//! What puts a gateway together, runs it, and shuts it down: builder → assembly → app → running.
+
+pub(crate) mod api;
+pub(crate) mod apis;
+pub(crate) mod app;
+mod assembly;
+pub(crate) mod builder;
+pub(crate) mod drain;
+pub(crate) mod executable;
+pub mod file_limit;
+pub(crate) mod running;
