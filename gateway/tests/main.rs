@@ -42,6 +42,7 @@ mod python_functions;
 mod readme;
 mod registry_faults;
 mod reload;
+mod request_heads;
 mod reverse_proxies;
 mod rfc6455;
 mod role_credentials;

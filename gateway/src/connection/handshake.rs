@@ -53,6 +53,9 @@ const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
 /// When a client that was refused for lack of capacity may try again, unless the function's backend says when.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// A path is kept for as long as its connection is open, and is in the lines of the log about it.
+const MAX_PATH_BYTES: usize = 2048;
+
 /// A valid request to connect.
 struct UpgradeRequest {
     api: Arc<RunningApi>,
@@ -79,6 +82,11 @@ pub(crate) async fn entry(State(app): State<Arc<App>>, request: Request) -> Resp
     // Only GET can ask for an upgrade. The server leaves the body out of its answer to HEAD.
     if *request.method() == Method::HEAD || !names(request.headers(), UPGRADE_HEADER, "websocket") {
         return upgrade_required("this is a WebSocket address: ask for an upgrade to it");
+    }
+    if request.uri().path().len() > MAX_PATH_BYTES {
+        app.clients.metrics.unknown_path();
+        let sentence = format!("the path is longer than {MAX_PATH_BYTES} bytes");
+        return refuse(StatusCode::URI_TOO_LONG, &sentence);
     }
     let Some(api) = app.api(request.uri().path()) else {
         app.clients.metrics.unknown_path();

@@ -39,20 +39,22 @@ impl Target {
 
 /// A hundred handshakes a second of an address, with two lines each, and those of the other client.
 const CONNECTING: usize = 1500;
+/// Likewise, and what its functions print: a line for each client, and 500 in ten seconds for frames.
+const PRINTING: usize = 3000;
 const QUIET: usize = 200;
 
 /// All of them: name, what is done, megabytes, lines.
 pub const ATTACKS: [Attack; 13] = [
     attack("idle-connections", |to| Box::pin(many(2000, move || hold(to.clients, b""))), 100, QUIET),
     attack("plain-gets", |to| Box::pin(many(1000, move || hold(to.clients, GET))), 100, QUIET),
+    attack("large-heads", |to| Box::pin(many(400, move || head(to.clients))), 100, QUIET),
     attack("idle-look-ups", |to| Box::pin(many(2000, move || hold(to.push, LOOK_UP))), 100, QUIET),
     attack("slow-bodies", |to| Box::pin(many(500, move || drip(to.push))), 100, QUIET),
     attack("large-bodies", |to| Box::pin(many(50, move || body(to.clients))), 150, QUIET),
     attack("continuations", |to| Box::pin(many(4, move || continuations(to.clients))), 50, QUIET),
     attack("unfinished-messages", |to| Box::pin(many(100, move || unfinished(to.clients))), 400, CONNECTING),
-    attack("frames", |to| Box::pin(many(50, move || frames(to.clients))), 50, CONNECTING),
     attack("long-errors", |to| Box::pin(many(8, move || long_error(to.clients))), 250, QUIET),
-    attack("leaving", |to| Box::pin(many(20, move || leaving(to.clients))), 100, CONNECTING),
+    attack("leaving", |to| Box::pin(many(20, move || leaving(to.clients))), 100, PRINTING),
     attack("failing-backend", |to| Box::pin(many(50, move || again(to.clients, "/failing"))), 50, QUIET),
     attack("handshakes", |to| Box::pin(many(50, move || again(to.clients, "/echo"))), 50, CONNECTING),
     attack("malformed-handshakes", |to| Box::pin(many(50, move || malformed(to.clients))), 50, QUIET),
@@ -99,6 +101,15 @@ async fn hold(to: SocketAddr, bytes: &[u8]) -> Option<()> {
     Some(())
 }
 
+/// A head that does not end.
+async fn head(to: SocketAddr) -> Option<()> {
+    let mut stream = raw::connect(to).await?;
+    stream.write_all(b"GET / HTTP/1.1\r\nCookie: ").await.ok()?;
+    stream.write_all(&vec![b'x'; 380_000]).await.ok()?;
+    raw::drain(stream).await;
+    Some(())
+}
+
 /// A push whose body comes a byte at a time.
 async fn drip(to: SocketAddr) -> Option<()> {
     let mut stream = raw::connect(to).await?;
@@ -138,15 +149,6 @@ async fn unfinished(to: SocketAddr) -> Option<()> {
     stream.write_all(&vec![b'x'; BYTES - 1]).await.ok()?;
     raw::drain(stream).await;
     Some(())
-}
-
-/// As many frames as go through.
-async fn frames(to: SocketAddr) -> Option<()> {
-    let mut stream = raw::open(to, "/echo").await?;
-    let frames = raw::frame(TEXT | FINAL, b"x").repeat(1000);
-    loop {
-        stream.write_all(&frames).await.ok()?;
-    }
 }
 
 /// A frame of 5 MB that the function quotes in its error.

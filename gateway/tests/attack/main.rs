@@ -108,7 +108,7 @@ fn configured(functions: &Functions) -> FromFile {
     let processes = |program: &str| [(); 3].map(|()| format!("process:{program}"));
     from_file(&format!(
         "listen = \"127.0.0.1:0\"\npush_listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n\
-         [limits]\nconnections = 400\n{}{}{}[api.env]\nMISBEHAVE = \"quotes\"\nMISBEHAVE_ROLE = \"transfer\"\n\
+         [limits]\nconnections = 400\nconnections_per_ip = 200\n{}{}{}[api.env]\nMISBEHAVE = \"quotes\"\nMISBEHAVE_ROLE = \"transfer\"\n\
          {}[api.env]\nWS_PUSH_TO = \"sender\"\n",
         api("/echo", elsewhere("")),
         api("/failing", elsewhere("/failing")),

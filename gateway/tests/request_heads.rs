@@ -1,0 +1,40 @@
+//! How long the head of a request may be: it is kept in memory until it is complete, and its path longer.
+
+use scf_websocket_test_harness::InProcess;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+const MAX_PATH_BYTES: usize = 2048;
+const MAX_HEAD_BYTES: usize = 32 * 1024;
+
+#[tokio::test]
+async fn a_long_path_is_refused_with_414() {
+    let gateway = InProcess::echo().start().await;
+    let path = |bytes: usize| format!("/{}", "x".repeat(bytes - 1));
+    gateway.connect(&path(MAX_PATH_BYTES)).await.close().await;
+    let refused = gateway.ask(&path(MAX_PATH_BYTES + 1), &[]).await;
+    assert_eq!((refused.status, refused.err_no()), (414, 414), "{refused:?}");
+    // A query is not kept.
+    gateway.connect(&format!("/?{}", "x".repeat(3 * MAX_PATH_BYTES))).await.close().await;
+}
+
+#[tokio::test]
+async fn a_long_head_is_refused_with_431() {
+    let gateway = InProcess::echo().start().await;
+    let cookie = "x".repeat(MAX_HEAD_BYTES / 2);
+    assert_eq!(gateway.ask("/refuse", &[("Cookie", &cookie)]).await.status, 403);
+    let mut client = TcpStream::connect(gateway.addr()).await.expect("connected");
+    let cookie = "x".repeat(MAX_HEAD_BYTES);
+    let request = format!(
+        "GET /refuse HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nCookie: {cookie}\r\n\r\n"
+    );
+    client.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    // What is beyond the limit is not read, so that the answer may be lost in a reset.
+    let _ = client.read_to_string(&mut answer).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    assert_eq!(gateway.events("register").len(), 1, "the function is asked about the first alone");
+}
