@@ -113,7 +113,9 @@ impl Decision {
 
     /// Refuses the client. The gateway receives the number as `errNo` and the message as `errMsg`.
     ///
-    /// The contract leaves the number open, except that 0 would accept the client; 0 is therefore sent as 403.
+    /// The contract leaves the number open, except that 0 would accept the client; 0 is therefore sent as 403. This
+    /// repository's gateway refuses the client with the number as the status if it is one of 400 to 599, else with 403;
+    /// 104 is kept for a store that cannot record the client, and is 503.
     #[must_use]
     pub fn refuse(err_no: u32, message: impl Into<String>) -> Self {
         let err_no = if err_no == 0 { 403 } else { err_no };
