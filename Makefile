@@ -85,9 +85,11 @@ soak-cluster: package ## likewise with 600 clients of three nodes, which are kil
 	scripts/need.sh redis-server
 	BOOTSTRAP=$(CURDIR)/$(PACKAGED) SECONDS=$(or $(SECONDS),600) cargo test -q --locked -p scf-websocket-gateway --test soak -- cluster
 
-attack: build gateway-to-run ## attack a gateway in a dozen ways, and print what another client felt (ATTACK=name for one, GATEWAY=path)
+ATTACKED := $(if $(filter command%,$(origin GATEWAY)),$(GATEWAY),$(RUN))
+
+attack: $(if $(BOOTSTRAP),,build) $(if $(filter $(RUN),$(ATTACKED)),gateway-to-run) ## attack a gateway in a dozen ways, and print what another client felt (ATTACK=name for one, GATEWAY=path, BOOTSTRAP=path)
 	scripts/need.sh /usr/bin/python3:python3
-	GATEWAY=$(abspath $(if $(filter command line environment,$(origin GATEWAY)),$(GATEWAY),$(RUN))) BOOTSTRAP=$(CURDIR)/$(PACKAGED) \
+	GATEWAY=$(abspath $(ATTACKED)) BOOTSTRAP=$(abspath $(or $(BOOTSTRAP),$(PACKAGED))) ATTACK=$(ATTACK) \
 		cargo test -q --locked -p scf-websocket-gateway --test attack
 
 fuzz: ## each fuzz target for a minute (SECONDS=20); needs a nightly toolchain

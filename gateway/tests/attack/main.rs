@@ -1,8 +1,8 @@
 //! Attacks from one address, and what a client at another one feels of them.
 //!
-//! For each attack a gateway is started as its file's defaults have it. The echo of a client is measured before and
-//! during the attack; the attacker is this program once more, at the lowest priority, because attackers have processors
-//! of their own. Prints a row for each attack, and ends with 1 if another client suffers more than it may.
+//! For each attack a gateway is started, with few files and the default limits but for connections. The echo of a client
+//! is measured before and during the attack, which another process makes: this program once more. Prints a row for each
+//! attack, and ends with 1 if another client suffers more than it may.
 //!
 //! `GATEWAY` and `BOOTSTRAP` name the programs, `ATTACK` one of the attacks.
 
@@ -48,7 +48,7 @@ async fn main() -> ExitCode {
         attacks::named(name).run(target).await;
         return ExitCode::SUCCESS;
     }
-    let only = env::var("ATTACK").ok();
+    let only = env::var("ATTACK").ok().filter(|name| !name.is_empty());
     let functions = Functions::start().await;
     println!("{}", Seen::head());
     let mut failed = Vec::new();
@@ -83,13 +83,11 @@ async fn measured(attack: &Attack, functions: &Functions) -> Seen {
 
 fn attacker(attack: &Attack, gateway: &Gateway) -> std::process::Child {
     let push = gateway.push.trim_start_matches("http://").split('/').next().expect("an address");
-    Command::new("nice")
-        .args(["-n", "19"])
-        .arg(env::current_exe().expect("this program"))
+    Command::new(env::current_exe().expect("this program"))
         .args([attack.name, gateway.addr(), push])
         .stdin(Stdio::null())
         .spawn()
-        .expect("nice is part of coreutils")
+        .expect("this program runs again")
 }
 
 /// The defaults, with an API for each kind of function.
