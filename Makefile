@@ -16,6 +16,12 @@ $(if $(filter-out $(EXAMPLES),$(EXAMPLE)),$(error EXAMPLE=$(EXAMPLE) is not an e
 $(if $(EXAMPLE),$(if $(filter-out build package run deploy destroy deploy-status,$(MAKECMDGOALS)),$(error EXAMPLE is for make build, package, run, deploy, destroy and deploy-status)))
 $(if $(and $(EXAMPLE),$(BOOTSTRAP)),$(error Set EXAMPLE or BOOTSTRAP, not both))
 
+# A variable that nothing reads is most likely misspelled. Those of the functions begin with WS_.
+KNOWN    := TARGET FEATURES EXAMPLE BOOTSTRAP LISTEN ARGS ROUNDS SECTIONS SECONDS PICTURE DRY ONE ADOPT SETTINGS
+GIVEN    := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+UNKNOWN  := $(firstword $(filter-out $(KNOWN) WS_% RUST_% CARGO_% CI -%,$(GIVEN)))
+$(if $(UNKNOWN),$(error $(UNKNOWN)= is no variable of make; there are: $(KNOWN), and those of the functions, WS_...))
+
 PACKAGED := target/package/$(PROGRAM)
 GATEWAY  := target/package/gateway
 
@@ -32,6 +38,9 @@ SECTIONS ?=
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
+
+.DEFAULT:
+	@echo "make $@ is no command of this project; make help lists them" >&2; exit 2
 
 # Whatever calls cargo; only ordered, so that it rebuilds nothing.
 build gateway gateway-to-run test test-browser soak soak-cluster attack fuzz audit bench bench-instructions lint clean: | toolchain
@@ -55,8 +64,7 @@ gateway-to-run:
 package: build ## bootstrap.zip, the file to upload (EXAMPLE=chat for chat.zip)
 	scripts/package.sh $(PACKAGED) $(PROGRAM).zip
 
-# Only a program that is built here is known to understand --check, and only the bootstrap relays frames to a room.
-run: export CHECK := $(if $(BOOTSTRAP),,1)
+# Only the bootstrap relays frames to a room.
 run: export RELAY := $(if $(BOOTSTRAP)$(EXAMPLE),,1)
 run: $(if $(BOOTSTRAP),,build) gateway-to-run ## a whole WebSocket API on this machine (LISTEN=host:port, EXAMPLE=chat or BOOTSTRAP=path of your own program, ARGS="gateway options")
 	exec scripts/run.sh $(RUN) --bootstrap $(or $(BOOTSTRAP),$(PACKAGED)) --listen $(LISTEN) \
@@ -67,7 +75,7 @@ smoke: package ## drive the packaged zip with real WebSocket clients, and print 
 
 # Most tests wait for processes, so that there may be more of them than processors.
 test: ## all tests but the browser's
-	scripts/need.sh --optional /usr/bin/python3:python3 /usr/lib/python3/dist-packages/websockets:python3-websockets redis-server curl
+	scripts/need.sh --optional /usr/bin/python3:python3 /usr/lib/python3/dist-packages/websockets:python3-websockets redis-server curl node:nodejs go:golang-go
 	RUST_TEST_THREADS=8 cargo test --workspace --locked
 	cargo test --locked --features tls --test behaviours tls::
 

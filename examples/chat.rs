@@ -1,7 +1,7 @@
 //! A chat: the first line that a client sends is its name, every other line goes to its room; `/join ROOM`,
 //! `/msg NAME TEXT` and `/who` are commands. Needs `WS_STORE`, since several instances share the state.
 
-use scf_websocket::{Closing, Config, ConfigError, Connecting, Context, Decision, Frame, Functions, Result};
+use scf_websocket::{Closing, Config, ConfigError, Context, Frame, Functions, Result};
 
 const HELP: &str = "* /join ROOM, /msg NAME TEXT, /who";
 const NAME: &str = "* please send a name first: letters, digits, . _ and -, at most 32 bytes";
@@ -14,10 +14,6 @@ struct Member {
 }
 
 impl Functions for Chat {
-    fn register(&mut self, _: &Connecting<'_>, _: &mut Context<'_>) -> Result<Decision> {
-        Ok(Decision::accept())
-    }
-
     fn transfer(&mut self, frame: &Frame<'_>, context: &mut Context<'_>) -> Result<()> {
         let id = frame.connection();
         let line = &*frame.text().unwrap_or_default().trim().replace(['\r', '\n'], " ");
@@ -40,7 +36,7 @@ impl Functions for Chat {
         let Some(member) = load(connection.id(), context)? else { return Ok(()) };
         context.room(&member.room).leave(connection.id())?;
         context.stored_text(&format!("member {}", connection.id())).remove()?;
-        context.stored_text(&format!("name {}", member.name)).remove()?;
+        context.stored_text(&format!("name {}", member.name)).compare_and_set(Some(connection.id()), None)?;
         say(&member.room, &format!("* {} left", member.name), context)
     }
 }
@@ -52,18 +48,20 @@ fn load(id: &str, context: &mut Context<'_>) -> Result<Option<Member>> {
 
 fn save(id: &str, member: &Member, context: &mut Context<'_>) -> Result<()> {
     context.stored_text(&format!("member {id}")).set(&format!("{} {}", member.name, member.room))?;
-    context.stored_text(&format!("name {}", member.name)).set(id)?;
+    context.stored_text(&format!("name {}", member.name)).compare_and_set(Some(id), Some(id))?;
     Ok(context.room(&member.room).join(id)?)
 }
 
 fn introduce(id: &str, name: &str, context: &mut Context<'_>) -> Result<()> {
     let fits =
         (1..=32).contains(&name.len()) && name.chars().all(|c| c.is_alphanumeric() || "._-".contains(c));
-    match context.stored_text(&format!("name {name}")).get()? {
-        _ if !fits => tell(id, NAME, context),
-        Some(_) => tell(id, &format!("* {name} is taken"), context),
-        None => enter(id, &Member { name: name.into(), room: "lobby".into() }, context),
+    if !fits {
+        return tell(id, NAME, context);
     }
+    if !context.stored_text(&format!("name {name}")).set_if_absent(id)? {
+        return tell(id, &format!("* {name} is taken"), context);
+    }
+    enter(id, &Member { name: name.into(), room: "lobby".into() }, context)
 }
 
 fn join(id: &str, member: Member, room: &str, context: &mut Context<'_>) -> Result<()> {

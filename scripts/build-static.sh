@@ -22,4 +22,11 @@ export "CARGO_TARGET_${upper}_RUSTFLAGS=-C target-feature=+crt-static -C relocat
 if [ "$target" = "$(uname -m)-unknown-linux-musl" ] && ! printenv "CC_$name" >/dev/null; then
     export "CC_$name=cc" "CFLAGS_$name=-U_FORTIFY_SOURCE"
 fi
+if [ "${target%%-*}" != "$(uname -m)" ] && command -v rustup >/dev/null 2>&1; then
+    rustup target add "$target" >/dev/null 2>&1 || true # without it, cargo says what is missing
+    # Rust brings musl's objects and a linker for all processors.
+    case $target in
+    *-linux-musl) printenv "CARGO_TARGET_${upper}_LINKER" >/dev/null || export "CARGO_TARGET_${upper}_LINKER=rust-lld" ;;
+    esac
+fi
 exec cargo build --profile "$profile" --target "$target" "$@"

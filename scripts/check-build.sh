@@ -75,6 +75,13 @@ for goal in build gateway package run test lint; do refuses "$goal" https://rust
 machine no-cc cc gcc clang
 refuses build "a C compiler"
 refuses test "a C compiler"
+machine old-cargo
+program cargo <<'END'
+#!/bin/sh
+echo "cargo 1.84.1 (66221abde 2024-11-19)"
+END
+! PATH=$machine make --no-print-directory -s build >"$scratch/out" 2>"$scratch/err" || fail "make builds with an old cargo"
+grep -qE '^Rust [0-9.]+ or newer is needed, and cargo is 1\.84\.1: ' "$scratch/err" || fail "an old cargo is not named"
 machine neither cargo cc gcc clang
 refuses build "https://rustup.rs) and a C compiler"
 

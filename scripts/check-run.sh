@@ -68,7 +68,25 @@ end
 if make run EXAMPLE=chatt >"$log" 2>&1; then
     fail "make run started an example that does not exist"
 fi
-grep -q 'EXAMPLE=chatt is not an example; there are: chat shout' "$log" || fail "the examples are not named"
+grep -q 'EXAMPLE=chatt is not an example; there are: chat quiz shout' "$log" || fail "the examples are not named"
+
+# What is misspelled on the command line is an error that says what there is.
+misspelled() { # MESSAGE ARGUMENT...: make fails with this message
+    message=$1
+    shift
+    if make "$@" >"$log" 2>&1; then
+        fail "make $* succeeds"
+    fi
+    grep -qF "$message" "$log" || fail "make $*: this message is missing: $message"
+}
+misspelled 'BOOTSTRP= is no variable of make; there are: TARGET ' run BOOTSTRP=target/package/chat
+misspelled 'make runn is no command of this project; make help lists them' runn
+
+# A program of one's own that knows --check is asked first: the chat stands for it.
+misspelled 'the register function would not start: WS_PUSH_TO is not a variable' \
+    run BOOTSTRAP="$PWD/target/package/chat" WS_PUSH_TO=all
+misspelled "the register function would not start: listing the connections in the store's folder /no/such/folder" \
+    run BOOTSTRAP="$PWD/target/package/chat" WS_STORE=dir:/no/such/folder
 
 # A misspelled name and an invalid value end it before it listens.
 refused() { # MESSAGE VARIABLE=VALUE...: make run fails with this message

@@ -1,9 +1,9 @@
 #!/bin/sh
 # Runs the gateway with a room in a temporary directory, so that clients reach each other: run.sh GATEWAY OPTION...
 #
-# WS_STORE, WS_PUSH_TO and every other variable of the functions can be set by the caller. CHECK=1 says that the program
-# of --bootstrap knows --check: its settings are then checked for each role before the first client comes. RELAY=1 says
-# that it is the bootstrap, which then sends each frame as it is to everybody in the room.
+# WS_STORE, WS_PUSH_TO and every other variable of the functions can be set by the caller. If the program of --bootstrap
+# knows --check, its settings are checked for each role, and the store is tried, before the first client comes. RELAY=1
+# says that it is the bootstrap, which then sends each frame as it is to everybody in the room.
 set -eu
 
 if [ "${WS_ROLE-auto}" != auto ]; then
@@ -22,7 +22,8 @@ if [ -z "${WS_STORE+set}" ]; then
     trap 'rm -rf "${WS_STORE#dir:}"' EXIT
 fi
 
-# Starts the program of --bootstrap as each role with the variables that the gateway would give it.
+# Starts the program of --bootstrap as each role with the variables that the gateway would give it. That a program knows
+# --check is read from what its --help prints, since another one would not end.
 check_roles() {
     program=
     while [ "$#" -gt 0 ]; do
@@ -34,16 +35,15 @@ check_roles() {
         esac
         shift
     done
+    grep -qaF 'With --check --online it also tries the store' "$program" 2>/dev/null || return 0
     for role in register transfer cleanup; do
-        said=$(WS_ROLE=$role WS_PUSH_URL="${WS_PUSH_URL-http://127.0.0.1/api-local}" "$program" --check) && continue
-        echo "make run: the $role function would not start: ${said#ERROR }" >&2
+        said=$(WS_ROLE=$role WS_PUSH_URL="${WS_PUSH_URL-http://127.0.0.1/api-local}" "$program" --check --online=store) && continue
+        echo "make run: the $role function would not start: ${said##*ERROR }" >&2
         return 2
     done
 }
 
-if [ -n "${CHECK-}" ]; then
-    (check_roles "$@")
-fi
+(check_roles "$@")
 
 # The gateway ends by the signal that ends this script, and the directory goes after it.
 trap : INT TERM

@@ -17,10 +17,15 @@ impl<'e> Answer<'e> {
         Self { json: Cow::Borrowed(event.text()), err_no: 0 }
     }
 
-    /// Accepts a connection. `sub_protocol` is JSON, since a list that the client sent goes back byte for byte.
+    /// Accepts a connection. `sub_protocol` is JSON, since a list that the client sent goes back byte for byte;
+    /// `attributes` is a JSON object.
     ///
     /// Extensions are always empty, because the gateway frames the data.
-    pub(crate) fn accept(websocket: &WebSocket<'_>, sub_protocol: Option<&str>) -> Self {
+    pub(crate) fn accept(
+        websocket: &WebSocket<'_>,
+        sub_protocol: Option<&str>,
+        attributes: Option<&str>,
+    ) -> Self {
         let mut json = String::with_capacity(160 + websocket.connection.json().len());
         json.push_str(r#"{"errNo":0,"errMsg":"ok","websocket":{"action":"connecting","secConnectionID":"#);
         json.push_str(websocket.connection.json());
@@ -30,6 +35,10 @@ impl<'e> Answer<'e> {
         }
         if websocket.has_extensions {
             json.push_str(r#","secWebSocketExtensions":"""#);
+        }
+        if let Some(attributes) = attributes {
+            json.push_str(r#","attributes":"#);
+            json.push_str(attributes);
         }
         json.push_str("}}");
         Self { json: Cow::Owned(json), err_no: 0 }

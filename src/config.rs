@@ -184,7 +184,7 @@ fn store(
     let url = environment.parsed("WS_STORE", StoreUrl::parse)?;
     let default_room = environment.parsed("WS_ROOM", RoomName::parse)?.unwrap_or_default();
     let time_to_live = environment.parsed("WS_STORE_TTL", values::time_to_live)?;
-    let time_to_live = time_to_live.unwrap_or(Some(values::DEFAULT_TIME_TO_LIVE));
+    let time_to_live = time_to_live.unwrap_or(Some(StoreSettings::DEFAULT_TIME_TO_LIVE));
     let trusted_roots = trusted_roots.clone();
     Ok(url.map(|url| StoreSettings { url, default_room, time_to_live, trusted_roots }))
 }

@@ -7,11 +7,26 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::event::{Event, EventError, WebSocket};
+use crate::event::{Event, EventError, WebSocket, texts};
 
 /// A client that asks to connect.
 ///
 /// What the gateway did not send is absent: only the gateway of this project sends headers and the query.
+///
+/// ```
+/// use scf_websocket::{Connecting, Decision};
+///
+/// /// Accepts browsers that come from the right page and speak the right sub-protocol.
+/// fn decide(client: &Connecting<'_>) -> Decision {
+///     if client.header("Origin") != Some("https://example.com") {
+///         return Decision::refuse(403, "not from there");
+///     }
+///     match client.sub_protocols().find(|name| *name == "chat.v2") {
+///         Some(name) => Decision::accept_with(name),
+///         None => Decision::refuse(400, "chat.v2, please"),
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Connecting<'e> {
     event: &'e Event<'e>,
@@ -110,11 +125,4 @@ impl<'e> Request<'e> {
             query: texts(json("queryString"), str::to_owned),
         }
     }
-}
-
-/// The entries of an object whose values are strings.
-fn texts(json: &str, name: impl Fn(&str) -> String) -> BTreeMap<String, String> {
-    let object: BTreeMap<String, Value> = serde_json::from_str(json).unwrap_or_default();
-    let strings = object.iter().filter_map(|(key, value)| Some((name(key), value.as_str()?.to_owned())));
-    strings.collect()
 }

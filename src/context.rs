@@ -7,9 +7,9 @@ mod room;
 mod stored;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-pub use self::push::Push;
+pub use self::push::{Push, PushClose};
 pub(crate) use self::resources::Resources;
 pub use self::room::Room;
 pub use self::stored::{StoredList, StoredText};
@@ -18,10 +18,27 @@ use crate::event::ConnectionId;
 /// The invocation that handles an event: its limits, and the ways to reach clients and shared data.
 ///
 /// Nothing is connected or opened before it is used, so a function that never pushes pays nothing for pushes.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use scf_websocket::{Context, Result};
+///
+/// /// Counts a visit and tells the room, unless time is short.
+/// fn count_visit(id: &str, context: &mut Context<'_>) -> Result<()> {
+///     let visits = context.stored_text("visits").add(1)?;
+///     if context.time_left() > Duration::from_millis(500) {
+///         context.room("lobby").push_others(id).text(&format!("visitor {visits}"))?;
+///     }
+///     Ok(())
+/// }
+/// ```
 pub struct Context<'c> {
     invocation: Invocation<'c>,
     function: &'c FunctionInfo,
     resources: &'c mut Resources,
+    /// The connection whose frame is handled.
+    sender: Option<&'c str>,
 }
 
 /// What SCF says of one invocation.
@@ -48,7 +65,12 @@ impl<'c> Context<'c> {
         function: &'c FunctionInfo,
         resources: &'c mut Resources,
     ) -> Self {
-        Self { invocation, function, resources }
+        Self { invocation, function, resources, sender: None }
+    }
+
+    /// The context of a frame of this connection.
+    pub(crate) fn of_frame(self, sender: &'c str) -> Self {
+        Self { sender: Some(sender), ..self }
     }
 
     /// SCF's id of the invocation; `-` if SCF sent none.
@@ -70,6 +92,20 @@ impl<'c> Context<'c> {
     #[must_use]
     pub fn time_left(&self) -> Duration {
         self.deadline().saturating_duration_since(Instant::now())
+    }
+
+    /// The time of day. In a test it is that of the harness, which [turns it](crate::testing::Harness::advance).
+    ///
+    /// ```
+    /// # use std::time::{Duration, SystemTime};
+    /// # use scf_websocket::Context;
+    /// fn is_in_time(asked_at: SystemTime, context: &Context<'_>) -> bool {
+    ///     context.now() < asked_at + Duration::from_secs(20)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        self.resources.now()
     }
 
     /// The function's memory in MB, if SCF sent it.
@@ -131,11 +167,11 @@ impl<'c> Context<'c> {
     /// }
     /// ```
     pub fn room(&mut self, name: &str) -> Room<'_> {
-        Room::named(self.resources, name, self.invocation.deadline)
+        Room::named(self.resources, name, self.sender, self.invocation.deadline)
     }
 
     /// The room that `WS_ROOM` names; `None` if `WS_STORE` is not set.
-    pub fn default_room(&mut self) -> Option<Room<'_>> {
+    pub(crate) fn default_room(&mut self) -> Option<Room<'_>> {
         Room::default_of(self.resources, self.invocation.deadline)
     }
 

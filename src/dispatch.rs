@@ -78,13 +78,14 @@ impl Dispatcher {
         let websocket = websocket?;
         let mut context = Context::new(invocation, &self.function, &mut self.resources);
         let decision = self.functions.register(&Connecting::of(event, websocket), &mut context)?;
-        Ok(answer(&decision, websocket))
+        answer(&decision, websocket)
     }
 
     fn transfer<'e>(&mut self, event: &Event<'e>, invocation: Invocation<'_>) -> Result<Answer<'e>> {
         let Some(websocket) = event.websocket() else { return Ok(websocket_not_found()) };
-        let frame = Frame::of(websocket?)?;
-        let mut context = Context::new(invocation, &self.function, &mut self.resources);
+        let frame = Frame::of(event, websocket?)?;
+        let context = Context::new(invocation, &self.function, &mut self.resources);
+        let mut context = context.of_frame(frame.connection());
         self.functions.transfer(&frame, &mut context)?;
         match frame.decoding_error() {
             Some(e) => Err(e.clone().into()),
@@ -95,21 +96,21 @@ impl Dispatcher {
     fn cleanup<'e>(&mut self, event: &Event<'e>, invocation: Invocation<'_>) -> Result<Answer<'e>> {
         let Some(websocket) = event.websocket() else { return Ok(websocket_not_found()) };
         let mut context = Context::new(invocation, &self.function, &mut self.resources);
-        self.functions.cleanup(&Closing::of(websocket?), &mut context)?;
+        self.functions.cleanup(&Closing::of(event, websocket?), &mut context)?;
         Ok(Answer::event(event))
     }
 }
 
-fn answer<'e>(decision: &Decision, websocket: &WebSocket<'_>) -> Answer<'e> {
-    match &decision.0 {
-        DecisionKind::Accept { sub_protocol: None } => {
-            Answer::accept(websocket, websocket.sub_protocols.as_ref().map(JsonText::json))
-        }
-        DecisionKind::Accept { sub_protocol: Some(name) } => {
-            Answer::accept(websocket, Some(&json_string(name)))
+fn answer<'e>(decision: &Decision, websocket: &WebSocket<'_>) -> Result<Answer<'e>> {
+    let attributes = decision.attributes_json()?;
+    Ok(match &decision.0 {
+        DecisionKind::Accept { sub_protocol, .. } => {
+            let chosen = sub_protocol.as_deref().map(json_string);
+            let sub_protocol = chosen.as_deref().or(websocket.sub_protocols.as_ref().map(JsonText::json));
+            Answer::accept(websocket, sub_protocol, attributes.as_deref())
         }
         DecisionKind::Refuse { err_no, message } => Answer::refuse(*err_no, message),
-    }
+    })
 }
 
 /// What transfer and cleanup answer to an event without `websocket`: two words, unlike register's one.

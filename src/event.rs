@@ -3,15 +3,17 @@
 //! An [`Event`] borrows from the received bytes. What is returned or relayed is never rebuilt, so unknown fields, large
 //! numbers and the order of keys are preserved, and a value is only decoded when a function reads it.
 
+mod attributes;
 mod connection_id;
 mod error;
 mod json_text;
 mod keys;
 mod limits;
 
+pub(crate) use self::attributes::{Attributes, texts};
 pub(crate) use self::connection_id::ConnectionId;
 pub(crate) use self::error::EventError;
-pub(crate) use self::json_text::{JsonText, json_string};
+pub(crate) use self::json_text::{JsonText, json_object, json_string};
 use self::keys::{Fields, TopLevel};
 pub(crate) use self::limits::MAX_BYTES;
 use self::limits::is_nested_too_deep;
@@ -21,6 +23,7 @@ use self::limits::is_nested_too_deep;
 pub(crate) struct Event<'e> {
     text: &'e str,
     has_request_context: bool,
+    attributes: Attributes<'e>,
     websocket: Option<Result<WebSocket<'e>, EventError>>,
 }
 
@@ -62,9 +65,9 @@ impl<'e> Event<'e> {
         if is_nested_too_deep(text, keys.as_ref().ok().and_then(TopLevel::frame)) {
             return Err(EventError::TooDeep);
         }
-        let TopLevel { has_request_context, websocket } = keys?;
+        let TopLevel { has_request_context, attributes, websocket } = keys?;
         let websocket = websocket.map(|fields| fields.and_then(|fields| WebSocket::of(&fields)));
-        Ok(Self { text, has_request_context, websocket })
+        Ok(Self { text, has_request_context, attributes: Attributes::of(attributes), websocket })
     }
 
     /// The event as received.
@@ -75,6 +78,11 @@ impl<'e> Event<'e> {
     /// Whether the key `requestContext` is present, whatever its value.
     pub(crate) fn has_request_context(&self) -> bool {
         self.has_request_context
+    }
+
+    /// The attributes that register gave the connection.
+    pub(crate) fn attributes(&self) -> &Attributes<'e> {
+        &self.attributes
     }
 
     /// The `websocket` object; `None` where the key is absent.
@@ -103,6 +111,11 @@ impl<'e> WebSocket<'e> {
             sub_protocols: fields.sub_protocols,
             has_extensions: fields.has_extensions,
         })
+    }
+
+    /// Whether the event is that of a frame, well-formed or not.
+    pub(crate) fn is_frame(&self) -> bool {
+        self.data.is_some()
     }
 
     /// The frame of a transfer event. A frame without `dataType` is a text frame, since the vendor's sample ignores the

@@ -9,15 +9,32 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 
-use crate::event::{ConnectionId, Data, EventError, WebSocket};
+use crate::event::{Attributes, ConnectionId, Data, Event, EventError, WebSocket};
 
 /// A frame that a client has sent.
 ///
 /// Text and bytes are decoded when they are first asked for. If that fails, [`Frame::text`] or [`Frame::binary`] is
 /// `None`, and the invocation fails after the function has returned.
+///
+/// ```
+/// use scf_websocket::{Context, Frame, Result};
+///
+/// /// Sends text back in capitals, and bytes in reverse.
+/// fn answer(frame: &Frame<'_>, context: &mut Context<'_>) -> Result<()> {
+///     if let Some(text) = frame.text() {
+///         context.push(frame.connection()).text(&text.to_uppercase())?;
+///     }
+///     if let Some(bytes) = frame.binary() {
+///         let reversed: Vec<u8> = bytes.iter().rev().copied().collect();
+///         context.push(frame.connection()).binary(&reversed)?;
+///     }
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Frame<'e> {
     connection: &'e ConnectionId<'e>,
+    attributes: &'e Attributes<'e>,
     data: Data<'e>,
     text: OnceCell<Result<Cow<'e, str>, EventError>>,
     bytes: OnceCell<Result<Vec<u8>, EventError>>,
@@ -55,15 +72,37 @@ impl StdError for FrameError {
 }
 
 impl<'e> Frame<'e> {
-    pub(crate) fn of(websocket: &'e WebSocket<'e>) -> Result<Self, EventError> {
+    pub(crate) fn of(event: &'e Event<'e>, websocket: &'e WebSocket<'e>) -> Result<Self, EventError> {
         let data = websocket.data()?;
-        Ok(Self { connection: &websocket.connection, data, text: OnceCell::new(), bytes: OnceCell::new() })
+        let (connection, attributes) = (&websocket.connection, event.attributes());
+        Ok(Self { connection, attributes, data, text: OnceCell::new(), bytes: OnceCell::new() })
     }
 
     /// The id of the connection that sent the frame.
     #[must_use]
     pub fn connection(&self) -> &str {
         self.connection.as_str()
+    }
+
+    /// What [`Decision::attribute`](crate::Decision::attribute) said of the client when it connected. Only the gateway of
+    /// this project knows attributes; behind another one there are none.
+    ///
+    /// ```
+    /// # use scf_websocket::{Context, Frame, Result};
+    /// fn greet(frame: &Frame<'_>, context: &mut Context<'_>) -> Result<()> {
+    ///     let user = frame.attribute("user").unwrap_or("stranger");
+    ///     context.push(frame.connection()).text(&format!("hello, {user}"))?;
+    ///     Ok(())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.get(name)
+    }
+
+    /// All attributes of the connection, by name.
+    pub fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.attributes.iter()
     }
 
     /// The text of a text frame; `None` for a binary frame.
@@ -126,16 +165,40 @@ impl<'e> Frame<'e> {
 
 /// A connection that has ended.
 #[derive(Debug)]
-pub struct Closing<'e>(&'e ConnectionId<'e>);
+pub struct Closing<'e> {
+    connection: &'e ConnectionId<'e>,
+    attributes: &'e Attributes<'e>,
+}
 
 impl<'e> Closing<'e> {
-    pub(crate) fn of(websocket: &'e WebSocket<'e>) -> Self {
-        Self(&websocket.connection)
+    pub(crate) fn of(event: &'e Event<'e>, websocket: &'e WebSocket<'e>) -> Self {
+        Self { connection: &websocket.connection, attributes: event.attributes() }
     }
 
     /// The id of the connection.
     #[must_use]
     pub fn id(&self) -> &str {
-        self.0.as_str()
+        self.connection.as_str()
+    }
+
+    /// What [`Decision::attribute`](crate::Decision::attribute) said of the client when it connected, as
+    /// [`Frame::attribute`].
+    ///
+    /// ```
+    /// # use scf_websocket::{Closing, Context, Result};
+    /// fn say_goodbye(connection: &Closing<'_>, context: &mut Context<'_>) -> Result<()> {
+    ///     let user = connection.attribute("user").unwrap_or("a stranger");
+    ///     context.room("lobby").push().text(&format!("{user} left"))?;
+    ///     Ok(())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.get(name)
+    }
+
+    /// All attributes of the connection, by name.
+    pub fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.attributes.iter()
     }
 }

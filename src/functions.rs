@@ -1,12 +1,15 @@
 //! The interface of a user's functions: [`Functions`], and the [`Decision`] about a client.
 
-use log::warn;
+use std::collections::BTreeMap;
 
 use crate::connecting::Connecting;
 use crate::context::Context;
-use crate::error::{Chain, Result};
+use crate::error::Result;
+use crate::event::json_object;
 use crate::frame::{Closing, Frame};
-use crate::log_text::excerpt;
+
+/// The most that the attributes of a connection may take, as JSON.
+const MAX_ATTRIBUTES_BYTES: usize = 4 * 1024;
 
 /// The three functions of a WebSocket API.
 ///
@@ -32,11 +35,10 @@ use crate::log_text::excerpt;
 /// }
 /// ```
 pub trait Functions {
-    /// Decides whether a client may connect.
-    ///
-    /// By default every client is accepted; if `WS_STORE` is set, it is recorded in the room that `WS_ROOM` names.
+    /// Decides whether a client may connect. By default every client is accepted.
     fn register(&mut self, client: &Connecting<'_>, context: &mut Context<'_>) -> Result<Decision> {
-        Ok(Decision::accept().recorded(client, context))
+        let _ = (client, context);
+        Ok(Decision::accept())
     }
 
     /// Handles a frame that a client has sent. By default nothing is done.
@@ -45,13 +47,13 @@ pub trait Functions {
         Ok(())
     }
 
-    /// Handles the end of a connection. By default it is removed from the room that `WS_ROOM` names.
+    /// Handles the end of a connection. By default nothing is done: a push removes from a [room](crate::Room) whoever
+    /// does not exist any more.
     ///
-    /// A client may vanish without this event, and a connection that a function closes causes none.
+    /// A connection that a function closes causes no such event, unless it asks for one
+    /// ([`Push::and_clean_up`](crate::Push::and_clean_up)).
     fn cleanup(&mut self, connection: &Closing<'_>, context: &mut Context<'_>) -> Result<()> {
-        if let Some(mut room) = context.default_room() {
-            room.leave(connection.id())?;
-        }
+        let _ = (connection, context);
         Ok(())
     }
 
@@ -94,7 +96,7 @@ pub struct Decision(pub(crate) DecisionKind);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DecisionKind {
-    Accept { sub_protocol: Option<String> },
+    Accept { sub_protocol: Option<String>, attributes: BTreeMap<String, String> },
     Refuse { err_no: u32, message: String },
 }
 
@@ -102,20 +104,46 @@ impl Decision {
     /// Accepts the client. The gateway selects the first of the sub-protocols that the client offers, if any.
     #[must_use]
     pub fn accept() -> Self {
-        Self(DecisionKind::Accept { sub_protocol: None })
+        Self(DecisionKind::Accept { sub_protocol: None, attributes: BTreeMap::new() })
     }
 
     /// Accepts the client with this sub-protocol, which should be one that it [offers](Connecting::sub_protocols).
     #[must_use]
     pub fn accept_with(sub_protocol: impl Into<String>) -> Self {
-        Self(DecisionKind::Accept { sub_protocol: Some(sub_protocol.into()) })
+        Self(DecisionKind::Accept { sub_protocol: Some(sub_protocol.into()), attributes: BTreeMap::new() })
+    }
+
+    /// Says something of the client that each later event of its connection carries, so that no store is needed for it:
+    /// [`Frame::attribute`], [`Closing::attribute`].
+    ///
+    /// Only the gateway of this project keeps attributes. Who looks at its connections or its log sees them, so a secret is
+    /// none. All of a connection have at most 4 KiB as JSON, otherwise the invocation fails and the client is refused. One
+    /// that is named twice has its last value; a refusal has none.
+    ///
+    /// ```
+    /// # use scf_websocket::{Connecting, Decision};
+    /// fn decide(client: &Connecting<'_>) -> Decision {
+    ///     match client.query("name") {
+    ///         Some(name) => Decision::accept().attribute("user", name).attribute("level", "3"),
+    ///         None => Decision::refuse(401, "a name, please"),
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn attribute(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        if let DecisionKind::Accept { attributes, .. } = &mut self.0 {
+            attributes.insert(name.into(), value.into());
+        }
+        self
     }
 
     /// Refuses the client. The gateway receives the number as `errNo` and the message as `errMsg`.
     ///
-    /// The contract leaves the number open, except that 0 would accept the client; 0 is therefore sent as 403. This
-    /// repository's gateway refuses the client with the number as the status if it is one of 400 to 599, else with 403;
-    /// 104 is kept for a store that cannot record the client, and is 503.
+    /// The gateway of this project answers the client with the number as the handshake's status, if it is one of 400 to 599,
+    /// and with 403 otherwise: `Decision::refuse(401, "…")` is status 401. 104 is kept for a store that cannot record the
+    /// client, and is 503.
+    ///
+    /// The contract leaves the number open, except that 0 would accept the client; 0 is therefore sent as 403.
     #[must_use]
     pub fn refuse(err_no: u32, message: impl Into<String>) -> Self {
         let err_no = if err_no == 0 { 403 } else { err_no };
@@ -150,24 +178,27 @@ impl Decision {
     #[must_use]
     pub fn sub_protocol(&self) -> Option<&str> {
         match &self.0 {
-            DecisionKind::Accept { sub_protocol } => sub_protocol.as_deref(),
+            DecisionKind::Accept { sub_protocol, .. } => sub_protocol.as_deref(),
             DecisionKind::Refuse { .. } => None,
         }
     }
 
-    /// Records an accepted client in the room that `WS_ROOM` names, if `WS_STORE` is set.
+    /// The attributes as a JSON object; `None` if there are none.
     ///
-    /// A client that cannot be recorded could not be reached, so it is refused with `errNo` 104 and a sentence that says
-    /// nothing of the store; the reason is logged.
-    #[must_use]
-    pub fn recorded(self, client: &Connecting<'_>, context: &mut Context<'_>) -> Self {
-        if self.is_accepted()
-            && let Some(mut room) = context.default_room()
-            && let Err(e) = room.join(client.id())
-        {
-            warn!("connection {:?} was not recorded and is refused: {}", excerpt(client.id()), Chain(&e));
-            return Self::refuse(104, "the client cannot be recorded now: try again later");
+    /// # Errors
+    /// If they are too long.
+    pub(crate) fn attributes_json(&self) -> Result<Option<String>> {
+        let DecisionKind::Accept { attributes, .. } = &self.0 else { return Ok(None) };
+        if attributes.is_empty() {
+            return Ok(None);
         }
-        self
+        let json = json_object(attributes);
+        if json.len() > MAX_ATTRIBUTES_BYTES {
+            Err(format!(
+                "the attributes of the connection have {} bytes as JSON; a connection has at most {MAX_ATTRIBUTES_BYTES}",
+                json.len()
+            ))?;
+        }
+        Ok(Some(json))
     }
 }

@@ -42,6 +42,7 @@
 
 mod answer;
 pub mod bootstrap;
+mod clock;
 mod config;
 mod connecting;
 mod context;
@@ -64,7 +65,7 @@ pub mod testing;
 
 pub use config::{Config, ConfigError, Variable};
 pub use connecting::Connecting;
-pub use context::{Context, Push, Room, StoredList, StoredText};
+pub use context::{Context, Push, PushClose, Room, StoredList, StoredText};
 pub use error::{Error, Result};
 pub use frame::{Closing, Frame, FrameError};
 pub use functions::{Decision, Functions};

@@ -24,7 +24,7 @@ use std::time::Instant;
 pub(crate) use self::answer::interpret_any;
 use self::caller::Caller;
 use self::fan_out::{Job, Workers};
-pub(crate) use self::message::Message;
+pub(crate) use self::message::{Close, Message};
 use self::offer::Offer;
 pub(crate) use self::outcome::PushOutcome;
 pub use self::report::{PushError, PushReport};

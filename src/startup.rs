@@ -6,6 +6,7 @@ use std::fmt::{Display, Write as _};
 use std::io::{self, Write as _};
 use std::panic;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use env_logger::Target;
 use log::{error, info};
@@ -17,6 +18,9 @@ use crate::error::{Chain, Error};
 use crate::functions::Functions;
 use crate::role::Role;
 use crate::runtime;
+
+/// How long a check waits for the store, and for the push address: the time limit of a function by default.
+const ONLINE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Functions, or a result that holds them: what the closure of [`main`] may return.
 pub trait IntoFunctions {
@@ -123,14 +127,18 @@ impl Program {
     }
 
     fn run(&self, functions: Box<Setup<'_>>) -> ExitCode {
-        match env::args().nth(1).as_deref() {
-            None => self.serve(functions),
-            Some("--check") => self.check(functions),
-            Some("--help" | "-h") => self.help(),
-            Some("--version" | "-V") => say(format_args!("{} {}", self.name, self.version)),
-            Some(other) => {
-                refuse(format_args!("{other:?} is not an option; allowed: --check, --help, --version"))
-            }
+        let arguments: Vec<String> = env::args().skip(1).collect();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        match arguments.as_slice() {
+            [] => self.serve(functions),
+            ["--check"] => self.check(functions, &[]),
+            ["--check", "--online"] => self.check(functions, &[Resource::Store, Resource::PushAddress]),
+            ["--check", "--online=store"] => self.check(functions, &[Resource::Store]),
+            ["--help" | "-h"] => self.help(),
+            ["--version" | "-V"] => say(format_args!("{} {}", self.name, self.version)),
+            ["--check", other, ..] | [other, ..] => refuse(format_args!(
+                "{other:?} is not an option; allowed: --check, --check --online, --help, --version"
+            )),
         }
     }
 
@@ -148,14 +156,21 @@ impl Program {
         serve(&config, functions, &runtime_api)
     }
 
-    /// Prints the first line of the log whatever the log's level.
-    fn check(&self, setup: Box<Setup<'_>>) -> ExitCode {
+    /// Prints the first line of the log whatever the log's level, and tries what the program would use.
+    fn check(&self, setup: Box<Setup<'_>>, try_out: &[Resource]) -> ExitCode {
         if let Err(e) = log_filter(env::var_os("RUST_LOG")) {
             return refuse(e);
         }
         match self.set_up(setup, |_| Ok(())) {
             Ok((config, functions, ())) => {
-                say(format_args!("INFO {}", self.start_line(&config, functions.as_ref())))
+                print_line(format_args!("INFO {}", self.start_line(&config, functions.as_ref())));
+                let mut resources = Resources::new(config.push().cloned(), config.store().cloned());
+                let failures = try_out.iter().filter_map(|resource| resource.failure(&mut resources));
+                let failures: Vec<Error> = failures.collect();
+                for failure in &failures {
+                    print_line(format_args!("ERROR {failure}"));
+                }
+                if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
             }
             Err(e) => refuse(e),
         }
@@ -199,7 +214,8 @@ impl Program {
         let mut text = format!(
             "{} {}: a register, transfer or cleanup function of a WebSocket API.\n\
              SCF starts it as a custom runtime; these variables of the function set it up.\n\
-             With --check it checks them, prints how it would start, and ends: status 0, or 2 if one is wrong.\n",
+             With --check it checks them, prints how it would start, and ends: status 0, or 2 if one is wrong.\n\
+             With --check --online it also tries the store and the push address: status 1 if one does not work.\n",
             self.name, self.version
         );
         for Variable { name, values, default } in &*self.variables {
@@ -219,6 +235,23 @@ fn serve(config: &Config, functions: Box<dyn Functions>, runtime_api: &RuntimeAp
         Err(e) => {
             error!("{}", Chain(&e));
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a program uses outside itself.
+enum Resource {
+    Store,
+    PushAddress,
+}
+
+impl Resource {
+    /// Why it does not work, if it is set up and does not.
+    fn failure(&self, resources: &mut Resources) -> Option<Error> {
+        let deadline = Instant::now() + ONLINE_TIMEOUT;
+        match self {
+            Self::Store => resources.try_store(deadline).err().map(Error::from),
+            Self::PushAddress => resources.try_push_address(deadline).err(),
         }
     }
 }

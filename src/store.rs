@@ -16,7 +16,7 @@ mod tests;
 #[cfg(fuzzing)]
 pub(crate) use self::dir::file_name::check as check_name;
 pub use self::error::StoreError;
-pub(crate) use self::interface::Store;
+pub(crate) use self::interface::{Expected, Seen, Store};
 pub(crate) use self::memory::MemoryStore;
 #[cfg(fuzzing)]
 pub(crate) use self::redis::read_replies;

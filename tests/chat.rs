@@ -1,6 +1,7 @@
 //! The example `chat` with clients of the real gateway, over each store.
 
 use scf_websocket_test_harness::{Api, Need, Redis, needs};
+use tokio::task::JoinSet;
 
 const NAME: &str = "* please send a name first: letters, digits, . _ and -, at most 32 bytes";
 
@@ -58,4 +59,37 @@ async fn chat_over(store: &str) {
     ben.close().await;
     assert_eq!(ann.next_text().await, "* ben left");
     assert_eq!(ann.ask("/who").await, "* in garden: ann");
+}
+
+#[tokio::test]
+async fn a_name_is_given_once_however_many_ask_for_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    race_over(&format!("dir:{}", folder.path().display())).await;
+    if needs(Need::Redis) {
+        race_over(&Redis::start(&[]).url()).await;
+    }
+}
+
+/// Eight clients ask for one name at once, again and again.
+async fn race_over(store: &str) {
+    let gateway = Api::example("chat").env("WS_STORE", store).start();
+    for round in 0..15 {
+        let name = format!("round-{round}");
+        let mut clients = Vec::new();
+        for _ in 0..8 {
+            clients.push(gateway.connect("/").await);
+        }
+        let mut asking = JoinSet::new();
+        for mut client in clients.drain(..) {
+            let name = name.clone();
+            asking.spawn(async move { (client.ask(&name).await, client) });
+        }
+        let (answers, clients): (Vec<_>, Vec<_>) = asking.join_all().await.into_iter().unzip();
+        let named = answers.iter().filter(|answer| answer.contains("* welcome to lobby")).count();
+        let taken = answers.iter().filter(|answer| **answer == format!("* {name} is taken")).count();
+        assert_eq!((named, taken), (1, 7), "{answers:?}");
+        for client in clients {
+            client.close().await;
+        }
+    }
 }

@@ -134,6 +134,76 @@ fn every_part_of_an_event_is_visible() {
     assert_eq!(sent(&frame("a", "bye")), [push(r#""action":"closing","secConnectionID":"a""#)]);
 }
 
+/// The probe behind a gateway, and what it pushes for an event.
+fn probe_at(gateway: &PushAddress) -> Function {
+    Function::of_example("probe", &[("WS_PUSH_URL", &gateway.url()), ("WS_PROBE", "1")])
+}
+
+#[test]
+fn attributes_are_answered_and_read_from_later_events() {
+    let gateway = PushAddress::start();
+    let probe = probe_at(&gateway);
+    let answer = response(&probe.invoke(with_query(r#"{"attributes":"2"}"#)));
+    assert!(answer.ends_with(r#","attributes":{"level":"3","user":"\"\""}}}"#), "{answer}");
+
+    // The braces, names, colons, quotes and a comma around have 23 bytes; each quote in the value is escaped.
+    let fits = (4096 - 23) / 2;
+    assert!(response(&probe.invoke(with_query(&format!(r#"{{"attributes":"{fits}"}}"#)))).contains("user"));
+    let message = error(&probe.invoke(with_query(&format!(r#"{{"attributes":"{}"}}"#, fits + 1))));
+    assert_eq!(
+        message,
+        "the attributes of the connection have 4097 bytes as JSON; a connection has at most 4096"
+    );
+
+    let sent = |event: &str, attributes: &str| {
+        let event = event.replacen('{', &format!(r#"{{"attributes":{attributes},"#), 1);
+        assert_eq!(response(&probe.invoke(event.as_str())), event, "byte for byte");
+        let bodies = gateway.take_bodies();
+        let body: serde_json::Value = serde_json::from_str(&bodies[0]).expect("JSON");
+        body["websocket"]["data"].as_str().expect("a text").to_owned()
+    };
+    let ann = r#"{"user":"\u0061nn","level":"3","odd":7}"#;
+    let asks = frame("a", "attribute user");
+    assert_eq!(sent(&asks, ann), r#"["ann",2]"#);
+    for none in ["null", "[1]", "{}", "\"user\""] {
+        assert_eq!(sent(&asks, none), "[null,0]", "{none}");
+    }
+    assert_eq!(sent(CLOSING, ann), r#"["ann",[["level","3"],["user","ann"]]]"#);
+}
+
+#[test]
+fn a_connection_is_closed_with_a_code_and_a_reason() {
+    let gateway = PushAddress::start();
+    let probe = probe_at(&gateway);
+    let long = "é".repeat(61);
+    for (code, reason) in [(1000, ""), (1008, "no"), (1011, "\"x\""), (3000, long.as_str()), (4999, "kicked")]
+    {
+        response(&probe.invoke(frame("a", &format!("kick {code} {reason}"))));
+        let close = format!(
+            r#""action":"closing","secConnectionID":"a","code":{code},"reason":{}"#,
+            serde_json::Value::from(reason)
+        );
+        assert_eq!(
+            gateway.take_bodies(),
+            [
+                format!(r#"{{"websocket":{{{close}}}}}"#),
+                format!(r#"{{"websocket":{{{close},"cleanup":true}}}}"#),
+                r#"{"websocket":{"action":"closing","secConnectionID":"a","cleanup":true}}"#.to_owned(),
+            ]
+        );
+    }
+    for code in [0, 999, 1001, 1005, 1006, 1009, 1015, 2999, 5000, 65535] {
+        let message = error(&probe.invoke(frame("a", &format!("kick {code} x"))));
+        assert_eq!(
+            message,
+            format!("a connection is closed with code 1000, 1008, 1011 or 3000 to 4999, not with {code}")
+        );
+    }
+    let message = error(&probe.invoke(frame("a", &format!("kick 4001 {long}xx"))));
+    assert_eq!(message, "the reason of a close has at most 123 bytes, not 124");
+    assert!(gateway.take_bodies().is_empty());
+}
+
 #[test]
 fn data_that_does_not_decode_fails_the_invocation() {
     let gateway = PushAddress::start();
@@ -181,7 +251,7 @@ fn a_program_declares_its_own_variables() {
         (&[("WS_PROBE", "13")], "ERROR 13 brings bad luck\n"),
         (
             &[("WS_PROBE", "7"), ("WS_PUSH_TO", "all")],
-            "ERROR WS_PUSH_TO is not a variable of this program; allowed: WS_ROLE, WS_PUSH_URL, WS_PUSH_CONCURRENCY, WS_STORE, WS_ROOM, WS_STORE_TTL, WS_INTEGRATION_RESPONSE, WS_PROBE\n",
+            "ERROR WS_PUSH_TO is not a variable of this program; allowed: WS_ROLE, WS_PUSH_URL, WS_PUSH_CONCURRENCY, WS_STORE, WS_STORE_TTL, WS_INTEGRATION_RESPONSE, WS_PROBE\n",
         ),
         (&[("WS_PROBE", "7"), ("WS_ROLE", "none")], "ERROR WS_ROLE is \"none\"; allowed: register, "),
     ];

@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
 use scf_websocket_gateway::{
-    contract::Frame,
-    registry::{ConnectionRegistry as _, Delivery, DeliveryError},
+    contract::{Close, Frame},
+    registry::{Deliver as _, Delivery, DeliveryError},
 };
 use scf_websocket_test_harness::{Gateway, Need, Redis, eventually, needs, request};
 use serde_json::json;
@@ -68,7 +68,7 @@ async fn one_delivery_reaches_the_clients_of_all_nodes_and_has_a_result_for_each
     for client in &mut clients {
         assert_eq!(client.next().await.as_payload()[..], payload[..]);
     }
-    assert_eq!(asker.deliver(&ids[1..3], Delivery::Close).await, [Ok(()), Ok(())]);
+    assert_eq!(asker.deliver(&ids[1..3], Delivery::Close(Close::default())).await, [Ok(()), Ok(())]);
     let delivered = asker.deliver(&ids, Delivery::Frame(Frame::text("ä"))).await;
     let gone = delivered.iter().filter(|result| **result == Err(DeliveryError::NotFound)).count();
     assert_eq!((gone, delivered.len()), (3, 7), "{delivered:?}");

@@ -15,6 +15,7 @@ mod command_line;
 mod custom_runtimes;
 mod debian;
 mod draining;
+mod due;
 mod error_messages;
 mod example_file;
 mod faults;

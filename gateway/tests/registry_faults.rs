@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use scf_websocket_gateway::{
-    contract::Frame,
+    contract::{Close, Frame},
     registry::{ConnectionRegistry, Delivery, DeliveryError, MemoryRegistry},
 };
 use scf_websocket_test_harness::{Fault, FaultyRegistry, InProcess, Need, Redis, needs};
@@ -46,7 +46,7 @@ async fn delivers_closes_and_forgets(gateway: InProcess, registry: Arc<dyn Conne
     let delivered = registry.deliver(&ids, Delivery::Frame(Frame::text("both"))).await;
     assert_eq!(delivered, [Ok(()), Ok(())]);
     assert_eq!((closed.next_text().await, leaving.next_text().await), ("both".into(), "both".into()));
-    assert_eq!(registry.deliver(&ids[..1], Delivery::Close).await, [Ok(())]);
+    assert_eq!(registry.deliver(&ids[..1], Delivery::Close(Close::default())).await, [Ok(())]);
     closed.closed().await;
     leaving.close().await;
     gateway.wait_for_events("cleanup", 1).await;

@@ -1,4 +1,4 @@
-//! How long the head of a request may be: it is kept in memory until it is complete, and its path longer.
+//! How long the head of a request may be: it is kept in memory until it is complete.
 
 use scf_websocket_test_harness::{InProcess, SOON};
 use tokio::{
@@ -7,19 +7,7 @@ use tokio::{
     time::timeout,
 };
 
-const MAX_PATH_BYTES: usize = 2048;
 const MAX_HEAD_BYTES: usize = 32 * 1024;
-
-#[tokio::test]
-async fn a_long_path_is_refused_with_414() {
-    let gateway = InProcess::echo().start().await;
-    let path = |bytes: usize| format!("/{}", "x".repeat(bytes - 1));
-    gateway.connect(&path(MAX_PATH_BYTES)).await.close().await;
-    let refused = gateway.ask(&path(MAX_PATH_BYTES + 1), &[]).await;
-    assert_eq!((refused.status, refused.err_no()), (414, 414), "{refused:?}");
-    // A query is not kept.
-    gateway.connect(&format!("/?{}", "x".repeat(3 * MAX_PATH_BYTES))).await.close().await;
-}
 
 #[tokio::test]
 async fn a_long_head_is_refused_with_431() {

@@ -10,7 +10,7 @@ use scf_websocket_gateway::{
     function::runtime_api::{Limits, Outcome, RuntimeApi},
     http::{HeaderCase, Server},
     push,
-    registry::{ConnectionInfo, ConnectionRegistry, Delivery, DeliveryError, Outbox, RegistryError},
+    registry::{ConnectionInfo, Deliver, Delivery, DeliveryError},
     report::{Report, Reporter, Reports},
 };
 use scf_websocket_test_harness::{Reply, SOON, request};
@@ -175,15 +175,7 @@ async fn an_outcome_over_6_mb_is_413() {
 #[derive(Default)]
 struct RecordingRegistry(Mutex<Vec<String>>);
 
-impl ConnectionRegistry for RecordingRegistry {
-    fn add<'a>(&'a self, _: &'a str, _: Outbox) -> BoxFuture<'a, Result<(), RegistryError>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn remove<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<bool, RegistryError>> {
-        Box::pin(async { Ok(false) })
-    }
-
+impl Deliver for RecordingRegistry {
     fn deliver<'a>(
         &'a self,
         ids: &'a [String],
@@ -192,7 +184,7 @@ impl ConnectionRegistry for RecordingRegistry {
         let results = ids.iter().map(|id| {
             self.0.lock().expect("no panic").push(match &delivery {
                 Delivery::Frame(frame) => format!("{id} {:?}", frame.as_text()),
-                Delivery::Close => format!("{id} closed"),
+                Delivery::Close(_) => format!("{id} closed"),
             });
             match id.as_str() {
                 "gone" => Err(DeliveryError::NotFound),
@@ -232,7 +224,7 @@ async fn the_push_address_works_with_another_registry_too() {
     let pushes = Arc::new(Pushes::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let reports = Reports::to(vec![Arc::clone(&pushes) as Arc<dyn Reporter>]);
-    let router = push::router(Arc::clone(&registry) as Arc<dyn ConnectionRegistry>, reports);
+    let router = push::router(Arc::clone(&registry) as Arc<dyn Deliver>, reports);
     let server = Server::start(listener, router, HeaderCase::Lower).expect("a server");
     let addr = server.addr().to_string();
     let post = async |path: &str, websocket: serde_json::Value| {

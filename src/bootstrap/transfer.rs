@@ -87,7 +87,7 @@ impl Functions for Transfer {
             PushTo::Room { with_sender } => {
                 let message = self.message(frame)?;
                 let Some(room) = context.default_room() else { return Ok(()) };
-                let mut room = room.seen(frame.connection());
+                let mut room = room.with(frame.connection());
                 let push = if *with_sender { room.push() } else { room.push_others(frame.connection()) };
                 push.send(message)?;
             }

@@ -5,8 +5,6 @@ use std::time::Duration;
 
 pub(super) const DEFAULT_CONCURRENCY: NonZeroUsize = NonZeroUsize::new(32).unwrap();
 
-pub(super) const DEFAULT_TIME_TO_LIVE: Duration = Duration::from_hours(24);
-
 pub(super) fn concurrency(value: &str) -> Result<NonZeroUsize, String> {
     let number = value.parse().ok().filter(|number: &NonZeroUsize| number.get() <= 256);
     number.ok_or_else(|| "a number, 1 to 256".into())

@@ -65,4 +65,4 @@ pub(crate) const LOG: Variable = Variable {
 
 /// The variables of a program with functions of its own.
 pub(crate) const COMMON: &[Variable] =
-    &[ROLE, PUSH_URL, PUSH_CONCURRENCY, STORE, ROOM, STORE_TTL, INTEGRATION_RESPONSE, TRUSTED_ROOTS, LOG];
+    &[ROLE, PUSH_URL, PUSH_CONCURRENCY, STORE, STORE_TTL, INTEGRATION_RESPONSE, TRUSTED_ROOTS, LOG];

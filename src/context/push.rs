@@ -13,8 +13,8 @@ use super::resources::Resources;
 use crate::error::Chain;
 use crate::event::ConnectionId;
 use crate::log_text::excerpt;
-use crate::push::{Message, PushError, PushReport};
-use crate::store::{RoomName, StoreError};
+use crate::push::{Close, Message, PushError, PushReport};
+use crate::store::{RoomName, Seen, StoreError};
 
 /// A push to one connection, to several, or to a room: call one of its methods to send a message.
 ///
@@ -34,7 +34,7 @@ enum Recipients<'p> {
     Room {
         name: Result<RoomName, StoreError>,
         /// A member that is recorded as seen now.
-        seen: Option<&'p str>,
+        seen: Option<Seen<'p>>,
         except: Option<&'p str>,
     },
 }
@@ -55,7 +55,7 @@ impl<'p> Push<'p> {
     pub(super) fn to_room(
         resources: &'p mut Resources,
         name: Result<RoomName, StoreError>,
-        seen: Option<&'p str>,
+        seen: Option<Seen<'p>>,
         except: Option<&'p str>,
         deadline: Instant,
     ) -> Self {
@@ -101,12 +101,40 @@ impl<'p> Push<'p> {
         self.send(Message::text(&json))
     }
 
-    /// Closes the connection or connections. The gateway sends no cleanup event for them.
+    /// Closes the connection or connections. The client receives code 1000. No cleanup event follows, so a function that
+    /// closes a connection does what its own `cleanup` would do; or see [`Push::and_clean_up`].
     ///
     /// # Errors
     /// See [`Push`].
     pub fn close(self) -> Result<PushReport, PushError> {
-        self.send(Message::closing())
+        self.send(Message::closing(Close::default()))
+    }
+
+    /// Closes as [`Push::close`] does, with a code and a reason that the client receives. Only the gateway of this project
+    /// passes them on.
+    ///
+    /// The code is 1000, 1008, 1011, or one of your own from 3000 to 4999.
+    ///
+    /// ```
+    /// # use scf_websocket::{Context, Result};
+    /// fn kick(player: &str, context: &mut Context<'_>) -> Result<()> {
+    ///     context.push(player).and_clean_up().close_with(4001, "kicked")?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`PushError::CloseCode`] for another code, [`PushError::CloseReason`] if the reason has more than 123 bytes;
+    /// otherwise see [`Push`].
+    pub fn close_with(self, code: u16, reason: &str) -> Result<PushReport, PushError> {
+        let close = Close::with(code, reason)?;
+        self.send(Message::closing(close))
+    }
+
+    /// Lets the gateway call the cleanup function for what is closed, as if the client had left. Only the gateway of this
+    /// project does.
+    pub fn and_clean_up(self) -> PushClose<'p> {
+        PushClose(self)
     }
 
     pub(crate) fn send(self, message: Message) -> Result<PushReport, PushError> {
@@ -135,16 +163,39 @@ impl<'p> Push<'p> {
     }
 }
 
+/// The close of a connection, of several, or of those in a room, that the cleanup function is called for.
+#[must_use = "a connection is closed by one of its methods"]
+pub struct PushClose<'p>(Push<'p>);
+
+impl PushClose<'_> {
+    /// Closes as [`Push::close`] does.
+    ///
+    /// # Errors
+    /// See [`Push`].
+    pub fn close(self) -> Result<PushReport, PushError> {
+        self.0.send(Message::closing(Close::default().and_clean_up()))
+    }
+
+    /// Closes as [`Push::close_with`] does.
+    ///
+    /// # Errors
+    /// See [`Push::close_with`].
+    pub fn close_with(self, code: u16, reason: &str) -> Result<PushReport, PushError> {
+        let close = Close::with(code, reason)?;
+        self.0.send(Message::closing(close.and_clean_up()))
+    }
+}
+
 fn members(
     resources: &mut Resources,
     room: &RoomName,
-    seen: Option<&str>,
+    seen: Option<Seen<'_>>,
     except: Option<&str>,
     deadline: Instant,
 ) -> Result<Arc<[ConnectionId<'static>]>, StoreError> {
     let listing = resources.store()?.list(room, seen, deadline)?;
-    if let (Some(e), Some(connection)) = (listing.not_renewed, seen) {
-        warn!("connection {:?} was not renewed: {}", excerpt(connection), Chain(&e));
+    if let (Some(e), Some(seen)) = (listing.not_renewed, seen) {
+        warn!("connection {:?} was not renewed: {}", excerpt(seen.connection), Chain(&e));
     }
     let recipients = listing.connections.iter().filter(|id| except != Some(id.as_str()));
     Ok(recipients.map(|id| ConnectionId::from(id.as_str())).collect())

@@ -5,12 +5,42 @@ use std::time::Instant;
 use super::pruning::prune;
 use super::push::Push;
 use super::resources::Resources;
-use crate::store::{RoomName, StoreError};
+use crate::store::{RoomName, Seen, StoreError};
 
 /// A room of connections, kept in the store that `WS_STORE` names.
 ///
-/// A member that has not joined again for `WS_STORE_TTL` seconds is dropped, so a function calls [`Room::join`] or
-/// [`Room::seen`] with each frame of a member. A push removes the members that the gateway does not know any more.
+/// A connection is a member from when a function lets it [join](Room::join): `register` may, as the connection can already
+/// be pushed to. A push removes the members that the gateway does not know any more, so that one whose end no function was
+/// called for is only listed until then.
+///
+/// A member that is silent for `WS_STORE_TTL` seconds is dropped. While a function handles a frame of a member, listing the
+/// room or pushing to it renews that member by itself, in the same round trip to the store; one that sends frames of which
+/// the room never hears joins again, which is idempotent.
+///
+/// ```
+/// use scf_websocket::{Closing, Connecting, Context, Decision, Frame, Functions, Result};
+///
+/// /// Sends each frame to everybody else.
+/// struct Lobby;
+///
+/// impl Functions for Lobby {
+///     fn register(&mut self, client: &Connecting<'_>, context: &mut Context<'_>) -> Result<Decision> {
+///         context.room("lobby").join(client.id())?;
+///         Ok(Decision::accept())
+///     }
+///
+///     fn transfer(&mut self, frame: &Frame<'_>, context: &mut Context<'_>) -> Result<()> {
+///         let mut lobby = context.room("lobby");
+///         lobby.push_others(frame.connection()).text(frame.text().unwrap_or_default())?;
+///         Ok(())
+///     }
+///
+///     fn cleanup(&mut self, connection: &Closing<'_>, context: &mut Context<'_>) -> Result<()> {
+///         context.room("lobby").leave(connection.id())?;
+///         Ok(())
+///     }
+/// }
+/// ```
 ///
 /// # Errors
 /// Each method fails with a [`StoreError`] if `WS_STORE` is not set, the name of the room is not allowed, or the store
@@ -19,7 +49,7 @@ pub struct Room<'r> {
     resources: &'r mut Resources,
     name: Name,
     deadline: Instant,
-    seen: Option<&'r str>,
+    seen: Option<Seen<'r>>,
 }
 
 enum Name {
@@ -29,8 +59,14 @@ enum Name {
 }
 
 impl<'r> Room<'r> {
-    pub(super) fn named(resources: &'r mut Resources, name: &str, deadline: Instant) -> Self {
-        Self { resources, name: Name::Given(name.to_owned()), deadline, seen: None }
+    pub(super) fn named(
+        resources: &'r mut Resources,
+        name: &str,
+        sender: Option<&'r str>,
+        deadline: Instant,
+    ) -> Self {
+        let seen = sender.map(|connection| Seen { connection, joins: false });
+        Self { resources, name: Name::Given(name.to_owned()), deadline, seen }
     }
 
     /// The room that `WS_ROOM` names, if there is a store.
@@ -80,12 +116,11 @@ impl<'r> Room<'r> {
         Ok(listing.connections)
     }
 
-    /// Lets the next listing or push record this member as seen, in the same round trip to the store.
+    /// Lets the next listing or push record this connection as a member, in the same round trip to the store.
     ///
     /// If only that fails, the push is made all the same and a warning is logged.
-    #[must_use]
-    pub fn seen(self, connection: &'r str) -> Self {
-        Self { seen: Some(connection), ..self }
+    pub(crate) fn with(self, connection: &'r str) -> Self {
+        Self { seen: Some(Seen { connection, joins: true }), ..self }
     }
 
     /// A push to all members.

@@ -1,6 +1,7 @@
 //! Strings of an event, decoded when they are read.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::error::EventError;
 
@@ -56,6 +57,13 @@ fn kind(json: &str) -> &'static str {
 /// Why the text is not an object. The parser's own message would quote the value, and so what a client sent.
 pub(super) fn not_object(text: &str, e: &serde_json::Error) -> String {
     if e.is_data() { format!("it is {}", kind(text)) } else { e.to_string() }
+}
+
+/// An object of strings as JSON.
+pub(crate) fn json_object(texts: &BTreeMap<String, String>) -> String {
+    let object: serde_json::Map<_, _> =
+        texts.iter().map(|(name, text)| (name.clone(), serde_json::Value::from(text.as_str()))).collect();
+    serde_json::Value::from(object).to_string()
 }
 
 /// A string as JSON.

@@ -11,11 +11,11 @@ use super::json_text::{JsonText, not_object};
 
 /// Reads the keys in one pass if `websocket` is an object, as it nearly always is. An error inside it must not hide the
 /// other key, so on failure the event is read again with `websocket` left unparsed.
-pub(super) fn read(text: &str) -> Result<TopLevel<Result<Fields<'_>, EventError>>, EventError> {
-    if let Ok(keys) = serde_json::from_str::<TopLevel<Fields<'_>>>(text) {
+pub(super) fn read(text: &str) -> Result<TopLevel<'_, Result<Fields<'_>, EventError>>, EventError> {
+    if let Ok(keys) = serde_json::from_str::<TopLevel<'_, Fields<'_>>>(text) {
         return Ok(keys.map(Ok));
     }
-    let keys = serde_json::from_str::<TopLevel<&RawValue>>(text);
+    let keys = serde_json::from_str::<TopLevel<'_, &RawValue>>(text);
     let keys = keys.map_err(|e| EventError::NotJsonObject(not_object(text, &e)))?;
     Ok(keys.map(|raw| {
         let fields = serde_json::from_str(raw.get());
@@ -24,24 +24,26 @@ pub(super) fn read(text: &str) -> Result<TopLevel<Result<Fields<'_>, EventError>
 }
 
 /// The top-level keys. Of repeated keys the last one counts, as in most parsers.
-pub(super) struct TopLevel<W> {
+pub(super) struct TopLevel<'e, W> {
     pub(super) has_request_context: bool,
+    pub(super) attributes: Option<&'e str>,
     pub(super) websocket: Option<W>,
 }
 
-impl<W> Default for TopLevel<W> {
+impl<W> Default for TopLevel<'_, W> {
     fn default() -> Self {
-        Self { has_request_context: false, websocket: None }
+        Self { has_request_context: false, attributes: None, websocket: None }
     }
 }
 
-impl<W> TopLevel<W> {
-    fn map<V>(self, f: impl FnOnce(W) -> V) -> TopLevel<V> {
-        TopLevel { has_request_context: self.has_request_context, websocket: self.websocket.map(f) }
+impl<'e, W> TopLevel<'e, W> {
+    fn map<V>(self, f: impl FnOnce(W) -> V) -> TopLevel<'e, V> {
+        let Self { has_request_context, attributes, websocket } = self;
+        TopLevel { has_request_context, attributes, websocket: websocket.map(f) }
     }
 }
 
-impl<'e, E> TopLevel<Result<Fields<'e>, E>> {
+impl<'e, E> TopLevel<'e, Result<Fields<'e>, E>> {
     /// The JSON of the frame, if it is a string.
     pub(super) fn frame(&self) -> Option<&'e str> {
         let data = self.websocket.as_ref()?.as_ref().ok()?.data?;
@@ -56,6 +58,8 @@ enum TopLevelKey {
     RequestContext,
     #[serde(rename = "websocket")]
     WebSocket,
+    #[serde(rename = "attributes")]
+    Attributes,
     #[serde(other)]
     Other,
 }
@@ -97,12 +101,13 @@ trait Keyed<'e>: Default {
     fn take<A: MapAccess<'e>>(&mut self, key: Self::Key, map: &mut A) -> Result<(), A::Error>;
 }
 
-impl<'e, W: Deserialize<'e>> Keyed<'e> for TopLevel<W> {
+impl<'e, W: Deserialize<'e>> Keyed<'e> for TopLevel<'e, W> {
     type Key = TopLevelKey;
 
     fn take<A: MapAccess<'e>>(&mut self, key: TopLevelKey, map: &mut A) -> Result<(), A::Error> {
         match key {
             TopLevelKey::WebSocket => self.websocket = Some(map.next_value()?),
+            TopLevelKey::Attributes => self.attributes = Some(map.next_value::<&'e RawValue>()?.get()),
             TopLevelKey::RequestContext => {
                 map.next_value::<IgnoredAny>()?;
                 self.has_request_context = true;
@@ -159,7 +164,7 @@ fn keyed<'e, T: Keyed<'e>, D: Deserializer<'e>>(deserializer: D) -> Result<T, D:
     deserializer.deserialize_map(KeyedVisitor(PhantomData))
 }
 
-impl<'e, W: Deserialize<'e>> Deserialize<'e> for TopLevel<W> {
+impl<'e, W: Deserialize<'e>> Deserialize<'e> for TopLevel<'e, W> {
     fn deserialize<D: Deserializer<'e>>(deserializer: D) -> Result<Self, D::Error> {
         keyed(deserializer)
     }

@@ -1,6 +1,7 @@
 //! The body of a push, encoded once for all connections that receive it.
 
 use super::python_json;
+use super::report::PushError;
 use crate::event::{ConnectionId, Data, json_string};
 
 const BEFORE_ACTION: &str = r#"{"websocket":{"action":""#;
@@ -10,6 +11,31 @@ const BEFORE_ACTION: &str = r#"{"websocket":{"action":""#;
 pub(crate) struct Message {
     action: &'static str,
     after_id: String,
+}
+
+/// How a connection is closed: the fields of a closing push after the connection's id.
+#[derive(Debug, Default)]
+pub(crate) struct Close(String);
+
+impl Close {
+    /// The longest reason that fits into a close frame.
+    const MAX_REASON_BYTES: usize = 123;
+
+    /// With a code and a reason for the client.
+    pub(crate) fn with(code: u16, reason: &str) -> Result<Self, PushError> {
+        if !matches!(code, 1000 | 1008 | 1011 | 3000..=4999) {
+            return Err(PushError::CloseCode { code });
+        }
+        if reason.len() > Self::MAX_REASON_BYTES {
+            return Err(PushError::CloseReason { bytes: reason.len() });
+        }
+        Ok(Self(format!(r#","code":{code},"reason":{}"#, json_string(reason))))
+    }
+
+    /// The cleanup function is called, as if the client had left.
+    pub(crate) fn and_clean_up(self) -> Self {
+        Self(self.0 + r#","cleanup":true"#)
+    }
 }
 
 impl Message {
@@ -37,8 +63,8 @@ impl Message {
     }
 
     /// A request to close the connection.
-    pub(crate) fn closing() -> Self {
-        Self { action: "closing", after_id: "}}".into() }
+    pub(crate) fn closing(close: Close) -> Self {
+        Self { action: "closing", after_id: close.0 + "}}" }
     }
 
     /// `data` is JSON.
@@ -75,7 +101,7 @@ impl Message {
 
 #[cfg(test)]
 mod tests {
-    use super::Message;
+    use super::{Close, Message};
     use crate::event::ConnectionId;
 
     #[test]
@@ -92,7 +118,12 @@ mod tests {
             r#"{"websocket":{"action":"data send","secConnectionIDs":["a==","\"b\""],"dataType":"text","data":"x"}}"#
         );
         assert_eq!(batch.len(), batch.capacity());
-        let closing = Message::closing().body_for_batch(&[a, b]);
+        let kicked = Close::with(4001, "\"kicked\"").expect("allowed").and_clean_up();
+        assert_eq!(
+            String::from_utf8_lossy(&Message::closing(kicked).body_for(&a)),
+            r#"{"websocket":{"action":"closing","secConnectionID":"a==","code":4001,"reason":"\"kicked\"","cleanup":true}}"#
+        );
+        let closing = Message::closing(Close::default()).body_for_batch(&[a, b]);
         assert_eq!(
             String::from_utf8_lossy(&closing),
             r#"{"websocket":{"action":"closing","secConnectionIDs":["a==","\"b\""]}}"#

@@ -13,6 +13,16 @@ use crate::store::StoreError;
 /// How many connections received a message, and which of them no longer exist.
 ///
 /// Its display form is a line for the log.
+///
+/// ```
+/// # use scf_websocket::{Context, Result};
+/// /// Whether the client still exists.
+/// fn remind(id: &str, context: &mut Context<'_>) -> Result<bool> {
+///     let report = context.push(id).text("your turn")?;
+///     log::info!("{report}");
+///     Ok(report.gone().is_empty())
+/// }
+/// ```
 #[derive(Debug, Default)]
 pub struct PushReport {
     asked: usize,
@@ -39,6 +49,16 @@ pub enum PushError {
     },
     /// The members of the room could not be listed.
     Room(StoreError),
+    /// The code is none that a function may close a connection with.
+    CloseCode {
+        /// The code.
+        code: u16,
+    },
+    /// The reason is too long for a close frame.
+    CloseReason {
+        /// Its length.
+        bytes: usize,
+    },
     /// The value to push could not be serialised.
     Json {
         /// What the serialiser reports.
@@ -53,6 +73,15 @@ impl fmt::Display for PushError {
                 "WS_PUSH_URL is not set; a function that pushes needs the reverse push address, http://…",
             ),
             Self::Room(e) => e.fmt(f),
+            Self::CloseCode { code } => {
+                write!(
+                    f,
+                    "a connection is closed with code 1000, 1008, 1011 or 3000 to 4999, not with {code}"
+                )
+            }
+            Self::CloseReason { bytes } => {
+                write!(f, "the reason of a close has at most 123 bytes, not {bytes}")
+            }
             Self::Json { .. } => f.write_str("the value to push is not serialisable as JSON"),
             Self::Unreachable { address, reason } => {
                 write!(f, "no push of this event reached the gateway at WS_PUSH_URL {address}: {reason}")
@@ -64,7 +93,10 @@ impl fmt::Display for PushError {
 impl StdError for PushError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::NotConfigured | Self::Unreachable { .. } => None,
+            Self::NotConfigured
+            | Self::Unreachable { .. }
+            | Self::CloseCode { .. }
+            | Self::CloseReason { .. } => None,
             // The display form is the store error's own, so its source comes next.
             Self::Room(e) => e.source(),
             Self::Json { source } => Some(source.as_ref()),

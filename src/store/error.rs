@@ -20,6 +20,18 @@ pub enum StoreError {
         /// What a name may consist of.
         allowed: String,
     },
+    /// The text under a key is no whole number, or the sum would leave the range of 64 bits.
+    NotANumber {
+        /// The key.
+        key: String,
+    },
+    /// The value under a key is not the expected JSON, or cannot be written as JSON.
+    Json {
+        /// The key.
+        key: String,
+        /// What the parser or serialiser reports.
+        source: Box<dyn StdError + Send + Sync>,
+    },
     /// An operation on a directory failed.
     Directory {
         /// The operation, such as `recording a connection`.
@@ -66,6 +78,12 @@ impl fmt::Display for StoreError {
             Self::RoomName { name, allowed } => {
                 write!(f, "the room name {:?} is not allowed; allowed: {allowed}", excerpt(name))
             }
+            Self::NotANumber { key } => write!(
+                f,
+                "nothing can be added to the text {:?}: it is no whole number of 64 bits, or the sum is none",
+                excerpt(key)
+            ),
+            Self::Json { key, .. } => write!(f, "the text {:?} is not the expected JSON", excerpt(key)),
             Self::Directory { action, folder, .. } => {
                 write!(f, "{action} in the store's folder {} failed", folder.display())
             }
@@ -83,9 +101,12 @@ impl StdError for StoreError {
             Self::Directory { source, .. }
             | Self::Unreachable { source, .. }
             | Self::Protocol { source, .. } => Some(source),
-            Self::NotConfigured | Self::RoomName { .. } | Self::TimedOut { .. } | Self::Refused { .. } => {
-                None
-            }
+            Self::Json { source, .. } => Some(source.as_ref()),
+            Self::NotConfigured
+            | Self::RoomName { .. }
+            | Self::NotANumber { .. }
+            | Self::TimedOut { .. }
+            | Self::Refused { .. } => None,
         }
     }
 }

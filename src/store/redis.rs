@@ -1,8 +1,8 @@
 //! Rooms in Redis: one sorted set a room, which other programs may read and write.
 //!
 //! Key `ws:connections:<room>`, member the connection id, score the time it was last seen in milliseconds since the
-//! epoch. One connection is kept and replaced after a failure; commands may be sent again, since all but `RPUSH` are idempotent.
-//! All commands exist in Redis 2.6 and later.
+//! epoch. One connection is kept and replaced after a failure. Commands that are idempotent are then sent again; the others
+//! only if the kept connection had failed before they were sent. All commands exist in Redis 3.0.2 and later.
 
 mod connection;
 mod resp;
@@ -19,18 +19,32 @@ use self::resp::Reply;
 pub(crate) use self::resp::read_all as read_replies;
 pub(crate) use self::url::RedisUrl;
 use super::error::StoreError;
-use super::interface::{Listing, Store};
+use super::interface::{Expected, Listing, Seen, Store};
 use super::room_name::RoomName;
 use crate::net::TrustedRoots;
 
 /// The number of members in one `ZREM`.
 const MEMBERS_PER_ZREM: usize = 1000;
 
+/// A kept connection that was silent for longer may have died unnoticed.
+const PROVEN_FOR: Duration = Duration::from_secs(1);
+
+/// Compares and sets.
+const SWAP: &str = include_str!("redis/swap.lua");
+
 pub(super) struct RedisStore {
     url: RedisUrl,
     roots: TrustedRoots,
     time_to_live: Option<Duration>,
-    kept: Option<RedisConnection>,
+    /// With the time of its last reply.
+    kept: Option<(RedisConnection, Instant)>,
+}
+
+/// Whether commands may be sent again that may have been carried out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeat {
+    Idempotent,
+    Never,
 }
 
 impl RedisStore {
@@ -38,21 +52,42 @@ impl RedisStore {
         Self { url, roots, time_to_live, kept: None }
     }
 
-    /// The time to live in milliseconds, as Redis takes it; `None`: nothing expires.
-    fn ttl_ms(&self) -> Option<u64> {
-        self.time_to_live.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX))
+    /// The time to live in milliseconds, which is this or that of the store; `None`: nothing expires.
+    fn ttl_ms(&self, own: Option<Duration>) -> Option<u64> {
+        // Redis refuses 0, and adds to the time of day what it takes.
+        own.or(self.time_to_live)
+            .map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).clamp(1, 1 << 52))
     }
 
     /// Sends the commands on the kept connection, or on a new one if there is none or it is stale, as after a freeze of
     /// the instance or a restart of the server.
-    fn exchange(&mut self, commands: &Commands, deadline: Instant) -> Result<Vec<Reply>, StoreError> {
-        if let Some(mut kept) = self.kept.take() {
-            match kept.exchange(commands, deadline) {
+    fn exchange(
+        &mut self,
+        commands: &Commands,
+        repeat: Repeat,
+        deadline: Instant,
+    ) -> Result<Vec<Reply>, StoreError> {
+        if let Some((mut kept, last_reply)) = self.kept.take() {
+            let proof = if repeat == Repeat::Never && last_reply.elapsed() > PROVEN_FOR {
+                let mut ping = Commands::default();
+                ping.push([&b"PING"[..]]);
+                kept.exchange(&ping, deadline).map(drop).map_err(|e| (e, true))
+            } else {
+                Ok(())
+            };
+            let replies = proof.and_then(|()| {
+                kept.exchange(commands, deadline).map_err(|e| (e, repeat == Repeat::Idempotent))
+            });
+            match replies {
                 Ok(replies) => return Ok(self.keep(kept, replies)),
-                Err(e) if matches!(e.kind(), ErrorKind::TimedOut | ErrorKind::InvalidData) => {
+                Err((e, again))
+                    if !again || matches!(e.kind(), ErrorKind::TimedOut | ErrorKind::InvalidData) =>
+                {
                     return Err(self.failed(e));
                 }
-                Err(e) => debug!("the kept connection to {} was stale ({e}); connecting again", self.url),
+                Err((e, _)) => {
+                    debug!("the kept connection to {} was stale ({e}); connecting again", self.url);
+                }
             }
         }
         let connection = RedisConnection::open(&self.url, &self.roots, deadline);
@@ -64,13 +99,23 @@ impl RedisStore {
     /// Drops the connection if a command was refused: after a fail-over, a new connection may lead to another server.
     fn keep(&mut self, connection: RedisConnection, replies: Vec<Reply>) -> Vec<Reply> {
         let refused = replies.iter().any(|reply| matches!(reply, Reply::Refusal(_)));
-        self.kept = (!refused).then_some(connection);
+        self.kept = (!refused).then(|| (connection, Instant::now()));
         replies
     }
 
-    fn change(&mut self, key: &str, commands: &Commands, deadline: Instant) -> Result<(), StoreError> {
-        let replies = self.exchange(commands, deadline)?;
-        self.first_refusal(key, &replies).map_or(Ok(()), Err)
+    /// The reply to the first of the commands. Those after it must succeed too.
+    fn change(
+        &mut self,
+        key: &str,
+        commands: &Commands,
+        repeat: Repeat,
+        deadline: Instant,
+    ) -> Result<Reply, StoreError> {
+        let replies = self.exchange(commands, repeat, deadline)?;
+        match self.first_refusal(key, &replies) {
+            Some(refusal) => Err(refusal),
+            None => replies.into_iter().next().ok_or_else(|| self.unexpected("nothing")),
+        }
     }
 
     /// The reply to the last of the commands, which reads the key, and the replies to those before it.
@@ -80,7 +125,7 @@ impl RedisStore {
         commands: &Commands,
         deadline: Instant,
     ) -> Result<(Reply, Vec<Reply>), StoreError> {
-        let mut replies = self.exchange(commands, deadline)?;
+        let mut replies = self.exchange(commands, Repeat::Idempotent, deadline)?;
         match replies.pop() {
             Some(Reply::Refusal(said)) => Err(self.refused(key, &said)),
             Some(reply) => Ok((reply, replies)),
@@ -148,9 +193,22 @@ fn list_key(key: &str) -> String {
     format!("ws:lists:{key}")
 }
 
-fn push_zadd(key: &str, connection: &str, commands: &mut Commands) {
+fn push_zadd(key: &str, seen: Seen<'_>, commands: &mut Commands) {
     let now_ms = now_ms().to_string();
-    commands.push([&b"ZADD"[..], key.as_bytes(), now_ms.as_bytes(), connection.as_bytes()]);
+    let mut parts = vec![&b"ZADD"[..], key.as_bytes()];
+    if !seen.joins {
+        parts.push(b"XX");
+    }
+    parts.extend([now_ms.as_bytes(), seen.connection.as_bytes()]);
+    commands.push(parts);
+}
+
+/// The expiry of the key after another command.
+fn push_expiry(key: &str, ttl_ms: Option<u64>, commands: &mut Commands) {
+    match ttl_ms {
+        Some(ms) => commands.push([&b"PEXPIRE"[..], key.as_bytes(), ms.to_string().as_bytes()]),
+        None => commands.push([&b"PERSIST"[..], key.as_bytes()]),
+    }
 }
 
 fn now_ms() -> u64 {
@@ -162,8 +220,8 @@ impl Store for RedisStore {
     fn renew(&mut self, room: &RoomName, connection: &str, deadline: Instant) -> Result<(), StoreError> {
         let key = room_key(room);
         let mut commands = Commands::default();
-        push_zadd(&key, connection, &mut commands);
-        self.change(&key, &commands, deadline)
+        push_zadd(&key, Seen { connection, joins: true }, &mut commands);
+        self.change(&key, &commands, Repeat::Idempotent, deadline).map(drop)
     }
 
     fn remove(&mut self, room: &RoomName, connections: &[&str], deadline: Instant) -> Result<(), StoreError> {
@@ -174,22 +232,22 @@ impl Store for RedisStore {
             parts.extend(some.iter().map(|connection| connection.as_bytes()));
             commands.push(parts);
         }
-        self.change(&key, &commands, deadline)
+        self.change(&key, &commands, Repeat::Idempotent, deadline).map(drop)
     }
 
     /// Takes one round trip, whatever the size of the room.
     fn list(
         &mut self,
         room: &RoomName,
-        seen: Option<&str>,
+        seen: Option<Seen<'_>>,
         deadline: Instant,
     ) -> Result<Listing, StoreError> {
         let key = room_key(room);
         let mut commands = Commands::default();
-        if let Some(connection) = seen {
-            push_zadd(&key, connection, &mut commands);
+        if let Some(seen) = seen {
+            push_zadd(&key, seen, &mut commands);
         }
-        if let Some(ttl_ms) = self.ttl_ms() {
+        if let Some(ttl_ms) = self.ttl_ms(None) {
             let oldest = format!("({}", now_ms().saturating_sub(ttl_ms));
             commands.push([&b"ZREMRANGEBYSCORE"[..], key.as_bytes(), b"-inf", oldest.as_bytes()]);
         }
@@ -214,31 +272,89 @@ impl Store for RedisStore {
         }
     }
 
-    fn set_text(&mut self, key: &str, text: Option<&str>, deadline: Instant) -> Result<(), StoreError> {
+    fn write(
+        &mut self,
+        key: &str,
+        expected: Expected<'_>,
+        text: Option<&str>,
+        time_to_live: Option<Duration>,
+        deadline: Instant,
+    ) -> Result<bool, StoreError> {
         let key = text_key(key);
-        let ttl_ms = self.ttl_ms().map(|ms| ms.to_string());
+        let ttl_ms = self.ttl_ms(time_to_live).map(|ms| ms.to_string());
+        let (key_bytes, text, ttl) = (key.as_bytes(), text.map(str::as_bytes), ttl_ms.as_deref());
         let mut commands = Commands::default();
-        match (text, &ttl_ms) {
-            (None, _) => commands.push([&b"DEL"[..], key.as_bytes()]),
-            (Some(text), None) => commands.push([&b"SET"[..], key.as_bytes(), text.as_bytes()]),
-            (Some(text), Some(ms)) => {
-                commands.push([&b"PSETEX"[..], key.as_bytes(), ms.as_bytes(), text.as_bytes()]);
+        let mut repeat = Repeat::Never;
+        match (expected, text) {
+            (Expected::Anything, None) => {
+                commands.push([&b"DEL"[..], key_bytes]);
+                repeat = Repeat::Idempotent;
+            }
+            (Expected::Nothing, None) => commands.push([&b"EXISTS"[..], key_bytes]),
+            (Expected::Anything | Expected::Nothing, Some(text)) => {
+                let mut parts = vec![&b"SET"[..], key_bytes, text];
+                if expected == Expected::Nothing {
+                    parts.push(b"NX");
+                } else {
+                    repeat = Repeat::Idempotent;
+                }
+                parts.extend(ttl.iter().flat_map(|ms| [&b"PX"[..], ms.as_bytes()]));
+                commands.push(parts);
+            }
+            (Expected::Text(expected), text) => {
+                let mut parts = vec![&b"EVAL"[..], SWAP.as_bytes(), b"1", key_bytes, expected.as_bytes()];
+                parts.extend(text.iter().flat_map(|text| [text, ttl.unwrap_or_default().as_bytes()]));
+                commands.push(parts);
             }
         }
-        self.change(&key, &commands, deadline)
+        match (self.change(&key, &commands, repeat, deadline)?, expected, text) {
+            (Reply::Number(found), Expected::Nothing, None) => Ok(found == 0),
+            (Reply::Number(done), Expected::Text(_), _) => Ok(done == 1),
+            (Reply::Bulk(None), Expected::Nothing, Some(_)) => Ok(false),
+            (Reply::Done | Reply::Number(_), _, _) => Ok(true),
+            (other, _, _) => Err(self.unexpected(other.kind())),
+        }
     }
 
-    fn append(&mut self, key: &str, item: &str, keep: usize, deadline: Instant) -> Result<(), StoreError> {
+    fn add(
+        &mut self,
+        key: &str,
+        amount: i64,
+        time_to_live: Option<Duration>,
+        deadline: Instant,
+    ) -> Result<i64, StoreError> {
+        let redis_key = text_key(key);
+        let mut commands = Commands::default();
+        commands.push([&b"INCRBY"[..], redis_key.as_bytes(), amount.to_string().as_bytes()]);
+        push_expiry(&redis_key, self.ttl_ms(time_to_live), &mut commands);
+        let replies = self.exchange(&commands, Repeat::Never, deadline)?;
+        match replies.first() {
+            Some(Reply::Number(sum)) => Ok(*sum),
+            // The only refusals with this code: the text is no number, or the sum is too large.
+            Some(Reply::Refusal(said)) if said.starts_with("ERR ") => {
+                Err(StoreError::NotANumber { key: key.to_owned() })
+            }
+            Some(Reply::Refusal(said)) => Err(self.refused(&redis_key, said)),
+            other => Err(self.unexpected(other.map_or("nothing", Reply::kind))),
+        }
+    }
+
+    fn append(
+        &mut self,
+        key: &str,
+        item: &str,
+        keep: usize,
+        time_to_live: Option<Duration>,
+        deadline: Instant,
+    ) -> Result<(), StoreError> {
         let key = list_key(key);
         let mut commands = Commands::default();
         commands.push([&b"RPUSH"[..], key.as_bytes(), item.as_bytes()]);
         let first = if keep == 0 { "1".into() } else { format!("-{keep}") };
         let last = if keep == 0 { &b"0"[..] } else { b"-1" };
         commands.push([&b"LTRIM"[..], key.as_bytes(), first.as_bytes(), last]);
-        if let Some(ttl_ms) = self.ttl_ms() {
-            commands.push([&b"PEXPIRE"[..], key.as_bytes(), ttl_ms.to_string().as_bytes()]);
-        }
-        self.change(&key, &commands, deadline)
+        push_expiry(&key, self.ttl_ms(time_to_live), &mut commands);
+        self.change(&key, &commands, Repeat::Never, deadline).map(drop)
     }
 
     fn items(&mut self, key: &str, deadline: Instant) -> Result<Vec<String>, StoreError> {

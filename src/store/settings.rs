@@ -30,6 +30,8 @@ pub(crate) enum StoreUrl {
 }
 
 impl StoreSettings {
+    pub(crate) const DEFAULT_TIME_TO_LIVE: Duration = Duration::from_hours(24);
+
     pub(crate) fn for_tests() -> Self {
         Self {
             url: StoreUrl::Dir(PathBuf::new()),

@@ -5,6 +5,16 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 /// A client that asks to connect, and what it sends along.
+///
+/// ```
+/// use scf_websocket::testing::Client;
+///
+/// let ann = Client::new("ann")
+///     .path("/chat")
+///     .query("token", "secret")
+///     .header("Origin", "https://example.com")
+///     .sub_protocols("chat.v2, chat.v1");
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Client {
     id: String,

@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use scf_websocket::{Config, Connecting, Context, Decision, Frame, Functions, Program, Result, Variable};
+use scf_websocket::{
+    Closing, Config, Connecting, Context, Decision, Frame, Functions, Program, Result, Variable,
+};
 use serde::{Deserialize, Serialize};
 
 struct Probe(u32);
@@ -20,6 +22,10 @@ struct Sum {
 
 impl Functions for Probe {
     fn register(&mut self, client: &Connecting<'_>, context: &mut Context<'_>) -> Result<Decision> {
+        if let Some(bytes) = client.query("attributes") {
+            let decision = Decision::accept().attribute("user", "replaced").attribute("level", "3");
+            return Ok(decision.attribute("user", "\"".repeat(bytes.parse()?)));
+        }
         let seen = [
             format!("id={}", client.id()),
             format!("path={:?}", client.path()),
@@ -50,12 +56,25 @@ impl Functions for Probe {
         let Some(text) = frame.text() else { return Ok(()) };
         if text == "bye" {
             context.push(id).close()?;
+        } else if let Some(rest) = text.strip_prefix("kick ") {
+            let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+            context.push_all([id]).close_with(code.parse()?, reason)?;
+            context.push(id).and_clean_up().close_with(code.parse()?, reason)?;
+            context.push(id).and_clean_up().close()?;
+        } else if let Some(name) = text.strip_prefix("attribute ") {
+            context.push(id).json(&(frame.attribute(name), frame.attributes().count()))?;
         } else if let Some(room) = text.strip_prefix("join ") {
             context.room(room).join(id)?;
         } else {
             let Pair { x, y } = frame.json()?;
             context.push_all([id]).json(&Sum { sum: x + y })?;
         }
+        Ok(())
+    }
+
+    fn cleanup(&mut self, connection: &Closing<'_>, context: &mut Context<'_>) -> Result<()> {
+        let attributes: Vec<_> = connection.attributes().collect();
+        context.push(connection.id()).json(&(connection.attribute("user"), attributes))?;
         Ok(())
     }
 

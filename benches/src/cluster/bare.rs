@@ -40,7 +40,7 @@ pub fn message(nodes: &Nodes) -> Result<f64> {
 /// CPU seconds of Redis to say whether a node has its lease.
 pub fn look(nodes: &Nodes) -> Result<f64> {
     let mut stream = connect(nodes)?;
-    let asked = "EXISTS scf-ws:node:bench\r\n".repeat(LOOKS);
+    let asked = "EXISTS {scf-ws}:node:bench\r\n".repeat(LOOKS);
     let answered = ":0\r\n".repeat(LOOKS);
     let before = nodes.redis_time()?;
     for _ in 0..PIPELINES {

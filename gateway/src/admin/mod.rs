@@ -24,18 +24,18 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use log::warn;
-use tokio::sync::watch;
 
 use crate::{
     config::secret::Secret,
     observe::metrics::{self, Metrics},
+    registry::ConnectionRegistry,
 };
 
 /// Whether a load balancer should send clients here; shared by all who set it and the one who shows it.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Readiness {
     stage: Arc<AtomicU8>,
-    joined: Arc<OnceLock<watch::Receiver<bool>>>,
+    registry: Arc<OnceLock<Arc<dyn ConnectionRegistry>>>,
 }
 
 /// The stages of a gateway's life.
@@ -55,16 +55,15 @@ impl Readiness {
         self.stage.fetch_max(stage as u8, Ordering::Relaxed);
     }
 
-    /// Clients are welcome only while this is true: whether the other nodes of a cluster reach this one. The first call
-    /// counts.
-    pub fn depends_on(&self, joined: watch::Receiver<bool>) {
-        self.joined.get_or_init(|| joined);
+    /// Clients are welcome only while this registry accepts them. The first call counts.
+    pub fn depends_on(&self, registry: Arc<dyn ConnectionRegistry>) {
+        self.registry.get_or_init(|| registry);
     }
 
     /// Whether the other nodes of a cluster do not reach this one.
     #[must_use]
     pub fn is_cut_off(&self) -> bool {
-        self.joined.get().is_some_and(|joined| !*joined.borrow())
+        self.registry.get().is_some_and(|registry| !registry.is_joined())
     }
 
     /// The stage it is in.

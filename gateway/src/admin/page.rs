@@ -23,7 +23,7 @@ use axum::{
 };
 
 use self::header::header;
-use crate::{connection::handshake, registry::cluster::Overview, start::app::App};
+use crate::{connection::handshake, start::app::App};
 
 /// Where a client page is served, beside the page.
 pub(crate) const CLIENT_PAGE: &str = "/client";
@@ -157,11 +157,7 @@ fn timeline(app: &App) -> Response {
 
 /// `null` where this gateway is alone.
 async fn cluster(app: &App, host: &str) -> Response {
-    let seen = match &app.cluster {
-        Some(cluster) => Some(Overview::of(cluster, &app.clients.metrics).await),
-        None => None,
-    };
-    match serde_json::to_vec(&seen) {
+    match serde_json::to_vec(&app.registry.overview().await) {
         Ok(json) => answer(JSON, json, "default-src 'none'", host),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

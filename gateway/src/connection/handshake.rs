@@ -30,6 +30,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     connection::{
+        cleanup::clean_up,
         clients::Current,
         limits::{self, Permit},
         origin::ForeignOrigin,
@@ -42,7 +43,7 @@ use crate::{
     function::{Failure, invoke::Registration},
     observe::{log_limit::LogLimit, metrics::labels::HandshakeOutcome, report::Report},
     push::answer,
-    registry::{Deliveries, cluster::Record, ids, outbox},
+    registry::{NewConnection, Opening, Ownership, RegistryError, ids},
     server::http::Peer,
     start::{apis::RunningApi, app::App},
 };
@@ -50,11 +51,11 @@ use crate::{
 /// How long a connection may take to become a WebSocket after the 101 was passed to the server.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What the path and the query of a client have at most: they are kept with its connection.
+const MAX_PATH_BYTES: usize = 8192;
+
 /// When a client that was refused for lack of capacity may try again, unless the function's backend says when.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// A path is kept for as long as its connection is open, and is in the lines of the log about it.
-const MAX_PATH_BYTES: usize = 2048;
 
 /// A valid request to connect.
 struct UpgradeRequest {
@@ -82,11 +83,6 @@ pub(crate) async fn entry(State(app): State<Arc<App>>, request: Request) -> Resp
     // Only GET can ask for an upgrade. The server leaves the body out of its answer to HEAD.
     if *request.method() == Method::HEAD || !names(request.headers(), UPGRADE_HEADER, "websocket") {
         return upgrade_required("this is a WebSocket address: ask for an upgrade to it");
-    }
-    if request.uri().path().len() > MAX_PATH_BYTES {
-        app.clients.metrics.unknown_path();
-        let sentence = format!("the path is longer than {MAX_PATH_BYTES} bytes");
-        return refuse(StatusCode::URI_TOO_LONG, &sentence);
     }
     let Some(api) = app.api(request.uri().path()) else {
         app.clients.metrics.unknown_path();
@@ -157,6 +153,12 @@ impl UpgradeRequest {
         if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
             return Err(Box::new(upgrade_required("only version 13 of the WebSocket protocol is supported")));
         }
+        let length = request.uri().path_and_query().map_or(0, |asked| asked.as_str().len());
+        if length > MAX_PATH_BYTES {
+            let sentence =
+                format!("path and query have {length} bytes; at most {MAX_PATH_BYTES} are accepted");
+            return Err(Box::new(refuse(StatusCode::URI_TOO_LONG, &sentence)));
+        }
         let key = headers.get(SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes);
         let Some(key) = key.filter(|key| STANDARD.decode(key).is_ok_and(|key| key.len() == 16)) else {
             return Err(bad("the header Sec-WebSocket-Key is not 16 bytes in Base64"));
@@ -218,83 +220,102 @@ async fn handshake(
     mut answer_to: oneshot::Sender<Response>,
 ) {
     let current = app.clients.current();
-    let response = match decide(&app, &asked, &current, answer_to.closed()).await {
-        Err(refusal) => *refusal,
-        Ok(Decided { connection, request_id, agreed, deliveries }) => {
-            let names = (connection.as_str(), request_id.as_str());
+    match decide(&app, &asked, &current, answer_to.closed()).await {
+        Ok(Decided { opening, request_id, agreed }) => {
+            let names = (opening.ownership.id(), request_id.as_str());
             let api = Arc::clone(&asked.api);
             let log_limit = &api.functions.register.log_limits.events;
             let sub_protocol = sub_protocol((names, log_limit), asked.protocols.as_deref(), &agreed);
-            let holding = app.holding(&connection);
-            let opened = Opened { id: connection, api, deliveries, request_id, current, holding, permit };
-            return open(&app, asked, opened, sub_protocol, answer_to).await;
+            let Opening { deliveries, ownership } = opening;
+            let opened = Opened { ownership, api, deliveries, request_id, current, permit };
+            open(&app, asked, opened, sub_protocol, answer_to).await;
         }
-    };
-    // A client that is gone needs no refusal.
-    let _ = answer_to.send(response);
+        Err(Refused { response, may_be_registered }) => {
+            // A client that is gone needs no refusal.
+            let _ = answer_to.send(*response);
+            drop(permit);
+            if let Some(ownership) = may_be_registered
+                && let Some(due) = ownership.end().await
+            {
+                clean_up(&app, &asked.api, due).await;
+            }
+        }
+    }
 }
 
 /// A client that the register function accepts.
 struct Decided {
-    connection: String,
+    opening: Opening,
     request_id: String,
     agreed: Agreed,
-    deliveries: Deliveries,
 }
 
-/// The register function's decision: the id of the accepted connection, what was agreed, and what was pushed to it
-/// meanwhile; or what the client is answered.
+/// A client that may not connect.
+struct Refused {
+    response: Box<Response>,
+    /// The register function may have accepted it, and hears of its end.
+    may_be_registered: Option<Ownership>,
+}
+
+impl From<Response> for Refused {
+    fn from(response: Response) -> Self {
+        Self { response: Box::new(response), may_be_registered: None }
+    }
+}
+
+/// The register function's decision: the accepted connection with what was agreed and what was pushed to it meanwhile, or
+/// what the client is answered.
 ///
-/// The connection is registered before the register function is called. That function records it before it answers,
-/// and another one may push to it in between: an unknown connection would be forgotten, and then accepted.
+/// The connection is known before the register function is called. That function records it before it answers, and
+/// another one may push to it in between: an unknown connection would be forgotten, and then accepted.
 async fn decide(
     app: &App,
     asked: &UpgradeRequest,
     current: &Current,
     client_gone: impl Future<Output = ()>,
-) -> Result<Decided, Box<Response>> {
-    let no_randomness = |error: getrandom::Error| {
+) -> Result<Decided, Refused> {
+    let request_id = ids::request_id().map_err(|error| {
         asked.api.metrics.handshake(HandshakeOutcome::FunctionFailed);
-        warn!("the system gave no random bytes for a connection id: {error}");
-        refuse(StatusCode::SERVICE_UNAVAILABLE, "the gateway cannot name a connection now")
-    };
-    let connection = ids::connection_id(app.node()).map_err(no_randomness)?;
-    let request_id = ids::request_id().map_err(no_randomness)?;
-    let event = connecting_event(asked, &connection, &request_id).map_err(|error| {
-        asked.api.metrics.handshake(HandshakeOutcome::Malformed);
-        refuse(StatusCode::BAD_REQUEST, &format!("the request cannot be written as an event: {error}"))
+        warn!("the system gave no random bytes for a request id: {error}");
+        refuse(StatusCode::SERVICE_UNAVAILABLE, "the gateway cannot name a request now")
     })?;
-    let (outbox, deliveries) = outbox(
-        Arc::clone(&asked.path),
-        asked.client,
-        current.settings.limits.send_queue_bytes,
-        &app.clients.metrics.queue_bytes,
-    );
-    let record = Record { source_ip: asked.client, path: asked.path.to_string() };
-    let added = match app.record(&connection, &record).await {
-        Ok(()) => app.registry.add(&connection, outbox).await,
-        Err(error) => Err(error),
-    };
-    let registered = match added {
-        Ok(()) => {
-            let functions = &asked.api.functions;
-            functions.register(&connection, &request_id, event, asked.received, client_gone).await
-        }
+    let opening = app.registry.open(new_connection(app, asked, current)).await.map_err(|error| {
+        log_not_registered(asked, &request_id, &error);
+        asked.api.metrics.handshake(HandshakeOutcome::FunctionFailed);
+        not_registered()
+    })?;
+    let connection = opening.ownership.id();
+    let event = match connecting_event(asked, connection, &request_id) {
+        Ok(event) => event,
         Err(error) => {
-            asked.api.functions.register.log_not_registered((&connection, &request_id), &error);
-            Ok(Registration::NotRegistered)
+            opening.ownership.settle();
+            asked.api.metrics.handshake(HandshakeOutcome::Malformed);
+            let sentence = format!("the request cannot be written as an event: {error}");
+            return Err(refuse(StatusCode::BAD_REQUEST, &sentence).into());
         }
     };
-    // What meets every client alike has its own line.
-    let is_logged = match &registered {
-        Ok(Registration::NoPlace | Registration::NotRegistered | Registration::StoreUnavailable) => false,
-        Err(failure) => !failure.is_of_backend(),
-        Ok(_) => true,
-    };
+    let functions = &asked.api.functions;
+    let registered = functions.register(connection, &request_id, event, asked.received, client_gone).await;
     asked.api.metrics.handshake(outcome(&registered));
+    // What meets every client alike has its own line.
+    let level = match &registered {
+        Ok(Registration::NoPlace | Registration::StoreUnavailable) => Level::Debug,
+        Err(failure) if failure.is_of_backend() => Level::Debug,
+        _ => Level::Info,
+    };
+    let may_be_registered = matches!(&registered, Err(failure) if failure.may_have_run());
     let (why, refusal) = match registered {
-        Ok(Registration::Accepted(agreed)) => {
-            return Ok(Decided { connection, request_id, agreed, deliveries });
+        Ok(Registration::Accepted(mut agreed)) => {
+            match opening.ownership.accept(std::mem::take(&mut agreed.attributes)).await {
+                Ok(()) => return Ok(Decided { opening, request_id, agreed }),
+                Err(error) => {
+                    log_not_registered(asked, &request_id, &error);
+                    return Err(Refused {
+                        response: Box::new(not_registered()),
+                        may_be_registered: Some(opening.ownership),
+                    });
+                }
+            }
         }
         Ok(Registration::Refused(err_no, body)) => {
             let refusal = (refusal_status(err_no), [(CONTENT_TYPE, "application/json")], body);
@@ -306,9 +327,6 @@ async fn decide(
         Ok(Registration::NoPlace) => {
             ("too many events wait for the register function".to_owned(), overloaded())
         }
-        Ok(Registration::NotRegistered) => {
-            ("its connection cannot be registered".to_owned(), not_registered())
-        }
         Ok(Registration::ClientGone) => {
             let sentence = "the client has gone before the register function was called";
             (sentence.to_owned(), refuse(StatusCode::SERVICE_UNAVAILABLE, sentence))
@@ -318,24 +336,37 @@ async fn decide(
             (format!("the register function {}", failure.kind()), failed(&failure, &request_id))
         }
     };
-    if let Err(error) = app.registry.remove(&connection).await {
-        warn!(
-            connection, request_id;
-            "{connection} was refused and may still be registered: {error} (request {request_id})"
-        );
+    log_refused(app, asked, (connection, &request_id), level, (&why, &refusal));
+    let response = Box::new(refusal);
+    if may_be_registered {
+        return Err(Refused { response, may_be_registered: Some(opening.ownership) });
     }
-    app.finished(&connection);
+    opening.ownership.settle();
+    Err(Refused { response, may_be_registered: None })
+}
+
+fn new_connection(app: &App, asked: &UpgradeRequest, current: &Current) -> NewConnection {
+    NewConnection {
+        path: Arc::clone(&asked.path),
+        source_ip: asked.client,
+        api: Arc::clone(&asked.api.path),
+        send_queue_bytes: current.settings.limits.send_queue_bytes,
+        waiting: app.clients.metrics.queue_bytes.clone(),
+    }
+}
+
+fn log_refused(
+    app: &App,
+    asked: &UpgradeRequest,
+    (connection, request_id): (&str, &str),
+    level: Level,
+    (why, refusal): (&str, &Response),
+) {
     let (from, status) = (asked.from(), refusal.status().as_u16());
     let line =
         format_args!("{connection} from {from} was refused with {status}: {why} (request {request_id})");
-    let level = if is_logged { Level::Info } else { Level::Debug };
-    asked.api.functions.refused_clients.log(level, Some((&connection, &request_id)), line);
-    app.reports.report(|| Report::ConnectionRefused {
-        connection: &connection,
-        path: &asked.path,
-        message: &why,
-    });
-    Err(Box::new(refusal))
+    asked.api.functions.refused_clients.log(level, Some((connection, request_id)), line);
+    app.reports.report(|| Report::ConnectionRefused { connection, path: &asked.path, message: why });
 }
 
 fn outcome(registered: &Result<Registration, Failure>) -> HandshakeOutcome {
@@ -345,7 +376,7 @@ fn outcome(registered: &Result<Registration, Failure>) -> HandshakeOutcome {
         Ok(Registration::StoreUnavailable) => HandshakeOutcome::StoreUnavailable,
         Ok(Registration::ClientGone) => HandshakeOutcome::Abandoned,
         Err(Failure::Stopping) => HandshakeOutcome::Draining,
-        Ok(Registration::NoPlace | Registration::NotRegistered) | Err(_) => HandshakeOutcome::FunctionFailed,
+        Ok(Registration::NoPlace) | Err(_) => HandshakeOutcome::FunctionFailed,
     }
 }
 
@@ -359,6 +390,12 @@ fn refusal_status(err_no: i64) -> StatusCode {
 fn store_unavailable() -> Response {
     let status = Status::refused(STORE_UNAVAILABLE, "clients cannot be recorded now: try again later");
     retry_after(answer(StatusCode::SERVICE_UNAVAILABLE, &status), RETRY_AFTER)
+}
+
+fn log_not_registered(asked: &UpgradeRequest, request_id: &str, error: &RegistryError) {
+    let line =
+        format_args!("a client from {} cannot be accepted: {error} (request {request_id})", asked.from());
+    asked.api.functions.register.log_limits.backend.log(Level::Warn, None, line);
 }
 
 fn not_registered() -> Response {
@@ -459,11 +496,11 @@ async fn open(
     answer_to: oneshot::Sender<Response>,
 ) {
     app.reports.report(|| Report::ConnectionOpened {
-        connection: &opened.id,
+        connection: opened.id(),
         path: &asked.path,
         sub_protocol: sub_protocol.as_ref().and_then(|value| value.to_str().ok()),
     });
-    let (connection, request_id) = (&opened.id, &opened.request_id);
+    let (connection, request_id) = (opened.id(), &opened.request_id);
     info!(
         connection, request_id;
         "{connection} opened from {} on {} (request {request_id})", asked.from(), asked.path
@@ -509,8 +546,7 @@ mod tests {
     use super::*;
 
     fn chosen(offered: Option<&str>, returned: Option<&str>) -> Option<String> {
-        let agreed =
-            Agreed { sec_web_socket_protocol: returned.map(str::to_owned), sec_web_socket_extensions: None };
+        let agreed = Agreed { sec_web_socket_protocol: returned.map(str::to_owned), ..Agreed::default() };
         sub_protocol((("id==", "1"), &LogLimit::default()), offered, &agreed)
             .and_then(|value| value.to_str().ok().map(str::to_owned))
     }

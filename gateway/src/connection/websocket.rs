@@ -28,32 +28,36 @@ pub(crate) use self::accept_key::accept_key;
 pub use self::close_reason::CloseReason;
 use self::{close::close, close_reason::End, session::Session, socket::Socket, transfers::Transfers};
 use crate::{
-    connection::{cleanup::Holding, clients::Current, limits::Permit},
+    connection::{cleanup::clean_up, clients::Current, limits::Permit},
     observe::report::Report,
-    registry::Deliveries,
+    registry::{Deliveries, Ownership},
     server::http::{Stream, upgraded_stream},
     start::{apis::RunningApi, app::App},
 };
 
 /// A connection that the register function has accepted.
 pub(crate) struct Opened {
-    pub(crate) id: String,
+    pub(crate) ownership: Ownership,
     pub(crate) api: Arc<RunningApi>,
     pub(crate) deliveries: Deliveries,
     /// Of the connecting event; the log names the connection by it too.
     pub(crate) request_id: String,
     /// What applied when the client asked to connect.
     pub(crate) current: Arc<Current>,
-    /// Whether the connection is this node's.
-    pub(crate) holding: Holding,
-    /// Held for as long as the connection counts.
+    /// Held for as long as the client is connected.
     pub(crate) permit: Permit,
+}
+
+impl Opened {
+    pub(crate) fn id(&self) -> &str {
+        self.ownership.id()
+    }
 }
 
 /// Serves a connection in a task of its own, so that the memory of the handshake's is released.
 pub(crate) async fn open(app: &Arc<App>, opened: Opened, upgraded: Upgraded) {
     let Some((stream, already_received)) = upgraded_stream(upgraded) else {
-        let (connection, request_id) = (&opened.id, &opened.request_id);
+        let (connection, request_id) = (opened.id(), &opened.request_id);
         warn!(
             connection, request_id;
             "{connection}: the connection was not accepted by this server (request {request_id})"
@@ -74,49 +78,39 @@ fn serve(app: Arc<App>, opened: Opened, mut socket: Socket<Stream>) -> impl Futu
         let end = session.run(&held, &app.drain).await;
         let transfers = session.into_transfers();
         Box::pin(finish(&app, &opened, socket, transfers, end)).await;
-        drop(opened.permit);
     }
 }
 
-/// Removes the connection, closes it, and carries out what its client had sent.
+/// Closes the connection, runs what its client had sent, and calls the cleanup function.
 async fn finish(app: &App, opened: &Opened, socket: Socket<Stream>, transfers: Transfers<'_>, end: End) {
-    let Opened { id, api, deliveries, request_id, current, .. } = opened;
-    let left =
-        removed(app, (id, request_id), deliveries).await && end.reason != CloseReason::ClosedByFunction;
+    let Opened { ownership, api, deliveries, request_id, current, permit, .. } = opened;
+    let id = ownership.id();
+    ownership.seal();
     report_closed(app, api, (id, request_id), deliveries.path(), &end);
-    let carried_out = async {
-        if !end.reason.is_failed_transfer() {
-            transfers.finish(end.reason.carries_out_the_rest()).await;
-        }
-        clean_up(app, api, id, left).await;
+    let closed = async {
+        close(socket, deliveries, &end, (id, current.settings.timeouts.close)).await;
+        // What the functions still do for the client does not count towards its limits.
+        permit.release();
     };
-    tokio::join!(close(socket, deliveries, &end, (id, current.settings.timeouts.close)), carried_out);
+    let finished = async {
+        if !end.reason.is_failed_transfer() {
+            transfers.finish(end.reason.runs_the_rest()).await;
+        }
+        if let Some(due) = ownership.end().await {
+            clean_up(app, api, due).await;
+        }
+    };
+    tokio::join!(closed, finished);
 }
 
 /// The client was gone before its connection became a WebSocket; the register function had accepted it.
 pub(crate) async fn never_began(app: &App, opened: Opened) {
-    let names = (opened.id.as_str(), opened.request_id.as_str());
+    let names = (opened.id(), opened.request_id.as_str());
     report_closed(app, &opened.api, names, opened.deliveries.path(), &End::never_opened());
-    let left = removed(app, names, &opened.deliveries).await;
-    clean_up(app, &opened.api, &opened.id, left).await;
-}
-
-/// Calls the cleanup function for a client that left, unless another node has taken its connection over. To know that
-/// may take a while: the client's close frame does not wait for it.
-async fn clean_up(app: &App, api: &RunningApi, id: &str, left: bool) {
-    if left && app.is_cleanup_due(id).await {
-        app.clean_up(api, id).await;
-    } else {
-        app.finished(id);
+    opened.permit.release();
+    if let Some(due) = opened.ownership.end().await {
+        clean_up(app, &opened.api, due).await;
     }
-}
-
-/// Removes the connection from the registry. Whether its client left; `false` if a function closed it.
-async fn removed(app: &App, (id, request_id): (&str, &str), deliveries: &Deliveries) -> bool {
-    app.registry.remove(id).await.unwrap_or_else(|error| {
-        warn!(connection = id, request_id; "{id} has ended and may still be registered: {error} (request {request_id})");
-        !deliveries.closed_by_function()
-    })
 }
 
 fn report_closed(app: &App, api: &RunningApi, (id, request_id): (&str, &str), path: &str, end: &End) {

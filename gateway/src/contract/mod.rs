@@ -11,11 +11,17 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
 
-pub use self::push::{MAX_BATCH, Push, Recipients};
+pub use self::push::{Close, MAX_BATCH, Push, Recipients};
 use crate::connection::request_details::RequestDetails;
 
 /// Frames, events and answers have at most this many bytes.
 pub const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
+
+/// What the register function says of a client: strings by name. Every later event of its connection carries them.
+pub type Attributes = std::collections::BTreeMap<String, String>;
+
+/// The attributes of a client have together at most this many bytes, names and values.
+pub const MAX_ATTRIBUTE_BYTES: usize = 4096;
 
 /// A data frame of either direction. Clones share the payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,6 +163,8 @@ impl<'a> Connecting<'a> {
 #[derive(Debug, Serialize)]
 pub struct TransferEvent<'a> {
     websocket: Transfer<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attributes: Option<&'a Attributes>,
 }
 
 #[derive(Debug, Serialize)]
@@ -170,19 +178,24 @@ struct Transfer<'a> {
 }
 
 impl<'a> TransferEvent<'a> {
-    fn new(connection: &'a str, data_type: &'static str, data: &'a str) -> Self {
-        Self { websocket: Transfer { action: "data recv", connection, data_type, data } }
+    /// A frame of this connection, whose client has these attributes.
+    fn new(
+        (connection, attributes): (&'a str, Option<&'a Attributes>),
+        data_type: &'static str,
+        data: &'a str,
+    ) -> Self {
+        Self { websocket: Transfer { action: "data recv", connection, data_type, data }, attributes }
     }
 }
 
-/// The transfer function's event for a text frame.
-pub(crate) fn text_event(connection: &str, text: &str) -> serde_json::Result<Bytes> {
-    encode(&TransferEvent::new(connection, "text", text))
+/// The transfer function's event for a text frame of this connection, whose client has these attributes.
+pub(crate) fn text_event(of: (&str, Option<&Attributes>), text: &str) -> serde_json::Result<Bytes> {
+    encode(&TransferEvent::new(of, "text", text))
 }
 
-/// The transfer function's event for a binary frame.
-pub(crate) fn binary_event(connection: &str, bytes: &[u8]) -> serde_json::Result<Bytes> {
-    encode(&TransferEvent::new(connection, "binary", &STANDARD.encode(bytes)))
+/// The transfer function's event for a binary frame of this connection, whose client has these attributes.
+pub(crate) fn binary_event(of: (&str, Option<&Attributes>), bytes: &[u8]) -> serde_json::Result<Bytes> {
+    encode(&TransferEvent::new(of, "binary", &STANDARD.encode(bytes)))
 }
 
 /// A client left: the cleanup function's event.
@@ -191,6 +204,8 @@ pub struct ClosingEvent<'a> {
     websocket: Closing<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attributes: Option<&'a Attributes>,
 }
 
 #[derive(Debug, Serialize)]
@@ -201,10 +216,15 @@ struct Closing<'a> {
 }
 
 impl<'a> ClosingEvent<'a> {
-    /// The event for this connection. The reason is there if it was not its own node that noticed: `node lost`.
+    /// The event for this connection, whose client has these attributes. The reason is there if it was not its own node
+    /// that noticed: `node lost`.
     #[must_use]
-    pub fn new(connection: &'a str, reason: Option<&'static str>) -> Self {
-        Self { websocket: Closing { action: "closing", connection }, reason }
+    pub fn new(
+        connection: &'a str,
+        attributes: Option<&'a Attributes>,
+        reason: Option<&'static str>,
+    ) -> Self {
+        Self { websocket: Closing { action: "closing", connection }, reason, attributes }
     }
 }
 
@@ -237,6 +257,22 @@ pub struct Agreed {
     pub sec_web_socket_protocol: Option<String>,
     /// The extensions; the gateway speaks none.
     pub sec_web_socket_extensions: Option<String>,
+    /// What the function says of the client.
+    #[serde(default)]
+    pub attributes: Attributes,
+}
+
+impl Agreed {
+    /// Checks the size of the attributes. The error is a sentence for the function's author.
+    pub(crate) fn check_attributes(&self) -> Result<(), String> {
+        let bytes: usize = self.attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if bytes <= MAX_ATTRIBUTE_BYTES {
+            return Ok(());
+        }
+        Err(format!(
+            "the attributes have {bytes} bytes, names and values together; at most {MAX_ATTRIBUTE_BYTES} are kept"
+        ))
+    }
 }
 
 /// What a reverse push, or a client that may not connect, is answered: 0 and `ok`, or a number and a sentence.
@@ -283,15 +319,34 @@ mod tests {
 
     #[test]
     fn a_closing_event_has_a_reason_only_if_the_node_is_lost() {
-        let event = |reason| encode(&ClosingEvent::new("id==", reason)).expect("JSON");
+        let event = |reason| encode(&ClosingEvent::new("id==", None, reason)).expect("JSON");
         assert_eq!(event(None), r#"{"websocket":{"action":"closing","secConnectionID":"id=="}}"#);
         let lost = r#"{"websocket":{"action":"closing","secConnectionID":"id=="},"reason":"node lost"}"#;
         assert_eq!(event(Some("node lost")), lost);
     }
 
     #[test]
+    fn attributes_stand_beside_the_websocket() {
+        let attributes = Attributes::from([("user".to_owned(), "ann".to_owned())]);
+        let of = ("id==", Some(&attributes));
+        let event = text_event(of, "x").expect("JSON");
+        assert!(event.ends_with(br#""data":"x"},"attributes":{"user":"ann"}}"#), "{event:?}");
+        let event = encode(&ClosingEvent::new(of.0, of.1, Some("node lost"))).expect("JSON");
+        assert!(event.ends_with(br#"},"reason":"node lost","attributes":{"user":"ann"}}"#), "{event:?}");
+    }
+
+    #[test]
+    fn attributes_that_are_too_long_are_refused_with_a_sentence() {
+        let agreed =
+            |bytes| Agreed { attributes: [("a".to_owned(), "x".repeat(bytes))].into(), ..Agreed::default() };
+        assert_eq!(agreed(MAX_ATTRIBUTE_BYTES - 1).check_attributes(), Ok(()));
+        let sentence = agreed(MAX_ATTRIBUTE_BYTES).check_attributes().expect_err("one byte too many");
+        assert!(sentence.contains("4097 bytes"), "{sentence}");
+    }
+
+    #[test]
     fn a_binary_frame_travels_in_base64() {
-        let event = binary_event("id==", &[0, 255]).expect("JSON");
+        let event = binary_event(("id==", None), &[0, 255]).expect("JSON");
         let expected = r#"{"websocket":{"action":"data recv","secConnectionID":"id==","dataType":"binary","data":"AP8="}}"#;
         assert_eq!(event, expected);
     }

@@ -1,6 +1,6 @@
 //! What a function asks of the reverse push address: a frame or a close, for one connection or for a batch of them.
 
-use std::{borrow::Cow, fmt, slice};
+use std::{borrow::Cow, fmt, slice, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -32,7 +32,47 @@ pub enum Push {
     Close {
         /// Which ones.
         to: Recipients,
+        /// How.
+        close: Close,
     },
+}
+
+/// How a function closes a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Close {
+    /// 1000, 1008, 1011 or 3000 to 4999.
+    pub code: u16,
+    /// At most 123 bytes.
+    pub reason: Arc<str>,
+    /// Whether the cleanup function is called, as if the client had left.
+    pub cleanup: bool,
+}
+
+impl Default for Close {
+    /// 1000 without a reason; the cleanup function is not called.
+    fn default() -> Self {
+        Self { code: 1000, reason: "".into(), cleanup: false }
+    }
+}
+
+impl Close {
+    /// What fits into a close frame beside the code, in bytes.
+    const MAX_REASON_BYTES: usize = 123;
+
+    fn read(code: Option<u16>, reason: Option<&str>, cleanup: Option<bool>) -> Result<Self, String> {
+        let (code, reason) = (code.unwrap_or(1000), reason.unwrap_or_default());
+        if !matches!(code, 1000 | 1008 | 1011 | 3000..=4999) {
+            return Err(format!("the code {code} is not 1000, 1008, 1011 or 3000 to 4999"));
+        }
+        if reason.len() > Self::MAX_REASON_BYTES {
+            let bytes = reason.len();
+            return Err(format!(
+                "the reason has {bytes} bytes; a close frame has at most {}",
+                Self::MAX_REASON_BYTES
+            ));
+        }
+        Ok(Self { code, reason: reason.into(), cleanup: cleanup.unwrap_or_default() })
+    }
 }
 
 /// The connections that a push names.
@@ -74,6 +114,10 @@ struct PushFields<'b> {
     data_type: Option<Text<'b>>,
     #[serde(borrow)]
     data: Option<Text<'b>>,
+    code: Option<u16>,
+    #[serde(borrow)]
+    reason: Option<Text<'b>>,
+    cleanup: Option<bool>,
 }
 
 /// A string, borrowed from the body where it contains no escapes.
@@ -135,7 +179,11 @@ impl Push {
                 let frame = frame(body, fields.data_type.as_ref().map(Text::as_str), fields.data)?;
                 Ok(Self::Send { to, frame })
             }
-            Some("closing") => Ok(Self::Close { to }),
+            Some("closing") => {
+                let close =
+                    Close::read(fields.code, fields.reason.as_ref().map(Text::as_str), fields.cleanup)?;
+                Ok(Self::Close { to, close })
+            }
             Some(other) => Err(format!("the action {other:?} is neither \"data send\" nor \"closing\"")),
             None => Err("\"websocket\" has no \"action\"".to_owned()),
         }
@@ -145,7 +193,7 @@ impl Push {
     #[must_use]
     pub fn to(&self) -> &Recipients {
         match self {
-            Self::Send { to, .. } | Self::Close { to } => to,
+            Self::Send { to, .. } | Self::Close { to, .. } => to,
         }
     }
 }
@@ -212,7 +260,10 @@ mod tests {
         let binary = send(r#","action":"data send","dataType":"binary","data":"AP8=""#);
         let bytes = Bytes::from_static(&[0, 255]);
         assert_eq!(binary, Ok(Push::Send { to: to(), frame: Frame::binary(bytes) }));
-        assert_eq!(send(r#","action":"closing""#), Ok(Push::Close { to: to() }));
+        assert_eq!(send(r#","action":"closing""#), Ok(Push::Close { to: to(), close: Close::default() }));
+        let close = Close { code: 4001, reason: "kicked".into(), cleanup: true };
+        let kick = r#","action":"closing","code":4001,"reason":"kicked","cleanup":true"#;
+        assert_eq!(send(kick), Ok(Push::Close { to: to(), close }));
         for (rest, named) in [
             ("", "action"),
             (r#","action":"dance""#, "dance"),
@@ -221,6 +272,9 @@ mod tests {
             (r#","action":"data send","dataType":"json","data":"x""#, "json"),
             (r#","action":"data send","dataType":"binary","data":"?""#, "Base64"),
             (r#","action":"closing","secConnectionIDs":["d"]"#, "both"),
+            (r#","action":"closing","code":1006"#, "1006"),
+            (r#","action":"closing","code":"1000""#, "u16"),
+            (&format!(r#","action":"closing","reason":"{}""#, "x".repeat(124)), "124 bytes"),
         ] {
             let refused = send(rest).expect_err(rest);
             assert!(refused.contains(named), "{rest}: {refused}");
@@ -235,8 +289,11 @@ mod tests {
             |ids: &str| parse(&format!(r#"{{"websocket":{{"action":"closing","secConnectionIDs":{ids}}}}}"#));
         let many = |count: usize| format!("[{}]", vec![r#""c""#; count].join(","));
         let batch = |ids: &[&str]| Recipients::Batch(ids.iter().map(|id| (*id).to_owned()).collect());
-        assert_eq!(close(r#"["a","b","a"]"#), Ok(Push::Close { to: batch(&["a", "b", "a"]) }));
-        assert_eq!(close(r#"["a"]"#), Ok(Push::Close { to: batch(&["a"]) }));
+        assert_eq!(
+            close(r#"["a","b","a"]"#),
+            Ok(Push::Close { to: batch(&["a", "b", "a"]), close: Close::default() })
+        );
+        assert_eq!(close(r#"["a"]"#), Ok(Push::Close { to: batch(&["a"]), close: Close::default() }));
         assert_eq!(close(&many(MAX_BATCH)).expect("as many as allowed").to().ids().len(), MAX_BATCH);
         for (ids, named) in [
             ("[]", "empty"),

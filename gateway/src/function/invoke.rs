@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use log::{Level, warn};
 
 use crate::{
-    contract::{Agreed, ClosingEvent, ConnectAnswer, STORE_UNAVAILABLE, encode},
+    contract::{Agreed, Attributes, ClosingEvent, ConnectAnswer, STORE_UNAVAILABLE, encode},
     function::{
         Call, Failure, FailureMessage, FunctionBackend, Role,
         admission::{Admission, Place, Turn},
@@ -23,7 +23,7 @@ use crate::{
         metrics::ApiMetrics,
         report::{InvocationOutcome, Reports},
     },
-    registry::{RegistryError, ids},
+    registry::ids,
 };
 
 /// The three functions of an API.
@@ -53,7 +53,7 @@ pub(crate) struct Function {
 /// The lines about a function's failures.
 pub(crate) struct FunctionLogLimits {
     /// Of those that say nothing about a single event: the backend, or the function's store, is away or overloaded.
-    backend: LogLimit,
+    pub(crate) backend: LogLimit,
     /// Of those that are an event's own.
     pub(crate) events: LogLimit,
 }
@@ -73,8 +73,6 @@ pub(crate) enum Registration {
     StoreUnavailable,
     /// Too many events wait: the function was not called.
     NoPlace,
-    /// The connection cannot be registered: the function was not called.
-    NotRegistered,
     /// The client has gone before the function was called.
     ClientGone,
 }
@@ -137,8 +135,16 @@ impl Functions {
         };
         match serde_json::from_slice::<ConnectAnswer>(&answer) {
             Ok(decision) if decision.err_no == 0 => {
+                let agreed = decision.websocket.unwrap_or_default();
+                if let Err(sentence) = agreed.check_attributes() {
+                    return Err(self.register.fail(
+                        invocation,
+                        Failure::Error(sentence.into()),
+                        Some(&answer),
+                    ));
+                }
                 invocation.end(InvocationOutcome::Ok, None, Some(&answer));
-                Ok(Registration::Accepted(decision.websocket.unwrap_or_default()))
+                Ok(Registration::Accepted(agreed))
             }
             Ok(decision) if decision.err_no == i64::from(STORE_UNAVAILABLE) => {
                 // The message may name the store's address, which is for the log and not for the client.
@@ -177,11 +183,11 @@ impl Functions {
     /// because a closing event is never left out.
     pub(crate) async fn cleanup(
         &self,
-        connection: &str,
+        (connection, attributes): (&str, Option<&Attributes>),
         reason: Option<&'static str>,
     ) -> Result<(), Failure> {
         let times = (Instant::now(), Duration::ZERO);
-        let event = match encode(&ClosingEvent::new(connection, reason)) {
+        let event = match encode(&ClosingEvent::new(connection, attributes, reason)) {
             Ok(event) => event,
             Err(error) => {
                 warn!("no closing event for {connection}: {error}");
@@ -318,12 +324,6 @@ impl Function {
             "the store of the {role} function of {api} is unavailable (request {request_id}, connection \
              {connection}): {message}"
         );
-        self.log_limits.backend.log(Level::Warn, Some((connection, request_id)), line);
-    }
-
-    /// The connection cannot be registered, so that the function is not called.
-    pub(crate) fn log_not_registered(&self, (connection, request_id): (&str, &str), error: &RegistryError) {
-        let line = format_args!("{connection} cannot be registered: {error} (request {request_id})");
         self.log_limits.backend.log(Level::Warn, Some((connection, request_id)), line);
     }
 

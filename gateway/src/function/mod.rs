@@ -172,6 +172,12 @@ impl Failure {
         )
     }
 
+    /// Whether the function may have run, and its answer is not known.
+    #[must_use]
+    pub fn may_have_run(&self) -> bool {
+        matches!(self, Self::Error(_) | Self::TimedOut(_) | Self::Crashed(_))
+    }
+
     /// What happened, in a few words that a client may see.
     #[must_use]
     pub fn kind(&self) -> &'static str {

@@ -60,6 +60,8 @@ pub struct Metrics {
     pub queue_bytes: Gauge,
     certificate_expires: Gauge,
     accept_errors: Counter,
+    /// Cleanups that are due and were not called yet.
+    pub cleanups_pending: Gauge,
     /// Leases and take-overs.
     pub cluster: Arc<ClusterMetrics>,
     /// From node to node.
@@ -109,6 +111,7 @@ impl Metrics {
         let certificate_expires = register(&mut registry, &c::CERTIFICATE_EXPIRES, Gauge::default());
         register(&mut registry, &c::RELOADS, families.reloads.clone());
         let accept_errors = register(&mut registry, &c::ACCEPT_ERRORS, Counter::default());
+        let cleanups_pending = register(&mut registry, &c::CLEANUPS_PENDING, Gauge::default());
         let cluster = Arc::new(ClusterMetrics::new(&mut registry));
         let routes = RouteMetrics::new(&mut registry);
         for key in limits::KEYS {
@@ -125,6 +128,7 @@ impl Metrics {
             queue_bytes,
             certificate_expires,
             accept_errors,
+            cleanups_pending,
             cluster,
             routes,
         }

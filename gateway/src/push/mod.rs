@@ -1,7 +1,7 @@
 //! The reverse push address: where functions send frames to clients and close their connections.
 //!
 //! [`router`] answers `POST /api-local`, a push to one connection or to a batch of them, and `GET /api-local`, a look at
-//! a connection. It needs nothing of the gateway but a [`ConnectionRegistry`]. Each push is reported with its answer,
+//! a connection. It needs nothing of the gateway but a [`Deliver`]. Each push is reported with its answer,
 //! and with the instance's name if the caller put it into the query as `?instance=NAME`.
 
 pub(crate) mod address;
@@ -34,7 +34,7 @@ use crate::{
         metrics::{Metrics, labels::PushOutcome},
         report::{Report, Reports},
     },
-    registry::{ConnectionRegistry, Delivery, DeliveryError},
+    registry::{Deliver, Delivery, DeliveryError},
     server::http::{Activity, read_body},
 };
 
@@ -46,7 +46,7 @@ pub(crate) const BODY_LIMIT_BYTES: usize = MAX_EVENT_BYTES / 3 * 4 + MAX_BATCH *
 
 /// What stands behind the push address.
 pub(crate) struct PushAddress {
-    pub(crate) registry: Arc<dyn ConnectionRegistry>,
+    pub(crate) registry: Arc<dyn Deliver>,
     pub(crate) reports: Reports,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log_limits: PushLogLimits,
@@ -60,16 +60,9 @@ pub(crate) struct PushLogLimits {
 }
 
 /// A reverse push address at [`PATH`].
-pub fn router(registry: Arc<dyn ConnectionRegistry>, reports: Reports) -> Router {
-    router_at(
-        PATH,
-        Arc::new(PushAddress {
-            registry,
-            reports,
-            metrics: Arc::default(),
-            log_limits: PushLogLimits::default(),
-        }),
-    )
+pub fn router(registry: Arc<dyn Deliver>, reports: Reports) -> Router {
+    let (metrics, log_limits) = (Arc::default(), PushLogLimits::default());
+    router_at(PATH, Arc::new(PushAddress { registry, reports, metrics, log_limits }))
 }
 
 /// A reverse push address at this path.
@@ -125,7 +118,7 @@ impl PushAddress {
     async fn carry_out(&self, push: &Push, instance: Option<&str>) -> Response {
         let delivery = match push {
             Push::Send { frame, .. } => Delivery::Frame(frame.clone()),
-            Push::Close { .. } => Delivery::Close,
+            Push::Close { close, .. } => Delivery::Close(close.clone()),
         };
         let to = push.to();
         let mut delivered = self.registry.deliver(to.ids(), delivery).await;

@@ -8,7 +8,7 @@ use axum::{
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
 use crate::{
-    contract::{MAX_BATCH, Status},
+    contract::{Attributes, MAX_BATCH, Status},
     registry::{ConnectionInfo, DeliveryError},
 };
 
@@ -44,6 +44,8 @@ struct Found<'a> {
     connected_at: u64,
     last_active_at: u64,
     waiting_bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attributes: Option<&'a Attributes>,
 }
 
 impl Serialize for Failed<'_> {
@@ -95,6 +97,7 @@ pub(super) fn found(connection: &str, info: &ConnectionInfo) -> Response {
         connected_at: info.connected_at_ms,
         last_active_at: info.last_active_at_ms,
         waiting_bytes: info.waiting_bytes,
+        attributes: info.attributes.as_deref(),
     };
     let status = &Status::ok();
     encode(StatusCode::OK, &Answer { status, batch: MAX_BATCH, failed: None, connection: Some(found) })

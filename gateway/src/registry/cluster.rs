@@ -24,11 +24,14 @@
 //! Redis knows nothing of a node, it may have lost that, so the asking node must have been connected to it for the time
 //! of a lease without interruption.
 //!
+//! What a node is asked for carries a deadline by Redis's clock, so that nothing is delivered after the node that has
+//! asked has given it up. A close counts as the function's once that node has confirmed that it answered the function.
+//!
 //! # What Redis has to allow
 //!
-//! `PING`, `SELECT`, `PUBLISH`, `SUBSCRIBE`, `EVAL`, `EVALSHA` and `TIME`; and `EXISTS`, `PTTL`, `GET`, `SET`, `DEL`, `PEXPIRE`,
-//! `HGETALL`, `HSET`, `HDEL`, `HLEN`, `HEXISTS`, `HSCAN`, `SADD` and `SISMEMBER`, most of which scripts call, on keys and
-//! channels that begin with `scf-ws:`; a user with `~scf-ws:* &scf-ws:* +@all` has all of it. Redis ends a subscription
+//! `TIME`, `SELECT`, `PUBLISH`, `SUBSCRIBE`, `EVALSHA`, `SCRIPT LOAD` and `HSCAN`; and `EXISTS`, `PTTL`, `GET`, `SET`, `DEL`,
+//! `PEXPIRE`, `HGET`, `HGETALL`, `HSET`, `HSETNX`, `HDEL`, `HLEN`, `HEXISTS`, `SADD` and `SISMEMBER`, which scripts call, on keys and
+//! channels that begin with `{scf-ws}:`; a user with `~{scf-ws}:* &{scf-ws}:* +@all` has all of it. Redis ends a subscription
 //! that falls behind by the limit of `client-output-buffer-limit pubsub`; the node subscribes again, and requests that
 //! were lost meanwhile are answered with 503.
 //!
@@ -36,28 +39,26 @@
 //!
 //! | name | what |
 //! | --- | --- |
-//! | key `scf-ws:node:<node>` | the node's lease: exists as long as the node renews it |
-//! | hash `scf-ws:nodes` | the nodes that may have records, with what each says of itself |
-//! | hash `scf-ws:connections:<node>` | the node's records: connection → the client's address and path |
-//! | key `scf-ws:claim:<node>` | which node takes a lost one over; expires like a lease |
-//! | key `scf-ws:lost:<node>` | the node was declared lost, at this time; kept for a day |
-//! | set `scf-ws:done:<node>` | connections of a lost node whose cleanup others have carried out; kept for a day |
-//! | keys `scf-ws:epoch`, `scf-ws:pulse`, `scf-ws:grace` | see `lease.rs` |
-//! | channel `scf-ws:<db>:to:<node>` | what the other nodes send to a node: requests and answers |
+//! | key `{scf-ws}:node:<node>` | the node's lease: exists as long as the node renews it |
+//! | hash `{scf-ws}:nodes` | the nodes that may have records, with what each says of itself |
+//! | hash `{scf-ws}:connections:<node>` | the node's records: connection → the client's address, its API, its attributes |
+//! | key `{scf-ws}:claim:<node>` | which node takes a lost one over; expires like a lease |
+//! | key `{scf-ws}:lost:<node>` | the node was declared lost, at this time; kept for a day |
+//! | set `{scf-ws}:done:<node>` | connections of a lost node whose cleanup others have called; kept for a day |
+//! | keys `{scf-ws}:epoch`, `{scf-ws}:pulse`, `{scf-ws}:grace` | see `lease.rs` |
+//! | channel `{scf-ws}:<db>:to:<node>` | what the other nodes send to a node: requests and answers |
 //!
 //! `<node>` is a [`NodeId`] in hexadecimal, `<db>` the number of the database, which channels do not belong to by
-//! themselves. [`names`] makes all of them.
+//! themselves. The braces keep all of them in one slot of a sharded Redis.
 
 mod inbox;
 mod lease;
-pub mod names;
 pub mod node;
 mod outgoing;
 mod overview;
 mod peers;
 mod place;
 mod publisher;
-mod records;
 pub mod redis;
 mod registry;
 mod takeover;
@@ -65,14 +66,9 @@ mod wire;
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::sync::watch;
-
-use self::lease::{Lease, Times, keys::Keys, store::Store};
-pub(crate) use self::{
-    lease::Member,
+use self::{
+    lease::{Lease, Shared, Times, member::Member, store::Store},
     overview::Overview,
-    records::Record,
-    takeover::{Cleaned, Cleaner, TakeOver},
 };
 pub use self::{
     node::NodeId,
@@ -81,7 +77,8 @@ pub use self::{
 };
 use crate::{
     function::remote::client::{TlsError, Trust},
-    observe::metrics::ClusterMetrics,
+    observe::metrics::Metrics,
+    registry::Connections,
 };
 
 /// How long a node may be silent before it is declared lost, unless set otherwise.
@@ -109,7 +106,6 @@ impl ClusterSettings {
 
 /// This process as a node of a cluster. Dropped, it leaves without notice.
 pub struct Cluster {
-    redis: Redis,
     lease: Lease,
     /// What proves that an earlier process is gone.
     place: Option<String>,
@@ -148,50 +144,49 @@ impl std::error::Error for JoinError {
 impl Cluster {
     /// Joins under a new id, as the process that clients reach at `addr`. Does not wait for the server, which may be
     /// away.
-    pub fn join(
-        settings: &ClusterSettings,
-        addr: SocketAddr,
-        metrics: Arc<ClusterMetrics>,
-    ) -> Result<Arc<Self>, JoinError> {
+    pub fn join(settings: &ClusterSettings, addr: SocketAddr, metrics: &Metrics) -> Result<Self, JoinError> {
         let node = NodeId::random().map_err(JoinError::Randomness)?;
         let redis = Redis::connect(&settings.redis, &settings.trust).map_err(JoinError::Tls)?;
         let place = place::of(addr);
-        let store = Store::new(redis.clone(), Keys::default(), Times::of_lease(settings.lease));
+        let store = Store::new(redis, Times::of_lease(settings.lease));
         let info = place::info(addr, place.as_deref(), settings.lease);
-        let lease = Lease::start(store, node, info, metrics);
-        Ok(Arc::new(Self { redis, lease, place }))
+        let connections = Connections::new(metrics.cleanups_pending.clone());
+        let lease = Lease::start(store, node, info, (connections, Arc::clone(&metrics.cluster)));
+        Ok(Self { lease, place })
     }
 
     /// Which node this is. After it was declared lost, the process is another node.
     #[must_use]
     pub fn node(&self) -> NodeId {
-        self.lease.node()
+        self.shared().node()
     }
 
-    /// Likewise, and how to wait for another one.
-    #[must_use]
-    pub fn node_changes(&self) -> watch::Receiver<NodeId> {
-        self.lease.node_changes()
-    }
-
-    /// Ends in order, after every cleanup that could be carried out. Connections that are left are another node's.
-    pub(crate) async fn leave(&self) {
+    /// Ends in order, after every cleanup that could be called. Connections that are left are another node's.
+    async fn leave(&self) {
         self.lease.leave().await;
     }
 
-    pub(crate) fn lease(&self) -> &Lease {
-        &self.lease
+    fn shared(&self) -> &Arc<Shared> {
+        self.lease.shared()
+    }
+
+    fn member(&self) -> Arc<Member> {
+        self.lease.member()
+    }
+
+    fn place(&self) -> Option<&str> {
+        self.place.as_deref()
     }
 
     /// How long a node may be silent before it is declared lost.
-    pub(crate) fn lease_time(&self) -> Duration {
-        self.lease.store().times().lease
+    fn lease_time(&self) -> Duration {
+        self.shared().store().times().lease
     }
 
     /// The server that the nodes share.
     #[must_use]
     pub fn redis(&self) -> &Redis {
-        &self.redis
+        self.shared().store().redis()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{error, fmt, net::IpAddr, sync::Arc};
 
-use crate::contract::Frame;
+use crate::contract::{Attributes, Close, Frame};
 
 /// What goes to a client. Clones share the payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub enum Delivery {
     /// A frame.
     Frame(Frame),
     /// The end of the connection, behind the frames that wait. From now on its id is unknown.
-    Close,
+    Close(Close),
 }
 
 /// Why something was not delivered.
@@ -75,4 +75,6 @@ pub struct ConnectionInfo {
     pub last_active_at_ms: u64,
     /// How many bytes wait to be sent to the client, with an overhead for each frame.
     pub waiting_bytes: usize,
+    /// What the register function has said of the client.
+    pub attributes: Option<Arc<Attributes>>,
 }

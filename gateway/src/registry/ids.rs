@@ -4,15 +4,10 @@ use std::cell::RefCell;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use crate::registry::cluster::NodeId;
-
-/// A connection's id: 16 random bytes in Base64, or an id that begins with its node in a cluster. A caller that knows it
-/// can push to the connection, so it must not be guessable.
-pub(crate) fn connection_id(node: Option<NodeId>) -> Result<String, getrandom::Error> {
-    match node {
-        Some(node) => node.connection(),
-        None => Ok(STANDARD.encode(random()?)),
-    }
+/// A connection's id: 16 random bytes in Base64. A caller that knows it can push to the connection, so it must not be
+/// guessable.
+pub(crate) fn connection_id() -> Result<String, getrandom::Error> {
+    Ok(STANDARD.encode(random()?))
 }
 
 /// A request id in the form of a version 4 UUID.
@@ -73,8 +68,8 @@ mod tests {
 
     #[test]
     fn a_connection_id_is_16_bytes_in_base64() {
-        let id = connection_id(None).expect("random bytes");
+        let id = connection_id().expect("random bytes");
         assert_eq!(STANDARD.decode(&id).map(|bytes| bytes.len()), Ok(16));
-        assert_ne!(Ok(id), connection_id(None));
+        assert_ne!(Ok(id), connection_id());
     }
 }

@@ -1,25 +1,35 @@
-//! Who holds a connection: the seam between whatever pushes to clients and the connections.
+//! Who owns the connections: the seam between whatever pushes to clients, the connections, and what each of them is due.
 //!
-//! A connection is known by its id from [`ConnectionRegistry::add`] until it is removed or closed, whichever comes
-//! first; that decides whether the client left or a function closed the connection. [`MemoryRegistry`] holds the
-//! connections of this process alone. A registry that spans several nodes keeps the outboxes of its own connections,
-//! and passes deliveries for the others on; that is why every method is asynchronous and may fail.
+//! [`ConnectionRegistry::open`] names a connection before the register function is called. From then on deliveries reach
+//! it, and its [`Ownership`] sees to it that its cleanup is called once it has ended, however that comes about.
+//! [`MemoryRegistry`] holds the connections of this process alone. A registry that spans several nodes passes deliveries
+//! for the others on; that is why every method is asynchronous and may fail.
 
+mod cleaner;
 pub mod cluster;
+mod connections;
+mod deferred;
 mod delivery;
 pub(crate) mod ids;
 mod interface;
 mod memory;
 mod outbox;
+mod ownership;
+mod record;
 mod send_queue;
 
 pub use self::{
+    cleaner::{Cleaned, Cleaner},
     delivery::{ConnectionInfo, Delivery, DeliveryError, RegistryError},
-    interface::ConnectionRegistry,
+    interface::{ConnectionRegistry, Deliver, NewConnection, Opening},
     memory::MemoryRegistry,
-    outbox::Outbox,
+    ownership::Ownership,
+    record::Record,
 };
 pub(crate) use self::{
+    connections::{Confirmation, Connections},
+    deferred::DeferredCleanups,
     outbox::{Deliveries, outbox},
+    ownership::{CleanupDue, CleanupOf, Owner},
     send_queue::QueueEnd,
 };

@@ -4,7 +4,7 @@
 use std::{
     net::IpAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
@@ -12,14 +12,17 @@ use std::{
 };
 
 use super::{
-    delivery::{ConnectionInfo, Delivery, DeliveryError},
+    connections::{ClosedBy, Confirmation},
+    delivery::{ConnectionInfo, DeliveryError},
+    interface::NewConnection,
+    record::Record,
     send_queue::{QueueEnd, SendQueue},
 };
-use crate::{contract::Frame, observe::metrics::Gauge};
+use crate::contract::{Attributes, Close, Frame};
 
 /// The sending end, which a registry keeps for each connection of this process. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Outbox(Arc<Shared>);
+pub(crate) struct Outbox(Arc<Shared>);
 
 /// The receiving end. Dropped, it ends the outbox.
 #[derive(Debug)]
@@ -30,23 +33,21 @@ struct Shared {
     queue: SendQueue,
     path: Arc<str>,
     source_ip: IpAddr,
+    api: Arc<str>,
+    attributes: OnceLock<Arc<Attributes>>,
     connected_at_ms: u64,
     last_active_at_ms: AtomicU64,
 }
 
-/// Both ends for a client that asks to connect now, between which `limit_bytes` may wait.
-/// The gauge shows what waits in all of them together.
-pub(crate) fn outbox(
-    path: Arc<str>,
-    source_ip: IpAddr,
-    limit_bytes: usize,
-    waiting: &Gauge,
-) -> (Outbox, Deliveries) {
+/// Both ends for a client that asks to connect now.
+pub(crate) fn outbox(new: NewConnection) -> (Outbox, Deliveries) {
     let connected_at_ms = epoch_ms();
     let shared = Arc::new(Shared {
-        queue: SendQueue::new(limit_bytes, waiting.clone()),
-        path,
-        source_ip,
+        queue: SendQueue::new(new.send_queue_bytes, new.waiting),
+        path: new.path,
+        source_ip: new.source_ip,
+        api: new.api,
+        attributes: OnceLock::new(),
         connected_at_ms,
         last_active_at_ms: AtomicU64::new(connected_at_ms),
     });
@@ -54,21 +55,40 @@ pub(crate) fn outbox(
 }
 
 impl Outbox {
-    /// Puts a delivery into the client's queue. Never waits.
-    pub fn deliver(&self, delivery: Delivery) -> Result<(), DeliveryError> {
-        let taken = match delivery {
-            Delivery::Frame(frame) => self.0.queue.push(frame),
-            Delivery::Close => self.0.queue.close(),
-        };
-        taken.map_err(|end| match end {
-            QueueEnd::Full => DeliveryError::TooSlow,
-            QueueEnd::ClosedByFunction | QueueEnd::Gone => DeliveryError::NotFound,
+    /// Puts a frame into the client's queue. Never waits.
+    pub(super) fn send(&self, frame: Frame) -> Result<(), DeliveryError> {
+        self.0.queue.push(frame).map_err(delivery_error)
+    }
+
+    /// Closes the connection behind the frames that wait.
+    pub(super) fn close(
+        &self,
+        close: Close,
+        confirmation: Option<Confirmation>,
+    ) -> Result<(), DeliveryError> {
+        self.0.queue.close(close, confirmation).map_err(delivery_error)
+    }
+
+    /// Nothing more can be delivered from now on. Who has ended the connection.
+    pub(super) fn seal(&self) -> ClosedBy {
+        self.0.queue.seal().map_or(ClosedBy::Client, |closed| ClosedBy::Function {
+            wants_cleanup: closed.close.cleanup,
+            confirmation: closed.confirmation,
         })
     }
 
+    pub(super) fn set_attributes(&self, attributes: Attributes) {
+        // The register function is called once.
+        let _ = self.0.attributes.set(Arc::new(attributes));
+    }
+
+    /// What the cleanup of the connection needs.
+    pub(super) fn record(&self) -> Record {
+        Record::new(self.0.source_ip, Arc::clone(&self.0.api), self.0.attributes.get().cloned())
+    }
+
     /// What is known of the connection.
-    #[must_use]
-    pub fn info(&self) -> ConnectionInfo {
+    pub(super) fn info(&self) -> ConnectionInfo {
         let shared = &self.0;
         ConnectionInfo {
             path: Arc::clone(&shared.path),
@@ -76,6 +96,7 @@ impl Outbox {
             connected_at_ms: shared.connected_at_ms,
             last_active_at_ms: shared.last_active_at_ms.load(Ordering::Relaxed),
             waiting_bytes: shared.queue.waiting_bytes(),
+            attributes: shared.attributes.get().cloned(),
         }
     }
 }
@@ -110,9 +131,14 @@ impl Deliveries {
         self.0.queue.limit_bytes()
     }
 
-    /// Whether a function has closed the connection.
-    pub(crate) fn closed_by_function(&self) -> bool {
-        self.0.queue.end() == Some(QueueEnd::ClosedByFunction)
+    /// How a function has closed the connection, if one has.
+    pub(crate) fn closed_by_function(&self) -> Option<Close> {
+        self.0.queue.closed().map(|closed| closed.close)
+    }
+
+    /// What the register function has said of the client.
+    pub(crate) fn attributes(&self) -> Option<&Arc<Attributes>> {
+        self.0.attributes.get()
     }
 
     /// A data frame went through, in either direction.
@@ -128,6 +154,13 @@ impl Deliveries {
 impl Drop for Deliveries {
     fn drop(&mut self) {
         self.0.queue.abandon();
+    }
+}
+
+fn delivery_error(end: QueueEnd) -> DeliveryError {
+    match end {
+        QueueEnd::Full => DeliveryError::TooSlow,
+        QueueEnd::ClosedByFunction | QueueEnd::Gone => DeliveryError::NotFound,
     }
 }
 

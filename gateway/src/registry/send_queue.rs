@@ -13,7 +13,11 @@ use std::{
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::{contract::Frame, observe::metrics::Gauge};
+use super::connections::Confirmation;
+use crate::{
+    contract::{Close, Frame},
+    observe::metrics::Gauge,
+};
 
 /// What a frame counts beyond its own bytes, so that empty ones are bounded too.
 const FRAME_OVERHEAD_BYTES: usize = 64;
@@ -31,8 +35,17 @@ struct State {
     waiting_bytes: usize,
     gauge: Gauge,
     end: Option<QueueEnd>,
+    /// How a function has closed the connection.
+    closed: Option<Box<Closed>>,
     /// Of the consumer, while it waits.
     waiting: Option<Waker>,
+}
+
+/// How a function has closed a connection.
+#[derive(Debug, Clone)]
+pub(super) struct Closed {
+    pub(super) close: Close,
+    pub(super) confirmation: Option<Confirmation>,
 }
 
 /// Why no further frame is taken.
@@ -72,15 +85,28 @@ impl SendQueue {
         Ok(())
     }
 
-    /// Ends the queue behind the frames that wait.
-    pub(super) fn close(&self) -> Result<(), QueueEnd> {
+    /// Ends the queue behind the frames that wait, because a function closes the connection so.
+    pub(super) fn close(&self, close: Close, confirmation: Option<Confirmation>) -> Result<(), QueueEnd> {
         let mut state = self.state.lock();
         if let Some(end) = state.end {
             return Err(end);
         }
         state.end = Some(QueueEnd::ClosedByFunction);
+        state.closed = Some(Box::new(Closed { close, confirmation }));
         wake(state);
         Ok(())
+    }
+
+    /// Takes no further frame. Those that wait can still be sent. How a function has closed the connection, if one has.
+    pub(super) fn seal(&self) -> Option<Closed> {
+        let mut state = self.state.lock();
+        state.end.get_or_insert(QueueEnd::Gone);
+        state.closed.as_deref().cloned()
+    }
+
+    /// How a function has closed the connection, if one has.
+    pub(super) fn closed(&self) -> Option<Closed> {
+        self.state.lock().closed.as_deref().cloned()
     }
 
     /// The connection has ended: discards what waits.
@@ -110,11 +136,6 @@ impl SendQueue {
 
     pub(super) fn limit_bytes(&self) -> usize {
         self.limit_bytes
-    }
-
-    /// Why no further frame is taken; `None` as long as frames are.
-    pub(super) fn end(&self) -> Option<QueueEnd> {
-        self.state.lock().end
     }
 
     /// Ready once a frame has exceeded the limit.
@@ -162,7 +183,8 @@ impl State {
     fn discard(&mut self, end: QueueEnd) {
         self.frames = VecDeque::new();
         self.set_waiting(0);
-        self.end = Some(end);
+        // A function that has closed it is not forgotten.
+        self.end = self.end.filter(|_| self.closed.is_some()).or(Some(end));
     }
 }
 
@@ -232,7 +254,8 @@ mod tests {
         let queue = SendQueue::new(1000, Gauge::default());
         let (next, ()) = tokio::join!(queue.next(), async { queue.push(frame(1)).expect("capacity") });
         assert_eq!(next, Ok(frame(1)));
-        let (next, ()) = tokio::join!(queue.next(), async { queue.close().expect("open") });
+        let (next, ()) =
+            tokio::join!(queue.next(), async { queue.close(Close::default(), None).expect("open") });
         assert_eq!(next, Err(QueueEnd::ClosedByFunction));
         let queue = SendQueue::new(1000, Gauge::default());
         let overfill = async {
@@ -253,11 +276,22 @@ mod tests {
     async fn a_close_comes_behind_the_frames_and_nothing_behind_it() {
         let queue = SendQueue::new(1000, Gauge::default());
         assert_eq!(queue.push(frame(1)), Ok(()));
-        assert_eq!(queue.close(), Ok(()));
+        assert_eq!(queue.close(Close::default(), None), Ok(()));
         assert_eq!(queue.push(frame(1)), Err(QueueEnd::ClosedByFunction));
         assert_eq!(queue.next().await, Ok(frame(1)));
         assert_eq!(queue.next().await, Err(QueueEnd::ClosedByFunction));
         queue.abandon();
-        assert_eq!(queue.close(), Err(QueueEnd::Gone));
+        assert_eq!(queue.close(Close::default(), None), Err(QueueEnd::ClosedByFunction));
+        assert!(queue.seal().is_some(), "it is known who has ended it");
+    }
+
+    #[tokio::test]
+    async fn a_sealed_queue_takes_nothing_and_gives_what_waits() {
+        let queue = SendQueue::new(1000, Gauge::default());
+        assert_eq!(queue.push(frame(1)), Ok(()));
+        assert!(queue.seal().is_none());
+        assert_eq!(queue.push(frame(1)), Err(QueueEnd::Gone));
+        assert_eq!(queue.close(Close::default(), None), Err(QueueEnd::Gone), "the client was first");
+        assert_eq!(queue.next_waiting(), Some(frame(1)));
     }
 }

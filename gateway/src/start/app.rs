@@ -6,13 +6,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     admin::page_access::PageAccess,
-    connection::clients::Clients,
+    connection::{cleanup::Cleanups, clients::Clients},
     observe::{report::Reports, timeline::Timeline},
     push::PushAddress,
-    registry::{
-        ConnectionRegistry,
-        cluster::{Cluster, NodeId},
-    },
+    registry::ConnectionRegistry,
     start::{
         apis::{Apis, RunningApi},
         drain::Drain,
@@ -21,9 +18,8 @@ use crate::{
 
 /// The gateway's shared state.
 pub(crate) struct App {
-    pub(crate) apis: Apis,
-    /// `None` where this node is alone.
-    pub(crate) cluster: Option<Arc<Cluster>>,
+    pub(crate) apis: Arc<Apis>,
+    pub(crate) cleanups: Arc<Cleanups>,
     pub(crate) registry: Arc<dyn ConnectionRegistry>,
     pub(crate) reports: Reports,
     pub(crate) clients: Arc<Clients>,
@@ -44,11 +40,6 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Which node of a cluster this is.
-    pub(crate) fn node(&self) -> Option<NodeId> {
-        self.cluster.as_ref().map(|cluster| cluster.node())
-    }
-
     /// The API whose path is the longest beginning of the request's, by whole segments.
     pub(crate) fn api(&self, path: &str) -> Option<Arc<RunningApi>> {
         self.apis.find(path)

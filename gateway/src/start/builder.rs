@@ -16,6 +16,7 @@ use crate::{
     admin::{self, Stage, page, page_access::PageAccess},
     config::Admin,
     connection::{
+        cleanup::Cleanups,
         clients::{ClientSettings, Clients},
         handshake,
     },
@@ -26,7 +27,7 @@ use crate::{
     },
     push::{self, PushAddress, PushLogLimits, direct::Direct},
     registry::{
-        ConnectionRegistry, MemoryRegistry,
+        Cleaner, ConnectionRegistry, MemoryRegistry,
         cluster::{Cluster, ClusterRegistry, ClusterSettings, JoinError},
     },
     server::{
@@ -68,8 +69,7 @@ impl Gateway {
             client_page: None,
             no_page: false,
             orphan_reaper: None,
-            cluster: None,
-            registry: Arc::new(MemoryRegistry::default()),
+            registry: Registry::Memory,
             reporters: Vec::new(),
         }
     }
@@ -90,9 +90,15 @@ pub struct Builder {
     client_page: Option<PathBuf>,
     no_page: bool,
     orphan_reaper: Option<PathBuf>,
-    cluster: Option<ClusterSettings>,
-    registry: Arc<dyn ConnectionRegistry>,
+    registry: Registry,
     reporters: Vec<Arc<dyn Reporter>>,
+}
+
+/// Who owns the connections.
+enum Registry {
+    Memory,
+    Cluster(ClusterSettings),
+    Given(Arc<dyn ConnectionRegistry>),
 }
 
 impl Builder {
@@ -177,15 +183,16 @@ impl Builder {
         self
     }
 
-    /// Joins the cluster of all gateways that share this server. Unless set, the gateway is alone.
+    /// Joins the cluster of all gateways that share this server. Unless set, the gateway is alone. Replaces a
+    /// [registry](Builder::registry) that was given.
     pub fn cluster(mut self, settings: ClusterSettings) -> Self {
-        self.cluster = Some(settings);
+        self.registry = Registry::Cluster(settings);
         self
     }
 
-    /// Who holds the connections; in a cluster, they are always in memory.
+    /// Who owns the connections. Replaces a [cluster](Builder::cluster) that was set.
     pub fn registry(mut self, registry: Arc<dyn ConnectionRegistry>) -> Self {
-        self.registry = registry;
+        self.registry = Registry::Given(registry);
         self
     }
 
@@ -223,26 +230,19 @@ impl Builder {
         let clients_served = Clients::new(self.clients.clone(), Arc::default()).map_err(StartError::Tls)?;
         let clients_served = Arc::new(clients_served);
         let orphan_reaper = self.start_orphan_reaper()?;
-        let cluster = self.join(addr, &clients_served)?;
-        let registry = self.registry_of(cluster.as_ref(), &clients_served).await;
+        let registry = self.registry_of(addr, &clients_served).await?;
         let push_path = push::path(self.push_token.as_deref());
         let scheme = if pushes.is_none() && clients_served.has_tls() { "https" } else { "http" };
         let push_base =
             self.push_url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(push_addr)));
         let push_url = format!("{push_base}{push_path}");
-        let (app, assembly) = self.app(addr, &push_url, orphan_reaper, clients_served, (cluster, registry));
+        let (app, assembly) = self.app(addr, &push_url, orphan_reaper, clients_served, registry);
         let app = Arc::new(app);
         let servers = self
             .serve(&app, clients, pushes, push_path, admin)
             .map_err(|error| StartError::Listen { addr: self.listen, error })?;
         app.clients.readiness.enter(Stage::Ready);
         Ok(Running::new((addr, admin_addr), push_url, app, assembly, servers))
-    }
-
-    fn join(&self, addr: SocketAddr, clients: &Clients) -> Result<Option<Arc<Cluster>>, StartError> {
-        let Some(settings) = &self.cluster else { return Ok(None) };
-        let metrics = Arc::clone(&clients.metrics.cluster);
-        Cluster::join(settings, addr, metrics).map(Some).map_err(StartError::Cluster)
     }
 
     fn serve(
@@ -309,20 +309,26 @@ impl Builder {
         }
     }
 
-    /// Who holds the connections: in a cluster, the nodes together.
+    /// Who owns the connections: in a cluster, the nodes together.
     async fn registry_of(
         &self,
-        cluster: Option<&Arc<Cluster>>,
+        addr: SocketAddr,
         clients: &Clients,
-    ) -> Arc<dyn ConnectionRegistry> {
-        let Some(cluster) = cluster else { return Arc::clone(&self.registry) };
-        let registry = ClusterRegistry::new(Arc::clone(cluster), Arc::clone(&clients.metrics));
-        clients.readiness.depends_on(registry.subscribed());
+    ) -> Result<Arc<dyn ConnectionRegistry>, StartError> {
+        let settings = match &self.registry {
+            Registry::Memory => {
+                return Ok(Arc::new(MemoryRegistry::new(clients.metrics.cleanups_pending.clone())));
+            }
+            Registry::Given(registry) => return Ok(Arc::clone(registry)),
+            Registry::Cluster(settings) => settings,
+        };
+        let cluster = Cluster::join(settings, addr, &clients.metrics).map_err(StartError::Cluster)?;
+        let registry = ClusterRegistry::new(cluster, Arc::clone(&clients.metrics));
         if !registry.joined().await {
-            let url = cluster.redis().url();
+            let url = registry.redis().url();
             warn!("the gateway starts without its cluster, and accepts clients once {url} answers");
         }
-        registry
+        Ok(registry)
     }
 
     /// Who sees the page, and where.
@@ -341,7 +347,7 @@ impl Builder {
         push_url: &str,
         orphan_reaper: Option<Arc<OrphanReaper>>,
         clients: Arc<Clients>,
-        (cluster, registry): (Option<Arc<Cluster>>, Arc<dyn ConnectionRegistry>),
+        registry: Arc<dyn ConnectionRegistry>,
     ) -> (App, Assembly) {
         let page = self.page_access(addr);
         let timeline = (page != PageAccess::Disabled).then(|| Arc::new(Timeline::default()));
@@ -357,9 +363,13 @@ impl Builder {
             made: AtomicUsize::new(0),
         };
         let stopping = CancellationToken::new();
+        let apis = Arc::new(Apis::new(self.apis.iter().map(|api| assembly.run(api)).collect()));
+        let cleanups = Arc::new(Cleanups { apis: Arc::clone(&apis), stopping: stopping.clone() });
+        registry.start_cleaning(Arc::clone(&cleanups) as Arc<dyn Cleaner>);
+        clients.readiness.depends_on(Arc::clone(&registry));
         let app = App {
-            apis: Apis::new(self.apis.iter().map(|api| assembly.run(api)).collect()),
-            cluster,
+            apis,
+            cleanups,
             registry: Arc::clone(&registry),
             push_address: Arc::new(PushAddress {
                 log_limits: PushLogLimits::default(),

@@ -4,20 +4,21 @@ use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use log::{info, warn};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     admin::{Stage, page, page_access::PageAccess},
     connection::clients::ClientSettings,
     observe::metrics::Metrics,
-    registry::cluster::{Cleaner, TakeOver},
     server::http::Server,
     start::{api::Api, app::App, assembly::Assembly},
 };
 
 /// How long connections may take to close at shutdown, their cleanup included.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the cleanups that run then may take at least.
+const CLEANUP_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the functions' backends may take to stop after that. Processes are killed by then.
 const BACKEND_STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -30,8 +31,6 @@ pub struct Running {
     app: Arc<App>,
     assembly: Assembly,
     servers: Vec<Server>,
-    /// In a cluster.
-    take_over: Option<TakeOver>,
     _certificate_watch: AbortOnDropHandle<()>,
 }
 
@@ -46,21 +45,7 @@ impl Running {
         let clients = Arc::clone(&app.clients);
         let watch = tokio::spawn(async move { clients.watch_certificate().await });
         let certificate_watch = AbortOnDropHandle::new(watch);
-        let metrics = &app.clients.metrics.cluster;
-        let take_over = app.cluster.clone().map(|cluster| {
-            let cleaner = Arc::clone(&app) as Arc<dyn Cleaner>;
-            TakeOver::start(cluster, cleaner, Arc::clone(metrics))
-        });
-        Self {
-            addr,
-            admin_addr,
-            push_url,
-            app,
-            assembly,
-            servers,
-            take_over,
-            _certificate_watch: certificate_watch,
-        }
+        Self { addr, admin_addr, push_url, app, assembly, servers, _certificate_watch: certificate_watch }
     }
 
     /// Where clients connect; the page is there too, unless there is an admin address.
@@ -133,15 +118,15 @@ impl Running {
         }
         app.drain.begin(open, over);
         app.open.close();
-        if timeout(over + SHUTDOWN_TIMEOUT, app.open.wait()).await.is_err() {
+        let deadline = Instant::now() + over + SHUTDOWN_TIMEOUT;
+        if timeout_at(deadline, app.open.wait()).await.is_err() {
             warn!(
                 "some connections were dropped: their clients or functions took more than {} s",
                 SHUTDOWN_TIMEOUT.as_secs()
             );
         }
-        if let Some(take_over) = self.take_over {
-            take_over.stop().await;
-        }
+        // What could not be called is tried until the drain would have ended.
+        app.registry.stop_cleaning(deadline.duration_since(Instant::now()).max(CLEANUP_TIMEOUT)).await;
         let apis = self.app.apis.all();
         for api in &apis {
             api.functions.stop_calling();
@@ -150,9 +135,7 @@ impl Running {
         if timeout(BACKEND_STOP_TIMEOUT, stopped).await.is_err() {
             warn!("some functions have not stopped");
         }
-        if let Some(cluster) = &self.app.cluster {
-            cluster.leave().await;
-        }
+        self.app.registry.leave().await;
         drop(self.servers);
         info!("shut down");
     }

@@ -61,7 +61,7 @@ async fn the_nodes_their_leases_and_the_ways_of_pushes_are_shown_and_what_become
     browser.read("#cluster-count", "1 node").await;
     browser.holds("document.getElementById('cluster-lost').hidden").await;
     // As another node would that takes this one over.
-    redis.command(&format!("SET scf-ws:lost:{node} 1 PX 60000"));
+    redis.command(&format!("SET {{scf-ws}}:lost:{node} 1 PX 60000"));
     browser.read("#cluster-lost", "declared lost 1 time").await;
     browser.holds(&format!("!document.getElementById('cluster-own').textContent.includes('{node}')")).await;
     drop(gateway);

@@ -27,7 +27,7 @@ pub async fn asker(redis: &Redis) -> Arc<ClusterRegistry> {
 /// Likewise, with these settings.
 pub async fn asker_with(settings: &ClusterSettings) -> Arc<ClusterRegistry> {
     let metrics = Arc::<Metrics>::default();
-    let cluster = Cluster::join(settings, ([127, 0, 0, 1], 0).into(), Arc::clone(&metrics.cluster));
+    let cluster = Cluster::join(settings, ([127, 0, 0, 1], 0).into(), &metrics);
     let registry = ClusterRegistry::new(cluster.expect("a node"), metrics);
     assert!(registry.joined().await, "Redis does not answer");
     registry

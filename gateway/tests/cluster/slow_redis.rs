@@ -30,7 +30,7 @@ async fn a_node_keeps_its_lease_while_it_compares_many_records_over_a_slow_conne
     let node = process_with(&slow, LEASE).start();
     let mut client = node.connect("/").await;
     let id = client.id(&node).await;
-    let records = format!("scf-ws:connections:{}", NodeId::of_connection(&id).expect("a node"));
+    let records = format!("{{scf-ws}}:connections:{}", NodeId::of_connection(&id).expect("a node"));
     let fill = format!("for i=1,{RECORDS} do redis.call('HSET', KEYS[1], 'x'..i, '10.0.0.1 /') end");
     redis.command(&format!("EVAL \"{fill}\" 1 {records}"));
     eventually("the records of no connection are deleted", || {

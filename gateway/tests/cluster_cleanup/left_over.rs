@@ -22,7 +22,7 @@ async fn clients_of_an_api_that_the_survivor_lacks_wait_for_a_node_that_has_it()
     let _other = killed.connect("/other").await;
     let _chat = connect(&killed, 2).await;
     killed.signal("KILL");
-    survivor.wait_for_log("1 clients are left, 1 of an API that this node does not have").await;
+    survivor.wait_for_log("clients left: 1, of an API that this node does not have: 1").await;
     assert_eq!(functions.events("cleanup").len(), 2);
     let _with_it = node_on(0, &redis, &functions, &other);
     functions.wait_for_cleanups(3).await;
@@ -75,14 +75,14 @@ async fn what_no_node_can_clean_up_after_is_dropped_after_a_day() {
     let (redis, functions) = (redis(), Functions::start().await);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
     for (lost, hours, id) in [("0123456789ab", 1, "ASNFZ4mrAA=="), ("0123456789cd", 24, "ASNFZ4nNAA==")] {
-        redis.command(&format!("HSET scf-ws:nodes {lost} x"));
-        redis.command(&format!("HSET scf-ws:connections:{lost} {id} \"10.0.0.1 /gone\""));
-        redis.command(&format!("SET scf-ws:lost:{lost} {} PX 60000", now - hours * 3600));
+        redis.command(&format!("HSET {{scf-ws}}:nodes {lost} x"));
+        redis.command(&format!("HSET {{scf-ws}}:connections:{lost} {id} \"10.0.0.1 /gone\""));
+        redis.command(&format!("SET {{scf-ws}}:lost:{lost} {} PX 60000", now - hours * 3600));
     }
     let gateway = node(&redis, &functions);
     gateway.wait_for_log("ASNFZ4nNAA== gets no cleanup: in a day").await;
     gateway.wait_for_log("node 0123456789ab is not completely taken over").await;
     wait_for_records(&redis, 1).await;
     // Since when it is lost is not forgotten before it can be dropped.
-    assert!(number(&redis.command("PTTL scf-ws:lost:0123456789ab")) > 3_600_000);
+    assert!(number(&redis.command("PTTL {scf-ws}:lost:0123456789ab")) > 3_600_000);
 }

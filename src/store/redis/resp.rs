@@ -11,8 +11,9 @@ const MAX_BULK_BYTES: u64 = 16 * 1024 * 1024;
 /// One reply of the server.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reply {
-    /// A status or a number: the command succeeded.
+    /// A status: the command succeeded.
     Done,
+    Number(i64),
     /// A string of bytes; `None` is Redis's nil.
     Bulk(Option<Vec<u8>>),
     /// A list of strings.
@@ -26,6 +27,7 @@ impl Reply {
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Done => "a status",
+            Self::Number(_) => "a number",
             Self::Bulk(_) => "a string",
             Self::List(_) => "a list",
             Self::Refusal(_) => "an error",
@@ -54,7 +56,8 @@ fn append_length(out: &mut Vec<u8>, kind: u8, length: usize) {
 pub(super) fn read_reply(input: &mut impl BufRead) -> Result<Reply, Error> {
     let line = read_line(input)?;
     match line.split_at_checked(1) {
-        Some(("+" | ":", _)) => Ok(Reply::Done),
+        Some(("+", _)) => Ok(Reply::Done),
+        Some((":", number)) => number.parse().map(Reply::Number).map_err(|_| not_resp(&line)),
         Some(("-", sentence)) => Ok(Reply::Refusal(sentence.to_owned())),
         Some(("$", length)) => read_bulk(input, length).map(Reply::Bulk),
         Some(("*", count)) => read_list(input, count).map(Reply::List),
@@ -131,7 +134,7 @@ mod tests {
     #[test]
     fn each_kind_of_reply_is_read() {
         assert_eq!(read(b"+OK\r\n"), Ok(Reply::Done));
-        assert_eq!(read(b":12\r\n"), Ok(Reply::Done));
+        assert_eq!(read(b":-12\r\n"), Ok(Reply::Number(-12)));
         assert_eq!(read(b"-ERR no\r\n"), Ok(Reply::Refusal("ERR no".into())));
         assert_eq!(read(b"$-1\r\n"), Ok(Reply::Bulk(None)));
         assert_eq!(read(b"$4\r\na\r\n\xff\r\n"), Ok(Reply::Bulk(Some(b"a\r\n\xff".to_vec()))));
@@ -148,6 +151,8 @@ mod tests {
             &b"HTTP/1.1 400 Bad Request\r\n"[..],
             b"\r\n",
             b"+OK\n",
+            b":\r\n",
+            b":1.5\r\n",
             b"$x\r\n",
             b"$1\r\nabc",
             b"*1\r\n+a\r\n",

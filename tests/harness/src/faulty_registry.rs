@@ -7,7 +7,8 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use scf_websocket_gateway::registry::{
-    ConnectionInfo, ConnectionRegistry, Delivery, DeliveryError, MemoryRegistry, Outbox, RegistryError,
+    Cleaner, ConnectionInfo, ConnectionRegistry, Deliver, Delivery, DeliveryError, MemoryRegistry,
+    NewConnection, Opening, RegistryError,
 };
 use tokio::time::sleep;
 
@@ -44,10 +45,13 @@ impl FaultyRegistry {
         *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
     }
 
+    fn fault(&self) -> Fault {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The result of a request that is subject to the fault; `None` if it or its answer is lost.
     async fn request<'a, T>(&self, carry_out: impl Fn() -> BoxFuture<'a, T>) -> Option<T> {
-        let fault = *self.fault.lock().unwrap_or_else(PoisonError::into_inner);
-        match fault {
+        match self.fault() {
             Fault::None => Some(carry_out().await),
             Fault::DropRequest => None,
             Fault::DropAnswer => {
@@ -75,15 +79,7 @@ fn unreachable() -> DeliveryError {
     DeliveryError::Unreachable("the network lost it".to_owned())
 }
 
-impl ConnectionRegistry for FaultyRegistry {
-    fn add<'a>(&'a self, id: &'a str, outbox: Outbox) -> BoxFuture<'a, Result<(), RegistryError>> {
-        Box::pin(async move { self.request(|| self.memory.add(id, outbox.clone())).await.ok_or_else(lost)? })
-    }
-
-    fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, RegistryError>> {
-        Box::pin(async move { self.request(|| self.memory.remove(id)).await.ok_or_else(lost)? })
-    }
-
+impl Deliver for FaultyRegistry {
     fn deliver<'a>(
         &'a self,
         ids: &'a [String],
@@ -102,5 +98,34 @@ impl ConnectionRegistry for FaultyRegistry {
 
     fn look_up<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ConnectionInfo, DeliveryError>> {
         Box::pin(async move { self.request(|| self.memory.look_up(id)).await.ok_or_else(unreachable)? })
+    }
+}
+
+impl ConnectionRegistry for FaultyRegistry {
+    fn open(&self, new: NewConnection) -> BoxFuture<'_, Result<Opening, RegistryError>> {
+        let settled =
+            |opened: Result<Opening, RegistryError>| opened.map(|opening| opening.ownership.settle());
+        Box::pin(async move {
+            let open = || self.memory.open(new.clone());
+            match self.fault() {
+                Fault::DropRequest => Err(lost()),
+                // What is opened and not heard of is settled by whoever opened it.
+                Fault::DropAnswer => settled(open().await).and(Err(lost())),
+                Fault::Duplicate => settled(open().await).and(open().await),
+                Fault::Delay(delay) => {
+                    sleep(delay).await;
+                    open().await
+                }
+                Fault::None => open().await,
+            }
+        })
+    }
+
+    fn start_cleaning(&self, cleaner: Arc<dyn Cleaner>) {
+        self.memory.start_cleaning(cleaner);
+    }
+
+    fn stop_cleaning(&self, time: Duration) -> BoxFuture<'_, ()> {
+        self.memory.stop_cleaning(time)
     }
 }

@@ -36,6 +36,11 @@ impl Function {
         Self::of(&example(name), Limits::default(), env)
     }
 
+    /// Starts any custom runtime.
+    pub fn of_program(program: &Path, env: &[(&str, &str)]) -> Self {
+        Self::of(program, Limits::default(), env)
+    }
+
     fn of(program: &Path, limits: Limits, env: &[(&str, &str)]) -> Self {
         let tokio = Runtime::new().expect("a tokio runtime");
         let api = tokio.block_on(RuntimeApi::start(limits)).expect("a runtime API");

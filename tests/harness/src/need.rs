@@ -20,6 +20,10 @@ pub enum Need {
     Curl,
     /// The program python3.
     Python,
+    /// The program node.
+    Node,
+    /// The program go.
+    Go,
     /// Python's package websockets, for Debian's own python3.
     PythonWebsockets,
 }
@@ -30,6 +34,8 @@ impl Need {
             Self::Root => rustix::process::geteuid().is_root(),
             Self::Redis => is_in_path("redis-server"),
             Self::Curl => is_in_path("curl"),
+            Self::Node => is_in_path("node"),
+            Self::Go => is_in_path("go"),
             // Where functions find it, see `Api`.
             Self::Python => is_in_path("python3") || is_executable(Path::new("/usr/bin/python3")),
             Self::PythonWebsockets => {
@@ -43,6 +49,8 @@ impl Need {
             Self::Root => "it mounts a file system and must run as root",
             Self::Redis => "it needs redis-server: apt-get install redis-server",
             Self::Curl => "it needs curl: apt-get install curl",
+            Self::Node => "it needs node: apt-get install nodejs",
+            Self::Go => "it needs go: apt-get install golang-go",
             Self::Python => "it needs python3: apt-get install python3",
             Self::PythonWebsockets => {
                 "it needs websockets for /usr/bin/python3: apt-get install python3-websockets"

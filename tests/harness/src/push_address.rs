@@ -19,7 +19,7 @@ use scf_websocket_gateway::{
     contract::MAX_BATCH,
     http::{HeaderCase, Peer, Server},
     push,
-    registry::{ConnectionInfo, ConnectionRegistry, Delivery, DeliveryError, Outbox, RegistryError},
+    registry::{ConnectionInfo, Deliver, Delivery, DeliveryError},
     report::Reports,
 };
 use serde_json::Value;
@@ -200,15 +200,7 @@ impl AllButGone {
     }
 }
 
-impl ConnectionRegistry for AllButGone {
-    fn add<'a>(&'a self, _: &'a str, _: Outbox) -> BoxFuture<'a, Result<(), RegistryError>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn remove<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<bool, RegistryError>> {
-        Box::pin(async { Ok(true) })
-    }
-
+impl Deliver for AllButGone {
     fn deliver<'a>(
         &'a self,
         ids: &'a [String],

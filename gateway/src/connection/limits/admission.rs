@@ -3,7 +3,10 @@
 use std::{
     collections::{HashMap, hash_map::Entry},
     net::{IpAddr, Ipv6Addr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use governor::{
@@ -43,11 +46,29 @@ struct Rules<C: Clock> {
     next_sweep: usize,
 }
 
-/// A connection that is counted until this is dropped.
+/// A connection that is counted until this is released or dropped.
 #[derive(Debug)]
 pub struct Permit {
     counted: Arc<Mutex<Counted>>,
     address: IpAddr,
+    is_released: AtomicBool,
+}
+
+impl Permit {
+    /// The connection does not count any more.
+    pub fn release(&self) {
+        if self.is_released.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let mut counted = self.counted.lock();
+        counted.total = counted.total.saturating_sub(1);
+        if let Entry::Occupied(mut open) = counted.by_address.entry(self.address) {
+            *open.get_mut() -= 1;
+            if *open.get() == 0 {
+                open.remove();
+            }
+        }
+    }
 }
 
 impl Admission {
@@ -82,7 +103,7 @@ impl<C: Clock + Clone> Admission<C> {
         }
         counted.by_address.insert(address, open + 1);
         counted.total += 1;
-        Ok(Permit { counted: Arc::clone(&self.counted), address })
+        Ok(Permit { counted: Arc::clone(&self.counted), address, is_released: AtomicBool::new(false) })
     }
 
     /// New limits for those who come; connections that are open stay, even if they are more than is allowed now.
@@ -122,14 +143,7 @@ impl<C: Clock> Rules<C> {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut counted = self.counted.lock();
-        counted.total = counted.total.saturating_sub(1);
-        if let Entry::Occupied(mut open) = counted.by_address.entry(self.address) {
-            *open.get_mut() -= 1;
-            if *open.get() == 0 {
-                open.remove();
-            }
-        }
+        self.release();
     }
 }
 

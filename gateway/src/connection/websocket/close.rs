@@ -27,18 +27,17 @@ pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(
     (connection, time): (&str, Duration),
 ) {
     let closing = async {
-        match end.reason.code() {
-            Some(code) => {
-                queue_what_waits(&mut socket, deliveries, end.reason);
-                socket.queue(Outgoing::close(code, &end.text));
-            }
-            None if end.reason == CloseReason::ClosedByClient => {
-                let reply = end
-                    .client_code
-                    .map_or_else(Outgoing::close_without_code, |code| Outgoing::close(code, ""));
+        match end.reason {
+            CloseReason::ClosedByClient => {
+                let reply =
+                    end.code().map_or_else(Outgoing::close_without_code, |code| Outgoing::close(code, ""));
                 socket.queue(reply);
             }
-            None => return,
+            reason => {
+                let Some(code) = end.code() else { return };
+                queue_what_waits(&mut socket, deliveries, reason);
+                socket.queue(Outgoing::close(code, &end.text));
+            }
         }
         if let Err(error) = socket.send().await {
             return debug!(connection; "{connection}: the close frame was not sent: {error}");

@@ -4,7 +4,11 @@
 use std::{fmt, io, time::Duration};
 
 use super::{framing::Violation, socket::ReceiveError};
-use crate::{connection::limits::Limit, contract::MAX_EVENT_BYTES, function::Failure};
+use crate::{
+    connection::limits::Limit,
+    contract::{Close, MAX_EVENT_BYTES},
+    function::Failure,
+};
 
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -12,7 +16,7 @@ use crate::{connection::limits::Limit, contract::MAX_EVENT_BYTES, function::Fail
 pub enum CloseReason {
     /// The client sent a close frame, and receives its code back.
     ClosedByClient,
-    /// A function closed it by a reverse push: 1000, no text.
+    /// A function closed it by a reverse push: 1000 without a text, unless the push has others.
     ClosedByFunction,
     /// The TCP connection ended without a close frame: no close frame is sent.
     ConnectionLost,
@@ -155,9 +159,9 @@ impl CloseReason {
         }
     }
 
-    /// Whether frames that arrived before the end are still carried out. Not after a failed one, which would leave a
+    /// Whether frames that arrived before the end are still passed on. Not after a failed one, which would leave a
     /// gap, and not when a function has closed the connection or has learned of its end.
-    pub(super) fn carries_out_the_rest(self) -> bool {
+    pub(super) fn runs_the_rest(self) -> bool {
         !matches!(self, Self::ClosedByFunction | Self::NodeLost) && !self.is_failed_transfer()
     }
 
@@ -180,14 +184,29 @@ pub(super) struct End {
     pub(super) text: String,
     /// The limit that was met.
     pub(super) limit: Option<Limit>,
-    /// Of the client's close frame.
-    pub(super) client_code: Option<u16>,
+    /// Of the client's close frame, or of the function's push.
+    own_code: Option<u16>,
     sentence: String,
 }
 
 impl End {
     fn new(reason: CloseReason, sentence: impl Into<String>) -> Self {
-        Self { reason, text: reason.text(), limit: None, client_code: None, sentence: sentence.into() }
+        Self { reason, text: reason.text(), limit: None, own_code: None, sentence: sentence.into() }
+    }
+
+    /// The code that the gateway sends; `None` where it sends no close frame, or one without a code.
+    pub(super) fn code(&self) -> Option<u16> {
+        self.own_code.or(self.reason.code())
+    }
+
+    /// A function has closed the connection so.
+    pub(super) fn closed_by_function(close: &Close) -> Self {
+        if *close == Close::default() {
+            return CloseReason::ClosedByFunction.into();
+        }
+        let sentence = format!("closed by a function ({}) {}", close.code, close.reason);
+        let end = Self::new(CloseReason::ClosedByFunction, sentence.trim_end());
+        Self { text: close.reason.to_string(), own_code: Some(close.code), ..end }
     }
 
     pub(super) fn sentence(&self) -> &str {
@@ -197,7 +216,7 @@ impl End {
     pub(super) fn closed_by_client(code: Option<u16>) -> Self {
         let text = code.map_or_else(String::new, |code| format!(" ({code})"));
         let end = Self::new(CloseReason::ClosedByClient, format!("closed by the client{text}"));
-        Self { client_code: code, ..end }
+        Self { own_code: code, ..end }
     }
 
     pub(super) fn connection_lost() -> Self {
@@ -331,7 +350,7 @@ mod tests {
             format!("| code | text | `reason` of the metric | when |\n| --- | --- | --- | --- |\n{rows}");
         assert!(
             include_str!("close_reasons.md") == table,
-            "gateway/src/connection/websocket/close_reasons.md must be this table:\n{table}"
+            "gateway/src/websocket/close_reasons.md must be this table:\n{table}"
         );
     }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::framing::Message;
-use crate::contract::{binary_event, text_event};
+use crate::contract::{Attributes, binary_event, text_event};
 
 /// A message of the client, of which nothing is borrowed any more.
 pub(super) enum Incoming {
@@ -19,7 +19,8 @@ pub(super) enum Incoming {
 }
 
 impl Incoming {
-    pub(super) fn of(connection: &str, message: Message<'_>) -> Self {
+    /// A message on this connection, whose client has these attributes.
+    pub(super) fn of(connection: (&str, Option<&Attributes>), message: Message<'_>) -> Self {
         match message {
             Message::Text(text) => {
                 Self::Event { event: text_event(connection, &text), payload_bytes: text.len() }

@@ -69,8 +69,8 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
     pub(super) async fn run(&mut self, held: &'a AtomicBool, drain: &Drain) -> End {
         let mut timer = pin!(sleep_until(self.heartbeat.next()));
         let mut turn = pin!(drain.turn());
-        let holding = &self.connection.holding;
-        let mut lost = holding.lost();
+        let ownership = &self.connection.ownership;
+        let mut lost = ownership.lost();
         let mut is_polled = false;
         poll_fn(|context| {
             // The first poll leaves the wakers, after which nothing happens until the shutdown: all connections would
@@ -78,7 +78,7 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
             let is_first = !mem::replace(&mut is_polled, true);
             let is_due = (is_first || drain.has_begun()) && turn.as_mut().poll(context).is_ready();
             let mut is_lost = || lost.as_mut().is_some_and(|lost| lost.as_mut().poll(context).is_ready());
-            if (is_first || holding.is_lost()) && is_lost() {
+            if (is_first || ownership.is_lost()) && is_lost() {
                 return Poll::Ready(CloseReason::NodeLost.into());
             }
             match self.poll(context, held, timer.as_mut()) {
@@ -141,8 +141,9 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
                 return Poll::Pending;
             }
             self.heartbeat.resume();
-            let id = &self.connection.id;
-            let received = self.socket.poll_receive(context, |message| Incoming::of(id, message));
+            let attributes = self.connection.deliveries.attributes().map(|attributes| &**attributes);
+            let of = (self.connection.id(), attributes);
+            let received = self.socket.poll_receive(context, |message| Incoming::of(of, message));
             if self.socket.take_received() {
                 self.heartbeat.heard(Instant::now());
             }
@@ -185,7 +186,7 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
     }
 
     fn take_event(&mut self, event: serde_json::Result<Bytes>, payload_bytes: usize) -> Result<(), End> {
-        let connection = self.connection.id.as_str();
+        let connection = self.connection.id();
         self.connection.api.metrics.frame(Direction::In, payload_bytes);
         let now = Instant::now();
         self.heartbeat.data(now);
@@ -243,7 +244,10 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
                 Poll::Ready(Ok(())) => {}
             }
             match queue_end {
-                Some(QueueEnd::ClosedByFunction) => return Poll::Ready(CloseReason::ClosedByFunction.into()),
+                Some(QueueEnd::ClosedByFunction) => {
+                    let close = connection.deliveries.closed_by_function().unwrap_or_default();
+                    return Poll::Ready(End::closed_by_function(&close));
+                }
                 // Only this connection itself abandons its queue.
                 Some(_) => return Poll::Ready(End::connection_lost()),
                 None if is_empty => return Poll::Pending,

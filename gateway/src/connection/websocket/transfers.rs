@@ -76,8 +76,8 @@ impl<'a> Transfers<'a> {
 
 /// Carries an event out. While it has to wait for a place, nothing further of its connection is read.
 async fn transfer(connection: &Opened, event: FrameEvent, held: &AtomicBool) -> Result<(), FailedInvocation> {
-    connection.holding.certain().await;
-    if connection.holding.is_lost() {
+    connection.ownership.certain().await;
+    if connection.ownership.is_lost() {
         // Its client has been cleaned up after; the session ends.
         return Ok(());
     }
@@ -90,5 +90,5 @@ async fn transfer(connection: &Opened, event: FrameEvent, held: &AtomicBool) -> 
         place = admission.place().await.ok();
         held.store(false, Ordering::Relaxed);
     }
-    functions.transfer(&connection.id, event, place).await
+    functions.transfer(connection.id(), event, place).await
 }

@@ -84,6 +84,8 @@ catalogue! {
         "Reloads of the configuration and of the certificate";
     ACCEPT_ERRORS: Counter "scf_gateway_accept_errors_total" []
         "Connections that could not be accepted, as when the process is out of file descriptors";
+    CLEANUPS_PENDING: Gauge "scf_gateway_cleanups_pending" []
+        "Clients that have left and whose cleanup function was not called yet, those whose call is under way included";
     LEASE_RENEWED: Gauge "scf_gateway_lease_renewed_timestamp_seconds" []
         "When this node last renewed its lease, in seconds since 1970; 0 without a cluster";
     NODES: Gauge "scf_gateway_nodes" []
@@ -99,7 +101,7 @@ catalogue! {
     CLUSTER_DELIVERIES: Counter "scf_gateway_cluster_deliveries_total" ["way"]
         "Frames and closes that this node of a cluster was asked to deliver, counted for each connection: to clients of its own, or through another node";
     CLUSTER_REDIS_UP: Gauge "scf_gateway_cluster_redis_up" []
-        "1 while the cluster's Redis server answers, otherwise 0";
+        "1 while the lease is renewed in time, Redis takes records and the other nodes reach this one; otherwise 0, and clients are refused";
     CLUSTER_REDIS_CONNECTS: Counter "scf_gateway_cluster_redis_connects_total" []
         "Connections that were made to the cluster's Redis server, the first one included";
     CLUSTER_ROUND_TRIP: Histogram "scf_gateway_cluster_round_trip_seconds" []

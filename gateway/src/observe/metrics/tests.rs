@@ -90,7 +90,7 @@ fn the_table_lists_every_metric() {
     let table = format!("| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n{rows}");
     assert!(
         include_str!("catalogue.md") == table,
-        "gateway/src/observe/metrics/catalogue.md must be this table:\n{table}"
+        "gateway/src/metrics/catalogue.md must be this table:\n{table}"
     );
 }
 

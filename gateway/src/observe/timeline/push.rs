@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
 
 use super::{limits::PUSH_BYTES, payload::shown_push, time::epoch_ms};
-use crate::contract::{Push, Recipients, Status};
+use crate::contract::{Close, Push, Recipients, Status};
 
 /// A reverse push, and its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -40,7 +40,12 @@ impl Pushed {
                 };
                 (Some("data send"), Some(data_type), Some(data))
             }
-            Ok(Push::Close { .. }) => (Some("closing"), None, None),
+            Ok(Push::Close { close, .. }) if *close == Close::default() => (Some("closing"), None, None),
+            Ok(Push::Close { close, .. }) => {
+                let cleanup = if close.cleanup { ", with cleanup" } else { "" };
+                let how = format!("{} {}{cleanup}", close.code, close.reason);
+                (Some("closing"), None, Some(shown_push(how.as_bytes())))
+            }
             Err(body) => (None, None, Some(shown_push(body))),
         };
         let (connection, connections) = match push.map(Push::to) {

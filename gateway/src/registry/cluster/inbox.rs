@@ -1,6 +1,7 @@
-//! Receives what other nodes send to this one: carries out their requests, and passes their answers on.
+//! Receives what other nodes send to this one: runs their requests, and passes their answers on.
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,15 +14,16 @@ use tokio::{
 };
 
 use super::{
-    NodeId, Redis, RedisError, names,
+    NodeId, Redis, RedisError,
+    lease::{Shared, keys},
     outgoing::{Outcome, Outgoing},
     peers::{Peers, Verdict},
-    redis::Subscription,
+    redis::{RedisTime, Subscription},
     wire::{self, Answer, Message, Record, Request},
 };
 use crate::{
     observe::{log_limit::LogLimit, metrics::Metrics},
-    registry::{ConnectionRegistry, DeliveryError, MemoryRegistry},
+    registry::{Confirmation, Delivery, DeliveryError},
 };
 
 /// How often a node sends a probe to itself.
@@ -31,19 +33,24 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 const MISSED_PROBES: u32 = 4;
 /// Before another subscription.
 const RETRY_DELAY: Duration = Duration::from_millis(100);
+/// Before another one that is refused.
+const REFUSED_DELAY: Duration = Duration::from_secs(1);
+/// Closes of which it is awaited that they are confirmed, and for how long. One beyond that is in doubt.
+const MAX_CLOSES: usize = 16 * 1024;
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(4);
 
 /// The receiving side of a node.
 pub(crate) struct Inbox {
-    /// Which node this is; another one after it was declared dead.
+    pub(crate) shared: Arc<Shared>,
+    /// Which node this is; another one after it was declared lost.
     pub(crate) node: watch::Receiver<NodeId>,
-    pub(crate) redis: Redis,
-    pub(crate) local: Arc<MemoryRegistry>,
     pub(crate) outgoing: Arc<Outgoing>,
     pub(crate) metrics: Arc<Metrics>,
-    /// Whether other nodes reach this one.
-    pub(crate) subscribed: watch::Sender<bool>,
     pub(crate) peers: Peers,
+    /// Closes that were run for another node, by its number: whether it has answered the function in time.
+    pub(crate) closes: HashMap<(NodeId, u64), (Instant, watch::Sender<bool>)>,
     pub(crate) other_versions: LogLimit,
+    pub(crate) refusals: LogLimit,
 }
 
 /// The probe that is under way.
@@ -54,22 +61,40 @@ struct Probe {
 }
 
 impl Inbox {
+    pub(crate) fn new(shared: Arc<Shared>, outgoing: Arc<Outgoing>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            node: shared.node_changes(),
+            shared,
+            outgoing,
+            metrics,
+            peers: Peers::default(),
+            closes: HashMap::new(),
+            other_versions: LogLimit::default(),
+            refusals: LogLimit::default(),
+        }
+    }
+
+    fn redis(&self) -> &Redis {
+        self.shared.store().redis()
+    }
+
     /// Receives for as long as it is polled.
     pub(crate) async fn receive(mut self) {
         loop {
             let node = *self.node.borrow_and_update();
-            let channel = names::channel(self.redis.url().database(), node);
-            self.redis.up().await;
-            match self.redis.subscribe(&channel).await {
+            let channel = keys::channel(self.redis().url().database(), node);
+            self.redis().up().await;
+            match self.redis().subscribe(&channel).await {
                 Ok(subscription) => {
-                    self.subscribed.send_replace(true);
+                    self.shared.set_subscribed(true);
                     let reason = self.serve(node, subscription).await;
-                    self.subscribed.send_replace(false);
+                    self.shared.set_subscribed(false);
                     info!("node {node} no longer receives what other nodes send to it: {reason}");
                 }
                 Err(RedisError::Unavailable(_)) => {}
                 Err(error @ RedisError::Refused(_)) => {
-                    warn!("node {node} cannot subscribe to {channel}: {error}");
+                    self.log_refusal(node, &channel, &error);
+                    sleep(REFUSED_DELAY).await;
                 }
             }
             sleep(RETRY_DELAY).await;
@@ -87,7 +112,7 @@ impl Inbox {
                 message = subscription.next() => {
                     let Some(message) = message else { return "the connection ended" };
                     missed = 0;
-                    self.message(node, message, &mut probe).await;
+                    self.message(node, message, &mut probe);
                 }
                 // The cluster lives longer than this.
                 Ok(()) = self.node.changed() => return "it is another node now",
@@ -97,17 +122,18 @@ impl Inbox {
                     }
                     missed += 1;
                     probe = Probe { number: probe.number + 1, sent: Some(Instant::now()) };
-                    self.outgoing.tell(node, wire::probe_record(probe.number));
+                    self.outgoing.send(node, wire::probe_record(probe.number));
+                    self.closes.retain(|_, (at, _)| at.elapsed() < CONFIRMED_WITHIN);
                 }
             }
         }
     }
 
-    async fn message(&mut self, node: NodeId, message: Bytes, probe: &mut Probe) {
+    fn message(&mut self, node: NodeId, message: Bytes, probe: &mut Probe) {
         match wire::decode(message) {
             Ok(Message::Records(from, records)) => {
                 for record in records {
-                    self.record(node, from, record, probe).await;
+                    self.record(node, from, record, probe);
                 }
             }
             Ok(Message::OtherVersion(from, version)) => {
@@ -126,6 +152,11 @@ impl Inbox {
         }
     }
 
+    fn log_refusal(&self, node: NodeId, channel: &str, error: &RedisError) {
+        let line = format_args!("node {node} cannot subscribe to {channel}, and accepts no clients: {error}");
+        self.refusals.log(Level::Warn, None, line);
+    }
+
     fn log_version(&self, from: NodeId, version: u8) {
         let line = format_args!(
             "node {from} speaks version {version} of the cluster's protocol, and this node {}: pushes between them are \
@@ -135,9 +166,11 @@ impl Inbox {
         self.other_versions.log(Level::Warn, None, line);
     }
 
-    async fn record(&mut self, node: NodeId, from: NodeId, record: Record, probe: &mut Probe) {
+    fn record(&mut self, node: NodeId, from: NodeId, record: Record, probe: &mut Probe) {
         match record {
-            Record::Request(number, request) => self.request(node, from, number, request).await,
+            Record::Request(number, deadline, request) => {
+                self.request(node, (from, number), deadline, request);
+            }
             Record::Answer(number, answer) => {
                 self.outgoing.settle(number, Some(from), Outcome::Answered(answer));
             }
@@ -148,91 +181,185 @@ impl Inbox {
                     self.metrics.routes.round_trip(sent.elapsed());
                 }
             }
+            Record::Confirm(number) => {
+                if let Some((_, close)) = self.closes.remove(&(from, number)) {
+                    // The connection may have waited long enough.
+                    let _ = close.send(true);
+                }
+            }
         }
     }
 
-    async fn request(&mut self, node: NodeId, from: NodeId, number: u64, request: Request) {
+    fn request(
+        &mut self,
+        node: NodeId,
+        (from, number): (NodeId, u64),
+        deadline: RedisTime,
+        request: Request,
+    ) {
         let record = match self.peers.judge(from, number) {
             Verdict::Repeated(record) => record,
-            Verdict::Stale => {
-                let results = match request {
-                    Request::Deliver(connections, _) => connections.len(),
-                    Request::LookUp(_) => 1,
-                };
-                let stale = Err(DeliveryError::Unreachable("overtaken".to_owned()));
-                wire::answer_record(number, &Answer::Delivered(vec![stale; results]))
-            }
+            Verdict::Stale => wire::answer_record(number, &not_run(&request, "overtaken")),
             Verdict::New => {
-                let record = wire::answer_record(number, &self.carry_out(node, request).await);
+                // Its asker has given it up.
+                let is_late = self.redis().clock().may_have_passed(deadline);
+                let answer =
+                    if is_late { not_run(&request, "late") } else { self.run(node, (from, number), request) };
+                let record = wire::answer_record(number, &answer);
                 self.peers.answered(from, number, record.clone());
                 record
             }
         };
-        self.outgoing.tell(from, record);
+        self.outgoing.send(from, record);
     }
 
-    async fn carry_out(&self, node: NodeId, request: Request) -> Answer {
+    fn run(&mut self, node: NodeId, asked: (NodeId, u64), request: Request) -> Answer {
         match request {
             Request::Deliver(connections, delivery) => {
-                let ids: Vec<_> = connections.iter().map(|suffix| node.connection_of(suffix)).collect();
-                Answer::Delivered(self.local.deliver(&ids, delivery).await)
+                let confirmation = self.confirmation(asked, &delivery);
+                let local = self.shared.connections();
+                let deliver = |suffix| {
+                    local.deliver(&node.connection_of(suffix), delivery.clone(), confirmation.as_ref())
+                };
+                Answer::Delivered(connections.iter().map(deliver).collect())
             }
-            Request::LookUp(suffix) => match self.local.look_up(&node.connection_of(&suffix)).await {
-                Ok(info) => Answer::Found(info),
-                Err(error) => Answer::Delivered(vec![Err(error)]),
-            },
+            Request::LookUp(suffix) => {
+                match self.shared.connections().look_up(&node.connection_of(&suffix)) {
+                    Ok(info) => Answer::Found(info),
+                    Err(error) => Answer::Delivered(vec![Err(error)]),
+                }
+            }
         }
     }
+
+    /// How a connection that is closed for another node hears whether the function was answered.
+    fn confirmation(&mut self, asked: (NodeId, u64), delivery: &Delivery) -> Option<Confirmation> {
+        matches!(delivery, Delivery::Close(close) if !close.cleanup).then(|| {
+            let (sender, confirmation) = Confirmation::new();
+            if self.closes.len() < MAX_CLOSES {
+                self.closes.insert(asked, (Instant::now(), sender));
+            }
+            confirmation
+        })
+    }
+}
+
+/// The answer to a request that is not run.
+fn not_run(request: &Request, why: &str) -> Answer {
+    let results = match request {
+        Request::Deliver(connections, _) => connections.len(),
+        Request::LookUp(_) => 1,
+    };
+    Answer::Delivered(vec![Err(DeliveryError::Unreachable(why.to_owned())); results])
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
 
+    use scf_websocket_test_harness::{Need, needs};
+
     use super::*;
     use crate::{
-        contract::Frame,
+        contract::{Close, Frame},
         function::remote::client::Trust,
-        registry::{Delivery, cluster::RedisUrl, outbox},
+        observe::metrics::Gauge,
+        registry::{
+            Connections, NewConnection, Opening, Ownership,
+            cluster::{
+                RedisUrl,
+                lease::{Lease, Times, store::Store},
+            },
+            outbox,
+        },
     };
 
-    /// Port 1 of this machine: what the node sends stays in its queue.
-    const NOWHERE: &str = "redis://127.0.0.1:1";
+    const THERE: NodeId = NodeId::from_bytes([2; 6]);
+    const SUFFIX: [u8; 10] = [7; 10];
 
-    #[tokio::test]
-    async fn a_request_that_arrives_twice_is_carried_out_once_and_one_that_was_overtaken_never() {
-        let (here, there) = (NodeId::from_bytes([1; 6]), NodeId::from_bytes([2; 6]));
+    /// A node over this server, its inbox, and a connection of it.
+    async fn node(url: &str) -> (Lease, Inbox, Opening) {
+        let here = NodeId::from_bytes([1; 6]);
         let metrics = Arc::<Metrics>::default();
-        let redis = Redis::connect(&RedisUrl::parse(NOWHERE).expect("a URL"), &Trust::System);
-        let mut inbox = Inbox {
-            node: watch::channel(here).1,
-            redis: redis.expect("without TLS"),
-            local: Arc::default(),
-            outgoing: Arc::default(),
-            metrics: Arc::clone(&metrics),
-            subscribed: watch::channel(false).0,
-            peers: Peers::default(),
-            other_versions: LogLimit::default(),
-        };
-        let suffix = [7; 10];
-        let (outbox, deliveries) =
-            outbox("/".into(), Ipv4Addr::LOCALHOST.into(), 1_000_000, &metrics.queue_bytes);
-        inbox.local.add(&here.connection_of(&suffix), outbox).await.expect("memory never fails");
-        for number in [2, 2, 1, 3, 2] {
-            let frame = Delivery::Frame(Frame::text(number.to_string()));
-            inbox.request(here, there, number, Request::Deliver(vec![suffix], frame)).await;
-        }
-        let received: Vec<_> = std::iter::from_fn(|| deliveries.next_waiting()).collect();
-        assert_eq!(received, [Frame::text("2"), Frame::text("3")]);
-        let answers = inbox.outgoing.flight(&inbox.node).await;
-        let Ok(Message::Records(_, answers)) = wire::decode(answers[0].bytes.clone().into()) else {
+        let redis = Redis::connect(&RedisUrl::parse(url).expect("a URL"), &Trust::System).expect("no TLS");
+        let store = Store::new(redis.clone(), Times::of_lease(Duration::from_secs(5)));
+        let owned = (Connections::default(), Arc::clone(&metrics.cluster));
+        let lease = Lease::start(store, here, "{}".to_owned(), owned);
+        redis.up().await;
+        let inbox = Inbox::new(Arc::clone(lease.shared()), Arc::default(), metrics);
+        let (outbox, deliveries) = outbox(NewConnection {
+            path: "/".into(),
+            source_ip: Ipv4Addr::LOCALHOST.into(),
+            api: "/".into(),
+            send_queue_bytes: 1_000_000,
+            waiting: Gauge::default(),
+        });
+        let id = here.connection_of(&SUFFIX);
+        lease.shared().connections().insert(&id, outbox);
+        let opening = Opening::new(deliveries, Ownership::new(&id, lease.member()));
+        (lease, inbox, opening)
+    }
+
+    fn deliver(inbox: &mut Inbox, number: u64, delivery: Delivery, after: Duration) {
+        let deadline = inbox.redis().clock().deadline(after).expect("Redis has answered");
+        let here = *inbox.node.borrow();
+        inbox.request(here, (THERE, number), deadline, Request::Deliver(vec![SUFFIX], delivery));
+    }
+
+    /// The numbers of the requests that were answered, and whether they were run.
+    async fn answers(inbox: &Inbox) -> Vec<(u64, bool)> {
+        let batch = inbox.outgoing.next_batch(&inbox.node).await;
+        let Ok(Message::Records(_, answers)) = wire::decode(batch[0].bytes.clone().into()) else {
             panic!("answers")
         };
-        let accepted = |record: &Record| match record {
+        let run = |record: &Record| match record {
             Record::Answer(number, Answer::Delivered(results)) => (*number, results[0].is_ok()),
             other => panic!("an answer, not {other:?}"),
         };
-        let accepted: Vec<_> = answers.iter().map(accepted).collect();
-        assert_eq!(accepted, [(2, true), (2, true), (1, false), (3, true), (2, true)]);
+        answers.iter().map(run).collect()
+    }
+
+    #[tokio::test]
+    async fn a_request_that_arrives_twice_is_run_once_and_one_that_was_overtaken_or_is_late_never() {
+        if !needs(Need::Redis) {
+            return;
+        }
+        let redis = scf_websocket_test_harness::Redis::start(&[]);
+        let (_lease, mut inbox, opening) = node(&redis.url()).await;
+        let minute = Duration::from_mins(1);
+        for number in [2, 2, 1, 3, 2] {
+            let frame = Delivery::Frame(Frame::text(number.to_string()));
+            deliver(&mut inbox, number, frame, minute);
+        }
+        deliver(&mut inbox, 4, Delivery::Frame(Frame::text("late")), Duration::ZERO);
+        deliver(&mut inbox, 5, Delivery::Close(Close::default()), Duration::ZERO);
+        let received: Vec<_> = std::iter::from_fn(|| opening.deliveries.next_waiting()).collect();
+        assert_eq!(received, [Frame::text("2"), Frame::text("3")]);
+        let expected = [(2, true), (2, true), (1, false), (3, true), (2, true), (4, false), (5, false)];
+        assert_eq!(answers(&inbox).await, expected);
+        assert_eq!(opening.deliveries.closed_by_function(), None, "its asker has given it up");
+    }
+
+    #[tokio::test]
+    async fn a_close_is_the_functions_once_it_is_confirmed_and_in_doubt_the_cleanup_is_due() {
+        if !needs(Need::Redis) {
+            return;
+        }
+        let redis = scf_websocket_test_harness::Redis::start(&[]);
+        for is_confirmed in [true, false] {
+            let (_lease, mut inbox, opening) = node(&redis.url()).await;
+            deliver(&mut inbox, 1, Delivery::Close(Close::default()), Duration::from_mins(1));
+            if is_confirmed {
+                let here = *inbox.node.borrow();
+                inbox.record(here, THERE, Record::Confirm(1), &mut Probe::default());
+            } else {
+                inbox.closes.clear();
+            }
+            let due = opening.ownership.end().await;
+            assert_eq!(due.is_none(), is_confirmed);
+            if let Some(due) = due {
+                due.settle();
+            }
+        }
     }
 }

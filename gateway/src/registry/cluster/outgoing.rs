@@ -12,7 +12,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, oneshot, watch},
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 
 use super::{
@@ -21,14 +21,16 @@ use super::{
 };
 
 /// How long the owner of a connection may take to answer.
-pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long it may take to be delivered: less than an answer, so that nothing is delivered after it counts as failed.
+pub(crate) const DELIVERY_TIMEOUT: Duration = Duration::from_millis(1750);
 /// Requests that may wait for their answers.
-const MOST_REQUESTS: usize = 16 * 1024;
+const MAX_REQUESTS: usize = 16 * 1024;
 /// Bytes that may wait to be sent.
-const MOST_BYTES: usize = 64 * 1024 * 1024;
+const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// Records and bytes that are sent at once; one larger record is sent alone.
-pub(super) const FLIGHT_RECORDS: usize = 1024;
-const FLIGHT_BYTES: usize = 1024 * 1024;
+pub(super) const BATCH_RECORDS: usize = 1024;
+const BATCH_BYTES: usize = 1024 * 1024;
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -55,7 +57,7 @@ struct State {
     queued_bytes: usize,
     waiting: HashMap<u64, Asked>,
     /// Why nothing can be sent now.
-    away: Option<String>,
+    suspended: Option<String>,
 }
 
 #[derive(Debug)]
@@ -75,12 +77,15 @@ enum Content {
 struct Asked {
     owner: NodeId,
     outcome: oneshot::Sender<Outcome>,
+    /// Whether it may arrive.
+    is_sent: bool,
 }
 
 /// A request that was made; it is forgotten when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     number: u64,
+    give_up: Instant,
     outcome: Option<oneshot::Receiver<Outcome>>,
     outgoing: Arc<Outgoing>,
 }
@@ -95,27 +100,28 @@ pub(crate) struct Outbound {
 
 impl Outgoing {
     /// Puts a request into the queue, with the number that it gets. The error says why it cannot be sent.
-    pub(crate) fn ask(self: &Arc<Self>, owner: NodeId, mut record: Vec<u8>) -> Result<Waiting, String> {
+    pub(crate) fn request(self: &Arc<Self>, owner: NodeId, mut record: Vec<u8>) -> Result<Waiting, String> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.state.lock();
-        if let Some(reason) = &state.away {
+        if let Some(reason) = &state.suspended {
             return Err(reason.clone());
         }
-        if state.waiting.len() >= MOST_REQUESTS || state.queued_bytes + record.len() > MOST_BYTES {
+        if state.waiting.len() >= MAX_REQUESTS || state.queued_bytes + record.len() > MAX_BYTES {
             return Err("this node has too many requests to other nodes in flight".to_owned());
         }
         state.last_number += 1;
         let number = state.last_number;
         wire::set_number(&mut record, number);
-        state.waiting.insert(number, Asked { owner, outcome: sender });
+        state.waiting.insert(number, Asked { owner, outcome: sender, is_sent: false });
         state.push(owner, Content::Request(number, record));
         drop(state);
         self.queued.notify_one();
-        Ok(Waiting { number, outcome: Some(receiver), outgoing: Arc::clone(self) })
+        let give_up = Instant::now() + ANSWER_TIMEOUT;
+        Ok(Waiting { number, give_up, outcome: Some(receiver), outgoing: Arc::clone(self) })
     }
 
     /// Puts a record into the queue to which there is no answer. It is dropped while nothing can be sent.
-    pub(crate) fn tell(&self, to: NodeId, record: Vec<u8>) {
+    pub(crate) fn send(&self, to: NodeId, record: Vec<u8>) {
         self.put(to, Content::Record(record));
     }
 
@@ -126,7 +132,7 @@ impl Outgoing {
 
     fn put(&self, to: NodeId, content: Content) {
         let mut state = self.state.lock();
-        if state.away.is_none() && state.queued_bytes + content.len() <= MOST_BYTES {
+        if state.suspended.is_none() && state.queued_bytes + content.len() <= MAX_BYTES {
             state.push(to, content);
             drop(state);
             self.queued.notify_one();
@@ -153,28 +159,29 @@ impl Outgoing {
         }
     }
 
-    /// Nothing can be sent from now on: ends all requests, and empties the queue.
-    pub(crate) fn away(&self, reason: &str) {
+    /// Nothing can be sent from now on: ends all requests that were not sent, and empties the queue. Those that were sent
+    /// may arrive all the same, and wait for their time.
+    pub(crate) fn suspend(&self, reason: &str) {
         let mut state = self.state.lock();
-        state.away = Some(reason.to_owned());
+        state.suspended = Some(reason.to_owned());
         state.queue.clear();
         state.queued_bytes = 0;
-        for (_, asked) in state.waiting.drain() {
+        for (_, asked) in state.waiting.extract_if(|_, asked| !asked.is_sent) {
             let _ = asked.outcome.send(Outcome::Failed(reason.to_owned()));
         }
     }
 
     /// Records can be sent again.
-    pub(crate) fn back(&self) {
-        self.state.lock().away = None;
+    pub(crate) fn resume(&self) {
+        self.state.lock().suspended = None;
     }
 
     /// Waits for what is to be sent next: a message to each of some nodes.
-    pub(crate) async fn flight(&self, sender: &watch::Receiver<NodeId>) -> Vec<Outbound> {
+    pub(crate) async fn next_batch(&self, sender: &watch::Receiver<NodeId>) -> Vec<Outbound> {
         loop {
-            let flight = self.state.lock().flight(*sender.borrow());
-            if !flight.is_empty() {
-                return flight;
+            let batch = self.state.lock().next_batch(*sender.borrow());
+            if !batch.is_empty() {
+                return batch;
             }
             self.queued.notified().await;
         }
@@ -187,38 +194,43 @@ impl State {
         self.queue.push_back(Item { to, content });
     }
 
-    fn flight(&mut self, sender: NodeId) -> Vec<Outbound> {
-        let mut flight: Vec<Outbound> = Vec::new();
+    fn next_batch(&mut self, sender: NodeId) -> Vec<Outbound> {
+        let mut batch: Vec<Outbound> = Vec::new();
         let mut open: HashMap<NodeId, usize> = HashMap::new();
         let (mut records, mut bytes) = (0, 0);
         while let Some(item) = self.queue.front() {
             let length = item.content.len();
-            if records == FLIGHT_RECORDS || (records > 0 && bytes + length > FLIGHT_BYTES) {
+            if records == BATCH_RECORDS || (records > 0 && bytes + length > BATCH_BYTES) {
                 break;
             }
             let Some(Item { to, content }) = self.queue.pop_front() else { break };
             self.queued_bytes -= length;
             let (request, record) = match content {
-                // Its caller has given up.
-                Content::Request(number, _) if !self.waiting.contains_key(&number) => continue,
-                Content::Request(number, record) => (Some(number), record),
+                Content::Request(number, record) => match self.waiting.get_mut(&number) {
+                    Some(asked) => {
+                        asked.is_sent = true;
+                        (Some(number), record)
+                    }
+                    // Its caller has given up.
+                    None => continue,
+                },
                 Content::Record(record) => (None, record),
                 Content::Refusal => {
                     let refusal = wire::refusal(sender);
-                    flight.push(Outbound { to, bytes: refusal, requests: Vec::new() });
+                    batch.push(Outbound { to, bytes: refusal, requests: Vec::new() });
                     records += 1;
                     continue;
                 }
             };
             (records, bytes) = (records + 1, bytes + length);
             let index = *open.entry(to).or_insert_with(|| {
-                flight.push(Outbound { to, bytes: wire::header(sender), requests: Vec::new() });
-                flight.len() - 1
+                batch.push(Outbound { to, bytes: wire::header(sender), requests: Vec::new() });
+                batch.len() - 1
             });
-            flight[index].bytes.extend_from_slice(&record);
-            flight[index].requests.extend(request);
+            batch[index].bytes.extend_from_slice(&record);
+            batch[index].requests.extend(request);
         }
-        flight
+        batch
     }
 }
 
@@ -232,10 +244,14 @@ impl Content {
 }
 
 impl Waiting {
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// What became of the request, in [`ANSWER_TIMEOUT`] at most.
     pub(crate) async fn outcome(mut self) -> Outcome {
         let Some(outcome) = self.outcome.take() else { return Outcome::Silent };
-        match timeout(ANSWER_TIMEOUT, outcome).await {
+        match timeout_at(self.give_up, outcome).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) | Err(_) => Outcome::Silent,
         }
@@ -262,7 +278,7 @@ mod tests {
     }
 
     fn record(bytes: usize) -> Vec<u8> {
-        wire::deliver_record(0, &[[0; 10]], &Delivery::Frame(Frame::binary(vec![0; bytes])))
+        wire::deliver_record(0, 0, &[[0; 10]], &Delivery::Frame(Frame::binary(vec![0; bytes])))
     }
 
     fn numbers(message: &Outbound) -> Vec<u64> {
@@ -270,7 +286,7 @@ mod tests {
             panic!("a message")
         };
         let number = |record: &wire::Record| match record {
-            wire::Record::Request(number, _) => *number,
+            wire::Record::Request(number, ..) => *number,
             other => panic!("a request, not {other:?}"),
         };
         let numbers = records.iter().map(number).collect();
@@ -281,26 +297,26 @@ mod tests {
     #[tokio::test]
     async fn requests_to_a_node_are_one_message_in_their_order() {
         let outgoing = Arc::new(Outgoing::default());
-        let _waiting = [THERE, ELSEWHERE, THERE].map(|to| outgoing.ask(to, record(1)).expect("room"));
-        let flight = outgoing.flight(&here()).await;
-        let sent: Vec<_> = flight.iter().map(|message| (message.to, numbers(message))).collect();
+        let _waiting = [THERE, ELSEWHERE, THERE].map(|to| outgoing.request(to, record(1)).expect("room"));
+        let batch = outgoing.next_batch(&here()).await;
+        let sent: Vec<_> = batch.iter().map(|message| (message.to, numbers(message))).collect();
         assert_eq!(sent, [(THERE, vec![1, 3]), (ELSEWHERE, vec![2])]);
     }
 
     #[tokio::test]
-    async fn a_flight_has_a_size_and_one_larger_record_is_sent_alone() {
+    async fn a_batch_has_a_size_and_one_larger_record_is_sent_alone() {
         let outgoing = Arc::new(Outgoing::default());
-        let sizes = [FLIGHT_BYTES / 2, FLIGHT_BYTES / 3, FLIGHT_BYTES / 2, 2 * FLIGHT_BYTES, 1];
-        let _waiting = sizes.map(|size| outgoing.ask(THERE, record(size)).expect("room"));
+        let sizes = [BATCH_BYTES / 2, BATCH_BYTES / 3, BATCH_BYTES / 2, 2 * BATCH_BYTES, 1];
+        let _waiting = sizes.map(|size| outgoing.request(THERE, record(size)).expect("room"));
         for expected in [vec![1, 2], vec![3], vec![4], vec![5]] {
-            assert_eq!(numbers(&outgoing.flight(&here()).await[0]), expected);
+            assert_eq!(numbers(&outgoing.next_batch(&here()).await[0]), expected);
         }
     }
 
     #[tokio::test]
     async fn a_request_ends_once_and_by_its_owner_alone() {
         let outgoing = Arc::new(Outgoing::default());
-        let waiting = outgoing.ask(THERE, record(1)).expect("room");
+        let waiting = outgoing.request(THERE, record(1)).expect("room");
         let answer = || Outcome::Answered(Answer::Delivered(vec![Ok(())]));
         outgoing.settle(1, Some(ELSEWHERE), Outcome::Silent);
         outgoing.settle(2, Some(THERE), Outcome::Silent);
@@ -313,34 +329,38 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_request_that_is_not_answered_ends_and_is_not_sent_any_more() {
         let outgoing = Arc::new(Outgoing::default());
-        let waiting = outgoing.ask(THERE, record(1)).expect("room");
+        let waiting = outgoing.request(THERE, record(1)).expect("room");
         assert!(matches!(waiting.outcome().await, Outcome::Silent));
-        let _next = outgoing.ask(THERE, record(1)).expect("room");
-        assert_eq!(numbers(&outgoing.flight(&here()).await[0]), [2]);
+        let _next = outgoing.request(THERE, record(1)).expect("room");
+        assert_eq!(numbers(&outgoing.next_batch(&here()).await[0]), [2]);
     }
 
     #[tokio::test]
-    async fn while_nothing_can_be_sent_requests_end_at_once() {
+    async fn while_nothing_can_be_sent_requests_end_at_once_that_were_not() {
         let outgoing = Arc::new(Outgoing::default());
-        let waiting = outgoing.ask(THERE, record(1)).expect("room");
-        outgoing.away("gone fishing");
+        let sent = outgoing.request(THERE, record(1)).expect("room");
+        outgoing.next_batch(&here()).await;
+        let waiting = outgoing.request(THERE, record(1)).expect("room");
+        outgoing.suspend("gone fishing");
         assert!(matches!(waiting.outcome().await, Outcome::Failed(reason) if reason == "gone fishing"));
-        assert_eq!(outgoing.ask(THERE, record(1)).expect_err("away"), "gone fishing");
-        outgoing.back();
-        let _next = outgoing.ask(THERE, record(1)).expect("room");
-        assert_eq!(numbers(&outgoing.flight(&here()).await[0]), [2]);
+        assert_eq!(outgoing.request(THERE, record(1)).expect_err("away"), "gone fishing");
+        outgoing.settle(1, Some(THERE), Outcome::Answered(Answer::Delivered(vec![Ok(())])));
+        assert!(matches!(sent.outcome().await, Outcome::Answered(_)), "it may arrive all the same");
+        outgoing.resume();
+        let _next = outgoing.request(THERE, record(1)).expect("room");
+        assert_eq!(numbers(&outgoing.next_batch(&here()).await[0]), [3]);
     }
 
     #[test]
     fn the_queue_and_the_requests_are_bounded() {
         let outgoing = Arc::new(Outgoing::default());
         let large: Vec<_> =
-            (0..100).map_while(|_| outgoing.ask(THERE, record(MOST_BYTES / 10)).ok()).collect();
+            (0..100).map_while(|_| outgoing.request(THERE, record(MAX_BYTES / 10)).ok()).collect();
         assert_eq!(large.len(), 9, "and the overhead of each");
         drop(large);
         let outgoing = Arc::new(Outgoing::default());
         let small: Vec<_> =
-            (0..2 * MOST_REQUESTS).map_while(|_| outgoing.ask(THERE, record(1)).ok()).collect();
-        assert_eq!(small.len(), MOST_REQUESTS);
+            (0..2 * MAX_REQUESTS).map_while(|_| outgoing.request(THERE, record(1)).ok()).collect();
+        assert_eq!(small.len(), MAX_REQUESTS);
     }
 }

@@ -62,12 +62,12 @@ impl Overview {
     /// Asks Redis for the nodes.
     pub(crate) async fn of(cluster: &Cluster, metrics: &Metrics) -> Self {
         let lease = cluster.lease_time();
-        let nodes = cluster.lease().store().nodes().await.ok().map(|nodes| listed(&nodes, lease));
+        let nodes = cluster.shared().store().nodes().await.ok().map(|(_, nodes)| listed(&nodes, lease));
         let taken = |outcome| metrics.cluster.take_overs(outcome);
         Self {
             node: cluster.node().to_string(),
             lease_ms: ms(lease),
-            lease_age_ms: cluster.lease().age().map(ms),
+            lease_age_ms: cluster.shared().age().map(ms),
             redis_up: cluster.redis().up_since().is_some(),
             nodes,
             round_trip_ms: metrics.routes.last_round_trip(ROUND_TRIP_COUNTS_FOR).map(ms),

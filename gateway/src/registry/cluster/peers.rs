@@ -11,10 +11,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{NodeId, outgoing::FLIGHT_RECORDS};
+use super::{NodeId, outgoing::BATCH_RECORDS};
 
 /// Answers that are kept for each node: as many as it may repeat requests.
-const ANSWERS: usize = FLIGHT_RECORDS;
+const ANSWERS: usize = BATCH_RECORDS;
 /// A node that has asked for nothing for this long repeats nothing.
 const FORGET_AFTER: Duration = Duration::from_mins(1);
 
@@ -32,11 +32,11 @@ struct Peer {
 /// What to do with a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Carry it out.
+    /// Run it.
     New,
-    /// It was carried out; the record of the answer.
+    /// It was run; the record of the answer.
     Repeated(Vec<u8>),
-    /// It is older than others that were carried out, and its answer is not known.
+    /// It is older than others that were run, and its answer is not known.
     Stale,
 }
 

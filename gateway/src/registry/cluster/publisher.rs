@@ -1,7 +1,7 @@
-//! Sends what waits for other nodes: one flight of messages after the other, over the one connection for commands, so
+//! Sends what waits for other nodes: one batch of messages after the other, over the one connection for commands, so
 //! that nothing is overtaken.
 //!
-//! What is queued while a flight is under way goes together into the next one. A flight whose connection breaks is sent
+//! What is queued while a batch is under way goes together into the next one. A batch whose connection breaks is sent
 //! again; its receivers know by the numbers what they have had.
 
 use std::{sync::Arc, time::Duration};
@@ -12,53 +12,58 @@ use tokio::{
 };
 
 use super::{
-    NodeId, Redis, RedisError, names,
+    NodeId, Redis, RedisError,
+    lease::keys,
     outgoing::{Outbound, Outcome, Outgoing},
 };
 
-/// For how long a flight is sent again after its connection broke.
+/// For how long a batch is sent again after its connection broke.
 const RESEND_FOR: Duration = Duration::from_secs(1);
-/// Before a flight is sent again.
+/// Before a batch is sent again.
 const RESEND_DELAY: Duration = Duration::from_millis(10);
 
 /// Sends for as long as it is polled.
 pub(crate) async fn publish(node: watch::Receiver<NodeId>, redis: Redis, outgoing: Arc<Outgoing>) {
     loop {
-        let flight = outgoing.flight(&node).await;
-        match send(&redis, &flight).await {
+        let batch = outgoing.next_batch(&node).await;
+        match send(&redis, &batch).await {
             Ok(receivers) => {
-                for (message, _) in flight.iter().zip(receivers).filter(|(_, receivers)| *receivers == 0) {
+                for (message, _) in batch.iter().zip(receivers).filter(|(_, receivers)| *receivers == 0) {
                     for number in &message.requests {
                         outgoing.settle(*number, None, Outcome::Silent);
                     }
                 }
             }
             Err(error @ RedisError::Refused(_)) => {
-                for number in flight.iter().flat_map(|message| &message.requests) {
+                for number in batch.iter().flat_map(|message| &message.requests) {
                     outgoing.settle(*number, None, Outcome::Failed(error.to_string()));
                 }
             }
             Err(error @ RedisError::Unavailable(_)) => {
-                outgoing.away(&error.to_string());
+                outgoing.suspend(&error.to_string());
                 redis.up().await;
-                outgoing.back();
+                outgoing.resume();
             }
         }
     }
 }
 
-/// How many subscribers each message has reached.
-async fn send(redis: &Redis, flight: &[Outbound]) -> Result<Vec<u64>, RedisError> {
+/// How many subscribers each message has reached; nothing of messages that were sent more than once, because the first
+/// attempt may have reached one.
+async fn send(redis: &Redis, batch: &[Outbound]) -> Result<Vec<u64>, RedisError> {
     let mut pipeline = redis::pipe();
     let database = redis.url().database();
-    for message in flight {
-        pipeline.cmd("PUBLISH").arg(names::channel(database, message.to)).arg(&message.bytes[..]);
+    for message in batch {
+        pipeline.cmd("PUBLISH").arg(keys::channel(database, message.to)).arg(&message.bytes[..]);
     }
     let deadline = Instant::now() + RESEND_FOR;
+    let mut was_sent = false;
     loop {
         let sent = redis.pipeline(&pipeline).await;
         match sent {
+            Ok(_) if was_sent => return Ok(Vec::new()),
             Err(RedisError::Unavailable(_)) if Instant::now() < deadline => {
+                was_sent = true;
                 sleep(RESEND_DELAY).await;
                 let _ = timeout_at(deadline, redis.up()).await;
             }

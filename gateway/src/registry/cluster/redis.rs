@@ -8,12 +8,14 @@
 //! A server that does not answer for [`COMMAND_TIMEOUT`] counts as away, whatever its TCP connection says. While it is
 //! away, commands fail at once.
 
+mod clock;
 mod commands;
 mod dial;
 mod error;
 mod subscription;
 mod url;
 
+pub(crate) use self::clock::RedisTime;
 pub use self::{
     commands::{COMMAND_TIMEOUT, Redis},
     error::RedisError,

@@ -6,46 +6,43 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use futures_util::future::{BoxFuture, FutureExt as _, join_all};
-use tokio::{
-    sync::watch,
-    time::{MissedTickBehavior, interval, timeout},
-};
+use futures_util::future::{BoxFuture, FutureExt as _, join_all, ready};
+use parking_lot::Mutex;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    Cluster, NodeId, Redis,
+    Cluster, NodeId, Overview, Redis,
     inbox::Inbox,
-    lease::store::Fate,
+    lease::{Shared, store::Fate},
     node::{self, Suffix},
-    outgoing::{Outcome, Outgoing, Waiting},
-    peers::Peers,
+    outgoing::{DELIVERY_TIMEOUT, Outcome, Outgoing, Waiting},
     publisher::publish,
+    takeover::TakeOver,
     wire::{self, Answer},
 };
 use crate::{
-    observe::{
-        log_limit::LogLimit,
-        metrics::{Metrics, labels::Way},
-    },
+    observe::metrics::{Metrics, labels::Way},
     registry::{
-        ConnectionInfo, ConnectionRegistry, Delivery, DeliveryError, MemoryRegistry, Outbox, RegistryError,
+        Cleaner, ConnectionInfo, ConnectionRegistry, DeferredCleanups, Deliver, Delivery, DeliveryError,
+        NewConnection, Opening, Owner, Ownership, RegistryError, outbox,
     },
 };
 
 /// How long the start of a gateway waits for the first subscription.
 const START_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a client waits for a node that Redis answers to join.
+const JOIN_TIMEOUT: Duration = Duration::from_millis(500);
 /// How often the connection to Redis is measured.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The connections of all nodes; see the module. Dropped, it sends and receives nothing more.
 #[derive(Debug)]
 pub struct ClusterRegistry {
-    cluster: Arc<Cluster>,
-    local: Arc<MemoryRegistry>,
+    cluster: Cluster,
     outgoing: Arc<Outgoing>,
     metrics: Arc<Metrics>,
-    subscribed: watch::Receiver<bool>,
+    cleaning: Mutex<Option<(DeferredCleanups, TakeOver)>>,
     _tasks: [AbortOnDropHandle<()>; 3],
 }
 
@@ -60,43 +57,40 @@ struct Group {
 impl ClusterRegistry {
     /// Begins to send and to receive. Must be called within a tokio runtime.
     #[must_use]
-    pub fn new(cluster: Arc<Cluster>, metrics: Arc<Metrics>) -> Arc<Self> {
-        let (local, outgoing) = (Arc::<MemoryRegistry>::default(), Arc::<Outgoing>::default());
+    pub fn new(cluster: Cluster, metrics: Arc<Metrics>) -> Arc<Self> {
+        let outgoing = Arc::<Outgoing>::default();
+        let shared = cluster.shared();
         let redis = cluster.redis().clone();
-        let (sender, subscribed) = watch::channel(false);
-        let inbox = Inbox {
-            node: cluster.node_changes(),
-            redis: redis.clone(),
-            local: Arc::clone(&local),
-            outgoing: Arc::clone(&outgoing),
-            metrics: Arc::clone(&metrics),
-            subscribed: sender,
-            peers: Peers::default(),
-            other_versions: LogLimit::default(),
-        };
+        let inbox = Inbox::new(Arc::clone(shared), Arc::clone(&outgoing), Arc::clone(&metrics));
         let tasks = [
-            tokio::spawn(publish(cluster.node_changes(), redis.clone(), Arc::clone(&outgoing))),
+            tokio::spawn(publish(shared.node_changes(), redis, Arc::clone(&outgoing))),
             tokio::spawn(inbox.receive()),
-            tokio::spawn(measure(redis, Arc::clone(&metrics))),
+            tokio::spawn(measure(Arc::clone(shared), Arc::clone(&metrics))),
         ];
         let tasks = tasks.map(AbortOnDropHandle::new);
-        Arc::new(Self { cluster, local, outgoing, metrics, subscribed, _tasks: tasks })
+        Arc::new(Self { cluster, outgoing, metrics, cleaning: Mutex::default(), _tasks: tasks })
     }
 
     /// Waits until other nodes reach this one, or for two seconds. Whether they do.
     pub async fn joined(&self) -> bool {
-        let mut subscribed = self.subscribed.clone();
-        matches!(timeout(START_TIMEOUT, subscribed.wait_for(|subscribed| *subscribed)).await, Ok(Ok(_)))
+        timeout(START_TIMEOUT, self.cluster.shared().joined()).await.is_ok()
     }
 
-    /// Whether other nodes reach this one.
+    /// The server that the nodes share.
     #[must_use]
-    pub fn subscribed(&self) -> watch::Receiver<bool> {
-        self.subscribed.clone()
+    pub fn redis(&self) -> &Redis {
+        self.cluster.redis()
     }
 
-    fn redis(&self) -> &Redis {
-        self.cluster.redis()
+    /// Puts a request to another node into the queue; `record` gets its deadline. The error says why it cannot be sent.
+    fn request(&self, owner: NodeId, record: impl FnOnce(u64) -> Vec<u8>) -> Result<Waiting, DeliveryError> {
+        if self.cluster.shared().knowledge().lock().is_lost(owner) {
+            return Err(DeliveryError::NotFound);
+        }
+        let deadline = self.redis().clock().deadline(DELIVERY_TIMEOUT);
+        let deadline =
+            deadline.ok_or_else(|| DeliveryError::Unreachable("Redis is unavailable".to_owned()))?;
+        self.outgoing.request(owner, record(deadline)).map_err(DeliveryError::Unreachable)
     }
 
     /// The positions of this node's connections, and the connections of the others. What is no id of a connection is not
@@ -118,24 +112,31 @@ impl ClusterRegistry {
     }
 
     /// The owner's answer, or why there is none.
-    async fn answer(&self, owner: NodeId, asked: Result<Waiting, String>) -> Result<Answer, DeliveryError> {
-        match asked {
-            Err(reason) => Err(DeliveryError::Unreachable(reason)),
-            Ok(waiting) => match waiting.outcome().await {
-                Outcome::Answered(answer) => Ok(answer),
-                Outcome::Failed(reason) => Err(DeliveryError::Unreachable(reason)),
-                Outcome::Silent => Err(self.silent(owner).await),
-            },
+    async fn answer(
+        &self,
+        owner: NodeId,
+        asked: Result<Waiting, DeliveryError>,
+    ) -> Result<(u64, Answer), DeliveryError> {
+        let asked = asked?;
+        let number = asked.number();
+        match asked.outcome().await {
+            Outcome::Answered(answer) => Ok((number, answer)),
+            Outcome::Failed(reason) => Err(DeliveryError::Unreachable(reason)),
+            Outcome::Silent => Err(self.silent(owner).await),
         }
     }
 
     /// What is known of the connections of a node that does not answer.
     async fn silent(&self, owner: NodeId) -> DeliveryError {
+        let shared = self.cluster.shared();
         let is_connected_for_long =
             || self.redis().up_since().is_some_and(|since| since.elapsed() >= self.cluster.lease_time());
-        match self.cluster.lease().store().fate(owner).await {
+        match shared.store().fate(owner).await {
             Err(error) => DeliveryError::Unreachable(error.to_string()),
-            Ok(Fate::Gone) => DeliveryError::NotFound,
+            Ok(Fate::Gone) => {
+                shared.knowledge().lock().note_lost(owner, None);
+                DeliveryError::NotFound
+            }
             // A server that was away may have lost what nodes are about to write again.
             Ok(Fate::Absent) if is_connected_for_long() => DeliveryError::NotFound,
             Ok(Fate::Absent | Fate::Unknown) => {
@@ -143,22 +144,17 @@ impl ClusterRegistry {
             }
         }
     }
+
+    /// Tells the owner of connections that the function which wanted them closed is answered, as far as they were.
+    fn confirm(&self, owner: NodeId, number: u64, delivery: &Delivery, answer: &Answer) {
+        let is_confirmed = matches!(delivery, Delivery::Close(close) if !close.cleanup);
+        if is_confirmed && matches!(answer, Answer::Delivered(results) if results.iter().any(Result::is_ok)) {
+            self.outgoing.send(owner, wire::confirm_record(number));
+        }
+    }
 }
 
-impl ConnectionRegistry for ClusterRegistry {
-    fn add<'a>(&'a self, id: &'a str, outbox: Outbox) -> BoxFuture<'a, Result<(), RegistryError>> {
-        // A client that no other node reaches would miss what is pushed to it.
-        if self.redis().up_since().is_none() {
-            let error = RegistryError::new("the node is cut off from its cluster, because Redis is away");
-            return std::future::ready(Err(error)).boxed();
-        }
-        self.local.add(id, outbox)
-    }
-
-    fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, RegistryError>> {
-        self.local.remove(id)
-    }
-
+impl Deliver for ClusterRegistry {
     fn deliver<'a>(
         &'a self,
         ids: &'a [String],
@@ -166,27 +162,33 @@ impl ConnectionRegistry for ClusterRegistry {
     ) -> BoxFuture<'a, Vec<Result<(), DeliveryError>>> {
         let (local, remote) = self.split(ids);
         self.metrics.routes.deliveries(Way::Local, local.len());
+        let connections = self.cluster.shared().connections();
         if remote.is_empty() {
-            return self.local.deliver(ids, delivery);
+            return ready(ids.iter().map(|id| connections.deliver(id, delivery.clone(), None)).collect())
+                .boxed();
         }
         self.metrics.routes.deliveries(Way::Remote, ids.len() - local.len());
         // Before the first await: the order of calls is the order of what is sent.
         let asked: Vec<_> = remote
             .into_iter()
             .map(|(owner, group)| {
-                let record = wire::deliver_record(0, &group.suffixes, &delivery);
-                (owner, group.positions, self.outgoing.ask(owner, record))
+                let record = |deadline| wire::deliver_record(0, deadline, &group.suffixes, &delivery);
+                let asked = self.request(owner, record);
+                (owner, group.positions, asked)
             })
             .collect();
         async move {
             let mut results = vec![Err(DeliveryError::NotFound); ids.len()];
-            let local_ids: Vec<_> = local.iter().map(|position| ids[*position].clone()).collect();
-            for (position, result) in local.into_iter().zip(self.local.deliver(&local_ids, delivery).await) {
-                results[position] = result;
+            for position in local {
+                results[position] = connections.deliver(&ids[position], delivery.clone(), None);
             }
-            let answers = asked
-                .into_iter()
-                .map(|(owner, positions, asked)| async move { (positions, self.answer(owner, asked).await) });
+            let delivery = &delivery;
+            let answers = asked.into_iter().map(|(owner, positions, asked)| async move {
+                let answer = self.answer(owner, asked).await;
+                let confirmed =
+                    answer.inspect(|(number, answer)| self.confirm(owner, *number, delivery, answer));
+                (positions, confirmed.map(|(_, answer)| answer))
+            });
             for (positions, answer) in join_all(answers).await {
                 let count = positions.len();
                 for (position, result) in positions.into_iter().zip(results_of(answer, count)) {
@@ -201,17 +203,80 @@ impl ConnectionRegistry for ClusterRegistry {
     fn look_up<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ConnectionInfo, DeliveryError>> {
         let (owner, suffix) = match node::split(id) {
             Some((owner, suffix)) if owner != self.cluster.node() => (owner, suffix),
-            _ => return self.local.look_up(id),
+            _ => return ready(self.cluster.shared().connections().look_up(id)).boxed(),
         };
-        let asked = self.outgoing.ask(owner, wire::look_up_record(0, &suffix));
+        let asked = self.request(owner, |deadline| wire::look_up_record(0, deadline, &suffix));
         async move {
-            match self.answer(owner, asked).await? {
+            match self.answer(owner, asked).await?.1 {
                 Answer::Found(info) => Ok(info),
                 Answer::Delivered(results) => match results.into_iter().next() {
                     Some(Err(error)) => Err(error),
                     Some(Ok(())) | None => Err(unfit()),
                 },
             }
+        }
+        .boxed()
+    }
+}
+
+impl ConnectionRegistry for ClusterRegistry {
+    fn open(&self, new: NewConnection) -> BoxFuture<'_, Result<Opening, RegistryError>> {
+        async move {
+            let shared = self.cluster.shared();
+            shared.connections().check_capacity()?;
+            // A client that no other node reaches would miss what is pushed to it. A node that has just joined is
+            // about to be reached.
+            let is_joined = shared.is_joined()
+                || self.redis().up_since().is_some() && timeout(JOIN_TIMEOUT, shared.joined()).await.is_ok();
+            if !is_joined {
+                return Err(RegistryError::new("the node is cut off from its cluster"));
+            }
+            let member = self.cluster.member();
+            let id = member.node().connection().map_err(RegistryError::new)?;
+            let (outbox, deliveries) = outbox(new);
+            // Before its record is written: a comparison would delete that.
+            shared.connections().insert(&id, outbox);
+            let opening = Opening::new(deliveries, Ownership::new(&id, member as Arc<dyn Owner>));
+            match shared.write(&id).await {
+                Ok(()) => Ok(opening),
+                Err(error) => {
+                    opening.ownership.settle();
+                    Err(RegistryError::new(error))
+                }
+            }
+        }
+        .boxed()
+    }
+
+    fn start_cleaning(&self, cleaner: Arc<dyn Cleaner>) {
+        let shared = Arc::clone(self.cluster.shared());
+        let owner = self.cluster.member() as Arc<dyn Owner>;
+        let deferred = DeferredCleanups::start(owner, Arc::clone(&cleaner));
+        let take_over = TakeOver::start(shared, self.cluster.place().map(str::to_owned), cleaner);
+        *self.cleaning.lock() = Some((deferred, take_over));
+    }
+
+    fn stop_cleaning(&self, time: Duration) -> BoxFuture<'_, ()> {
+        let cleaning = self.cleaning.lock().take();
+        async move {
+            let Some((deferred, take_over)) = cleaning else { return };
+            tokio::join!(deferred.stop(time), take_over.stop(time));
+        }
+        .boxed()
+    }
+
+    fn leave(&self) -> BoxFuture<'_, ()> {
+        self.cluster.leave().boxed()
+    }
+
+    fn is_joined(&self) -> bool {
+        self.cluster.shared().is_joined()
+    }
+
+    fn overview(&self) -> BoxFuture<'_, serde_json::Value> {
+        async move {
+            let overview = Overview::of(&self.cluster, &self.metrics).await;
+            serde_json::to_value(overview).unwrap_or_default()
         }
         .boxed()
     }
@@ -231,11 +296,11 @@ fn unfit() -> DeliveryError {
 }
 
 /// Measures the connection for as long as it is polled.
-async fn measure(redis: Redis, metrics: Arc<Metrics>) {
+async fn measure(shared: Arc<Shared>, metrics: Arc<Metrics>) {
     let mut interval = interval(MEASURE_INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        metrics.routes.redis(redis.up_since().is_some(), redis.connects());
+        metrics.routes.redis(shared.is_joined(), shared.store().redis().connects());
     }
 }

@@ -6,34 +6,41 @@
 //! ```text
 //! message   version u8 · sender 6 bytes · record…
 //! record    kind u8 · length u32 · body
-//! request   number u64 · deliver: text 0, binary 1, close 2 · count u32 · 10 bytes of each id · payload
-//!           number u64 · look up: 3 · 10 bytes of the id
+//! request   number u64 · deadline u64 · deliver: text 0, binary 1 · count u32 · 10 bytes of each id · payload
+//!           number u64 · deadline u64 · close: 2 · count u32 · 10 bytes of each id · code u16 · cleanup u8 · reason
+//!           number u64 · deadline u64 · look up: 3 · 10 bytes of the id
 //! answer    number u64 · 0 · a result u8 for each id
-//!           number u64 · 1 · connected u64 · last active u64 · waiting u64 · address length u8, address · path
+//!           number u64 · 1 · connected u64 · last active u64 · waiting u64 · address length u8, address ·
+//!                        path length u16, path · attributes in JSON, if there are any
 //! probe     number u64
+//! confirm   number u64: the function that has asked for this close is answered in time
 //! ```
+//!
+//! A deadline is a time by Redis's clock, in microseconds since 1970: what arrives later is not delivered, because the node
+//! that has asked has given it up.
 //!
 //! A node that receives another [`VERSION`] answers with version 0, whose body is the version that it speaks. The
 //! beginning of a message, and version 0, are the same in all versions.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use bytes::{Buf as _, BufMut as _, Bytes, TryGetError};
 
-use super::{NodeId, node::Suffix};
+use super::{NodeId, node::Suffix, redis::RedisTime};
 use crate::{
-    contract::Frame,
+    contract::{Close, Frame},
     registry::{ConnectionInfo, Delivery, DeliveryError},
 };
 
 /// The version of the messages. A change that an older node would misread needs another one.
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
 /// The version of a refusal.
 const REFUSAL: u8 = 0;
 
 const REQUEST: u8 = 1;
 const ANSWER: u8 = 2;
 const PROBE: u8 = 3;
+const CONFIRM: u8 = 4;
 
 const TEXT: u8 = 0;
 const BINARY: u8 = 1;
@@ -62,12 +69,14 @@ pub(crate) enum Message {
 /// A part of a message.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Record {
-    /// Asks for something. The number grows with each request of the sender.
-    Request(u64, Request),
+    /// Asks for something by a time. The number grows with each request of the sender.
+    Request(u64, RedisTime, Request),
     /// Answers the receiver's request of this number.
     Answer(u64, Answer),
     /// Measures the way of a node's messages to itself.
     Probe(u64),
+    /// The function that has asked for the close of this number is answered in time.
+    Confirm(u64),
 }
 
 /// What the owner of connections is asked for.
@@ -114,23 +123,34 @@ pub(crate) fn refusal(sender: NodeId) -> Vec<u8> {
 }
 
 /// The record of a delivery.
-pub(crate) fn deliver_record(number: u64, connections: &[Suffix], delivery: &Delivery) -> Vec<u8> {
+pub(crate) fn deliver_record(
+    number: u64,
+    deadline: RedisTime,
+    connections: &[Suffix],
+    delivery: &Delivery,
+) -> Vec<u8> {
     let (operation, payload) = match delivery {
         Delivery::Frame(frame) if frame.as_text().is_some() => (TEXT, frame.payload()),
         Delivery::Frame(frame) => (BINARY, frame.payload()),
-        Delivery::Close => (CLOSE, &[][..]),
+        Delivery::Close(close) => (CLOSE, close.reason.as_bytes()),
     };
-    let mut body = Body::new(REQUEST, number, size_of_val(connections) + payload.len() + 5);
+    let mut body = Body::new(REQUEST, number, size_of_val(connections) + payload.len() + 16);
+    body.0.put_u64(deadline);
     body.0.put_u8(operation);
     body.0.put_u32(u32::try_from(connections.len()).unwrap_or(u32::MAX));
     body.0.put_slice(connections.as_flattened());
+    if let Delivery::Close(close) = delivery {
+        body.0.put_u16(close.code);
+        body.0.put_u8(close.cleanup.into());
+    }
     body.0.put_slice(payload);
     body.finish()
 }
 
 /// The record of a look-up.
-pub(crate) fn look_up_record(number: u64, connection: &Suffix) -> Vec<u8> {
-    let mut body = Body::new(REQUEST, number, size_of::<Suffix>() + 1);
+pub(crate) fn look_up_record(number: u64, deadline: RedisTime, connection: &Suffix) -> Vec<u8> {
+    let mut body = Body::new(REQUEST, number, size_of::<Suffix>() + 9);
+    body.0.put_u64(deadline);
     body.0.put_u8(LOOK_UP);
     body.0.put_slice(connection);
     body.finish()
@@ -147,7 +167,8 @@ pub(crate) fn answer_record(number: u64, answer: &Answer) -> Vec<u8> {
         }
         Answer::Found(info) => {
             let address = info.source_ip.to_string();
-            let mut body = Body::new(ANSWER, number, 26 + address.len() + info.path.len());
+            let path = &info.path.as_bytes()[..info.path.len().min(u16::MAX.into())];
+            let mut body = Body::new(ANSWER, number, 28 + address.len() + path.len());
             body.0.put_u8(FOUND);
             body.0.put_u64(info.connected_at_ms);
             body.0.put_u64(info.last_active_at_ms);
@@ -155,7 +176,12 @@ pub(crate) fn answer_record(number: u64, answer: &Answer) -> Vec<u8> {
             // The text of an address has at most 45 bytes.
             body.0.put_u8(u8::try_from(address.len()).unwrap_or(u8::MAX));
             body.0.put_slice(address.as_bytes());
-            body.0.put_slice(info.path.as_bytes());
+            body.0.put_u16(u16::try_from(path.len()).unwrap_or(u16::MAX));
+            body.0.put_slice(path);
+            if let Some(attributes) = &info.attributes {
+                // Strings always have a JSON form.
+                body.0.extend(serde_json::to_vec(&**attributes).unwrap_or_default());
+            }
             body.finish()
         }
     }
@@ -164,6 +190,11 @@ pub(crate) fn answer_record(number: u64, answer: &Answer) -> Vec<u8> {
 /// The record of a probe.
 pub(crate) fn probe_record(number: u64) -> Vec<u8> {
     Body::new(PROBE, number, 0).finish()
+}
+
+/// The record that confirms a close.
+pub(crate) fn confirm_record(number: u64) -> Vec<u8> {
+    Body::new(CONFIRM, number, 0).finish()
 }
 
 /// Gives a request that is encoded already its number.
@@ -219,9 +250,10 @@ fn record(message: &mut Bytes) -> Result<Option<Record>, Malformed> {
     let length = message.try_get_u32()? as usize;
     let mut body = take(message, length)?;
     Ok(Some(match kind {
-        REQUEST => Record::Request(body.try_get_u64()?, request(body)?),
+        REQUEST => Record::Request(body.try_get_u64()?, body.try_get_u64()?, request(body)?),
         ANSWER => Record::Answer(body.try_get_u64()?, answer(body)?),
         PROBE => Record::Probe(body.try_get_u64()?),
+        CONFIRM => Record::Confirm(body.try_get_u64()?),
         _ => return Ok(None),
     }))
 }
@@ -250,7 +282,11 @@ fn request(mut body: Bytes) -> Result<Request, Malformed> {
     let delivery = match operation {
         TEXT => Delivery::Frame(Frame::text(str::from_utf8(&body).map_err(|_| Malformed)?)),
         BINARY => Delivery::Frame(Frame::binary(body)),
-        CLOSE => Delivery::Close,
+        CLOSE => {
+            let (code, cleanup) = (body.try_get_u16()?, body.try_get_u8()? != 0);
+            let reason = str::from_utf8(&body).map_err(|_| Malformed)?.into();
+            Delivery::Close(Close { code, reason, cleanup })
+        }
         _ => return Err(Malformed),
     };
     Ok(Request::Deliver(connections, delivery))
@@ -265,12 +301,16 @@ fn answer(mut body: Bytes) -> Result<Answer, Malformed> {
             let length = body.try_get_u8()?.into();
             let address = take(&mut body, length)?;
             let source_ip: Option<IpAddr> = str::from_utf8(&address).ok().and_then(|text| text.parse().ok());
+            let length = body.try_get_u16()?.into();
+            let path = take(&mut body, length)?;
+            let attributes = (!body.is_empty()).then(|| serde_json::from_slice(&body)).transpose();
             Ok(Answer::Found(ConnectionInfo {
-                path: str::from_utf8(&body).map_err(|_| Malformed)?.into(),
+                path: str::from_utf8(&path).map_err(|_| Malformed)?.into(),
                 source_ip: source_ip.ok_or(Malformed)?,
                 connected_at_ms,
                 last_active_at_ms,
                 waiting_bytes,
+                attributes: attributes.map_err(|_| Malformed)?.map(Arc::new),
             }))
         }
         _ => Err(Malformed),
@@ -316,28 +356,33 @@ mod tests {
             connected_at_ms: 1,
             last_active_at_ms: u64::MAX,
             waiting_bytes: 3,
+            attributes: None,
         };
+        let attributes = [("user".to_owned(), "ann".to_owned())].into();
+        let known = ConnectionInfo { attributes: Some(Arc::new(attributes)), ..info.clone() };
         let deliveries = [
             Delivery::Frame(Frame::text("ä")),
             Delivery::Frame(Frame::binary(vec![0, 255])),
             Delivery::Frame(Frame::text("")),
-            Delivery::Close,
+            Delivery::Close(Close::default()),
+            Delivery::Close(Close { code: 4001, reason: "kicked".into(), cleanup: true }),
         ];
         let mut encoded = Vec::new();
         let mut records = Vec::new();
         for (number, delivery) in (0..).zip(deliveries) {
             let suffixes = vec![[u8::MAX; 10], [7; 10]];
-            encoded.push(deliver_record(number, &suffixes, &delivery));
-            records.push(Record::Request(number, Request::Deliver(suffixes, delivery)));
+            encoded.push(deliver_record(number, u64::MAX - number, &suffixes, &delivery));
+            records.push(Record::Request(number, u64::MAX - number, Request::Deliver(suffixes, delivery)));
         }
-        encoded.push(look_up_record(5, &[1; 10]));
-        records.push(Record::Request(5, Request::LookUp([1; 10])));
-        for answer in [Answer::Delivered(results), Answer::Delivered(Vec::new()), Answer::Found(info)] {
+        encoded.push(look_up_record(5, 6, &[1; 10]));
+        records.push(Record::Request(5, 6, Request::LookUp([1; 10])));
+        let delivered = [results, Vec::new()].map(Answer::Delivered);
+        for answer in delivered.into_iter().chain([info, known].map(Answer::Found)) {
             encoded.push(answer_record(u64::MAX, &answer));
             records.push(Record::Answer(u64::MAX, answer));
         }
-        encoded.push(probe_record(9));
-        records.push(Record::Probe(9));
+        encoded.extend([probe_record(9), confirm_record(10)]);
+        records.extend([Record::Probe(9), Record::Confirm(10)]);
         (encoded, records)
     }
 
@@ -351,8 +396,8 @@ mod tests {
     #[test]
     fn another_version_is_not_misread() {
         let mut newer = message(&each_record().0).to_vec();
-        newer[0] = 2;
-        assert_eq!(decode(newer.into()), Ok(Message::OtherVersion(NODE, 2)));
+        newer[0] = 3;
+        assert_eq!(decode(newer.into()), Ok(Message::OtherVersion(NODE, 3)));
         assert_eq!(decode(refusal(NODE).into()), Ok(Message::Refusal(NODE, VERSION)));
     }
 

@@ -150,8 +150,8 @@ async fn restart(redis: &mut Redis, pause: Duration) {
 /// Waits, not for ever, until so many nodes have a lease and no others have records. Whether it came to that.
 async fn all_live(redis: &Redis, nodes: usize) -> bool {
     let named = |kind: &str| -> HashSet<String> {
-        let answer = redis.command(&format!("KEYS scf-ws:{kind}:*"));
-        let names = answer.lines().filter_map(|line| line.strip_prefix(&format!("scf-ws:{kind}:")));
+        let answer = redis.command(&format!("KEYS {{scf-ws}}:{kind}:*"));
+        let names = answer.lines().filter_map(|line| line.strip_prefix(&format!("{{scf-ws}}:{kind}:")));
         names.map(str::to_owned).collect()
     };
     for _ in 0..100 {

@@ -1,360 +1,539 @@
-//! The task that keeps a node's lease and writes its records, the only one to do so.
+//! How a node keeps its lease and its records, step by step and without I/O: [`Keeper::next`] says which command Redis is
+//! to run now, [`Keeper::replied`] takes what became of it. One command runs at a time.
 //!
-//! After a command without an answer it is unknown what Redis holds. The next renewal that succeeds then compares: it
-//! deletes records of connections that are finished, and writes those that are missing. So nothing has to be kept of what
-//! could not be written or deleted meanwhile.
+//! After a command without an answer it is unknown what Redis holds. The next renewal that succeeds then begins a
+//! [`Comparison`]: records of connections that are finished are deleted, and those that are missing are written. So nothing
+//! has to be kept of what could not be written or deleted meanwhile.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, atomic::Ordering},
+    collections::{HashMap, VecDeque},
+    time::Instant,
 };
 
 use log::{info, warn};
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::{Instant, sleep, sleep_until},
-};
 
 use super::{
-    Member, Shared,
-    store::{Recorded, Renewal, Store},
+    comparison::Comparison,
+    knowledge::{DataVersion, Knowledge, Remembered},
+    store::{Page, Recorded, Renewal, Renewed, Store},
+    times::Times,
 };
 use crate::registry::cluster::{node::NodeId, redis::RedisError};
 
 /// How many records are written or deleted with one command.
-const BATCH: usize = 256;
+pub(super) const BATCH: usize = 256;
 
-/// What the keeper is asked to do.
-pub(super) enum Job {
-    Write { connection: Box<str>, record: Box<str>, done: oneshot::Sender<Result<(), String>> },
-    Delete { connection: Box<str> },
-    Leave { done: oneshot::Sender<()> },
+/// Records by connection.
+pub(super) type Records = HashMap<Box<str>, Box<str>>;
+
+/// What Redis is asked.
+#[derive(Debug, Clone)]
+pub(super) enum Command {
+    Renew { node: NodeId, info: String, epoch: Option<String>, new_epoch: String, may_join: bool },
+    Remember(Remembered),
+    Scan { node: NodeId, cursor: u64 },
+    Record { node: NodeId, written: Vec<(Box<str>, Box<str>)>, deleted: Vec<Box<str>> },
+    Leave { node: NodeId },
+}
+
+/// Redis's answer.
+#[derive(Debug)]
+pub(super) enum Reply {
+    Renewed(Renewal),
+    Remembered,
+    Scanned(Page),
+    Recorded(Recorded, i64),
+    Left(usize),
+}
+
+impl Command {
+    pub(super) async fn run(&self, store: &Store) -> Result<Reply, RedisError> {
+        match self {
+            Self::Renew { node, info, epoch, new_epoch, may_join } => {
+                let epochs = (epoch.as_deref(), new_epoch.as_str());
+                store.renew(*node, info, epochs, *may_join).await.map(Reply::Renewed)
+            }
+            Self::Remember(remembered) => store.remember(remembered).await.map(|()| Reply::Remembered),
+            Self::Scan { node, cursor } => store.records(*node, *cursor).await.map(Reply::Scanned),
+            Self::Record { node, written, deleted } => {
+                let (recorded, more) = store.record(*node, written, deleted).await?;
+                Ok(Reply::Recorded(recorded, more))
+            }
+            Self::Leave { node } => store.leave(*node).await.map(Reply::Left),
+        }
+    }
+}
+
+/// What is to be done next.
+#[derive(Debug)]
+pub(super) enum Next {
+    Run(Command),
+    /// Nothing until then, unless something is asked of the keeper.
+    Wait(Instant),
+    /// The node has left.
+    Left,
+}
+
+/// How the node stands with Redis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Redis does not answer. The reason is a part of a sentence.
+    Away(String),
+    /// Redis answers, and refuses to renew the lease.
+    Refused(String),
+    /// Redis does not know the node, which may have been declared lost: until then the others say so.
+    Stranger(Instant),
+    /// The lease was renewed the last time.
+    Held {
+        /// Redis has no memory for further records.
+        is_full: bool,
+    },
+}
+
+/// A record to be written, and by which number its outcome is asked for.
+#[derive(Debug)]
+struct Write {
+    number: u64,
+    connection: Box<str>,
+    record: Box<str>,
+    was_tried: bool,
+}
+
+/// What this process was called before it was declared lost.
+#[derive(Debug, Clone)]
+pub(super) struct Before {
+    #[cfg(test)]
+    pub(super) node: NodeId,
+    /// In which its records were complete; `None` if in doubt.
+    pub(super) epoch: Option<String>,
 }
 
 /// See the module.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts, each of its own")]
 pub(super) struct Keeper {
-    store: Store,
-    shared: Arc<Shared>,
+    times: Times,
     info: String,
+    node: NodeId,
+    standing: Standing,
     /// Of the data in which the node has joined.
     epoch: Option<String>,
+    /// When the last renewal that succeeded was sent.
+    renewed: Option<Instant>,
+    connects: u64,
+    next_renewal: Instant,
+    sent: Option<(Command, Instant)>,
+    /// Where Redis may lack what this node knows of the others.
+    remember: Option<DataVersion>,
     /// How many records Redis should have.
     stored: i64,
     /// Whether it may be otherwise.
     in_doubt: bool,
-    /// How many records could not be deleted since then.
-    undeleted: i64,
-    /// Since when Redis has been reached without interruption.
-    reached_since: Option<std::time::Instant>,
-    next_renewal: Instant,
-}
-
-/// Records that are written and deleted together.
-#[derive(Default)]
-struct Batch {
-    written: Vec<(Box<str>, Box<str>)>,
-    done: Vec<oneshot::Sender<Result<(), String>>>,
-    deleted: Vec<Box<str>>,
-    /// Of nodes that this process was before.
-    deleted_before: BTreeMap<NodeId, Vec<Box<str>>>,
+    comparison: Option<Comparison>,
+    writes: VecDeque<Write>,
+    /// Those that the last command writes.
+    writing: Vec<Write>,
+    deletions: VecDeque<Box<str>>,
+    /// How many deletions could not be carried out since the last comparison.
+    undeleted: usize,
+    is_leaving: bool,
+    has_left: bool,
+    outcomes: Vec<(u64, Result<(), String>)>,
+    deleted: usize,
+    before: Option<Before>,
+    /// Whether the log has it that the lease is not renewed.
+    is_logged: bool,
 }
 
 impl Keeper {
-    pub(super) fn new(store: Store, shared: Arc<Shared>, info: String) -> Self {
+    pub(super) fn new(node: NodeId, info: String, times: Times, now: Instant) -> Self {
         Self {
-            store,
-            shared,
+            times,
             info,
+            node,
+            standing: Standing::Away("not connected yet".to_owned()),
             epoch: None,
+            renewed: None,
+            connects: 0,
+            next_renewal: now,
+            sent: None,
+            remember: None,
             stored: 0,
             in_doubt: false,
+            comparison: None,
+            writes: VecDeque::new(),
+            writing: Vec::new(),
+            deletions: VecDeque::new(),
             undeleted: 0,
-            reached_since: None,
-            next_renewal: Instant::now(),
+            is_leaving: false,
+            has_left: false,
+            outcomes: Vec::new(),
+            deleted: 0,
+            before: None,
+            is_logged: false,
         }
     }
 
-    /// Until the node leaves, or its lease is dropped.
-    pub(super) async fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) {
-        let mut waiting = Vec::with_capacity(BATCH);
-        loop {
-            tokio::select! {
-                biased;
-                () = sleep_until(self.next_renewal) => self.renew().await,
-                count = jobs.recv_many(&mut waiting, BATCH) => {
-                    if count == 0 {
-                        return;
-                    }
-                    if let Some(left) = self.carry_out(waiting.drain(..)).await {
-                        self.leave().await;
-                        let _ = left.send(());
-                        return;
-                    }
-                }
+    pub(super) fn node(&self) -> NodeId {
+        self.node
+    }
+
+    pub(super) fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// When the last renewal that succeeded was sent: no other node can declare this one lost within a lease of it.
+    pub(super) fn renewed(&self) -> Option<Instant> {
+        self.renewed
+    }
+
+    /// Asks for a record to be written.
+    pub(super) fn write(&mut self, number: u64, connection: Box<str>, record: Box<str>) {
+        self.writes.push_back(Write { number, connection, record, was_tried: false });
+    }
+
+    /// Asks for a record to be deleted, also one of a node that this process was before.
+    pub(super) fn delete(&mut self, connection: Box<str>) {
+        self.deletions.push_back(connection);
+    }
+
+    /// Ends once everything before was dealt with.
+    pub(super) fn leave(&mut self, now: Instant) {
+        self.is_leaving = true;
+        if self.in_doubt {
+            self.next_renewal = now;
+        }
+    }
+
+    /// Renews at once: Redis may be there again.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        self.next_renewal = now;
+    }
+
+    /// What has become of writes since the last call.
+    pub(super) fn take_outcomes(&mut self) -> Vec<(u64, Result<(), String>)> {
+        std::mem::take(&mut self.outcomes)
+    }
+
+    /// How many deletions were carried out since the last call.
+    pub(super) fn take_deleted(&mut self) -> usize {
+        std::mem::take(&mut self.deleted)
+    }
+
+    /// What this process was before, once after it was declared lost.
+    pub(super) fn take_before(&mut self) -> Option<Before> {
+        self.before.take()
+    }
+
+    /// Whether Redis has all records of this node, and no others.
+    #[cfg(test)]
+    pub(super) fn is_complete(&self) -> bool {
+        !self.in_doubt && self.comparison.is_none() && matches!(self.standing, Standing::Held { .. })
+    }
+
+    /// What is to be done now.
+    pub(super) fn next(&mut self, now: Instant, knowledge: &Knowledge) -> Next {
+        if self.has_left {
+            return Next::Left;
+        }
+        self.refuse_writes();
+        let is_due = now >= self.next_renewal;
+        let command = is_due
+            .then(|| self.renewal(now))
+            .or_else(|| self.remember.take().map(|to| Command::Remember(knowledge.to_remember(to))))
+            .or_else(|| self.comparison.as_mut().and_then(Comparison::next))
+            .or_else(|| self.batch())
+            .or_else(|| self.is_leaving.then_some(Command::Leave { node: self.node }));
+        match command {
+            Some(command) => {
+                self.sent = Some((command.clone(), now));
+                Next::Run(command)
             }
+            None => Next::Wait(self.next_renewal),
         }
     }
 
-    fn node(&self) -> NodeId {
-        self.shared.member.load().node
-    }
-
-    /// Renews the lease, or joins.
-    async fn renew(&mut self) {
-        self.renew_once().await;
-        self.shared.attempts.send_modify(|attempts| *attempts += 1);
-    }
-
-    async fn renew_once(&mut self) {
-        let times = self.store.times();
-        let begun = Instant::now();
-        let reached_since = self.store.reached_since();
-        let renewal = match self.ask_for_renewal().await {
-            Some(Ok(renewal)) => renewal,
-            Some(Err(error)) => return self.is_away(&error),
-            None => return self.postpone(),
+    fn renewal(&self, now: Instant) -> Command {
+        let may_join = match self.standing {
+            Standing::Stranger(until) => now >= until,
+            // Nobody can have declared it lost.
+            _ => self.renewed.is_none_or(|renewed| now < renewed + self.times.lease),
         };
-        self.next_renewal = begun + times.renewal;
-        let epoch = match renewal {
-            Renewal::Lost => return self.was_declared_lost(),
-            Renewal::Held { epoch, records } => {
-                self.in_doubt |= records != self.stored;
-                epoch
-            }
-            Renewal::Empty { epoch } => {
-                warn!("node {}: Redis has lost its data; all records are written again", self.node());
-                self.in_doubt = true;
-                epoch
-            }
-        };
-        // A Redis that was started anew may have forgotten the last that it was asked.
-        self.in_doubt |= self.epoch.is_some() && reached_since != self.reached_since;
-        self.reached_since = reached_since;
-        self.epoch = Some(epoch);
-        self.renewed(begun);
-        if self.shared.is_away.swap(false, Ordering::Relaxed) {
-            info!("node {}: the lease is renewed again", self.node());
-        }
-        if self.in_doubt
-            && let Err(error) = self.compare().await
-        {
-            self.is_away(&error);
-        }
-    }
-
-    /// Redis's answer; `None` if the system gives no random bytes.
-    async fn ask_for_renewal(&self) -> Option<Result<Renewal, RedisError>> {
         // Any name that no other data has.
-        let new_epoch = NodeId::random().ok()?.to_string();
-        let epochs = (self.epoch.as_deref(), new_epoch.as_str());
-        Some(self.store.renew(self.node(), &self.info, epochs).await)
-    }
-
-    /// Notes that the lease was renewed, by a command that was sent then.
-    fn renewed(&self, begun: Instant) {
-        self.shared.metrics.lease_renewed();
-        *self.shared.renewed.lock() = Some(begun);
-    }
-
-    /// Makes Redis have the records of this node's connections, and no others. Renews the lease meanwhile, which many
-    /// records and a slow Redis may outlast.
-    async fn compare(&mut self) -> Result<(), RedisError> {
-        let own = || self.shared.records.of(self.node());
-        let compared = tokio::select! {
-            compared = compare(&self.store, self.node(), own) => compared?,
-            () = self.keep_renewing() => None,
-        };
-        let Some(stored) = compared else {
-            // The next renewal finds out why.
-            self.next_renewal = Instant::now();
-            return Ok(());
-        };
-        self.stored = stored;
-        self.in_doubt = false;
-        self.count_deleted(0);
-        Ok(())
-    }
-
-    /// Renews the lease until it is not held any more.
-    async fn keep_renewing(&self) {
-        loop {
-            sleep(self.store.times().renewal).await;
-            let begun = Instant::now();
-            let Some(Ok(Renewal::Held { .. })) = self.ask_for_renewal().await else { return };
-            self.renewed(begun);
+        let new_epoch = NodeId::random().map_or_else(|_| format!("{now:?}"), |name| name.to_string());
+        Command::Renew {
+            node: self.node,
+            info: self.info.clone(),
+            epoch: self.epoch.clone(),
+            new_epoch,
+            may_join,
         }
+    }
+
+    /// Answers the writes for which there is no hope now.
+    fn refuse_writes(&mut self) {
+        let reason = match &self.standing {
+            Standing::Held { .. } => None,
+            Standing::Away(reason) => Some(format!("Redis is unavailable: {reason}")),
+            Standing::Refused(reason) => Some(format!("Redis refused a command: {reason}")),
+            Standing::Stranger(_) => Some("Redis has lost its data, and this node joins again".to_owned()),
+        };
+        let node = self.node;
+        let outcomes = &mut self.outcomes;
+        self.writes.retain(|write| {
+            let reason = match &reason {
+                // The handshake is refused, and may be tried again.
+                None if NodeId::of_connection(&write.connection) != Some(node) => {
+                    "this node was declared lost and joins again"
+                }
+                None => return true,
+                Some(reason) => reason,
+            };
+            outcomes.push((write.number, Err(reason.to_owned())));
+            false
+        });
+        if let Standing::Away(_) = self.standing
+            && !self.deletions.is_empty()
+        {
+            // The next comparison deletes them.
+            self.undeleted += self.deletions.len();
+            self.deletions.clear();
+            self.in_doubt = true;
+        }
+    }
+
+    /// The next writes, and deletions of the same node.
+    fn batch(&mut self) -> Option<Command> {
+        let node = match self.deletions.front().and_then(|id| NodeId::of_connection(id)) {
+            Some(before) if before != self.node && self.writes.is_empty() => before,
+            _ => self.node,
+        };
+        if node == self.node {
+            let count = self.writes.len().min(BATCH);
+            self.writing = self.writes.drain(..count).collect();
+        }
+        let mut deleted = Vec::new();
+        self.deletions.retain(|id| {
+            // What is no id of a connection is nobody's.
+            let is_taken =
+                deleted.len() < BATCH && NodeId::of_connection(id).is_none_or(|owner| owner == node);
+            if is_taken {
+                deleted.push(id.clone());
+            }
+            !is_taken
+        });
+        if self.writing.is_empty() && deleted.is_empty() {
+            return None;
+        }
+        let written = self.writing.iter().map(|write| (write.connection.clone(), write.record.clone()));
+        Some(Command::Record { node, written: written.collect(), deleted })
+    }
+
+    /// Takes what became of the last command. `connects` is how many connections to Redis were made before it was sent,
+    /// `own` are the records that a node should have.
+    pub(super) fn replied(
+        &mut self,
+        (now, connects): (Instant, u64),
+        reply: Result<Reply, RedisError>,
+        own: impl FnOnce(NodeId) -> Records,
+        knowledge: &mut Knowledge,
+    ) {
+        let Some((command, sent)) = self.sent.take() else { return };
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(error) => return self.failed(&command, error, now),
+        };
+        match (command, reply) {
+            (_, Reply::Renewed(renewal)) => self.renewal_replied(renewal, (sent, now), connects, knowledge),
+            (Command::Remember(remembered), _) => {
+                knowledge.remembered(remembered);
+            }
+            (_, Reply::Scanned(page)) => {
+                if let Some(comparison) = &mut self.comparison {
+                    comparison.scanned(page, own);
+                }
+                self.end_comparison();
+            }
+            (Command::Record { node, deleted, .. }, Reply::Recorded(recorded, more)) => {
+                self.recorded((node, deleted.len()), recorded, more, now);
+            }
+            (_, Reply::Left(left)) => self.left(left),
+            _ => {}
+        }
+    }
+
+    fn renewal_replied(
+        &mut self,
+        renewal: Renewal,
+        (sent, now): (Instant, Instant),
+        connects: u64,
+        knowledge: &Knowledge,
+    ) {
+        // A Redis that was started anew may have forgotten the last that it was asked.
+        self.in_doubt |= self.epoch.is_some() && connects != self.connects;
+        self.connects = connects;
+        let epoch = match renewal {
+            Renewal::Lost => return self.was_declared_lost(now),
+            Renewal::Unknown { epoch } => {
+                if !matches!(self.standing, Standing::Stranger(_)) {
+                    warn!(
+                        "node {}: Redis has lost its data, and this node waits for a lease to join again",
+                        self.node
+                    );
+                    self.is_logged = true;
+                    self.standing = Standing::Stranger(now + self.times.lease);
+                }
+                self.next_renewal = sent + self.times.look;
+                epoch
+            }
+            Renewal::Joined(renewed) => {
+                if self.epoch.is_some() {
+                    warn!("node {}: Redis has lost its data; all records are written again", self.node);
+                    self.in_doubt = true;
+                }
+                self.hold(renewed, sent)
+            }
+            Renewal::Held(renewed) => {
+                self.in_doubt |= self.comparison.is_none() && renewed.records != self.stored;
+                self.hold(renewed, sent)
+            }
+        };
+        let version = DataVersion { epoch, connects };
+        self.remember = (!knowledge.is_written_to(&version)).then_some(version);
+        if self.in_doubt && self.comparison.is_none() && matches!(self.standing, Standing::Held { .. }) {
+            self.comparison = Some(Comparison::new(self.node));
+        }
+    }
+
+    fn hold(&mut self, renewed: Renewed, sent: Instant) -> String {
+        if std::mem::take(&mut self.is_logged) {
+            info!("node {}: the lease is renewed again", self.node);
+        }
+        let was_full = matches!(self.standing, Standing::Held { is_full: true });
+        if renewed.is_full && !was_full {
+            warn!("node {}: Redis has no memory for further clients: raise its maxmemory", self.node);
+        }
+        self.standing = Standing::Held { is_full: renewed.is_full };
+        self.renewed = Some(sent);
+        self.next_renewal = sent + self.times.renewal;
+        self.epoch = Some(renewed.epoch.clone());
+        renewed.epoch
     }
 
     /// Another node takes this one's connections over. From now on this process is another node.
-    fn was_declared_lost(&mut self) {
-        let lost = self.node();
-        let Ok(node) = NodeId::random() else { return self.postpone() };
+    fn was_declared_lost(&mut self, now: Instant) {
+        let lost = self.node;
+        let Ok(node) = NodeId::random() else {
+            self.next_renewal = now + self.times.retry;
+            return;
+        };
         warn!(
             "node {lost} was declared lost: it has not renewed its lease in time. Its clients are closed, and another \
              node calls the cleanup function for them. This process joins again as node {node}"
         );
-        self.shared.metrics.declared_lost.inc();
-        let before = self.shared.member.swap(Member::new(node));
-        self.shared.node.send_replace(node);
-        before.declare_lost();
-        self.epoch = None;
+        let epoch = self.epoch.take().filter(|_| !self.in_doubt && self.comparison.is_none());
+        self.before = Some(Before {
+            #[cfg(test)]
+            node: lost,
+            epoch,
+        });
+        self.node = node;
+        self.standing = Standing::Away("this node joins again".to_owned());
+        self.renewed = None;
         self.stored = 0;
         self.in_doubt = false;
-        self.next_renewal = Instant::now();
+        self.comparison = None;
+        self.next_renewal = now;
     }
 
-    fn is_away(&mut self, error: &RedisError) {
-        self.in_doubt = true;
-        if !self.shared.is_away.swap(true, Ordering::Relaxed) {
-            warn!("node {}: the lease is not renewed: {error}", self.node());
-        }
-        self.postpone();
-    }
-
-    fn postpone(&mut self) {
-        self.next_renewal = Instant::now() + self.store.times().retry;
-    }
-
-    /// If the node is to leave, returns the sender that reports when it has.
-    async fn carry_out(&mut self, jobs: impl Iterator<Item = Job>) -> Option<oneshot::Sender<()>> {
-        let mut batch = Batch::default();
-        let mut leave = None;
-        for job in jobs {
-            match job {
-                Job::Write { connection, record, done } => {
-                    batch.written.push((connection, record));
-                    batch.done.push(done);
-                }
-                Job::Delete { connection } => match NodeId::of_connection(&connection) {
-                    Some(node) if node != self.node() => {
-                        batch.deleted_before.entry(node).or_default().push(connection);
-                    }
-                    _ => batch.deleted.push(connection),
-                },
-                Job::Leave { done } => leave = Some(done),
+    fn recorded(&mut self, (node, deleted): (NodeId, usize), recorded: Recorded, more: i64, now: Instant) {
+        if let Some(comparison) = self.comparison.as_mut().filter(|comparison| comparison.is_writing()) {
+            comparison.recorded(recorded, more);
+            if recorded == Recorded::Ok {
+                return self.end_comparison();
             }
+            self.comparison = None;
+            if recorded != Recorded::Full {
+                // The next renewal finds out why.
+                self.next_renewal = now;
+            }
+            return;
         }
-        self.write(batch).await;
-        leave
+        self.deleted += deleted;
+        if node == self.node {
+            self.stored += more;
+        }
+        for write in std::mem::take(&mut self.writing) {
+            let outcome = match recorded {
+                Recorded::Ok => Ok(()),
+                Recorded::Expired | Recorded::Lost if !write.was_tried => {
+                    // The lease has to be renewed first.
+                    self.next_renewal = now;
+                    self.writes.push_front(Write { was_tried: true, ..write });
+                    continue;
+                }
+                Recorded::Expired | Recorded::Lost => Err("this node's lease is not renewed".to_owned()),
+                Recorded::Full => {
+                    self.in_doubt = true;
+                    Err("Redis has no memory for it: raise its maxmemory".to_owned())
+                }
+            };
+            self.outcomes.push((write.number, outcome));
+        }
     }
 
-    async fn write(&mut self, batch: Batch) {
-        if self.shared.is_away.load(Ordering::Relaxed) && self.store.reached_since().is_some() {
-            // Redis is back; a client need not wait for the next attempt.
-            self.renew().await;
-        }
-        let result = if self.shared.is_away.load(Ordering::Relaxed) {
-            Err("Redis is unavailable".to_owned())
-        } else {
-            self.record(&batch).await
+    fn end_comparison(&mut self) {
+        let Some((stored, written, deleted)) = self.comparison.as_ref().and_then(Comparison::ended) else {
+            return;
         };
-        for done in batch.done {
-            let _ = done.send(result.clone());
+        if written + deleted > 0 {
+            info!("node {}: {written} records written again, {deleted} deleted", self.node);
         }
-        let deleted = batch.deleted.len() + batch.deleted_before.values().map(Vec::len).sum::<usize>();
-        let deleted = i64::try_from(deleted).unwrap_or(i64::MAX);
-        if result.is_ok() {
-            self.count_deleted(deleted);
-        } else {
-            // The next comparison deletes those that are still in Redis.
-            self.in_doubt = true;
-            self.undeleted += deleted;
+        self.comparison = None;
+        self.stored = stored;
+        self.in_doubt = false;
+        self.deleted += std::mem::take(&mut self.undeleted);
+    }
+
+    fn left(&mut self, left: usize) {
+        self.has_left = true;
+        let node = self.node;
+        match left {
+            0 => info!("node {node} has left the cluster"),
+            1 => warn!("node {node} has left the cluster, and one client to the other nodes"),
+            left => warn!("node {node} has left the cluster, and {left} clients to the other nodes"),
         }
     }
 
-    fn count_deleted(&mut self, deleted: i64) {
-        let before = if self.in_doubt { 0 } else { std::mem::take(&mut self.undeleted) };
-        self.shared.metrics.records_to_delete.dec_by(deleted + before);
-    }
-
-    async fn record(&mut self, batch: &Batch) -> Result<(), String> {
-        for (node, connections) in &batch.deleted_before {
-            let connections: Vec<&str> = connections.iter().map(|id| &**id).collect();
-            // A failure leaves a record that another node takes over: a cleanup too many.
-            let _ = self.store.record(*node, &[], &connections).await;
-        }
-        let deleted: Vec<&str> = batch.deleted.iter().map(|id| &**id).collect();
-        let mut written: Vec<(&str, &str)> =
-            batch.written.iter().map(|(id, record)| (&**id, &**record)).collect();
-        // The second attempt is for a lease that had to be renewed first.
-        for _ in 0..2 {
-            let node = self.node();
-            let before = written.len();
-            written.retain(|(id, _)| NodeId::of_connection(id) == Some(node));
-            if written.len() < before {
-                // The handshakes of this batch are refused, and may be tried again.
-                return Err("this node was declared lost and joins again".to_owned());
-            }
-            if written.is_empty() && deleted.is_empty() {
-                return Ok(());
-            }
-            match self.store.record(node, &written, &deleted).await {
-                Ok((recorded, more)) => {
-                    self.stored += more;
-                    if recorded == Recorded::Ok {
-                        return Ok(());
-                    }
-                    self.renew().await;
-                }
-                Err(error) => {
-                    self.is_away(&error);
-                    return Err(error.to_string());
-                }
-            }
-        }
-        Err("this node's lease is not renewed".to_owned())
-    }
-
-    async fn leave(&mut self) {
-        if self.in_doubt {
-            self.renew().await;
-        }
-        let node = self.node();
-        match self.store.leave(node).await {
-            Ok(0) => info!("node {node} has left the cluster"),
-            Ok(left) => warn!("node {node} has left the cluster, and {left} clients to the other nodes"),
-            Err(error) => warn!(
+    fn failed(&mut self, command: &Command, error: RedisError, now: Instant) {
+        if let Command::Leave { node } = command {
+            self.has_left = true;
+            return warn!(
                 "node {node} could not leave the cluster in order; the others find out when its lease ends: {error}"
-            ),
+            );
         }
-    }
-}
-
-/// Makes Redis have these records of a node, which are asked for when it is known which ones it has. How many there are
-/// now; `None` if nothing may be written.
-pub(super) async fn compare(
-    store: &Store,
-    node: NodeId,
-    own: impl FnOnce() -> HashMap<Box<str>, Box<str>>,
-) -> Result<Option<i64>, RedisError> {
-    let mut there = HashSet::new();
-    let mut cursor = 0;
-    loop {
-        let page = store.records(node, cursor).await?;
-        there.extend(page.records.into_iter().map(|(connection, _)| connection));
-        cursor = page.cursor;
-        if cursor == 0 {
-            break;
+        if let Command::Record { deleted, .. } = command {
+            self.in_doubt = true;
+            if self.comparison.is_none() {
+                self.undeleted += deleted.len();
+            }
+            for write in std::mem::take(&mut self.writing) {
+                self.outcomes.push((write.number, Err(error.to_string())));
+            }
         }
-    }
-    // Later than what Redis holds: what has ended meanwhile is a job that waits.
-    let own = own();
-    let deleted: Vec<&str> = there.iter().map(String::as_str).filter(|id| !own.contains_key(*id)).collect();
-    let missing = own.iter().filter(|(id, _)| !there.contains(&***id));
-    let written: Vec<(&str, &str)> = missing.map(|(id, record)| (&**id, &**record)).collect();
-    let mut stored = i64::try_from(there.len()).unwrap_or(i64::MAX);
-    for deleted in deleted.chunks(BATCH) {
-        stored += store.record(node, &[], deleted).await?.1;
-    }
-    for written in written.chunks(BATCH) {
-        let (recorded, more) = store.record(node, written, &[]).await?;
-        if recorded != Recorded::Ok {
-            return Ok(None);
+        self.comparison = None;
+        if let (Command::Remember(_), RedisError::Refused(_)) = (command, &error) {
+            // For want of memory: the next renewal tries again.
+            return;
         }
-        stored += more;
+        self.in_doubt = true;
+        if !std::mem::replace(&mut self.is_logged, true) {
+            warn!("node {}: the lease is not renewed: {error}", self.node);
+        }
+        self.standing = match error {
+            RedisError::Unavailable(reason) => Standing::Away(reason),
+            RedisError::Refused(reason) => Standing::Refused(reason),
+        };
+        self.next_renewal = now + if self.is_leaving { self.times.lease } else { self.times.retry };
     }
-    if !(written.is_empty() && deleted.is_empty()) {
-        info!("node {node}: {} records written again, {} deleted", written.len(), deleted.len());
-    }
-    Ok(Some(stored))
 }

@@ -1,18 +1,11 @@
-//! What nodes ask of Redis about leases, records and claims: each a script, which Redis carries out as a whole and by
-//! its own clock.
+//! What nodes ask of Redis about leases, records and claims: each a script, which Redis runs as a whole and by its own
+//! clock.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::{sync::LazyLock, time::Duration};
 
-use redis::cmd;
+use redis::{FromRedisValue, Script, ScriptInvocation, cmd};
 
-use super::{
-    keys::Keys,
-    script::{self, Call},
-    times::Times,
-};
+use super::{keys, knowledge::Remembered, times::Times};
 use crate::registry::cluster::{
     node::NodeId,
     redis::{Redis, RedisError},
@@ -21,25 +14,60 @@ use crate::registry::cluster::{
 /// How many records one answer to a scan holds, about.
 const SCAN_COUNT: usize = 256;
 
-type Answer<T> = Result<T, RedisError>;
+macro_rules! scripts {
+    ($($name:ident = $file:literal;)+) => {
+        $(static $name: LazyLock<Script> =
+            LazyLock::new(|| Script::new(include_str!(concat!("scripts/", $file))));)+
+    };
+}
 
-/// A cluster's Redis, with the names of its keys.
+scripts! {
+    RENEW = "renew.lua";
+    RECORD = "record.lua";
+    CLAIM = "claim.lua";
+    KEEP = "keep.lua";
+    SETTLE = "settle.lua";
+    FINISH = "finish.lua";
+    LEAVE = "leave.lua";
+    OWED = "owed.lua";
+    GONE = "gone.lua";
+    REMEMBER = "remember.lua";
+    NODES = "nodes.lua";
+}
+
+type Stored<T> = Result<T, RedisError>;
+
+/// A cluster's Redis.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     redis: Redis,
-    keys: Keys,
     times: Times,
 }
 
 /// What has become of a renewal.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Renewal {
-    /// The lease is renewed. With the epoch, and how many records Redis has.
-    Held { epoch: String, records: i64 },
-    /// Likewise, but Redis has lost its data.
-    Empty { epoch: String },
+    /// The lease is renewed.
+    Held(Renewed),
+    /// Likewise; this Redis did not know the node before.
+    Joined(Renewed),
+    /// This Redis does not know the node, which may have been declared lost before Redis lost its data.
+    Unknown {
+        /// Of the data that it has.
+        epoch: String,
+    },
     /// The node was declared lost.
     Lost,
+}
+
+/// A lease that is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Renewed {
+    pub(crate) epoch: String,
+    /// How many records of the node Redis has.
+    pub(crate) records: i64,
+    /// Whether Redis has no memory for further ones.
+    pub(crate) is_full: bool,
 }
 
 /// What has become of records that were written.
@@ -51,20 +79,18 @@ pub(crate) enum Recorded {
     Expired,
     /// Not written: the node was declared lost.
     Lost,
+    /// Not all of them were written: Redis has no memory.
+    Full,
 }
 
 /// What has become of a claim.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Claim {
-    /// This node takes the other one over, which has been lost for so long; the claim holds until then.
-    Claimed { until: Instant, lost_for: Duration },
-    /// There is nothing to take over, or not now, or not for this node.
-    Refused(Refusal),
-}
-
-/// Why a node is not taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum Claim {
+    /// This node takes the other one over, which has been lost for so long.
+    Claimed {
+        /// Since it was first declared lost.
+        lost_for: Duration,
+    },
     /// After an interruption nodes get the time to renew their leases.
     Grace,
     /// The node has renewed its lease.
@@ -105,6 +131,7 @@ impl Seen {
 }
 
 /// A part of a node's records.
+#[derive(Debug, Clone)]
 pub(crate) struct Page {
     pub(crate) records: Vec<(String, String)>,
     /// Where the next part begins; 0 after the last one.
@@ -112,17 +139,20 @@ pub(crate) struct Page {
 }
 
 impl Store {
-    pub(crate) fn new(redis: Redis, keys: Keys, times: Times) -> Self {
-        Self { redis, keys, times }
+    pub(crate) fn new(redis: Redis, times: Times) -> Self {
+        Self { redis, times }
     }
 
     pub(crate) fn times(&self) -> Times {
         self.times
     }
 
-    /// Since when Redis has been reached without interruption.
-    pub(crate) fn reached_since(&self) -> Option<Instant> {
-        self.redis.up_since()
+    pub(crate) fn redis(&self) -> &Redis {
+        &self.redis
+    }
+
+    async fn run<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Stored<T> {
+        self.redis.script(call).await
     }
 
     /// Joins the cluster, or renews the lease of a node that knows the epoch in which it joined.
@@ -131,143 +161,139 @@ impl Store {
         node: NodeId,
         info: &str,
         (epoch, new_epoch): (Option<&str>, &str),
-    ) -> Answer<Renewal> {
-        let (keys, times) = (&self.keys, self.times);
-        let renew = Call::of(&script::RENEW)
-            .keys([keys.lease(node), keys.nodes(), keys.lost(node), keys.epoch(), keys.pulse(), keys.grace()])
-            .keys([keys.connections(node)])
-            .args([&node.to_string(), info, &ms(times.lease), &ms(times.pulse)])
-            .args([new_epoch, epoch.unwrap_or_default(), &ms(times.remembered)]);
-        let (state, epoch, records): (String, String, i64) = renew.run(&self.redis).await?;
+        may_join: bool,
+    ) -> Stored<Renewal> {
+        let mut renew = RENEW.prepare_invoke();
+        renew.key(keys::lease(node)).key(keys::nodes()).key(keys::lost(node)).key(keys::epoch());
+        renew.key(keys::pulse()).key(keys::grace()).key(keys::connections(node));
+        renew.arg(node.to_string()).arg(info).arg(ms(self.times.lease)).arg(ms(self.times.pulse));
+        renew.arg(new_epoch).arg(epoch.unwrap_or_default()).arg(u8::from(may_join));
+        let (state, epoch, records, is_full): (String, String, i64, bool) = self.run(&renew).await?;
         Ok(match state.as_str() {
             "lost" => Renewal::Lost,
-            "empty" => Renewal::Empty { epoch },
-            _ => Renewal::Held { epoch, records },
+            "unknown" => Renewal::Unknown { epoch },
+            "joined" => Renewal::Joined(Renewed { epoch, records, is_full }),
+            _ => Renewal::Held(Renewed { epoch, records, is_full }),
         })
     }
 
-    /// Writes and deletes records. With by how many there are more now.
-    pub(crate) async fn record<'a>(
+    /// Deletes and writes records. With by how many there are more now.
+    pub(crate) async fn record(
         &self,
         node: NodeId,
-        written: &[(&'a str, &'a str)],
-        deleted: &[&'a str],
-    ) -> Answer<(Recorded, i64)> {
-        let keys = &self.keys;
-        let record = Call::of(&script::RECORD)
-            .keys([keys.lease(node), keys.lost(node), keys.connections(node)])
-            .args([written.len().to_string().as_str()])
-            .args(written.iter().flat_map(|(connection, record)| [*connection, *record]))
-            .args(deleted.iter().copied());
-        let (state, more): (String, i64) = record.run(&self.redis).await?;
+        written: &[(Box<str>, Box<str>)],
+        deleted: &[Box<str>],
+    ) -> Stored<(Recorded, i64)> {
+        let mut record = RECORD.prepare_invoke();
+        record.key(keys::lease(node)).key(keys::lost(node)).key(keys::connections(node));
+        record.arg(written.len());
+        for (connection, text) in written {
+            record.arg(&**connection).arg(&**text);
+        }
+        for connection in deleted {
+            record.arg(&**connection);
+        }
+        let (state, more): (String, i64) = self.run(&record).await?;
         let recorded = match state.as_str() {
             "lost" => Recorded::Lost,
             "expired" => Recorded::Expired,
+            "full" => Recorded::Full,
             _ => Recorded::Ok,
         };
         Ok((recorded, more))
     }
 
-    /// The nodes that may have records, those without a lease included.
-    pub(crate) async fn nodes(&self) -> Answer<Vec<Seen>> {
-        let nodes: HashMap<String, String> = self.redis.query(cmd("HGETALL").arg(self.keys.nodes())).await?;
-        let nodes: Vec<(NodeId, String)> =
-            nodes.into_iter().filter_map(|(node, info)| Some((node.parse().ok()?, info))).collect();
-        if nodes.is_empty() {
-            return Ok(Vec::new());
+    /// The epoch, and the nodes that may have records, those without a lease included.
+    pub(crate) async fn nodes(&self) -> Stored<(String, Vec<Seen>)> {
+        let mut nodes = NODES.prepare_invoke();
+        nodes.key(keys::nodes()).key(keys::epoch()).arg(keys::leases());
+        let mut answer = self.run::<Vec<String>>(&nodes).await?.into_iter();
+        let epoch = answer.next().unwrap_or_default();
+        let mut seen = Vec::new();
+        while let (Some(node), Some(info), Some(left)) = (answer.next(), answer.next(), answer.next()) {
+            let Ok(node) = node.parse() else { continue };
+            let lease_left = left.parse().ok().map(Duration::from_millis);
+            seen.push(Seen { node, info, lease_left });
         }
-        let mut leases = redis::pipe();
-        for (node, _) in &nodes {
-            leases.cmd("PTTL").arg(self.keys.lease(*node));
-        }
-        let left: Vec<i64> = self.redis.pipeline(&leases).await?;
-        // Negative without such a key.
-        let left = left.into_iter().map(|ms| u64::try_from(ms).ok().map(Duration::from_millis));
-        let seen = |((node, info), lease_left)| Seen { node, info, lease_left };
-        Ok(nodes.into_iter().zip(left).map(seen).collect())
+        Ok((epoch, seen))
     }
 
     /// Claims a node whose lease has ended, or one that is known to be gone.
-    pub(crate) async fn claim(&self, lost: NodeId, by: NodeId, is_gone: bool) -> Answer<Claim> {
-        let (keys, times) = (&self.keys, self.times);
-        let begun = Instant::now();
-        let claim = Call::of(&script::CLAIM)
-            .keys([keys.lease(lost), keys.nodes(), keys.claim(lost), keys.lost(lost), keys.lease(by)])
-            .keys([keys.pulse(), keys.grace()])
-            .args([lost.to_string().as_str(), &by.to_string(), &ms(times.lease), &ms(times.pulse)])
-            .args([ms(times.remembered).as_str(), if is_gone { "1" } else { "0" }]);
-        let (state, seconds): (String, u64) = claim.run(&self.redis).await?;
+    pub(crate) async fn claim(&self, lost: NodeId, by: NodeId, is_gone: bool) -> Stored<Claim> {
+        let mut claim = CLAIM.prepare_invoke();
+        claim.key(keys::lease(lost)).key(keys::nodes()).key(keys::claim(lost)).key(keys::lost(lost));
+        claim.key(keys::lease(by)).key(keys::pulse()).key(keys::grace());
+        claim.arg(lost.to_string()).arg(by.to_string()).arg(ms(self.times.lease)).arg(ms(self.times.pulse));
+        claim.arg(ms(self.times.remembered)).arg(u8::from(is_gone));
+        let (state, seconds): (String, u64) = self.run(&claim).await?;
         Ok(match state.as_str() {
-            "claimed" => {
-                Claim::Claimed { until: begun + times.lease, lost_for: Duration::from_secs(seconds) }
-            }
-            "grace" => Claim::Refused(Refusal::Grace),
-            "alive" => Claim::Refused(Refusal::Alive),
-            "gone" => Claim::Refused(Refusal::Gone),
-            "taken" => Claim::Refused(Refusal::Taken),
-            _ => Claim::Refused(Refusal::Expired),
+            "claimed" => Claim::Claimed { lost_for: Duration::from_secs(seconds) },
+            "grace" => Claim::Grace,
+            "alive" => Claim::Alive,
+            "gone" => Claim::Gone,
+            "taken" => Claim::Taken,
+            _ => Claim::Expired,
         })
     }
 
-    /// Renews a claim. With the time until which it holds, or `None` if it is another node's.
-    pub(crate) async fn keep_claim(&self, lost: NodeId, by: NodeId) -> Answer<Option<Instant>> {
-        let begun = Instant::now();
-        let keep = Call::of(&script::KEEP)
-            .keys([self.keys.claim(lost)])
-            .args([by.to_string().as_str(), &ms(self.times.lease)]);
-        let kept: bool = keep.run(&self.redis).await?;
-        Ok(kept.then(|| begun + self.times.lease))
+    /// Renews a claim. Whether it is still this node's.
+    pub(crate) async fn keep_claim(&self, lost: NodeId, by: NodeId) -> Stored<bool> {
+        let mut keep = KEEP.prepare_invoke();
+        keep.key(keys::claim(lost)).arg(by.to_string()).arg(ms(self.times.lease));
+        self.run(&keep).await
     }
 
     /// A part of a node's records. One that is there all the time is in at least one part.
-    pub(crate) async fn records(&self, node: NodeId, cursor: u64) -> Answer<Page> {
+    pub(crate) async fn records(&self, node: NodeId, cursor: u64) -> Stored<Page> {
         let mut scan = cmd("HSCAN");
-        scan.arg(self.keys.connections(node)).arg(cursor).arg("COUNT").arg(SCAN_COUNT);
+        scan.arg(keys::connections(node)).arg(cursor).arg("COUNT").arg(SCAN_COUNT);
         let (cursor, records): (u64, Vec<(String, String)>) = self.redis.query(&scan).await?;
         Ok(Page { records, cursor })
     }
 
-    /// The cleanup of a lost node's connection has been carried out.
-    pub(crate) async fn settle(&self, lost: NodeId, connection: &str) -> Answer<()> {
-        let settle = Call::of(&script::SETTLE)
-            .keys([self.keys.connections(lost), self.keys.done(lost)])
-            .args([connection, &ms(self.times.remembered)]);
-        settle.run::<i64>(&self.redis).await.map(drop)
+    /// The cleanup of a lost node's connection was called.
+    pub(crate) async fn settle(&self, lost: NodeId, connection: &str) -> Stored<()> {
+        let mut settle = SETTLE.prepare_invoke();
+        settle
+            .key(keys::connections(lost))
+            .key(keys::done(lost))
+            .arg(connection)
+            .arg(ms(self.times.remembered));
+        self.run::<i64>(&settle).await.map(drop)
     }
 
-    /// Ends a take-over. How many records are left; `None` if the claim is another node's.
-    pub(crate) async fn finish(&self, lost: NodeId, by: NodeId) -> Answer<Option<usize>> {
-        let keys = &self.keys;
-        let finish = Call::of(&script::FINISH)
-            .keys([keys.claim(lost), keys.connections(lost), keys.nodes()])
-            .args([by.to_string(), lost.to_string()].iter().map(String::as_str));
-        let left: i64 = finish.run(&self.redis).await?;
-        Ok(usize::try_from(left).ok())
+    /// Ends a take-over. How many records are left (`None` if the claim is another node's), and the epoch.
+    pub(crate) async fn finish(&self, lost: NodeId, by: NodeId) -> Stored<(Option<usize>, String)> {
+        let mut finish = FINISH.prepare_invoke();
+        finish.key(keys::claim(lost)).key(keys::connections(lost)).key(keys::nodes());
+        finish.key(keys::lost(lost)).key(keys::epoch());
+        finish.arg(by.to_string()).arg(lost.to_string()).arg(ms(self.times.remembered));
+        let (left, epoch): (i64, String) = self.run(&finish).await?;
+        Ok((usize::try_from(left).ok(), epoch))
     }
 
     /// The node ends in order. How many records it leaves.
-    pub(crate) async fn leave(&self, node: NodeId) -> Answer<usize> {
-        let keys = &self.keys;
-        let leave = Call::of(&script::LEAVE)
-            .keys([keys.lease(node), keys.nodes(), keys.connections(node)])
-            .args([node.to_string().as_str()]);
-        leave.run(&self.redis).await
+    pub(crate) async fn leave(&self, node: NodeId) -> Stored<usize> {
+        let mut leave = LEAVE.prepare_invoke();
+        leave.key(keys::lease(node)).key(keys::nodes()).key(keys::connections(node)).arg(node.to_string());
+        self.run(&leave).await
     }
 
-    /// Whether only the lost node itself can carry out the cleanup of its connection.
-    pub(crate) async fn is_owed(&self, lost: NodeId, connection: &str) -> Answer<bool> {
-        let keys = [self.keys.connections(lost), self.keys.done(lost)];
-        let (owed,): (bool,) = Call::of(&script::OWED).keys(keys).args([connection]).run(&self.redis).await?;
-        Ok(owed)
+    /// Whether only the lost node itself can call the cleanup of its connection. The epoch is the one in which its
+    /// records were last known to be complete.
+    pub(crate) async fn is_owed(&self, lost: NodeId, connection: &str, epoch: Option<&str>) -> Stored<bool> {
+        let mut owed = OWED.prepare_invoke();
+        owed.key(keys::connections(lost)).key(keys::done(lost)).key(keys::lost(lost));
+        owed.arg(connection).arg(epoch.unwrap_or_default());
+        self.run(&owed).await
     }
 
     /// Whether a node is gone.
-    pub(crate) async fn fate(&self, node: NodeId) -> Answer<Fate> {
-        let keys = &self.keys;
-        let gone = Call::of(&script::GONE)
-            .keys([keys.lease(node), keys.nodes(), keys.lost(node), keys.epoch(), keys.grace()])
-            .args([node.to_string().as_str()]);
-        let fate: String = gone.run(&self.redis).await?;
+    pub(crate) async fn fate(&self, node: NodeId) -> Stored<Fate> {
+        let mut gone = GONE.prepare_invoke();
+        gone.key(keys::lease(node)).key(keys::nodes()).key(keys::lost(node)).key(keys::epoch());
+        gone.key(keys::grace()).arg(node.to_string());
+        let fate: String = self.run(&gone).await?;
         Ok(match fate.as_str() {
             "gone" => Fate::Gone,
             "absent" => Fate::Absent,
@@ -275,14 +301,17 @@ impl Store {
         })
     }
 
-    /// Writes again that nodes were declared lost, after Redis has lost its data.
-    pub(crate) async fn remember_lost(&self, nodes: impl Iterator<Item = NodeId>) -> Answer<()> {
-        let lost: Vec<String> = nodes.map(|node| self.keys.lost(node)).collect();
-        if lost.is_empty() {
-            return Ok(());
+    /// Writes again what this node knows of the others, after Redis may have lost it.
+    pub(crate) async fn remember(&self, remembered: &Remembered) -> Stored<()> {
+        let mut remember = REMEMBER.prepare_invoke();
+        remember.key(keys::nodes()).arg(ms(self.times.remembered)).arg(remembered.lost.len());
+        for (node, epoch) in &remembered.lost {
+            remember.key(keys::lost(*node)).arg(epoch.as_deref().unwrap_or_default());
         }
-        let remember = Call::of(&script::REMEMBER).keys(lost).args([ms(self.times.remembered).as_str()]);
-        remember.run::<i64>(&self.redis).await.map(drop)
+        for (node, info) in &remembered.known {
+            remember.arg(node.to_string()).arg(info);
+        }
+        self.run::<i64>(&remember).await.map(drop)
     }
 }
 

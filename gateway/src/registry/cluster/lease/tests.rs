@@ -23,7 +23,7 @@ pub(super) enum Step {
     Disconnect(usize, usize),
     /// A function closes a client's connection.
     CloseByFunction(usize, usize),
-    /// The node deletes the records of which it is finished.
+    /// The node writes and deletes what it has to.
     Flush(usize),
     /// The node looks at the others, and claims those that are lost.
     Look(usize),
@@ -60,6 +60,16 @@ pub(super) enum Fault {
     Back,
     /// Redis is back without its data.
     BackEmpty,
+    /// Redis loses its data, and no connection breaks.
+    Flush,
+    /// Redis saves its data.
+    Save,
+    /// Redis is back with the data that it last saved.
+    BackOld,
+    /// Redis has no memory any more.
+    Full,
+    /// The node's next cleanup is not answered in time.
+    Hang(usize),
     /// A command of earlier is carried out again, by Redis alone.
     Again(usize),
 }
@@ -93,6 +103,11 @@ fn fault() -> impl Strategy<Value = Fault> {
         1 => Just(Fault::Away),
         2 => Just(Fault::Back),
         1 => Just(Fault::BackEmpty),
+        1 => Just(Fault::Flush),
+        1 => Just(Fault::Save),
+        1 => Just(Fault::BackOld),
+        1 => Just(Fault::Full),
+        2 => some().prop_map(Fault::Hang),
         2 => (0_usize..10_000).prop_map(Fault::Again),
     ]
 }
@@ -104,6 +119,24 @@ fn kill() -> impl Strategy<Value = Fault> {
 /// `PROPTEST_CASES` is another number of cases.
 fn cases(usual: u32) -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual)
+}
+
+/// What becomes of a world after these steps, when everything heals.
+fn after(steps: &[Step]) -> Option<World> {
+    if !needs(Need::Redis) {
+        return None;
+    }
+    let redis = Redis::start(&["--appendonly", "no"]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    Some(runtime.block_on(async {
+        let mut world = World::new(&redis.url()).await;
+        for step in steps {
+            world.step(*step).await;
+        }
+        world.heal().await;
+        world.verdict().await.expect("no violation");
+        world
+    }))
 }
 
 /// Whether, after these steps and some time in which nothing fails, each client has had what it was promised.
@@ -143,4 +176,59 @@ fn if_nodes_are_killed_only_their_unfinished_cleanups_are_repeated() {
 #[test]
 fn whatever_fails_no_cleanup_is_missed() {
     holds(&vec(prop_oneof![4 => calm(), 1 => fault().prop_map(Step::Fault)], 1..160), 120);
+}
+
+const CONNECT: [Step; 2] = [Step::Connect(0), Step::Connect(0)];
+
+fn steps(parts: &[&[Step]]) -> Vec<Step> {
+    parts.concat()
+}
+
+#[test]
+fn who_was_declared_lost_stays_lost_when_redis_loses_its_data() {
+    let stop = [Step::Fault(Fault::Stop(0)), Step::Lease, Step::Tick, Step::Tick];
+    let take_over =
+        [1, 2].repeat(8).into_iter().flat_map(|n| [Step::Look(n), Step::Clean(n), Step::Settle(n)]);
+    let take_over: Vec<_> = take_over.collect();
+    let flush = [Step::Fault(Fault::Flush), Step::Fault(Fault::Continue(0)), Step::Tick];
+    if let Some(world) = after(&steps(&[&CONNECT, &stop, &take_over, &flush])) {
+        assert_eq!(world.cleanups(), [1, 1], "no second closing event");
+    }
+}
+
+#[test]
+fn a_node_that_is_cut_off_while_redis_loses_its_data_is_not_forgotten() {
+    let cut =
+        [Step::Fault(Fault::Cut(0)), Step::Fault(Fault::BackEmpty), Step::Lease, Step::Lease, Step::Lease];
+    if let Some(world) = after(&steps(&[&CONNECT, &cut])) {
+        assert_eq!(world.cleanups(), [1, 1]);
+    }
+}
+
+#[test]
+fn a_node_that_joined_after_the_last_save_keeps_its_clients() {
+    let save = [Step::Fault(Fault::Save), Step::Start, Step::Tick];
+    let connect = [Step::Connect(3), Step::Connect(3), Step::Connect(3)];
+    let restart = [Step::Fault(Fault::BackOld), Step::Lease, Step::Lease];
+    if let Some(world) = after(&steps(&[&save, &connect, &restart])) {
+        assert_eq!(world.cleanups(), [1, 1, 1]);
+        assert!(world.lost_ids().is_empty(), "a node was declared lost: {:?}", world.lost_ids());
+    }
+}
+
+#[test]
+fn records_are_deleted_while_redis_has_no_memory() {
+    let full = [Step::Fault(Fault::Full), Step::Disconnect(0, 0), Step::Flush(0)];
+    if let Some(world) = after(&steps(&[&CONNECT, &full])) {
+        assert_eq!(world.cleanups(), [1, 1]);
+    }
+}
+
+#[test]
+fn a_cleanup_that_hangs_in_a_take_over_is_called_again() {
+    let hang =
+        [Step::Fault(Fault::Hang(1)), Step::Fault(Fault::Hang(2)), Step::Fault(Fault::Kill(0)), Step::Lease];
+    if let Some(world) = after(&steps(&[&CONNECT, &hang])) {
+        assert_eq!(world.cleanups(), [1, 1]);
+    }
 }

@@ -11,7 +11,9 @@ use std::{
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use log::{info, warn};
-use redis::{Cmd, FromRedisValue, Pipeline, RedisResult, ServerErrorKind, aio::MultiplexedConnection};
+use redis::{
+    Cmd, FromRedisValue, Pipeline, RedisResult, ScriptInvocation, ServerErrorKind, aio::MultiplexedConnection,
+};
 use tokio::{
     sync::{Notify, watch},
     time::{interval, sleep, timeout},
@@ -20,6 +22,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     RedisError, RedisUrl,
+    clock::RedisClock,
     dial::{Commands, Dialer},
 };
 use crate::function::remote::client::{TlsError, Trust};
@@ -39,6 +42,7 @@ struct Shared {
     dialer: Arc<Dialer>,
     state: watch::Receiver<State>,
     connects: Arc<AtomicU64>,
+    clock: Arc<RedisClock>,
     _keeper: AbortOnDropHandle<()>,
 }
 
@@ -72,9 +76,10 @@ impl Redis {
         let dialer = Arc::new(Dialer::new(url, trust)?);
         let (sender, state) = watch::channel(State::Connecting);
         let connects = Arc::new(AtomicU64::new(0));
-        let keeping = keep(Arc::clone(&dialer), sender, Arc::clone(&connects));
+        let clock = Arc::<RedisClock>::default();
+        let keeping = keep(Arc::clone(&dialer), sender, Arc::clone(&connects), Arc::clone(&clock));
         let keeper = AbortOnDropHandle::new(tokio::spawn(keeping));
-        Ok(Self(Arc::new(Shared { dialer, state, connects, _keeper: keeper })))
+        Ok(Self(Arc::new(Shared { dialer, state, connects, clock, _keeper: keeper })))
     }
 
     /// The server's URL.
@@ -102,6 +107,12 @@ impl Redis {
         self.0.connects.load(Ordering::Relaxed)
     }
 
+    /// The server's clock, as far as it is known.
+    #[must_use]
+    pub(crate) fn clock(&self) -> &RedisClock {
+        &self.0.clock
+    }
+
     /// Waits until the connection is up.
     pub async fn up(&self) {
         let mut state = self.0.state.clone();
@@ -109,14 +120,28 @@ impl Redis {
         let _ = state.wait_for(|state| matches!(state, State::Up(_))).await;
     }
 
-    /// Carries out a command. Fails at once while the server is away.
-    pub async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
-        self.carry_out(async |connection| command.query_async(connection).await).await
+    /// Waits until the first attempt to connect has ended.
+    pub(crate) async fn attempted(&self) {
+        let mut state = self.0.state.clone();
+        let _ = state.wait_for(|state| !matches!(state, State::Connecting)).await;
     }
 
-    /// Carries out several commands, which are sent together.
+    /// Runs a command. Fails at once while the server is away.
+    pub async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
+        self.run(async |connection| command.query_async(connection).await).await
+    }
+
+    /// Runs several commands, which are sent together.
     pub async fn pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, RedisError> {
-        self.carry_out(async |connection| pipeline.query_async(connection).await).await
+        self.run(async |connection| pipeline.query_async(connection).await).await
+    }
+
+    /// Runs a script.
+    pub(crate) async fn script<T: FromRedisValue>(
+        &self,
+        call: &ScriptInvocation<'_>,
+    ) -> Result<T, RedisError> {
+        self.run(async |connection| call.invoke_async(connection).await).await
     }
 
     /// Whether the server answers.
@@ -124,7 +149,7 @@ impl Redis {
         self.query(&redis::cmd("PING")).await
     }
 
-    async fn carry_out<T>(
+    async fn run<T>(
         &self,
         command: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
     ) -> Result<T, RedisError> {
@@ -162,13 +187,17 @@ async fn timed<T>(command: impl Future<Output = RedisResult<T>>) -> Result<T, Re
     }
 }
 
-/// A server that is loading its data, or has become a replica, may be reached again under the same name.
+/// A server that is loading its data, or has become a replica, may be reached again under the same name. One of a sharded
+/// Redis that has passed its slot on is looked for again.
 fn classify(error: &redis::RedisError) -> RedisError {
     let passing = [
         ServerErrorKind::BusyLoading,
         ServerErrorKind::MasterDown,
         ServerErrorKind::ReadOnly,
         ServerErrorKind::TryAgain,
+        ServerErrorKind::Moved,
+        ServerErrorKind::Ask,
+        ServerErrorKind::ClusterDown,
     ];
     let sentence = error.to_string();
     match error.kind() {
@@ -179,7 +208,12 @@ fn classify(error: &redis::RedisError) -> RedisError {
 }
 
 /// Connects, serves the connection until it breaks, and connects again.
-async fn keep(dialer: Arc<Dialer>, state: watch::Sender<State>, connects: Arc<AtomicU64>) {
+async fn keep(
+    dialer: Arc<Dialer>,
+    state: watch::Sender<State>,
+    connects: Arc<AtomicU64>,
+    clock: Arc<RedisClock>,
+) {
     let mut delays = retry_delays();
     let mut logged: Option<String> = None;
     loop {
@@ -189,7 +223,9 @@ async fn keep(dialer: Arc<Dialer>, state: watch::Sender<State>, connects: Arc<At
                 connects.fetch_add(1, Ordering::Relaxed);
                 logged = None;
                 delays = retry_delays();
-                let reason = serve(commands, &state).await;
+                // It may be another server's.
+                clock.forget();
+                let reason = serve(commands, &state, &clock).await;
                 warn!("the connection to {} has ended: {reason}", dialer.url());
                 state.send_replace(State::Down(reason));
             }
@@ -217,25 +253,39 @@ fn retry_delays() -> impl Iterator<Item = Duration> {
 }
 
 /// Serves a connection until it breaks, and returns why.
-async fn serve((connection, driver): Commands, state: &watch::Sender<State>) -> String {
+async fn serve((connection, driver): Commands, state: &watch::Sender<State>, clock: &RedisClock) -> String {
     let broken = Arc::new(Notify::new());
     let link = Link { connection: connection.clone(), since: Instant::now(), broken: Arc::clone(&broken) };
-    state.send_replace(State::Up(link));
+    let mut state = Some((state, link));
     tokio::select! {
+        // First: what has arrived while this process was suspended is an answer, however late.
+        biased;
         () = driver => "the server closed it".to_owned(),
         () = broken.notified() => "a command was not answered".to_owned(),
-        reason = ping(connection) => reason,
+        reason = ask_for_time(connection, clock, || {
+            if let Some((state, link)) = state.take() {
+                state.send_replace(State::Up(link));
+            }
+        }) => reason,
     }
 }
 
-/// Asks the server again and again whether it answers, until it does not.
-async fn ping(mut connection: MultiplexedConnection) -> String {
+/// Asks the server for the time again and again, until it does not answer. Reports when it has answered.
+async fn ask_for_time(
+    mut connection: MultiplexedConnection,
+    clock: &RedisClock,
+    mut answered: impl FnMut(),
+) -> String {
     let mut interval = interval(PING_INTERVAL);
     loop {
         interval.tick().await;
-        if let Err(error) = timed(redis::cmd("PING").exec_async(&mut connection)).await {
-            let (RedisError::Unavailable(reason) | RedisError::Refused(reason)) = error;
-            return reason;
+        let sent = Instant::now();
+        match timed(redis::cmd("TIME").query_async::<(u64, u64)>(&mut connection)).await {
+            Ok(time) => {
+                clock.note(time, (sent, Instant::now()));
+                answered();
+            }
+            Err(RedisError::Unavailable(reason) | RedisError::Refused(reason)) => return reason,
         }
     }
 }

@@ -30,4 +30,5 @@ redis.call('SET', KEYS[4], now, 'NX')
 -- For as long as records are left, so that they can be dropped after that time.
 redis.call('PEXPIRE', KEYS[4], ARGV[5])
 redis.call('DEL', KEYS[1])
-return {'claimed', tonumber(now) - tonumber(redis.call('GET', KEYS[4]))}
+local since = string.match(redis.call('GET', KEYS[4]), '^%d+')
+return {'claimed', tonumber(now) - tonumber(since or now)}

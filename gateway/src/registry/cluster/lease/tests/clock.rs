@@ -8,11 +8,10 @@ use crate::registry::cluster::{lease::Times, redis::Redis};
 
 /// The times in ticks.
 pub(super) const LEASE: u32 = 6;
-pub(super) const RENEWAL: u32 = 2;
 const PULSE: u32 = 4;
 
 /// What the scripts set as times to live, and what the test puts in their place: none ends within a test.
-const TICK: Duration = Duration::from_mins(10);
+pub(super) const TICK: Duration = Duration::from_mins(10);
 const PARKED_MS: i64 = 1000 * 60 * 60 * 24;
 
 pub(super) fn times() -> Times {
@@ -21,7 +20,7 @@ pub(super) fn times() -> Times {
 }
 
 /// When the keys expire that do within the time of a test.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Clock {
     pub(super) now: u32,
     ends: HashMap<String, u32>,
@@ -55,9 +54,25 @@ impl Clock {
         self.ends.clear();
     }
 
+    /// Whether a key expires by this time.
+    pub(super) fn has_ended(&self, key: &str, now: u32) -> bool {
+        self.ends.get(key).is_some_and(|end| *end <= now)
+    }
+
+    /// The time to live of a key that is put back; 0 without one.
+    pub(super) fn left_ms(&self, key: &str) -> i64 {
+        if self.ends.contains_key(key) { PARKED_MS } else { 0 }
+    }
+
+    /// The keys of an earlier time are there again. Time does not go back.
+    pub(super) fn restore(&mut self, earlier: Self) {
+        let now = self.now;
+        self.ends = earlier.ends.into_iter().filter(|(_, end)| *end > now).collect();
+    }
+
     async fn keys(&self, redis: &Redis) -> Vec<String> {
         let keys: Vec<String> = redis.query(cmd("KEYS").arg("*")).await.expect("an answer");
-        let expires = ["node:", "claim:", "pulse", "grace"];
+        let expires = [":node:", ":claim:", ":pulse", ":grace"];
         keys.into_iter().filter(|key| expires.iter().any(|part| key.contains(part))).collect()
     }
 }

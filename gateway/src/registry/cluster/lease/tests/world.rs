@@ -1,25 +1,34 @@
-//! Nodes, clients and a Redis, and what becomes of them step by step.
+//! Nodes, clients and a Redis, and what becomes of them step by step. The nodes decide with the real state machines; the
+//! world runs what these want, or lets it fail.
 
+mod data;
 mod verdict;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Instant,
+};
 
 use redis::cmd;
 
 use super::{
     Fault, Step,
-    clock::{Clock, LEASE, RENEWAL, times},
+    clock::{Clock, LEASE, TICK, times},
 };
 use crate::{
     function::remote::client::Trust,
-    registry::cluster::{
-        lease::{
-            keeper::compare,
-            keys::Keys,
-            store::{Claim, Recorded, Renewal, Store},
+    registry::{
+        Cleaned,
+        cluster::{
+            lease::{
+                keeper::{Command, Keeper, Next, Records, Reply, Standing},
+                knowledge::Knowledge,
+                store::Store,
+            },
+            node::NodeId,
+            redis::{Redis, RedisError, RedisUrl},
+            takeover::watch::{Outcome, Watch, Work},
         },
-        node::NodeId,
-        redis::{Redis, RedisError, RedisUrl},
     },
 };
 
@@ -28,14 +37,8 @@ const RECORD: &str = "10.0.0.1 /chat";
 /// A message to Redis.
 #[derive(Debug, Clone)]
 enum Message {
-    Renew { node: NodeId, epoch: Option<String>, new_epoch: String },
-    Write { node: NodeId, client: String },
-    Delete { node: NodeId, clients: Vec<String> },
-    Claim { lost: NodeId, by: NodeId },
-    Keep { lost: NodeId, by: NodeId },
-    Settle { lost: NodeId, client: String },
-    Finish { lost: NodeId, by: NodeId },
-    Leave { node: NodeId },
+    OfKeeper(Command),
+    OfWatch(Work),
 }
 
 /// What a client was promised, and got.
@@ -53,45 +56,44 @@ struct Client {
 }
 
 #[derive(Debug)]
-struct TakeOver {
-    lost: NodeId,
-    until: u32,
-    todo: Vec<String>,
-    cleaned: Vec<String>,
-}
-
-#[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "faults, each of its own")]
-struct Node {
-    id: NodeId,
-    epoch: Option<String>,
-    stored: i64,
-    in_doubt: bool,
-    certain_until: u32,
-    renewed: u32,
-    /// Of this id, without those of which it is finished.
+pub(super) struct Node {
+    keeper: Keeper,
+    watch: Watch,
+    knowledge: Knowledge,
+    /// Clients that are connected, of this id and of those before.
     clients: BTreeSet<String>,
-    finished: Vec<String>,
-    take_overs: Vec<TakeOver>,
-    taken: Vec<NodeId>,
+    /// Those that have left and whose cleanup is not decided.
+    due: BTreeSet<String>,
+    /// Those of which the node is finished.
+    finished: BTreeSet<String>,
+    /// In which epoch the records of earlier ids were complete.
+    complete_in: BTreeMap<NodeId, Option<String>>,
+    cleanups: VecDeque<Work>,
+    settles: VecDeque<Work>,
+    /// Cleanups of take-overs that are not settled.
     unsettled: BTreeSet<String>,
+    last_number: u64,
+    connects: u64,
     stopped: bool,
     cut: bool,
     loses_answers: bool,
-    /// Redis was interrupted since the node last wrote whom it has taken over.
-    interrupted: bool,
+    hangs: bool,
     /// Redis has lost the node's records, which are not written again yet.
     unrecorded: bool,
+    renewed_since: bool,
 }
 
 pub(super) struct World {
     redis: Redis,
     store: Store,
     clock: Clock,
-    nodes: Vec<Node>,
+    begun: Instant,
+    pub(super) nodes: Vec<Node>,
     clients: BTreeMap<String, Client>,
     sent: Vec<Message>,
     away: bool,
+    saved: Option<data::Saved>,
     /// Clients for which a cleanup too many is no violation, after faults that explain it.
     excused: BTreeSet<String>,
     all_excused: bool,
@@ -99,9 +101,7 @@ pub(super) struct World {
     violation: Option<String>,
 }
 
-type Answer<T> = Result<T, RedisError>;
-
-fn unavailable<T>() -> Answer<T> {
+fn unavailable<T>() -> Result<T, RedisError> {
     Err(RedisError::Unavailable("as the test wants it".to_owned()))
 }
 
@@ -110,15 +110,17 @@ impl World {
         let url = RedisUrl::parse(url).expect("a URL");
         let redis = Redis::connect(&url, &Trust::System).expect("no TLS");
         redis.query::<()>(&cmd("FLUSHALL")).await.expect("an answer");
-        let store = Store::new(redis.clone(), Keys::default(), times());
+        let store = Store::new(redis.clone(), times());
         let mut world = Self {
             redis,
             store,
             clock: Clock::default(),
+            begun: Instant::now(),
             nodes: Vec::new(),
             clients: BTreeMap::new(),
             sent: Vec::new(),
             away: false,
+            saved: None,
             excused: BTreeSet::new(),
             all_excused: false,
             data_lost: false,
@@ -144,15 +146,15 @@ impl World {
             Step::Connect(n) => self.with(n, async |world, n| world.connect(n).await).await,
             Step::Disconnect(n, c) => self.with(n, async |world, n| world.disconnect(n, c).await).await,
             Step::CloseByFunction(n, c) => self.with(n, async |world, n| world.close(n, c)).await,
-            Step::Flush(n) => self.with(n, async |world, n| world.flush(n).await).await,
-            Step::Look(n) => self.with(n, async |world, n| world.look(n).await).await,
+            Step::Flush(n) => self.with(n, async |world, n| world.keep(n).await).await,
+            Step::Look(n) => self.with(n, async |world, n| world.watch(n).await).await,
             Step::Clean(n) => self.with(n, async |world, n| world.clean(n).await).await,
             Step::Settle(n) => self.with(n, async |world, n| world.settle(n).await).await,
             Step::Shutdown(n) => self.with(n, async |world, n| world.shut_down(n).await).await,
         }
     }
 
-    /// Carries a step out at a node that is there and not stopped.
+    /// Runs a step at a node that is there and not stopped.
     async fn with(&mut self, number: usize, step: impl AsyncFnOnce(&mut Self, usize)) {
         if self.nodes.is_empty() {
             return;
@@ -165,15 +167,7 @@ impl World {
 
     async fn fault(&mut self, fault: Fault) {
         if let Fault::Kill(n) = fault {
-            if self.nodes.len() > 1 {
-                let killed = self.nodes.remove(n % self.nodes.len());
-                for client in killed.clients.iter().filter(|_| killed.unrecorded) {
-                    self.clients.entry(client.clone()).or_default().forgotten = true;
-                }
-                self.excused.extend(killed.finished);
-                self.excused.extend(killed.take_overs.into_iter().flat_map(|taken| taken.cleaned));
-            }
-            return;
+            return self.kill(n).await;
         }
         self.all_excused = true;
         let count = self.nodes.len().max(1);
@@ -186,200 +180,211 @@ impl World {
             Fault::Stop(n) => set(n, |node| node.stopped = true),
             Fault::Continue(n) => set(n, |node| node.stopped = false),
             Fault::Cut(n) => set(n, |node| node.cut = true),
-            Fault::Mend(n) => set(n, |node| node.cut = false),
+            Fault::Mend(n) => set(n, |node| {
+                node.connects += u64::from(node.cut);
+                node.cut = false;
+            }),
             Fault::LoseAnswers(n) => set(n, |node| node.loses_answers = true),
+            Fault::Hang(n) => set(n, |node| node.hangs = true),
             Fault::Away => self.interrupt(true),
             Fault::Back => self.away = false,
             Fault::BackEmpty => {
                 self.interrupt(false);
-                self.forget_clients_of_the_dead();
-                self.data_lost = true;
-                for node in &mut self.nodes {
-                    node.unrecorded = true;
-                }
-                self.redis.query::<()>(&cmd("FLUSHALL")).await.expect("an answer");
-                self.clock.forget();
+                self.lose_data().await;
             }
+            Fault::Flush => self.lose_data().await,
+            Fault::Save => self.saved = Some(self.save().await),
+            Fault::BackOld => {
+                self.interrupt(false);
+                self.lose_data().await;
+                self.restore().await;
+            }
+            Fault::Full => self.set_memory("1").await,
             Fault::Again(number) if !self.away && !self.sent.is_empty() => {
                 let message = self.sent[number % self.sent.len()].clone();
-                self.carry_out(&message).await;
+                self.run_again(&message).await;
             }
             Fault::Kill(_) | Fault::Again(_) => {}
         }
     }
 
-    fn forget_clients_of_the_dead(&mut self) {
-        for (id, client) in &mut self.clients {
-            client.forgotten |= !self.nodes.iter().any(|node| node.clients.contains(id));
+    async fn kill(&mut self, n: usize) {
+        if self.nodes.len() == 1 {
+            return;
         }
+        let killed = self.nodes.remove(n % self.nodes.len());
+        let lost = killed.clients.iter().chain(&killed.due);
+        for client in lost.filter(|_| killed.unrecorded) {
+            self.clients.entry(client.clone()).or_default().forgotten = true;
+        }
+        let left = self.records_of(killed.keeper.node()).await;
+        self.excused.extend(left.into_iter().filter(|id| killed.finished.contains(id)));
+        self.excused.extend(killed.unsettled);
+    }
+
+    /// Redis has no data any more.
+    async fn lose_data(&mut self) {
+        for (id, client) in &mut self.clients {
+            let is_owned = |node: &Node| node.clients.contains(id) || node.due.contains(id);
+            client.forgotten |= !self.nodes.iter().any(is_owned);
+        }
+        self.data_lost = true;
+        for node in &mut self.nodes {
+            (node.unrecorded, node.renewed_since) = (true, false);
+        }
+        self.redis.query::<()>(&cmd("FLUSHALL")).await.expect("an answer");
+        self.clock.forget();
     }
 
     fn interrupt(&mut self, away: bool) {
         self.away = away;
         for node in &mut self.nodes {
-            node.interrupted = true;
-            node.in_doubt = true;
+            node.connects += 1;
         }
     }
 
-    async fn carry_out(&self, message: &Message) {
-        let store = &self.store;
-        let carried_out = match message {
-            Message::Renew { node, epoch, new_epoch } => {
-                store.renew(*node, "{}", (epoch.as_deref(), new_epoch)).await.map(drop)
-            }
-            Message::Write { node, client } => store.record(*node, &[(client, RECORD)], &[]).await.map(drop),
-            Message::Delete { node, clients } => {
-                let clients: Vec<&str> = clients.iter().map(String::as_str).collect();
-                store.record(*node, &[], &clients).await.map(drop)
-            }
-            Message::Claim { lost, by } => store.claim(*lost, *by, false).await.map(drop),
-            Message::Keep { lost, by } => store.keep_claim(*lost, *by).await.map(drop),
-            Message::Settle { lost, client } => store.settle(*lost, client).await,
-            Message::Finish { lost, by } => store.finish(*lost, *by).await.map(drop),
-            Message::Leave { node } => store.leave(*node).await.map(drop),
-        };
-        carried_out.expect("Redis answers");
+    async fn run_again(&self, message: &Message) {
+        // What it comes to is of no interest; without memory it is refused.
+        match message {
+            Message::OfKeeper(command) => drop(command.run(&self.store).await),
+            Message::OfWatch(work) => drop(work.ask(&self.store).await),
+        }
     }
 
-    /// Sends a message of a node: `call` is how.
-    async fn send<T>(
-        &mut self,
-        n: usize,
-        message: Message,
-        call: impl AsyncFnOnce(&Store) -> Answer<T>,
-    ) -> Answer<T> {
-        if self.away || self.nodes[n].cut {
-            self.nodes[n].in_doubt = true;
-            return unavailable();
-        }
-        self.sent.push(message);
-        let answer = call(&self.store).await;
-        self.clock.note(&self.redis).await;
-        if std::mem::take(&mut self.nodes[n].loses_answers) {
-            self.nodes[n].in_doubt = true;
-            return unavailable();
-        }
-        Ok(answer.expect("Redis answers"))
+    fn now(&self) -> Instant {
+        self.begun + TICK * self.clock.now
+    }
+
+    /// Whether a message of a node reaches Redis.
+    fn reaches(&self, n: usize) -> bool {
+        !self.away && !self.nodes[n].cut
     }
 
     async fn start(&mut self) {
+        let now = self.now();
+        let id = NodeId::random().expect("random bytes");
         let node = Node {
-            id: NodeId::random().expect("random bytes"),
-            epoch: None,
-            stored: 0,
-            in_doubt: false,
-            certain_until: 0,
-            renewed: 0,
+            keeper: Keeper::new(id, "{}".to_owned(), times(), now),
+            watch: Watch::new(times(), None, now),
+            knowledge: Knowledge::default(),
             clients: BTreeSet::new(),
-            finished: Vec::new(),
-            take_overs: Vec::new(),
-            taken: Vec::new(),
+            due: BTreeSet::new(),
+            finished: BTreeSet::new(),
+            complete_in: BTreeMap::new(),
+            cleanups: VecDeque::new(),
+            settles: VecDeque::new(),
             unsettled: BTreeSet::new(),
+            last_number: 0,
+            connects: 1,
             stopped: false,
             cut: false,
             loses_answers: false,
-            interrupted: false,
+            hangs: false,
             unrecorded: false,
+            renewed_since: true,
         };
         self.nodes.push(node);
-        self.renew(self.nodes.len() - 1).await;
+        self.keep(self.nodes.len() - 1).await;
     }
 
     async fn tick(&mut self) {
         // What Redis lets expire while it is away is gone when it is back.
         self.clock.tick(&self.redis).await;
         for n in 0..self.nodes.len() {
-            let due = self.nodes[n].renewed + RENEWAL <= self.clock.now;
-            if due && !self.nodes[n].stopped {
-                self.renew(n).await;
-                self.keep_claims(n).await;
+            if !self.nodes[n].stopped {
+                self.keep(n).await;
+                self.watch(n).await;
             }
         }
     }
 
-    async fn renew(&mut self, n: usize) {
-        // A second attempt joins under another id.
-        for _ in 0..2 {
-            let (id, epoch) = (self.nodes[n].id, self.nodes[n].epoch.clone());
-            let new_epoch = NodeId::random().expect("random bytes").to_string();
-            let message = Message::Renew { node: id, epoch: epoch.clone(), new_epoch: new_epoch.clone() };
-            let begun = self.clock.now;
-            let renewal = self
-                .send(n, message, async |store| store.renew(id, "{}", (epoch.as_deref(), &new_epoch)).await)
-                .await;
-            let Ok(renewal) = renewal else { return };
+    /// Runs what the keeper wants.
+    async fn keep(&mut self, n: usize) {
+        loop {
+            let now = self.now();
             let node = &mut self.nodes[n];
-            node.renewed = begun;
-            node.epoch = match renewal {
-                Renewal::Lost => {
-                    self.was_declared_lost(n).await;
-                    continue;
-                }
-                Renewal::Held { epoch, records } => {
-                    node.in_doubt |= records != node.stored;
-                    Some(epoch)
-                }
-                Renewal::Empty { epoch } => {
-                    node.in_doubt = true;
-                    Some(epoch)
-                }
+            let Next::Run(command) = node.keeper.next(now, &node.knowledge) else { break };
+            let connects = node.connects;
+            let reply = self.ask(n, Message::OfKeeper(command.clone())).await;
+            let node = &mut self.nodes[n];
+            node.renewed_since |= matches!(reply, Ok(Reply::Renewed(_)));
+            let (clients, due) = (&node.clients, &node.due);
+            let own = |id| -> Records {
+                let all =
+                    clients.iter().chain(due).filter(|client| NodeId::of_connection(client) == Some(id));
+                all.map(|client| (client.as_str().into(), RECORD.into())).collect()
             };
-            node.certain_until = begun + LEASE;
-            let taken = |id: &&String| self.clients.get(*id).is_some_and(|client| client.taken_over);
-            if let Some(client) = self.nodes[n].clients.iter().find(taken).filter(|_| !self.data_lost) {
-                self.violation =
-                    Some(format!("node {id} is alive again, and {client} has had its cleanup from another"));
-            }
-            let node = &mut self.nodes[n];
-            if node.in_doubt {
-                let own: HashMap<Box<str>, Box<str>> =
-                    node.clients.iter().map(|id| (id.as_str().into(), RECORD.into())).collect();
-                let stored = compare(&self.store, id, || own).await.expect("Redis answers");
-                if let Some(stored) = stored {
-                    let node = &mut self.nodes[n];
-                    (node.stored, node.in_doubt, node.unrecorded) = (stored, false, false);
-                }
-            }
-            return;
-        }
-    }
-
-    /// Closes the clients, and carries out the cleanups that no other node has or will have.
-    async fn was_declared_lost(&mut self, n: usize) {
-        let id = self.nodes[n].id;
-        for client in std::mem::take(&mut self.nodes[n].clients) {
-            let owed = self.store.is_owed(id, &client).await.expect("Redis answers");
-            if owed {
-                self.cleaned_up(&client);
-                self.delete(n, id, vec![client]).await;
+            node.keeper.replied((now, connects), reply, own, &mut node.knowledge);
+            self.check_renewal(n, &command);
+            if let Some(before) = self.nodes[n].keeper.take_before() {
+                let node = &mut self.nodes[n];
+                node.complete_in.insert(before.node, before.epoch);
+                // Its clients are closed.
+                let closed = std::mem::take(&mut node.clients);
+                node.due.extend(closed);
             }
         }
         let node = &mut self.nodes[n];
-        node.id = NodeId::random().expect("random bytes");
-        (node.epoch, node.stored, node.in_doubt) = (None, 0, false);
+        if node.renewed_since && node.keeper.is_complete() {
+            node.unrecorded = false;
+        }
+        self.decide(n).await;
     }
 
-    fn cleaned_up(&mut self, client: &str) {
-        self.clients.entry(client.to_owned()).or_default().cleanups += 1;
+    /// A node to whose clients another one answers pushes with 404 is never alive again under its name.
+    fn check_renewal(&mut self, n: usize, command: &Command) {
+        let node = &self.nodes[n];
+        let id = node.keeper.node();
+        let is_held = matches!(node.keeper.standing(), Standing::Held { .. });
+        if !is_held || !matches!(command, Command::Renew { .. }) {
+            return;
+        }
+        let taken = |id: &&String| self.clients.get(*id).is_some_and(|client| client.taken_over);
+        if let Some(client) = node.clients.iter().find(taken).filter(|_| !self.data_lost) {
+            self.violation = Some(format!("node {id} is alive again, and {client} has had its cleanup"));
+        }
+        if self.nodes.iter().any(|other| other.knowledge.is_lost(id)) {
+            self.violation =
+                Some(format!("node {id} is alive, and pushes to its clients were answered with 404"));
+        }
+    }
+
+    async fn ask(&mut self, n: usize, message: Message) -> Result<Reply, RedisError> {
+        if !self.reaches(n) {
+            return unavailable();
+        }
+        let Message::OfKeeper(command) = &message else { return unavailable() };
+        let reply = command.run(&self.store).await;
+        self.sent.push(message);
+        self.clock.note(&self.redis).await;
+        if std::mem::take(&mut self.nodes[n].loses_answers) {
+            return unavailable();
+        }
+        reply
     }
 
     async fn connect(&mut self, n: usize) {
-        let id = self.nodes[n].id;
-        let client = id.connection().expect("random bytes");
-        self.nodes[n].clients.insert(client.clone());
-        let message = Message::Write { node: id, client: client.clone() };
-        let recorded =
-            self.send(n, message, async |store| store.record(id, &[(&client, RECORD)], &[]).await).await;
-        if let Ok((Recorded::Ok, more)) = recorded {
-            self.nodes[n].stored += more;
+        let node = &mut self.nodes[n];
+        let client = node.keeper.node().connection().expect("random bytes");
+        node.clients.insert(client.clone());
+        node.last_number += 1;
+        node.keeper.write(node.last_number, client.as_str().into(), RECORD.into());
+        self.keep(n).await;
+        let node = &mut self.nodes[n];
+        if node.keeper.take_outcomes().iter().any(|(_, outcome)| outcome.is_ok()) {
             // The register function is called, and accepts it.
             self.clients.entry(client).or_default().accepted = true;
         } else {
-            self.nodes[n].clients.remove(&client);
-            self.nodes[n].finished.push(client);
-            self.renew(n).await;
+            node.due.remove(&client);
+            node.clients.remove(&client);
+            self.finish(n, client);
         }
+    }
+
+    /// Nothing more is due for a client.
+    fn finish(&mut self, n: usize, client: String) {
+        self.nodes[n].keeper.delete(client.as_str().into());
+        self.nodes[n].finished.insert(client);
     }
 
     fn client_of(&self, n: usize, number: usize) -> Option<String> {
@@ -389,67 +394,105 @@ impl World {
 
     async fn disconnect(&mut self, n: usize, number: usize) {
         let Some(client) = self.client_of(n, number) else { return };
-        if self.clock.now >= self.nodes[n].certain_until {
-            self.renew(n).await;
+        self.nodes[n].clients.remove(&client);
+        self.nodes[n].due.insert(client);
+        let (now, node) = (self.now(), &mut self.nodes[n]);
+        if node.keeper.renewed().is_none_or(|renewed| now >= renewed + times().lease) {
+            node.keeper.hurry(now);
         }
-        if self.nodes[n].clients.remove(&client) {
-            self.cleaned_up(&client);
-            self.nodes[n].finished.push(client);
+        self.keep(n).await;
+    }
+
+    /// Calls the cleanups that are this node's.
+    async fn decide(&mut self, n: usize) {
+        for client in self.nodes[n].due.clone() {
+            let id = NodeId::of_connection(&client).expect("an id");
+            let node = &self.nodes[n];
+            let is_own = match node.complete_in.get(&id) {
+                None if matches!(node.keeper.standing(), Standing::Stranger(_)) => continue,
+                None => true,
+                Some(_) if !self.reaches(n) => continue,
+                Some(epoch) => {
+                    let owed = self.store.is_owed(id, &client, epoch.as_deref()).await;
+                    owed.expect("Redis answers")
+                }
+            };
+            self.nodes[n].due.remove(&client);
+            if is_own {
+                self.cleaned_up(&client);
+                self.finish(n, client);
+            }
         }
+    }
+
+    fn cleaned_up(&mut self, client: &str) {
+        self.clients.entry(client.to_owned()).or_default().cleanups += 1;
     }
 
     fn close(&mut self, n: usize, number: usize) {
         let Some(client) = self.client_of(n, number) else { return };
         self.nodes[n].clients.remove(&client);
         self.clients.entry(client.clone()).or_default().closed_by_function = true;
-        self.nodes[n].finished.push(client);
+        self.finish(n, client);
     }
 
-    async fn flush(&mut self, n: usize) {
-        let finished = std::mem::take(&mut self.nodes[n].finished);
-        let mut by_node: BTreeMap<NodeId, Vec<String>> = BTreeMap::new();
-        for client in finished {
-            by_node.entry(NodeId::of_connection(&client).expect("an id")).or_default().push(client);
-        }
-        for (id, clients) in by_node {
-            self.delete(n, id, clients).await;
-        }
-    }
-
-    async fn delete(&mut self, n: usize, id: NodeId, clients: Vec<String>) {
-        let message = Message::Delete { node: id, clients: clients.clone() };
-        let clients: Vec<&str> = clients.iter().map(String::as_str).collect();
-        let deleted = self.send(n, message, async |store| store.record(id, &[], &clients).await).await;
-        if let (Ok((_, more)), true) = (deleted, id == self.nodes[n].id) {
-            self.nodes[n].stored += more;
-        }
-    }
-
-    async fn look(&mut self, n: usize) {
-        if self.away || self.nodes[n].cut {
-            return;
-        }
-        if std::mem::take(&mut self.nodes[n].interrupted) {
-            let taken = self.nodes[n].taken.clone();
-            self.store.remember_lost(taken.into_iter()).await.expect("Redis answers");
-        }
-        let by = self.nodes[n].id;
-        let seen = self.store.nodes().await.expect("Redis answers");
-        for lost in seen.into_iter().filter(|seen| !seen.has_lease() && seen.node != by).map(|seen| seen.node)
-        {
-            if self.nodes[n].take_overs.iter().any(|taken| taken.lost == lost) {
-                continue;
-            }
-            let begun = self.clock.now;
-            let message = Message::Claim { lost, by };
-            let claim = self.send(n, message, async |store| store.claim(lost, by, false).await).await;
-            if let Ok(Claim::Claimed { .. }) = claim {
-                let todo = self.records_of(lost).await;
-                let node = &mut self.nodes[n];
-                node.taken.push(lost);
-                node.take_overs.push(TakeOver { lost, until: begun + LEASE, todo, cleaned: Vec::new() });
+    /// Runs what the watch wants, but for cleanups and their deletions, which are steps of their own.
+    async fn watch(&mut self, n: usize) {
+        loop {
+            let now = self.now();
+            let node = &mut self.nodes[n];
+            let is_held = matches!(node.keeper.standing(), Standing::Held { .. });
+            let own = is_held.then(|| node.keeper.node());
+            let Some(work) = node.watch.next(now, own, node.connects) else { break };
+            match work {
+                Work::Clean { .. } => node.cleanups.push_back(work),
+                Work::Settle { .. } => node.settles.push_back(work),
+                work => self.perform(n, work).await,
             }
         }
+    }
+
+    async fn perform(&mut self, n: usize, work: Work) {
+        let outcome = if self.reaches(n) {
+            let outcome = work.ask(&self.store).await.expect("it is for Redis");
+            self.sent.push(Message::OfWatch(work.clone()));
+            self.clock.note(&self.redis).await;
+            let is_lost = std::mem::take(&mut self.nodes[n].loses_answers);
+            if is_lost { unavailable() } else { outcome }
+        } else {
+            unavailable()
+        };
+        self.done(n, &work, outcome);
+    }
+
+    fn done(&mut self, n: usize, work: &Work, outcome: Result<Outcome, RedisError>) {
+        let (now, node) = (self.now(), &mut self.nodes[n]);
+        let own = node.keeper.node();
+        node.watch.done(now, own, work, outcome, &mut node.knowledge);
+    }
+
+    /// Calls the next cleanup of a take-over.
+    async fn clean(&mut self, n: usize) {
+        let Some(work) = self.nodes[n].cleanups.pop_front() else { return };
+        let cleaned =
+            if std::mem::take(&mut self.nodes[n].hangs) { Cleaned::Postponed } else { Cleaned::Done };
+        if let (Cleaned::Done, Work::Clean { connection, .. }) = (cleaned, &work) {
+            self.cleaned_up(connection);
+            self.clients.entry(connection.to_string()).or_default().taken_over = true;
+            self.nodes[n].unsettled.insert(connection.to_string());
+        }
+        self.done(n, &work, Ok(Outcome::Cleaned(cleaned)));
+        self.watch(n).await;
+    }
+
+    async fn settle(&mut self, n: usize) {
+        let Some(work) = self.nodes[n].settles.pop_front() else { return };
+        let is_settled = self.reaches(n) && !self.nodes[n].loses_answers;
+        if let (true, Work::Settle { connection, .. }) = (is_settled, &work) {
+            self.nodes[n].unsettled.remove(&**connection);
+        }
+        self.perform(n, work).await;
+        self.watch(n).await;
     }
 
     async fn records_of(&self, node: NodeId) -> Vec<String> {
@@ -465,78 +508,26 @@ impl World {
         }
     }
 
-    async fn keep_claims(&mut self, n: usize) {
-        let by = self.nodes[n].id;
-        for lost in self.nodes[n].take_overs.iter().map(|taken| taken.lost).collect::<Vec<_>>() {
-            let begun = self.clock.now;
-            let message = Message::Keep { lost, by };
-            let kept = self.send(n, message, async |store| store.keep_claim(lost, by).await).await;
-            let taken = self.nodes[n].take_overs.iter_mut().find(|taken| taken.lost == lost);
-            if let (Ok(kept), Some(taken)) = (kept, taken) {
-                taken.until = if kept.is_some() { begun + LEASE } else { 0 };
-            }
-        }
-    }
-
-    /// Calls the next cleanup of a take-over, or ends it if there is none left.
-    async fn clean(&mut self, n: usize) {
-        let now = self.clock.now;
-        let node = &mut self.nodes[n];
-        let Some(taken) = node.take_overs.first_mut() else { return };
-        if now >= taken.until {
-            taken.todo.clear();
-        }
-        if let Some(client) = taken.todo.pop() {
-            taken.cleaned.push(client.clone());
-            if !node.unsettled.contains(&client) {
-                self.cleaned_up(&client);
-                self.clients.entry(client).or_default().taken_over = true;
-            }
-            return;
-        }
-        if taken.cleaned.is_empty() {
-            let (lost, by) = (taken.lost, node.id);
-            node.take_overs.remove(0);
-            let message = Message::Finish { lost, by };
-            let _ = self.send(n, message, async |store| store.finish(lost, by).await).await;
-        }
-    }
-
-    async fn settle(&mut self, n: usize) {
-        let Some(taken) = self.nodes[n].take_overs.iter_mut().find(|taken| !taken.cleaned.is_empty()) else {
-            return;
-        };
-        let (lost, client) = (taken.lost, taken.cleaned.pop().expect("not empty"));
-        let message = Message::Settle { lost, client: client.clone() };
-        let settled = self.send(n, message, async |store| store.settle(lost, &client).await).await;
-        let unsettled = &mut self.nodes[n].unsettled;
-        if settled.is_ok() {
-            unsettled.remove(&client);
-        } else {
-            unsettled.insert(client);
-        }
-    }
-
     async fn shut_down(&mut self, n: usize) {
-        if self.nodes.len() == 1 || self.away || self.nodes[n].cut {
+        if self.nodes.len() == 1 || !self.reaches(n) {
             return;
         }
-        while self.nodes[n].take_overs.iter().any(|taken| !taken.cleaned.is_empty()) {
-            self.settle(n).await;
-        }
-        while !self.nodes[n].take_overs.is_empty() {
-            self.nodes[n].take_overs[0].todo.clear();
+        self.nodes[n].watch.stop();
+        self.watch(n).await;
+        while !self.nodes[n].watch.is_idle() {
             self.clean(n).await;
+            self.settle(n).await;
         }
         while !self.nodes[n].clients.is_empty() {
             self.disconnect(n, 0).await;
         }
-        self.flush(n).await;
-        if self.nodes[n].in_doubt {
-            self.renew(n).await;
+        let now = self.now();
+        self.nodes[n].keeper.leave(now);
+        self.keep(n).await;
+        let left = self.nodes.remove(n);
+        for client in left.due.iter().filter(|_| left.unrecorded) {
+            self.clients.entry(client.clone()).or_default().forgotten = true;
         }
-        let node = self.nodes[n].id;
-        let _ = self.send(n, Message::Leave { node }, async |store| store.leave(node).await).await;
-        self.nodes.remove(n);
+        self.excused.extend(left.finished);
     }
 }

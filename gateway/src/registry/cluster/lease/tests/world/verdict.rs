@@ -9,23 +9,23 @@ impl World {
     /// Nothing fails any more, every client leaves, and time passes until nothing is left to do.
     pub(in crate::registry::cluster::lease::tests) async fn heal(&mut self) {
         self.away = false;
+        self.set_memory("0").await;
         for node in &mut self.nodes {
-            (node.stopped, node.cut, node.loses_answers) = (false, false, false);
+            node.connects += u64::from(node.cut);
+            (node.stopped, node.cut, node.loses_answers, node.hangs) = (false, false, false, false);
         }
         for round in 0..HEALING {
             for n in 0..self.nodes.len() {
-                if self.clock.now >= self.nodes[n].certain_until {
-                    self.renew(n).await;
-                }
+                self.keep(n).await;
                 while round > 30 && !self.nodes[n].clients.is_empty() {
                     self.disconnect(n, 0).await;
                 }
+                self.watch(n).await;
                 for _ in 0..10 {
                     self.clean(n).await;
                     self.settle(n).await;
                 }
-                self.look(n).await;
-                self.flush(n).await;
+                self.keep(n).await;
             }
             self.tick().await;
             if round > 60 && self.is_quiet().await {
@@ -35,8 +35,20 @@ impl World {
     }
 
     async fn is_quiet(&self) -> bool {
-        let seen = self.store.nodes().await.expect("Redis answers");
-        seen.len() == self.nodes.len() && self.nodes.iter().all(|node| node.take_overs.is_empty())
+        let (_, seen) = self.store.nodes().await.expect("Redis answers");
+        seen.len() == self.nodes.len()
+            && self.nodes.iter().all(|node| node.watch.is_idle() && node.due.is_empty())
+    }
+
+    /// How many cleanups a client had, of each client that was accepted.
+    pub(in crate::registry::cluster::lease::tests) fn cleanups(&self) -> Vec<u32> {
+        self.clients.values().filter(|client| client.accepted).map(|client| client.cleanups).collect()
+    }
+
+    /// The names under which nodes that run were declared lost.
+    pub(in crate::registry::cluster::lease::tests) fn lost_ids(&self) -> Vec<String> {
+        let lost = self.nodes.iter().flat_map(|node| node.complete_in.keys());
+        lost.map(ToString::to_string).collect()
     }
 
     pub(in crate::registry::cluster::lease::tests) async fn verdict(&self) -> Result<(), String> {
@@ -53,7 +65,7 @@ impl World {
                 return Err(format!("{client} has had {} cleanups", state.cleanups));
             }
         }
-        let seen = self.store.nodes().await.expect("Redis answers");
+        let (_, seen) = self.store.nodes().await.expect("Redis answers");
         if seen.len() != self.nodes.len() {
             return Err(format!("{} nodes run, Redis has {seen:?}", self.nodes.len()));
         }

@@ -1,0 +1,171 @@
+//! The connections of this process, each from the moment at which it is opened until nothing more is due for it.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use dashmap::{DashMap, Entry};
+use parking_lot::Mutex;
+use tokio::{sync::watch, time::timeout};
+
+use super::{
+    delivery::{ConnectionInfo, Delivery, DeliveryError, RegistryError},
+    outbox::Outbox,
+    ownership::Owner,
+    record::Record,
+};
+use crate::{contract::Attributes, observe::metrics::Gauge};
+
+/// So many cleanups may wait: with more, no client is accepted any more.
+const MAX_PENDING: usize = 100_000;
+
+/// How long a connection that another node has closed waits to hear whether the function that wanted it was answered.
+const CONFIRMATION_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Connections {
+    all: DashMap<Box<str>, Held>,
+    /// Connections that have ended and whose cleanup function could not be called.
+    deferred: Mutex<Vec<Deferred>>,
+    /// How many have ended and still wait for their cleanup.
+    pending: Gauge,
+}
+
+/// A connection whose cleanup is to be called later, and its owner.
+pub(super) type Deferred = (Box<str>, Arc<dyn Owner>);
+
+#[derive(Debug)]
+struct Held {
+    outbox: Outbox,
+    has_ended: bool,
+}
+
+/// Who has ended a connection.
+#[derive(Debug, Clone)]
+pub(crate) enum ClosedBy {
+    /// The client, or this gateway.
+    Client,
+    /// A function, by a push.
+    Function {
+        /// Whether the cleanup function is to be called all the same.
+        wants_cleanup: bool,
+        /// Where the push came from another node: whether that one has answered it.
+        confirmation: Option<Confirmation>,
+    },
+}
+
+/// Whether the node that has asked for a close has answered the function in time.
+#[derive(Debug, Clone)]
+pub(crate) struct Confirmation(watch::Receiver<bool>);
+
+impl Confirmation {
+    /// The sender is set to true once it is confirmed, or dropped.
+    pub(crate) fn new() -> (watch::Sender<bool>, Self) {
+        let (sender, receiver) = watch::channel(false);
+        (sender, Self(receiver))
+    }
+
+    /// Whether it is confirmed in time.
+    pub(super) async fn wait(mut self) -> bool {
+        let given = timeout(CONFIRMATION_TIMEOUT, self.0.wait_for(|given| *given));
+        matches!(given.await, Ok(Ok(_)))
+    }
+}
+
+impl Connections {
+    /// The gauge shows how many cleanups wait.
+    pub(crate) fn new(pending: Gauge) -> Self {
+        Self { pending, ..Self::default() }
+    }
+
+    pub(crate) fn insert(&self, id: &str, outbox: Outbox) {
+        self.all.insert(id.into(), Held { outbox, has_ended: false });
+    }
+
+    /// Refuses a further connection while too many cleanups wait: what is due is bounded by that.
+    pub(crate) fn check_capacity(&self) -> Result<(), RegistryError> {
+        if self.pending() < MAX_PENDING {
+            return Ok(());
+        }
+        Err(RegistryError::new(format!(
+            "{MAX_PENDING} cleanups wait for their functions, which are unavailable"
+        )))
+    }
+
+    /// How many cleanups wait.
+    pub(crate) fn pending(&self) -> usize {
+        usize::try_from(self.pending.get()).unwrap_or_default()
+    }
+
+    /// Puts a delivery into the client's queue. The confirmation is there if another node asks for it.
+    pub(crate) fn deliver(
+        &self,
+        id: &str,
+        delivery: Delivery,
+        confirmation: Option<&Confirmation>,
+    ) -> Result<(), DeliveryError> {
+        let outbox = self.all.get(id).map(|held| held.outbox.clone()).ok_or(DeliveryError::NotFound)?;
+        match delivery {
+            Delivery::Frame(frame) => outbox.send(frame),
+            Delivery::Close(close) => outbox.close(close, confirmation.cloned()),
+        }
+    }
+
+    pub(crate) fn look_up(&self, id: &str) -> Result<ConnectionInfo, DeliveryError> {
+        let held = self.all.get(id).ok_or(DeliveryError::NotFound)?;
+        (!held.has_ended).then(|| held.outbox.info()).ok_or(DeliveryError::NotFound)
+    }
+
+    pub(super) fn set_attributes(&self, id: &str, attributes: Attributes) {
+        if let Some(held) = self.all.get(id) {
+            held.outbox.set_attributes(attributes);
+        }
+    }
+
+    /// From now on nothing more can be delivered. Who has ended the connection.
+    pub(super) fn seal(&self, id: &str) -> ClosedBy {
+        let Some(mut held) = self.all.get_mut(id) else { return ClosedBy::Client };
+        if !std::mem::replace(&mut held.has_ended, true) {
+            self.pending.inc();
+        }
+        held.outbox.seal()
+    }
+
+    /// The cleanup of a connection that has ended is to be called later.
+    pub(super) fn defer(&self, id: &str, owner: Arc<dyn Owner>) {
+        self.deferred.lock().push((id.into(), owner));
+    }
+
+    /// Takes those that are to be called later.
+    pub(super) fn take_deferred(&self) -> Vec<Deferred> {
+        std::mem::take(&mut *self.deferred.lock())
+    }
+
+    /// Nothing more is due for a connection. Whether something was.
+    pub(crate) fn remove(&self, id: &str) -> bool {
+        let Entry::Occupied(entry) = self.all.entry(id.into()) else { return false };
+        if entry.remove().has_ended {
+            self.pending.dec();
+        }
+        true
+    }
+
+    /// What the cleanup of a connection needs.
+    pub(crate) fn record(&self, id: &str) -> Option<Record> {
+        self.all.get(id).map(|held| held.outbox.record())
+    }
+
+    /// The records of these connections.
+    pub(crate) fn records(
+        &self,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = (Box<str>, Record)> {
+        let wanted = self.all.iter().filter(move |held| is_wanted(held.key()));
+        wanted.map(|held| (held.key().clone(), held.outbox.record()))
+    }
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Connections").field("pending", &self.pending()).finish_non_exhaustive()
+    }
+}

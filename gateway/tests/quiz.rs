@@ -1,0 +1,126 @@
+//! The example `quiz` behind the gateway: attributes, closes with a code and a reason, refusals with a status, and eight
+//! clients in a race. `SECONDS=60` lets them race for so long.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    env,
+    time::{Duration, Instant},
+};
+
+use scf_websocket_test_harness::{Api, Client, Gateway, Need, Redis, needs};
+use tokio::task::JoinSet;
+
+const PLAYERS: usize = 8;
+const ROUNDS: usize = 20;
+
+fn name(number: usize) -> String {
+    format!("p{number}")
+}
+
+async fn enter(gateway: &Gateway, number: usize) -> Client {
+    gateway.connect(&format!("/?name={}&room=blue", name(number))).await
+}
+
+/// The answer to `question 1: 2 x 8?`, if the text is a question.
+fn solve(text: &str) -> Option<String> {
+    let (left, right) = text.strip_suffix('?')?.split_once(": ")?.1.split_once(" x ")?;
+    Some((left.parse::<i64>().ok()? * right.parse::<i64>().ok()?).to_string())
+}
+
+/// Reads up to a text that fits.
+async fn read_to(client: &mut Client, fits: impl Fn(&str) -> bool) -> String {
+    loop {
+        let text = client.next_text().await;
+        if fits(&text) {
+            return text;
+        }
+    }
+}
+
+/// Answers the next question, and reads who won it: the number, the name, and the points.
+async fn play(client: &mut Client) -> (usize, String, usize) {
+    let question = read_to(client, |text| solve(text).is_some()).await;
+    client.send_text(&solve(&question).expect("a question")).await;
+    let (asked, _) = question.split_once(": ").expect("its number");
+    let wins = format!("{asked}: ");
+    let won = read_to(client, |text| text.starts_with(&wins) && text.contains(" wins and has ")).await;
+    let (who, points) = won[wins.len()..].split_once(" wins and has ").expect("a winner");
+    let number = asked.trim_start_matches("question ").parse().expect("a number");
+    (number, who.to_owned(), points.parse().expect("points"))
+}
+
+#[tokio::test]
+async fn the_quiz_works_over_a_directory() {
+    let folder = tempfile::tempdir().expect("a folder");
+    quiz_over(&format!("dir:{}", folder.path().display())).await;
+}
+
+#[tokio::test]
+async fn the_quiz_works_over_redis() {
+    if needs(Need::Redis) {
+        quiz_over(&Redis::start(&[]).url()).await;
+    }
+}
+
+async fn quiz_over(store: &str) {
+    let seconds = env::var("SECONDS").ok().map(|text| text.parse().expect("SECONDS is a number"));
+    let end = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let gateway = Api::example("quiz").env("WS_STORE", store).start();
+    let mut players = Vec::new();
+    for number in 0..PLAYERS {
+        players.push(enter(&gateway, number).await);
+    }
+    for (path, status) in [("/?name=p0&room=blue", 409), ("/?room=blue", 401), ("/?name=p9&room=a%2Fb", 400)]
+    {
+        assert_eq!(gateway.ask(path, &[]).await.status, status, "{path}");
+    }
+
+    let mut scores: HashMap<String, usize> = HashMap::new();
+    let mut rounds = 0;
+    while end.map_or(rounds < ROUNDS, |end| Instant::now() < end) {
+        rounds += 1;
+        if rounds % 5 == 0 {
+            kick_and_return(&gateway, &mut players, rounds % (PLAYERS - 1) + 1).await;
+        }
+        players[0].send_text("ask").await;
+        let mut playing = JoinSet::new();
+        for (number, mut client) in players.drain(..).enumerate() {
+            playing.spawn(async move { (number, play(&mut client).await, client) });
+        }
+        let mut seen: Vec<_> = playing.join_all().await;
+        seen.sort_by_key(|(number, ..)| *number);
+        let (_, (question, winner, points), _) = &seen[0];
+        assert_eq!(*question, rounds, "each question is asked once");
+        let score = scores.entry(winner.clone()).or_default();
+        *score += 1;
+        assert_eq!(*points, *score, "no point is lost or given twice");
+        for (number, what, _) in &seen {
+            assert_eq!(what, &seen[0].1, "{} sees another winner", name(*number));
+        }
+        players = seen.into_iter().map(|(_, _, client)| client).collect();
+    }
+    players[0].send_text("scores").await;
+    let shown = read_to(&mut players[0], |text| text.starts_with("scores: ")).await;
+    let shown: BTreeMap<&str, usize> = shown["scores: ".len()..]
+        .split(", ")
+        .map(|score| score.split_once(' ').expect("a score"))
+        .map(|(name, points)| (name, points.parse().expect("points")))
+        .collect();
+    let counted: BTreeMap<&str, usize> =
+        scores.iter().map(|(name, points)| (name.as_str(), *points)).collect();
+    assert_eq!(shown, counted);
+}
+
+/// A kicked player receives the reason, all others hear of it, and the player can come back.
+async fn kick_and_return(gateway: &Gateway, players: &mut [Client], number: usize) {
+    let kicked = name(number);
+    players[0].send_text(&format!("kick {kicked}")).await;
+    let (code, reason) = players[number].closed().await;
+    assert_eq!((u16::from(code), reason.as_str()), (4001, "kicked by p0"));
+    let left = format!("{kicked} left");
+    for (other, client) in players.iter_mut().enumerate().filter(|(other, _)| *other != number) {
+        let heard = read_to(client, |text| text == left).await;
+        assert_eq!(heard, left, "{}", name(other));
+    }
+    players[number] = enter(gateway, number).await;
+}
