@@ -26,6 +26,7 @@ mod readme;
 mod roles;
 mod rooms;
 mod runtime_faults;
+mod silent_connections;
 mod stopping;
 mod stuck;
 mod testing;

@@ -1,6 +1,11 @@
 //! `--check`: says what is wrong with a file, and whether its functions can be called. Starts nothing.
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+    path::Path,
+    process::ExitCode,
+};
 
 use scf_websocket_gateway::{
     config::{Config, Environment, warnings},
@@ -14,25 +19,30 @@ use scf_websocket_gateway::{
 pub const WRONG: u8 = 2;
 
 /// Ends with 2 if the file is wrong, and with 1 if a function cannot be called.
-pub fn check(file: &Path, online: bool) -> ExitCode {
-    let config = match Config::load(file, &Environment::of_process()) {
+pub fn check(file: &Path, environment: &Environment, online: bool) -> ExitCode {
+    let config = match Config::load(file, environment) {
         Ok(config) => config,
         Err(report) => {
             eprintln!("{report}");
             return ExitCode::from(WRONG);
         }
     };
-    println!("{}: no errors", file.display());
-    print!("{}", Summary(&config));
-    for warning in warnings::of(&config) {
-        println!("warning: {warning}");
-    }
+    let mut said = format!("{}: no errors\n{}", file.display(), Summary(&config));
     let backends = Backends::new();
     // What the environment lacks here it may have where the gateway runs.
-    if let Err(error) = configured::builder(&config, &backends) {
-        println!("warning: {error}");
+    let lacking = configured::builder(&config, &backends).err().map(|error| error.to_string());
+    for warning in warnings::of(&config).into_iter().chain(warnings::certificate(&config)).chain(lacking) {
+        // A text never fails.
+        let _ = writeln!(said, "warning: {warning}");
     }
+    say(&said);
     if online { ask(&config, &backends) } else { ExitCode::SUCCESS }
+}
+
+/// On standard output, which may be closed, as by `head`.
+fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 fn ask(config: &Config, backends: &Backends) -> ExitCode {
@@ -50,7 +60,7 @@ fn ask(config: &Config, backends: &Backends) -> ExitCode {
             Err(sentence) => ("FAILED", sentence),
         };
         all &= result.is_ok();
-        println!("{verdict:6} {what}: {sentence}");
+        say(&format!("{verdict:6} {what}: {sentence}\n"));
     };
     if let Some(result) = runtime.block_on(online::check_cluster(config)) {
         show("cluster", &result);

@@ -8,9 +8,12 @@ use std::{
 };
 
 use clap::{Parser, value_parser};
-use scf_websocket_gateway::{Api, Builder, Gateway, config, function::local::Processes, push::check_token};
-
-use crate::log_format::LogFormat;
+use scf_websocket_gateway::{
+    Api, Builder, Gateway,
+    config::{self, LogFormat},
+    function::local::Processes,
+    push::check_token,
+};
 
 const ABOUT: &str = "A WebSocket gateway before register, transfer and cleanup functions: on this machine, at an HTTP address, or in the cloud";
 const LONG_ABOUT: &str = "\
@@ -48,7 +51,9 @@ pub enum Command {
     /// A gateway before one API, described by flags.
     Serve { builder: Box<Builder>, warnings: Vec<String> },
     /// The gateway that a file describes.
-    ServeFile { file: PathBuf, trace: bool },
+    ServeFile { file: PathBuf, trace: bool, take_over: bool },
+    /// The gateway that runs with this file starts its program anew and hands over to it.
+    Replace { file: PathBuf },
     /// Nothing is started.
     Check { file: PathBuf, online: bool },
 }
@@ -69,6 +74,14 @@ pub struct Cli {
     /// With --check: also ask each backend whether its function can be called, running none; ends with 1 if one cannot
     #[arg(long, requires = "check")]
     online: bool,
+
+    /// Let the gateway that runs with this file start its program anew, which takes over its listening sockets; ends with 1 if nothing changed
+    #[arg(long, requires = "config", conflicts_with = "check")]
+    replace: bool,
+
+    /// How a gateway starts the one that takes its place
+    #[arg(long, requires = "config", hide = true)]
+    take_over: bool,
 
     /// Where clients connect (port 0: a free one)
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:9000", value_parser = address)]
@@ -126,9 +139,9 @@ pub struct Cli {
     #[arg(long)]
     trace: bool,
 
-    /// How a line of the log on standard error is written: text or json
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, hide_possible_values = true)]
-    pub log_format: LogFormat,
+    /// How a line of the log on standard error is written: text or json [default: what `GATEWAY_LOG_FORMAT` or the file says, or text]
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
 
     /// Serve the page, which shows payloads, also at another than the loopback address
     #[arg(long)]
@@ -144,7 +157,8 @@ impl Cli {
     pub fn command(mut self, inherited: impl Iterator<Item = (String, OsString)>) -> Command {
         match self.config.take() {
             Some(file) if self.check => Command::Check { file, online: self.online },
-            Some(file) => Command::ServeFile { file, trace: self.trace },
+            Some(file) if self.replace => Command::Replace { file },
+            Some(file) => Command::ServeFile { file, trace: self.trace, take_over: self.take_over },
             None => {
                 Command::Serve { warnings: self.warnings(), builder: Box::new(self.into_builder(inherited)) }
             }

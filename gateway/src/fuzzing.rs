@@ -5,7 +5,10 @@ mod oracle;
 mod properties;
 
 use self::oracle::Expected;
-use crate::connection::websocket::framing::{Breach, Decoder, Message, Violation};
+use crate::connection::websocket::{
+    deflate::{compress, inflate, negotiate},
+    framing::{Breach, Decoder, Message, Violation},
+};
 
 /// A message may have this many bytes: enough for each form of a length.
 const LIMIT_BYTES: usize = 70_000;
@@ -20,8 +23,10 @@ type Decoded = (Vec<Message<'static>>, Option<Violation>);
 /// If it means something else than to another implementation, or something else when it is cut.
 pub fn frames(bytes: &[u8]) {
     let Some((&part_bytes, stream)) = bytes.split_first() else { return };
-    let whole = decode(stream, stream.len().max(1));
-    assert_eq!(decode(stream, usize::from(part_bytes).max(1)), whole, "the same wherever it is cut");
+    let part_bytes = usize::from(part_bytes).max(1);
+    compressed(stream, part_bytes);
+    let whole = decode(stream, stream.len().max(1), false);
+    assert_eq!(decode(stream, part_bytes, false), whole, "the same wherever it is cut");
     let (messages, error) = &as_it_sees_codes(whole);
     let expected = oracle::decode(stream, LIMIT_BYTES, error.is_some());
     assert_eq!(expected.messages.get(..messages.len()), Some(&messages[..]), "the same messages");
@@ -32,12 +37,29 @@ pub fn frames(bytes: &[u8]) {
     assert_eq!(expected.messages.len(), messages.len(), "no further message");
     let is_same = match error {
         None => expected.end == Expected::Nothing,
-        Some(Violation::NotUtf8) => expected.end == Expected::NotUtf8,
+        Some(Violation::NotUtf8 | Violation::CloseNotUtf8) => expected.end == Expected::NotUtf8,
         Some(Violation::TooBig) => expected.end == Expected::TooBig,
         // It looks at the length before anything else.
         Some(Violation::Protocol(_)) => matches!(expected.end, Expected::Protocol | Expected::TooBig),
     };
     assert!(is_same, "{error:?} instead of {:?}", expected.end);
+}
+
+/// The stream of a client that may compress: the same wherever it is cut, no message inflates to more than its limit, and
+/// what is compressed again is the same for clients with any window.
+fn compressed(stream: &[u8], part_bytes: usize) {
+    let whole = decode(stream, stream.len().max(1), true);
+    assert_eq!(decode(stream, part_bytes, true), whole, "the same wherever it is cut");
+    for message in whole.0 {
+        let Message::Compressed { payload, .. } = message else { continue };
+        let Ok(inflated) = inflate(&payload, LIMIT_BYTES, |bytes| bytes <= LIMIT_BYTES) else { continue };
+        assert!(inflated.len() <= LIMIT_BYTES);
+        for offer in ["permessage-deflate", "permessage-deflate; server_max_window_bits=9"] {
+            let compressed = negotiate(offer).and_then(|agreed| compress(&inflated, 1, agreed));
+            let Some(compressed) = compressed else { continue };
+            assert_eq!(inflate(&compressed, LIMIT_BYTES, |_| true).as_ref(), Ok(&inflated));
+        }
+    }
 }
 
 /// The other implementation does not know 1014, which was registered later.
@@ -50,8 +72,8 @@ fn as_it_sees_codes((mut messages, error): Decoded) -> Decoded {
     (messages, error)
 }
 
-fn decode(stream: &[u8], part_bytes: usize) -> Decoded {
-    let mut decoder = Decoder::new(LIMIT_BYTES);
+fn decode(stream: &[u8], part_bytes: usize, may_compress: bool) -> Decoded {
+    let mut decoder = Decoder::new(LIMIT_BYTES, may_compress);
     let mut messages = Vec::new();
     for part in stream.chunks(part_bytes) {
         let mut part = part.to_vec();

@@ -48,7 +48,8 @@ pub use futures_util::future::BoxFuture;
 pub use self::{
     config::{configured, secret},
     connection::{
-        clients::ClientSettings, limits, origin, request_details, timeouts, websocket::CloseReason,
+        clients::ClientSettings, compression::Compression, limits, origin, request_details, timeouts,
+        websocket::CloseReason,
     },
     observe::{metrics, report},
     registry::cluster,
@@ -56,7 +57,7 @@ pub use self::{
     start::{
         api::{Api, FunctionSource},
         builder::{Builder, Gateway, StartError},
-        file_limit,
+        file_limit, hand_over,
         running::Running,
     },
 };

@@ -1,41 +1,63 @@
 //! The log on standard error: lines of text, or of JSON.
 //!
 //! A line of JSON has `time`, `level` and `message`; a line about a connection also `connection` and, if it is about
-//! one request, `request_id`. In text both are within the message. A log that cannot be written, as on a full disk,
-//! stops nothing.
+//! one request, `request_id`. In text both are within the message. Where standard error is systemd's journal, a line
+//! begins with its priority, which the journal takes off. A log that cannot be written, as on a full disk, stops nothing.
 
-use std::io::{self, Write as _};
+use std::{
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::MetadataExt as _,
+};
 
-use clap::ValueEnum;
-use env_logger::{Builder, Env, fmt::Formatter};
+use env_logger::{Builder, fmt::Formatter};
 use log::{
-    Record,
+    Level, LevelFilter, Record,
     kv::{self, Key, Value, VisitSource},
 };
+use scf_websocket_gateway::config::LogFormat;
 use serde_json::{Map, Value as Json};
 
-/// How a line is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum LogFormat {
-    /// `[time LEVEL] message`
-    #[default]
-    Text,
-    /// An object a line
-    Json,
+/// Sets the log up. `RUST_LOG` says what is logged; left out or empty: this level.
+pub fn init(format: LogFormat, level: LevelFilter) {
+    let mut builder = Builder::new();
+    match std::env::var("RUST_LOG").ok().filter(|filters| !filters.trim().is_empty()) {
+        Some(filters) => builder.parse_filters(&filters),
+        None => builder.filter_level(level),
+    };
+    let journal = std::env::var("JOURNAL_STREAM").is_ok_and(|stream| is_standard_error(&stream));
+    builder.format(move |formatter, record| {
+        if journal {
+            write!(formatter, "<{}>", priority(record.level()))?;
+        }
+        match format {
+            LogFormat::Text => write_text(formatter, record),
+            LogFormat::Json => write_json(formatter, record),
+        }
+    });
+    builder.init();
 }
 
-/// Sets the log up. `RUST_LOG` says what is logged; left out: `info`.
-pub fn init(format: LogFormat) {
-    let mut builder = Builder::from_env(Env::default().default_filter_or("info"));
-    match format {
-        LogFormat::Text => builder.format(|formatter, record| {
-            let style = formatter.default_level_style(record.level());
-            let (time, level) = (formatter.timestamp_seconds(), record.level());
-            writeln!(formatter, "[{time} {style}{level:<5}{style:#}] {}", record.args())
-        }),
-        LogFormat::Json => builder.format(write_json),
-    };
-    builder.init();
+/// Whether standard error is what `JOURNAL_STREAM` names: device and inode.
+fn is_standard_error(stream: &str) -> bool {
+    fs::metadata("/proc/self/fd/2")
+        .is_ok_and(|metadata| stream == format!("{}:{}", metadata.dev(), metadata.ino()))
+}
+
+/// As in syslog.
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 6,
+        Level::Debug | Level::Trace => 7,
+    }
+}
+
+fn write_text(formatter: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    let style = formatter.default_level_style(record.level());
+    let (time, level) = (formatter.timestamp_seconds(), record.level());
+    writeln!(formatter, "[{time} {style}{level:<5}{style:#}] {}", record.args())
 }
 
 fn write_json(formatter: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
@@ -52,7 +74,11 @@ struct Fields<'a>(&'a mut Map<String, Json>);
 
 impl<'kvs> VisitSource<'kvs> for Fields<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
-        self.0.insert(key.as_str().to_owned(), value.to_string().into());
+        let json = match value.to_u64() {
+            Some(number) => number.into(),
+            None => value.to_string().into(),
+        };
+        self.0.insert(key.as_str().to_owned(), json);
         Ok(())
     }
 }

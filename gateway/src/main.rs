@@ -5,22 +5,20 @@
 mod check;
 mod cli;
 mod log_format;
+mod replacing;
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{io::Write, path::PathBuf, process::ExitCode, sync::Arc, time::Instant};
 
 use clap::Parser as _;
 use cli::Command;
+use replacing::Replacing;
 use scf_websocket_gateway::{
     Builder, Running, StartError,
-    config::{Config, Environment, warnings},
-    configured::{self, Backends, Configured},
+    config::{Config, Environment, FileChanges, LogFormat, LogSettings, warnings},
+    configured::{self, Backends, Configured, Summary},
     file_limit,
     function::local::orphan_reaper,
+    hand_over::{self, Predecessor, Sockets, notify},
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -35,17 +33,46 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let cli = cli::Cli::parse();
-    log_format::init(cli.log_format);
+    let environment = Environment::of_process();
+    let format = cli.log_format;
+    let init_log = |settings: LogSettings| {
+        let format = format.or(settings.format).unwrap_or_default();
+        log_format::init(format, settings.level.unwrap_or(log::LevelFilter::Info));
+        format
+    };
     match cli.command(cli::inherited()) {
-        Command::Check { file, online } => check::check(&file, online),
-        Command::Serve { builder, warnings } => {
-            warn(&warnings);
-            ended(run(serve(*builder)))
+        Command::Check { file, online } => {
+            init_log(LogSettings::default());
+            check::check(&file, &environment, online)
         }
-        Command::ServeFile { file, trace } => match Config::load(&file, &Environment::of_process()) {
-            Ok(config) => ended(run(serve_file(&file, config, trace))),
+        Command::Serve { builder, warnings } => {
+            let format = init_log(LogSettings::of_environment(&environment));
+            warn(&warnings);
+            ended(run(serve(*builder, format)))
+        }
+        Command::Replace { file } => match hand_over::ask(&file) {
+            Ok(sentence) => {
+                println!("{sentence}");
+                ExitCode::SUCCESS
+            }
+            Err(sentence) => {
+                eprintln!("{sentence}");
+                ExitCode::FAILURE
+            }
+        },
+        Command::ServeFile { file, trace, take_over } => match Config::load(&file, &environment) {
+            Ok(config) => {
+                let format = init_log(config.log);
+                ended(run(serve_file(ServedFile { file, config, environment, trace, take_over, format })))
+            }
             Err(report) => {
-                eprintln!("{report}");
+                let format = init_log(LogSettings::of_environment(&environment));
+                for line in report.to_string().lines() {
+                    match format {
+                        LogFormat::Text => eprintln!("{line}"),
+                        LogFormat::Json => log::error!("{line}"),
+                    }
+                }
                 ExitCode::from(check::WRONG)
             }
         },
@@ -74,50 +101,124 @@ fn run(serving: impl Future<Output = Result<(), String>>) -> Result<(), String> 
     runtime.block_on(serving)
 }
 
-async fn serve(builder: Builder) -> Result<(), String> {
+async fn serve(builder: Builder, format: LogFormat) -> Result<(), String> {
+    let started = Instant::now();
     // Before anything can be started that would have to be ended.
     let mut signals = Signals::new()?;
     file_limit::raise();
-    let running = start(builder).await?;
+    let running = start(builder, format).await?;
     signals.shutdown().await;
-    shut_down(running, &mut signals).await;
+    shut_down(running, &mut signals, started).await;
     Ok(())
 }
 
-async fn serve_file(file: &Path, config: Config, trace: bool) -> Result<(), String> {
+/// A gateway that a file describes, before its start.
+struct ServedFile {
+    file: PathBuf,
+    config: Config,
+    environment: Environment,
+    trace: bool,
+    take_over: bool,
+    format: LogFormat,
+}
+
+async fn serve_file(served: ServedFile) -> Result<(), String> {
+    let ServedFile { file, config, environment, trace, take_over, format } = served;
+    let started = Instant::now();
     let mut signals = Signals::new()?;
     let mut hangup = wait_for(SignalKind::hangup())?;
+    let (predecessor, mut sockets) = if take_over {
+        let (predecessor, sockets) = Predecessor::from_stdin()
+            .map_err(|error| format!("the sockets of the process before this one did not come: {error}"))?;
+        (Some(predecessor), sockets)
+    } else {
+        (None, Sockets::default())
+    };
+    let usr2 = wait_for(SignalKind::user_defined2())?;
+    let alone = config.cluster.is_none();
+    let mut replacing = Replacing::prepare((&file, own_path()?), alone, &mut sockets, usr2).await?;
     file_limit::raise();
     warn(&warnings::of(&config));
     warn(file_limit::shortfall(config.limits.connections).as_slice());
     let backends = Arc::new(Backends::new());
-    let builder = configured::builder(&config, &backends).map_err(|error| error.to_string())?;
-    let running = start(builder.trace(trace)).await?;
-    let environment = Environment::of_process();
-    let mut configured = Configured::new(running, file.to_owned(), environment, config, backends);
-    loop {
+    let mut builder = configured::builder(&config, &backends).map_err(|error| error.to_string())?;
+    if let Some(relay) = replacing.relay() {
+        builder = builder.relay(Arc::clone(relay));
+    }
+    if let Some(predecessor) = &predecessor {
+        replacing.meet(predecessor)?;
+        builder = builder.inherit(sockets);
+    }
+    let running = start(builder.trace(trace), format).await?;
+    log::info!(
+        "gateway {} with {}: {}",
+        env!("CARGO_PKG_VERSION"),
+        file.display(),
+        Summary(&config).in_a_line()
+    );
+    if let Some(predecessor) = predecessor {
+        replacing.take_over(predecessor);
+    }
+    notify("READY=1");
+    let mut changes = config.watch.then(|| FileChanges::of(&file));
+    let mut configured = Configured::new(running, file.clone(), environment, config, backends);
+    let successor = loop {
         tokio::select! {
-            () = signals.shutdown() => break,
+            () = signals.shutdown() => break None,
             _ = hangup.recv() => {
                 log::info!("SIGHUP: reading {} again", file.display());
                 configured.reload();
             }
+            () = changed(&mut changes) => {
+                log::info!("{} has changed: reading it again", file.display());
+                configured.reload();
+            }
+            request = replacing.asked() => {
+                log::info!("starting {} anew, to hand over to it", std::env::args().next().unwrap_or_default());
+                let result = tokio::select! {
+                    result = replacing.start(configured.running()) => result,
+                    () = signals.shutdown() => break None,
+                };
+                let (sentence, successor) = match result {
+                    Ok((pid, successor)) => (Ok(format!("process {pid} has taken over")), Some(successor)),
+                    Err(error) => (Err(format!("nothing has changed: {error}")), None),
+                };
+                match &sentence {
+                    Ok(sentence) => log::info!("{sentence}: this one closes its clients"),
+                    Err(sentence) => log::error!("{sentence}"),
+                }
+                if let Some(request) = request {
+                    request.answer(sentence.as_deref().map_err(String::as_str)).await;
+                }
+                if successor.is_some() {
+                    break successor;
+                }
+            }
         }
+    };
+    let mut running = configured.into_running();
+    match &successor {
+        Some(_) => running.hand_over().await,
+        None => notify("STOPPING=1"),
     }
-    shut_down(configured.into_running(), &mut signals).await;
+    shut_down(running, &mut signals, started).await;
+    drop(successor);
     Ok(())
 }
 
-async fn shut_down(running: Running, signals: &mut Signals) {
+async fn shut_down(running: Running, signals: &mut Signals, started: Instant) {
+    let metrics = Arc::clone(running.metrics());
+    metrics.keep_series();
     tokio::select! {
         () = running.shutdown() => {}
         name = signals.next() => log::warn!("{name} again: stopping at once"),
     }
+    log::info!("after {} s: {}", started.elapsed().as_secs(), metrics.totals());
 }
 
-async fn start(builder: Builder) -> Result<Running, String> {
+async fn start(builder: Builder, format: LogFormat) -> Result<Running, String> {
     let running = builder.orphan_reaper(own_path()?).start().await.map_err(|error| explain(&error))?;
-    announce(&running);
+    announce(&running, format);
     Ok(running)
 }
 
@@ -156,6 +257,14 @@ fn wait_for(kind: SignalKind) -> Result<Signal, String> {
     signal(kind).map_err(|error| format!("cannot wait for signals: {error}"))
 }
 
+/// Waits for the next change, if the file is watched.
+async fn changed(changes: &mut Option<FileChanges>) {
+    match changes {
+        Some(changes) => changes.next().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The error, and what to change.
 fn explain(error: &StartError) -> String {
     match error {
@@ -168,19 +277,37 @@ fn explain(error: &StartError) -> String {
 }
 
 /// The addresses, on standard output; the log is on standard error.
-fn announce(running: &Running) {
+fn announce(running: &Running, format: LogFormat) {
     let mut out = std::io::stdout().lock();
     // A closed standard output is no reason to stop.
-    let _ = write_addresses(&mut out, running).and_then(|()| out.flush());
+    let _ = write_addresses(&mut out, running, format).and_then(|()| out.flush());
 }
 
-fn write_addresses(out: &mut impl Write, running: &Running) -> std::io::Result<()> {
-    if running.has_page() {
-        writeln!(out, "page     http://{}/", running.admin_addr().unwrap_or(running.addr()))?;
+fn write_addresses(out: &mut impl Write, running: &Running, format: LogFormat) -> std::io::Result<()> {
+    let operators = running.admin_addr().unwrap_or(running.addr());
+    let addresses = [
+        ("page", running.has_page().then(|| format!("http://{operators}/"))),
+        ("client", running.client_page().map(|path| format!("http://{operators}{path}"))),
+        ("admin", running.admin_addr().filter(|_| !running.has_page()).map(|addr| format!("http://{addr}/"))),
+        ("clients", Some(format!("{}/", running.client_url()))),
+        ("push", Some(running.push_url().to_owned())),
+    ];
+    let addresses = addresses.into_iter().filter_map(|(name, address)| Some((name, address?)));
+    match format {
+        LogFormat::Text => {
+            for (name, address) in addresses {
+                writeln!(out, "{name:8} {address}")?;
+            }
+            Ok(())
+        }
+        LogFormat::Json => {
+            let mut line: serde_json::Map<_, _> =
+                addresses.map(|(name, address)| (name.to_owned(), address.into())).collect();
+            let time = format!("{:.3}", jiff::Timestamp::now());
+            for (key, value) in [("time", time.as_str()), ("level", "INFO"), ("message", "listening")] {
+                line.insert(key.to_owned(), value.into());
+            }
+            writeln!(out, "{}", serde_json::Value::Object(line))
+        }
     }
-    if let Some(path) = running.client_page() {
-        writeln!(out, "client   http://{}{path}", running.admin_addr().unwrap_or(running.addr()))?;
-    }
-    writeln!(out, "clients  {}/", running.client_url())?;
-    writeln!(out, "push     {}", running.push_url())
 }

@@ -1,12 +1,27 @@
 //! The admin address: health, metrics, and the page, which is there alone and behind a password.
 
+use std::{
+    fs,
+    io::Write as _,
+    path::Path,
+    process::{Command, Stdio},
+    time::SystemTime,
+};
+
 use axum::http::HeaderName;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use scf_websocket_gateway::{config::Admin, metrics::catalogue, secret::Secret};
 use scf_websocket_test_harness::{Gateway, InProcess, request};
 
+use scf_websocket_test_harness::debian_file;
+
 async fn with_admin(password: Option<&str>) -> (Gateway, String) {
-    let admin = Admin { listen: ([127, 0, 0, 1], 0).into(), password: password.map(Secret::new) };
+    with(|admin| admin.password = password.map(Secret::new)).await
+}
+
+async fn with(set: impl FnOnce(&mut Admin)) -> (Gateway, String) {
+    let mut admin = Admin::new(([127, 0, 0, 1], 0).into());
+    set(&mut admin);
     let gateway = InProcess::echo().gateway(|builder| builder.admin(admin)).start().await;
     let addr = gateway.running().admin_addr().expect("an admin address").to_string();
     (gateway, addr)
@@ -48,9 +63,119 @@ async fn a_password_guards_what_shows_payloads_and_not_the_health() {
         let headers = [("Authorization", authorization.as_str()), ("Host", "gateway.example")];
         assert_eq!(request(&admin, "GET", path, &headers, b"").await.status, 200, "{path}");
     }
-    for path in ["/healthz", "/readyz"] {
+    for path in ["/healthz", "/readyz", "/readyz/push"] {
         assert_eq!(request(&admin, "GET", path, &[], b"").await.status, 200, "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_monitoring_system_gets_the_metrics_and_nothing_else() {
+    let (_gateway, admin) = with(|admin| {
+        admin.password = Some(Secret::new("hunter2"));
+        admin.metrics_token = Some(Secret::new("read-only"));
+    })
+    .await;
+    let (token, password) = (STANDARD.encode("prometheus:read-only"), STANDARD.encode("anyone:hunter2"));
+    for (credentials, metrics, page) in [
+        ("Bearer read-only".to_owned(), 200, 401),
+        (format!("Basic {token}"), 200, 401),
+        (format!("Basic {password}"), 200, 200),
+        ("Bearer read-onl".to_owned(), 401, 401),
+        ("Bearer ".to_owned(), 401, 401),
+    ] {
+        let headers = [("Authorization", credentials.as_str())];
+        let statuses = async |path| request(&admin, "GET", path, &headers, b"").await.status;
+        assert_eq!((statuses("/metrics").await, statuses("/").await), (metrics, page), "{credentials}");
+        assert_eq!(statuses("/timeline/cluster").await, page, "{credentials}");
+    }
+    // Without a password the token guards the metrics all the same.
+    let (_gateway, admin) = with(|admin| admin.metrics_token = Some(Secret::new("read-only"))).await;
+    assert_eq!(request(&admin, "GET", "/metrics", &[], b"").await.status, 401);
+    assert_eq!(request(&admin, "GET", "/", &[], b"").await.status, 200);
+}
+
+#[tokio::test]
+async fn without_a_page_nothing_shows_payloads() {
+    let admin = Admin::new(([127, 0, 0, 1], 0).into());
+    let gateway = InProcess::echo().gateway(|builder| builder.admin(admin).without_page()).start().await;
+    let admin = gateway.running().admin_addr().expect("an admin address").to_string();
+    for path in ["/", "/timeline", "/timeline/cluster", "/page/main.js"] {
+        assert_eq!(request(&admin, "GET", path, &[], b"").await.status, 404, "{path}");
+        assert_ne!(request(gateway.addr(), "GET", path, &[], b"").await.status, 200, "{path}");
+    }
+    for path in ["/metrics", "/healthz", "/readyz", "/readyz/push"] {
+        assert_eq!(request(&admin, "GET", path, &[], b"").await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_found() {
+    let (_gateway, admin) = with_admin(None).await;
+    for path in ["/readyz/pushes", "/metric", "/favicon.ico", "/admin"] {
+        let reply = request(&admin, "GET", path, &[], b"").await;
+        assert_eq!((reply.status, reply.body.contains("/readyz/push")), (404, true), "{path}: {reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_promtool_wants_of_metrics_they_have() {
+    let Some(promtool) = debian_file("prometheus", "usr/bin/promtool") else { return };
+    let (gateway, admin) = with_admin(None).await;
+    gateway.connect("/").await.close().await;
+    let exposed = request(&admin, "GET", "/metrics", &[], b"").await;
+    assert!(exposed.head.to_ascii_lowercase().contains("content-type: text/plain; version=0.0.4"));
+    assert!(exposed.body.lines().any(|line| line == "# TYPE scf_gateway_frames_total counter"));
+    assert!(!exposed.body.contains("# EOF"));
+    for name in
+        ["process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds", "process_max_fds"]
+    {
+        let value = exposed.body.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+        assert!(
+            value.is_some_and(|value| value.parse::<f64>().is_ok_and(|value| value >= 0.0)),
+            "{name}: {value:?}"
+        );
+    }
+    let started = exposed.body.lines().find_map(|line| line.strip_prefix("process_start_time_seconds "));
+    let started: f64 = started.and_then(|value| value.parse().ok()).expect("a time");
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs_f64();
+    assert!(started < now + 1.0 && now - started < 3600.0, "started {started}, now {now}");
+
+    let mut child = Command::new(promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool starts");
+    child.stdin.take().expect("piped").write_all(exposed.body.as_bytes()).expect("written");
+    let output = child.wait_with_output().expect("promtool ends");
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
+}
+
+/// The rules fire when they should, and name no metric that there is not.
+#[test]
+fn the_alerts_are_tested_and_of_our_metrics() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/prometheus");
+    let rules = fs::read_to_string(folder.join("alerts.yml")).expect("the rules");
+    let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let named: Vec<&str> = rules
+        .split(|character| !is_part(character))
+        .filter(|word| word.starts_with("scf_gateway_") || word.starts_with("process_"))
+        .collect();
+    assert!(named.len() > 15, "{named:?}");
+    for name in named {
+        assert!(catalogue::ALL.iter().any(|metric| metric.name == name), "the gateway has no {name}");
+    }
+    let Some(promtool) = debian_file("prometheus", "usr/bin/promtool") else { return };
+    let output = Command::new(promtool)
+        .args(["test", "rules", "alerts-test.yml"])
+        .current_dir(folder)
+        .output()
+        .expect("promtool runs");
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("SUCCESS"), "{said}");
 }
 
 #[tokio::test]
@@ -62,7 +187,8 @@ async fn a_connections_life_is_counted() {
     client.close().await;
     assert!(gateway.connect_with("/refuse", &[(HeaderName::from_static("x-a"), "b")]).await.is_err());
     gateway.wait_for_metric(r#"scf_gateway_events_total{api="/",role="cleanup",outcome="ok"}"#, 1.0).await;
-    let exposed = request(&admin, "GET", "/metrics", &[], b"").await;
+    let openmetrics = [("Accept", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5")];
+    let exposed = request(&admin, "GET", "/metrics", &openmetrics, b"").await;
     assert!(exposed.head.to_ascii_lowercase().contains("content-type: application/openmetrics-text"));
     for metric in catalogue::ALL {
         assert!(exposed.body.contains(&format!("# HELP {}", metric.name.trim_end_matches("_total"))));

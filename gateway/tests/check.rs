@@ -37,6 +37,21 @@ async fn every_error_is_reported_at_once_with_its_line() {
     }
 }
 
+/// As with `--check | head -1`.
+#[test]
+fn nobody_has_to_read_what_it_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("gateway.toml");
+    let api = "[[api]]\npath = \"/\"\nregister = \"http://127.0.0.1:1/\"\ntransfer = \"http://127.0.0.1:1/\"\n\
+               cleanup = \"http://127.0.0.1:1/\"\n";
+    std::fs::write(&file, api).expect("a file");
+    let mut command = std::process::Command::new(scf_websocket_test_harness::gateway_program());
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = command.arg("--config").arg(&file).arg("--check").stdout(writer).output().expect("it runs");
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+}
+
 #[tokio::test]
 async fn a_sound_file_is_summed_up_and_nothing_is_started() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -1,31 +1,23 @@
 //! The machine's clock is set while the gateway runs: times are measured on the monotonic clock, and nothing happens.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
-use scf_websocket_test_harness::echo;
+use scf_websocket_test_harness::{Clock, echo};
 use tokio::time::sleep;
-
-use crate::debian::debian_file;
 
 #[tokio::test]
 async fn a_clock_that_jumps_by_an_hour_cuts_no_client() {
-    let library = "usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
-    let Some(library) = debian_file("libfaketime", library) else { return };
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = folder.path().join("clock");
-    let set = |offset: &str| fs::write(&clock, format!("{offset}\n")).expect("a file");
-    set("+0");
-    let gateway = echo()
-        .own_env("LD_PRELOAD", &library.display().to_string())
-        .own_env("FAKETIME_TIMESTAMP_FILE", &clock.display().to_string())
-        .own_env("FAKETIME_NO_CACHE", "1")
-        .own_env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+    let Some(clock) = Clock::new() else { return };
+    let variables = clock.env();
+    let gateway = variables
+        .iter()
+        .fold(echo(), |api, (name, value)| api.own_env(name, value))
         // With an idle time-out of 4 s the heartbeat looks every 2 s.
         .args(&["--idle-timeout", "4", "--log-format", "json", "--trace"])
         .start();
     let mut client = gateway.connect("/").await;
     for offset in ["+3600", "+0", "-3600", "+0"] {
-        set(offset);
+        clock.set(offset);
         for _ in 0..6 {
             client.send_text("hello").await;
             assert_eq!(client.next_text().await, "hello", "at {offset}");

@@ -4,6 +4,7 @@
 mod faults;
 pub mod node;
 mod overview;
+mod sharded;
 mod slow_redis;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -14,7 +14,7 @@ const DRAIN: Duration = Duration::from_secs(2);
 async fn clients_leave_at_a_steady_pace_each_with_its_cleanup() {
     let mut settings = ClientSettings::default();
     settings.drain = DRAIN;
-    let admin = Admin { listen: ([127, 0, 0, 1], 0).into(), password: None };
+    let admin = Admin::new(([127, 0, 0, 1], 0).into());
     let mut gateway =
         InProcess::echo().gateway(|builder| builder.clients(settings).admin(admin)).start().await;
     let admin = gateway.running().admin_addr().expect("an admin address").to_string();

@@ -44,7 +44,7 @@ async fn serves_two_apis_over_wss() {
         ("# endpoint = \"https://scf.tencentcloudapi.com\"", &format!("endpoint = \"{endpoint}\"")),
         ("127.0.0.1:8080", &cleanup.addr.to_string()),
         ("process:../target/package/bootstrap", "process:$RUNTIMES/echo.py"),
-        ("WS_STORE = \"dir:/var/lib/gateway/rooms\"", "RECORD = \"$FOLDER/record\""),
+        ("WS_STORE = \"dir:/var/lib/scf-websocket/rooms\"", "RECORD = \"$FOLDER/record\""),
     ]);
     let gateway = from_file(&text)
         .own_env("SSL_CERT_FILE", &cloud.authority.file.display().to_string())

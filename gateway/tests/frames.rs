@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use scf_websocket_test_harness::{InProcess, SOON};
+use scf_websocket_test_harness::{InProcess, SOON, in_process_log};
 use serde_json::json;
 use tokio::{io::AsyncWriteExt as _, time::timeout};
 use tokio_websockets::{CloseCode, Message};
@@ -84,6 +84,13 @@ async fn a_frame_or_event_over_6_mb_is_closed_with_1009() {
         assert_eq!(client.closed().await.0, CloseCode::MESSAGE_TOO_BIG);
     }
     assert_eq!(gateway.wait_for_events("cleanup", 3).await.len(), 3);
+    // Which of the two it was: only a frame can be over a limit that is set.
+    gateway.wait_for_metric(r#"scf_gateway_limit_hits_total{limit="frame_bytes"}"#, 1.0).await;
+    gateway.wait_for_metric(r#"scf_gateway_closes_total{api="/",reason="too_big"}"#, 3.0).await;
+    for bytes in [limit / 6, limit / 4 * 3] {
+        let sentence = format!("closed by the gateway (1009): the event of a frame of {bytes} bytes has ");
+        assert!(in_process_log().contains(&sentence), "{sentence}");
+    }
     assert_eq!(gateway.events("transfer").len(), 3, "what came before is carried out");
     // The largest that fits: the event is the limit exactly.
     let around = json!({"websocket": {"action": "data recv", "secConnectionID": "x".repeat(24), "dataType": "text",

@@ -9,14 +9,14 @@ use serde_json::json;
 use tokio::time::sleep;
 use tokio_websockets::{CloseCode, Message};
 
-async fn limited(change: impl FnOnce(&mut Limits)) -> Gateway {
+pub(crate) async fn limited(change: impl FnOnce(&mut Limits)) -> Gateway {
     let mut settings = ClientSettings::default();
     change(&mut settings.limits);
     InProcess::echo().gateway(|builder| builder.clients(settings)).start().await
 }
 
 /// Waits until the metric has so many, and the log a line that names the limit.
-async fn hits(gateway: &Gateway, limit: &str, count: f64) {
+pub(crate) async fn hits(gateway: &Gateway, limit: &str, count: f64) {
     let key = format!("(limits.{limit})");
     eventually(&format!("a line with {key}"), || in_process_log().contains(&key).then_some(())).await;
     gateway.wait_for_metric(&format!(r#"scf_gateway_limit_hits_total{{limit="{limit}"}}"#), count).await;

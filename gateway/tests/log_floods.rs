@@ -50,7 +50,7 @@ async fn a_backend_that_fails_for_each_client() {
     let refuse = |_| async { server::Reply::Whole(500, Vec::new(), b"rubbish".to_vec()) }.boxed();
     let server = Server::start(Arc::new(refuse), None).await;
     let gateway = from_file(&format!(
-        "listen = \"127.0.0.1:0\"\n{}[[api]]\npath = \"/\"\nregister = \"http://{1}/\"\n\
+        "listen = \"127.0.0.1:0\"\n{}[[api]]\npath = \"/\"\nregister = \"http://{1}/register\"\n\
          transfer = \"http://{1}/\"\ncleanup = \"http://{1}/\"\nfunction_timeout_seconds = 1\n",
         limits(),
         server.addr
@@ -61,7 +61,7 @@ async fn a_backend_that_fails_for_each_client() {
             assert_eq!(refused.status, 502, "{refused:?}");
         }
     }
-    summarised(&gateway, "answered 500 Internal Server Error: rubbish", 100, 20, begun).await;
+    summarised(&gateway, "/register answered 500 Internal Server Error: rubbish", 100, 20, begun).await;
     summarised(&gateway, "was refused with 502", 100, 20, begun).await;
 }
 

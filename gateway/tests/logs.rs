@@ -1,9 +1,13 @@
 //! The log: text or JSON, and a connection's whole life under its id.
 
-use std::{fs::OpenOptions, process::Stdio};
+use std::{
+    fs::{self, OpenOptions},
+    os::unix::fs::MetadataExt as _,
+    process::Stdio,
+};
 
 use axum::http::header::SEC_WEBSOCKET_PROTOCOL;
-use scf_websocket_test_harness::{Gateway, echo, misbehaving};
+use scf_websocket_test_harness::{Gateway, echo, from_file, misbehaving};
 use serde_json::Value;
 
 /// Waits until the connection's end is logged, and returns the lines that name it.
@@ -83,6 +87,86 @@ async fn in_json_each_line_is_an_object_with_the_ids_as_fields() {
     let refused = lines.iter().find(|line| line["message"].to_string().contains("was refused with 403"));
     let refused = refused.expect("a line");
     assert!(refused["connection"].is_string() && refused["request_id"].is_string(), "{refused}");
+}
+
+/// A file with these lines at its top.
+fn file(top: &str) -> String {
+    let functions =
+        ["register", "transfer", "cleanup"].map(|role| format!("{role} = \"process:$RUNTIMES/echo.py\"\n"));
+    let api = format!("[[api]]\npath = \"/\"\n{}", functions.concat());
+    format!(
+        "listen = \"127.0.0.1:0\"\npush_token = \"hunter2\"\n{top}\n{api}[api.env]\nRECORD = \"$FOLDER/record\"\n"
+    )
+}
+
+#[tokio::test]
+async fn the_first_line_says_what_was_started_and_the_last_what_it_did() {
+    let mut gateway = from_file(&file("")).start();
+    let mut client = gateway.connect("/").await;
+    client.send_text("hello").await;
+    assert_eq!(client.next_text().await, "hello");
+    client.close().await;
+    gateway.wait_for_events("cleanup", 1).await;
+    gateway.signal("TERM");
+    assert_eq!(gateway.ended().await.code(), Some(0));
+    let log = gateway.log();
+    let started = log.lines().find(|line| line.contains("] gateway ")).expect("a line");
+    for part in [
+        env!("CARGO_PKG_VERSION"),
+        "/gateway.toml: clients ws://127.0.0.1:0; push ",
+        "/api-…",
+        "api /: register ",
+    ] {
+        assert!(started.contains(part), "{part} in {started}");
+    }
+    assert!(!log.contains("hunter2"), "{log}");
+    let totals = log.lines().find(|line| line.contains("] after ")).expect("a line");
+    for part in
+        ["1 clients", "1 frames (5 bytes) in", "1 frames (5 bytes) out", "3 calls of functions", "1 pushes"]
+    {
+        assert!(totals.contains(part), "{part} in {totals}");
+    }
+}
+
+/// Standard error is the journal where `JOURNAL_STREAM` names it, and nowhere else.
+#[tokio::test]
+async fn a_line_for_the_journal_begins_with_its_priority() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("journal");
+    for (offset, priority) in [(0, "<6>["), (1, "[")] {
+        let journal = fs::File::create(&path).expect("a file");
+        let metadata = journal.metadata().expect("a file");
+        let stream = format!("{}:{}", metadata.dev(), metadata.ino() + offset);
+        let gateway = echo().log_to(Stdio::from(journal)).own_env("JOURNAL_STREAM", &stream).start();
+        gateway.connect("/").await.close().await;
+        gateway.wait_for_events("cleanup", 1).await;
+        let log = fs::read_to_string(&path).expect("a log");
+        assert!(!log.is_empty() && log.lines().all(|line| line.starts_with(priority)), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn format_and_level_come_from_the_file_and_the_environment_overrides_them() {
+    let json = "log_format = \"json\"\nlog_level = \"error\"";
+    for (top, variables, expected) in [
+        (json, vec![], (true, false)),
+        // An empty variable is none.
+        (json, vec![("RUST_LOG", "")], (true, false)),
+        (json, vec![("RUST_LOG", "info"), ("GATEWAY_LOG_FORMAT", "text")], (false, true)),
+        ("", vec![("RUST_LOG", "")], (false, true)),
+        ("", vec![("GATEWAY_LOG_FORMAT", "json")], (true, true)),
+    ] {
+        let mut gateway = from_file(&file(top));
+        for (name, value) in &variables {
+            gateway = gateway.own_env(name, value);
+        }
+        let mut gateway = gateway.start();
+        gateway.signal("TERM");
+        gateway.ended().await;
+        let (log, (json, info)) = (gateway.log(), expected);
+        assert_eq!(log.lines().all(|line| line.starts_with('{')), json, "{log}");
+        assert_eq!(log.contains("shut down"), info, "{log}");
+    }
 }
 
 #[tokio::test]

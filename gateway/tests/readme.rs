@@ -55,7 +55,7 @@ fn the_tables_of_close_reasons_and_metrics_are_the_gateway_s() {
 fn metrics_in(text: &str) -> Vec<&str> {
     let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
     let words = text.split(|character| !is_part(character));
-    words.filter(|word| word.starts_with("scf_gateway_")).collect()
+    words.filter(|word| word.starts_with("scf_gateway_") || word.starts_with("process_")).collect()
 }
 
 #[test]

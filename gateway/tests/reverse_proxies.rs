@@ -1,9 +1,11 @@
-//! nginx and Caddy in front of the gateway, set up by the files in `docs/`.
+//! nginx and Caddy in front of the gateway, set up by the files in `docs/`; [`several`] has those before several of it.
+
+mod several;
 
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -11,7 +13,7 @@ use std::{
 use futures_util::{SinkExt as _, StreamExt as _};
 use rustls::{pki_types::ServerName, version::TLS13};
 use scf_websocket_gateway::ClientSettings;
-use scf_websocket_test_harness::{Gateway, InProcess, SOON};
+use scf_websocket_test_harness::{Gateway, InProcess, SOON, debian_file};
 use tokio::{
     net::{TcpSocket, TcpStream},
     time::{Instant, sleep, timeout},
@@ -19,10 +21,7 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 use tokio_websockets::{ClientBuilder, Message, WebSocketStream};
 
-use crate::{
-    debian::debian_file,
-    wss::authority::{Authority, NAME},
-};
+use crate::wss::authority::{Authority, NAME};
 
 /// Where the test's client connects from.
 const CLIENT: Ipv4Addr = Ipv4Addr::new(127, 1, 2, 3);
@@ -47,12 +46,30 @@ fn proxy_addr(port: u16) -> SocketAddr {
 /// A file of `docs/` with these parts replaced, each of which must be in it.
 fn documented(file: &str, replaced: &[(&str, String)]) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(file);
-    let mut text = fs::read_to_string(path).expect("the file");
-    for (part, by) in replaced {
-        assert!(text.contains(part), "{file} has no {part}");
-        text = text.replace(part, by);
-    }
-    text
+    edited(&fs::read_to_string(path).expect("the file"), replaced)
+}
+
+fn edited(text: &str, replaced: &[(&str, String)]) -> String {
+    replaced.iter().fold(text.to_owned(), |text, (part, by)| {
+        assert!(text.contains(part), "there is no {part} in {text}");
+        text.replace(part, by)
+    })
+}
+
+/// A folder in which nginx runs with this file, and leaves nothing elsewhere.
+fn nginx_folder(authority: &Authority, text: &str) -> PathBuf {
+    let folder = authority.folder.path();
+    let folder_text = folder.display();
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {folder_text}/{kind};"))
+        .concat();
+    let text = text.replace("http {", &format!("http {{\naccess_log off;\n{temporary}"));
+    fs::write(
+        folder.join("nginx.conf"),
+        format!("pid {folder_text}/nginx.pid;\nerror_log stderr;\ndaemon off;\n{text}"),
+    )
+    .expect("a file");
+    folder.to_owned()
 }
 
 async fn gateway() -> Gateway {
@@ -111,7 +128,7 @@ async fn nginx_in_front() {
     let authority = Authority::new();
     authority.install(&authority.issue(2000, 3000));
     let (gateway, addr) = (gateway().await, proxy_addr(7443));
-    let (files, folder) = (authority.files(), authority.folder.path());
+    let files = authority.files();
     let live = "/etc/letsencrypt/live/example.com";
     let text = documented(
         "nginx.conf",
@@ -122,18 +139,12 @@ async fn nginx_in_front() {
             ("127.0.0.1:9000", gateway.addr().to_owned()),
             ("server_name example.com", format!("server_name {NAME}")),
             ("worker_connections 20000", "worker_connections 100".to_owned()),
+            ("worker_rlimit_nofile 40000;", String::new()),
         ],
     );
-    let folder_text = folder.display();
-    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map(|kind| format!("{kind}_temp_path {folder_text}/{kind};"))
-        .concat();
-    let text = text.replace("http {", &format!("http {{\naccess_log off;\n{temporary}"));
-    let setup = folder.join("nginx.conf");
-    fs::write(&setup, format!("pid {folder_text}/nginx.pid;\nerror_log stderr;\ndaemon off;\n{text}"))
-        .expect("a file");
+    let folder = nginx_folder(&authority, &text);
     let mut command = Command::new(nginx);
-    command.arg("-p").arg(folder).arg("-c").arg(&setup).stdin(Stdio::null());
+    command.arg("-p").arg(&folder).arg("-c").arg(folder.join("nginx.conf")).stdin(Stdio::null());
     let _proxy = Proxy(command.spawn().expect("nginx starts"));
     check(gateway, addr, &authority).await;
 }

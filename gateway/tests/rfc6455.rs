@@ -1,116 +1,9 @@
 //! What RFC 6455 demands of a server, section by section, byte by byte.
 
-use scf_websocket_test_harness::{Gateway, InProcess, SOON};
+use scf_websocket_test_harness::InProcess;
 use serde_json::json;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    time::timeout,
-};
 
-const REQUEST: &str = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                       Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
-
-const CONTINUATION: u8 = 0;
-const TEXT: u8 = 1;
-const BINARY: u8 = 2;
-const CLOSE: u8 = 8;
-const PING: u8 = 9;
-const PONG: u8 = 10;
-const FIN: u8 = 0x80;
-
-/// A client that sends what no implementation of the protocol would.
-struct Raw {
-    stream: TcpStream,
-    /// The head of the answer to the handshake.
-    head: String,
-}
-
-impl Raw {
-    async fn connect(gateway: &Gateway) -> Self {
-        let mut stream = TcpStream::connect(gateway.addr()).await.expect("a connection");
-        stream.write_all(REQUEST.as_bytes()).await.expect("sent");
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(timeout(SOON, stream.read_u8()).await.expect("in time").expect("an answer"));
-        }
-        let head = String::from_utf8(head).expect("text");
-        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-        Self { stream, head }
-    }
-
-    async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.write_all(bytes.as_ref()).await.expect("sent");
-    }
-
-    /// The next frame of the gateway: its first byte and its payload. It has no mask, and its length is minimal.
-    async fn next(&mut self) -> (u8, Vec<u8>) {
-        timeout(SOON, self.read_frame()).await.expect("a frame in time")
-    }
-
-    async fn read_frame(&mut self) -> (u8, Vec<u8>) {
-        let first = self.stream.read_u8().await.expect("a frame");
-        let length = match self.stream.read_u8().await.expect("a length") {
-            126 => {
-                let length = self.stream.read_u16().await.expect("a length");
-                assert!(length > 125, "not minimal: {length}");
-                usize::from(length)
-            }
-            127 => {
-                let length = self.stream.read_u64().await.expect("a length");
-                assert!(length > 0xffff, "not minimal: {length}");
-                usize::try_from(length).expect("a length")
-            }
-            length => {
-                assert!(length < 126, "a server's frame is not masked");
-                usize::from(length)
-            }
-        };
-        let mut payload = vec![0; length];
-        self.stream.read_exact(&mut payload).await.expect("a payload");
-        (first, payload)
-    }
-
-    async fn receives(&mut self, first: u8, payload: impl AsRef<[u8]>) {
-        let next = self.next().await;
-        assert!(next == (first, payload.as_ref().to_vec()), "{next:?}");
-    }
-
-    /// Reads a close frame with this code, then the end of the connection.
-    async fn closed_with(mut self, code: u16) {
-        let (first, payload) = self.next().await;
-        assert_eq!((first, payload.get(..2)), (FIN | CLOSE, Some(&code.to_be_bytes()[..])), "{payload:?}");
-        self.ended().await;
-    }
-
-    /// The gateway closes the TCP connection, and sends nothing before.
-    async fn ended(mut self) {
-        let mut rest = Vec::new();
-        let read = timeout(SOON, self.stream.read_to_end(&mut rest)).await.expect("closed in time");
-        read.expect("no reset");
-        assert!(rest.is_empty(), "{rest:?}");
-    }
-}
-
-fn masked(payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
-    payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key).collect()
-}
-
-/// A frame with this first byte.
-fn frame(first: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
-    let payload = payload.as_ref();
-    let length = match payload.len() {
-        length @ ..126 => vec![0x80 | u8::try_from(length).expect("short")],
-        length @ ..0x1_0000 => [&[0xfe][..], &u16::try_from(length).expect("medium").to_be_bytes()].concat(),
-        length => [&[0xff][..], &(length as u64).to_be_bytes()].concat(),
-    };
-    [&[first][..], &length, &MASK, &masked(payload, MASK)].concat()
-}
-
-fn close(code: u16, reason: &[u8]) -> Vec<u8> {
-    frame(FIN | CLOSE, [&code.to_be_bytes()[..], reason].concat())
-}
+use crate::raw::{BINARY, CLOSE, CONTINUATION, FIN, MASK, PING, PONG, Raw, TEXT, close, frame, masked};
 
 /// Each of these streams fails its connection with this code, no frame of it becomes an event, and the connection is
 /// cleaned up.
@@ -410,6 +303,11 @@ async fn section_8_1_text_that_is_not_utf_8_fails_the_connection_as_soon_as_it_s
 #[tokio::test]
 async fn section_8_1_the_reason_of_a_close_frame_is_utf_8_too() {
     fail([close(1000, b"\xff"), close(1000, &"€".as_bytes()[..2])], 1007).await;
+    let gateway = InProcess::echo().start().await;
+    let mut client = Raw::connect(&gateway).await;
+    client.send(close(1000, b"\xff")).await;
+    let text = [&1007_u16.to_be_bytes()[..], b"the reason of a close frame is not UTF-8"].concat();
+    client.receives(FIN | CLOSE, text).await;
 }
 
 #[tokio::test]

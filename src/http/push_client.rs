@@ -61,7 +61,7 @@ impl PushClient {
             .output_buffer_size(transport::BUFFER_BYTES)
             .max_idle_connections(1)
             .max_idle_connections_per_host(1)
-            // The transport probes a kept connection, so its age does not matter.
+            // The transport decides whether a kept connection is used again.
             .max_idle_age(Duration::from_secs(u64::from(u32::MAX)))
             .build();
         let connector = GatheringConnector::new(Arc::clone(&state), trusted_roots);

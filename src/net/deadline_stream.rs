@@ -7,12 +7,16 @@
 use std::io::{Error, ErrorKind, IoSlice, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::dial;
 
 /// After a shorter pause, probing the connection costs more than the retry that the caller makes anyway.
 const PROBE_AFTER_IDLE: Duration = Duration::from_millis(500);
+
+/// After a longer silence a connection is not used again. A NAT or a load balancer may have dropped it, which no probe shows:
+/// what is sent would be lost, and the call would fail at its deadline. They do so after a minute or more.
+const MAX_IDLE: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(crate) struct DeadlineStream {
@@ -23,13 +27,16 @@ pub(crate) struct DeadlineStream {
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
     last_read: Instant,
+    /// The same by the wall clock, which goes on while the machine is suspended.
+    last_read_at: SystemTime,
 }
 
 impl DeadlineStream {
     /// Connects, and starts the first call.
     pub(crate) fn connect(host: &str, port: u16, deadline: Option<Instant>) -> Result<Self, Error> {
         let stream = Arc::new(dial::tcp(host, port, deadline)?);
-        Ok(Self { stream, deadline, read_timeout: None, write_timeout: None, last_read: Instant::now() })
+        let (last_read, last_read_at) = (Instant::now(), SystemTime::now());
+        Ok(Self { stream, deadline, read_timeout: None, write_timeout: None, last_read, last_read_at })
     }
 
     /// Starts a call with this deadline, or without one.
@@ -46,9 +53,11 @@ impl DeadlineStream {
         self.last_read
     }
 
-    /// Whether the next call can use the connection. Probes it only after a pause, in which the peer may have closed it.
+    /// Whether the next call can use the connection. Probes it only after a pause, in which the peer may have closed it, and
+    /// trusts it no more after a long one.
     pub(crate) fn is_open(&self) -> bool {
-        self.last_read.elapsed() < PROBE_AFTER_IDLE || self.is_quiet()
+        let idle = self.last_read.elapsed().max(self.last_read_at.elapsed().unwrap_or_default());
+        idle < PROBE_AFTER_IDLE || (idle < MAX_IDLE && self.is_quiet())
     }
 
     /// Whether the peer has neither closed the connection nor sent unsolicited bytes.
@@ -95,7 +104,7 @@ impl Read for DeadlineStream {
                 // The time-out of an earlier call may still be set, or may be shorter than the deadline: wait again.
                 Err(e) if is_timeout_or_interrupt(e.kind()) => self.apply_read_deadline()?,
                 result => {
-                    self.last_read = Instant::now();
+                    (self.last_read, self.last_read_at) = (Instant::now(), SystemTime::now());
                     return result;
                 }
             }

@@ -1,8 +1,8 @@
 //! What an answer of the push address means, for the one connection or for each of the batch that the push named.
 //!
-//! Status 200 with `errNo` 0 means delivered; a batch's answer lists in `failed` those that it did not reach. Another
-//! `errNo`, 404 and 410 mean that the connection is gone. Everything else is a failure of the gateway and says nothing
-//! about the connection.
+//! Status 200 with `errNo` 0 means delivered; a batch's answer lists in `failed` those that it did not reach. Only `errNo`
+//! 404, there or with status 200, means that a connection is gone. Everything else is a failure and says nothing about the
+//! connection: the gateway refuses the push, or another server answers in its place, such as a proxy with its own 404 page.
 
 use std::borrow::Cow;
 use std::io;
@@ -64,22 +64,41 @@ impl<'b> Answer<'b> {
         self.fields.as_ref().ok()?.batch?.get().parse().ok()
     }
 
-    /// A server that takes no requests now has answered in place of the gateway, which names an `errNo`.
-    pub(super) fn is_of_another(&self) -> bool {
-        self.status == 503 && self.fields.as_ref().map_or(true, |fields| fields.err_no == 0)
+    /// A server in front of the gateway takes no requests now.
+    pub(super) fn is_not_taken(&self) -> bool {
+        self.status == 503 && !self.is_of_push_address()
+    }
+
+    /// Whether a failure is told by the push address, which names an `errNo`. 403, and 404 of older gateways, says that the
+    /// address is another.
+    fn is_of_push_address(&self) -> bool {
+        !matches!(self.status, 403 | 404 | 410) && self.fields.as_ref().is_ok_and(|fields| fields.err_no != 0)
     }
 
     /// The result of a push to one connection.
     pub(super) fn outcome(&self) -> PushOutcome {
         match (self.status, &self.fields) {
-            (404 | 410, _) => PushOutcome::Gone(self.said()),
             (200, Ok(Fields { err_no: 0, .. })) => PushOutcome::Delivered,
-            (200, Ok(fields)) => PushOutcome::Gone(reason(fields.err_no, &fields.err_msg)),
+            (200, Ok(fields)) => not_reached(fields.err_no, &fields.err_msg),
             (200, Err(why)) => {
                 self.warn_of_unparseable(why);
                 PushOutcome::Delivered
             }
-            _ => PushOutcome::Refused(self.said()),
+            _ => self.failure(),
+        }
+    }
+
+    /// The result where the answer is about all that the push names.
+    fn failure(&self) -> PushOutcome {
+        let said = self.said();
+        if self.is_of_push_address() {
+            PushOutcome::Refused(said)
+        } else if self.status >= 500 {
+            PushOutcome::Unreached(format!("the gateway, or a server in front of it, has failed: {said}"))
+        } else {
+            PushOutcome::Unreached(format!(
+                "this is no push address: {said}; check WS_PUSH_URL and push_token"
+            ))
         }
     }
 
@@ -95,7 +114,7 @@ impl<'b> Answer<'b> {
             (200 | 400..500, _) if self.offered().is_none_or(|offered| offered < batch.len()) => {
                 return Err(NotTaken);
             }
-            _ => report.count_all(batch, PushOutcome::Refused(self.said())),
+            _ => report.count_all(batch, self.failure()),
         }
         Ok(())
     }
@@ -116,10 +135,7 @@ impl<'b> Answer<'b> {
                 continue;
             }
             reached -= 1;
-            let why = reason(*err_no, err_msg);
-            let outcome =
-                if matches!(err_no, 404 | 410) { PushOutcome::Gone(why) } else { PushOutcome::Refused(why) };
-            report.count(connection, outcome);
+            report.count(connection, not_reached(*err_no, err_msg));
         }
         report.count_delivered(reached);
     }
@@ -138,8 +154,10 @@ pub(super) fn said(status: u16, body: &[u8]) -> String {
     format!("status {status}, {:?}", excerpt(&String::from_utf8_lossy(body)))
 }
 
-fn reason(err_no: i64, err_msg: &str) -> String {
-    format!("errNo {err_no}, {:?}", excerpt(err_msg))
+/// The result for one connection that was not reached.
+fn not_reached(err_no: i64, err_msg: &str) -> PushOutcome {
+    let why = format!("errNo {err_no}, {:?}", excerpt(err_msg));
+    if err_no == 404 { PushOutcome::Gone(why) } else { PushOutcome::Refused(why) }
 }
 
 /// Finds the failed connections among those of the batch, each mention once.
@@ -205,7 +223,7 @@ mod tests {
             (&[][..], "4 gone= failed=0"),
             (&[("b", 404)], "3 gone=b failed=0"),
             (&[("a", 404), ("c", 503)], "2 gone=a failed=1"),
-            (&[("c", 503), ("a", 404), ("b", 410)], "1 gone=a,b failed=1"),
+            (&[("c", 503), ("a", 404), ("b", 410)], "1 gone=a failed=2"),
             (&[("a", 404), ("a", 404), ("a", 404)], "2 gone=a,a failed=0"),
             (&[("stranger", 404), ("b", 0)], "3 gone= failed=1"),
         ] {

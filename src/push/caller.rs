@@ -85,7 +85,7 @@ impl Caller {
             match self.call(&body, &mut read, MAX_ANSWER_BYTES, deadline) {
                 Err(Unanswered::NotSent(why)) => self.leave(position, &why),
                 Err(Unanswered::Outcome(outcome)) => return outcome,
-                Ok(answer) if answer.is_of_another() => self.leave(position, "status 503"),
+                Ok(answer) if answer.is_not_taken() => self.leave(position, "status 503"),
                 Ok(answer) => return answer.outcome(),
             }
         }
@@ -113,7 +113,7 @@ impl Caller {
                 self.leave(position, &why);
                 Err(NotTaken)
             }
-            Ok(answer) if has_others && answer.is_of_another() => {
+            Ok(answer) if has_others && answer.is_not_taken() => {
                 self.leave(position, "status 503");
                 Err(NotTaken)
             }

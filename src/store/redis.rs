@@ -60,14 +60,16 @@ impl RedisStore {
     }
 
     /// Sends the commands on the kept connection, or on a new one if there is none or it is stale, as after a freeze of
-    /// the instance or a restart of the server.
+    /// the instance, a restart of the server or a long silence.
     fn exchange(
         &mut self,
         commands: &Commands,
         repeat: Repeat,
         deadline: Instant,
     ) -> Result<Vec<Reply>, StoreError> {
-        if let Some((mut kept, last_reply)) = self.kept.take() {
+        if let Some((mut kept, last_reply)) = self.kept.take()
+            && kept.is_open()
+        {
             let proof = if repeat == Repeat::Never && last_reply.elapsed() > PROVEN_FOR {
                 let mut ping = Commands::default();
                 ping.push([&b"PING"[..]]);

@@ -1,7 +1,8 @@
-//! What `admin_listen` serves: `/healthz`, `/readyz`, `/metrics`, and whatever page is put beside them.
+//! What `admin_listen` serves: `/healthz`, `/readyz`, `/readyz/push`, `/metrics`, and whatever page is put beside them.
 //!
 //! `/healthz` and `/readyz` are open, because load balancers do not log in and the answers are a word. Everything else
-//! needs the password if there is one, by HTTP basic authentication with any user name.
+//! needs the password if there is one, by HTTP basic authentication with any user name. The token of the metrics reads
+//! `/metrics` and nothing else, as a bearer token or as such a password.
 
 pub(crate) mod page;
 pub(crate) mod page_access;
@@ -16,7 +17,7 @@ use axum::{
     extract::{Request, State},
     http::{
         HeaderMap, StatusCode,
-        header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE},
+        header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE},
     },
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -77,18 +78,37 @@ impl Readiness {
     }
 }
 
-/// The routes. `page` is served under the same password.
-pub fn router(metrics: Arc<Metrics>, readiness: Readiness, password: Option<Secret>, page: Router) -> Router {
-    let guarded = Router::new()
-        .route("/metrics", get(expose))
-        .with_state(metrics)
-        .merge(page)
-        .layer(middleware::from_fn_with_state(password.map(Arc::new), authenticate));
+/// Who may see what.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// Opens everything. Without it everything is open, but the metrics if they have a token.
+    pub password: Option<Secret>,
+    /// Opens the metrics.
+    pub metrics_token: Option<Secret>,
+}
+
+/// The routes. `page` is served under the password.
+pub fn router(metrics: Arc<Metrics>, readiness: Readiness, access: Access, page: Router) -> Router {
+    let Access { password, metrics_token } = access;
+    let of_page = Vec::from_iter(password.clone());
+    let of_metrics = metrics_token.into_iter().chain(password).collect::<Vec<_>>();
+    let guard = |secrets: Vec<Secret>| middleware::from_fn_with_state(Arc::from(secrets), authenticate);
+    let metrics = Router::new().route("/metrics", get(expose)).with_state(metrics).layer(guard(of_metrics));
     Router::new()
         .route("/healthz", get(|| async { plain(StatusCode::OK, "ok\n") }))
         .route("/readyz", get(ready))
+        .route("/readyz/push", get(ready_for_pushes))
         .with_state(readiness)
-        .merge(guarded)
+        .merge(metrics)
+        .merge(page.layer(guard(of_page)))
+}
+
+/// A node that Redis does not reach, or that is closing its clients, still takes pushes for those that it has.
+async fn ready_for_pushes(State(readiness): State<Readiness>) -> Response {
+    match readiness.stage() {
+        Stage::Starting => plain(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+        Stage::Ready | Stage::Draining => plain(StatusCode::OK, "ready\n"),
+    }
 }
 
 async fn ready(State(readiness): State<Readiness>) -> Response {
@@ -102,10 +122,12 @@ async fn ready(State(readiness): State<Readiness>) -> Response {
     }
 }
 
-async fn expose(State(metrics): State<Arc<Metrics>>) -> Response {
-    match metrics.encode() {
+/// In the format that Prometheus asks for; any other client, such as curl, gets the older one, which more tools read.
+async fn expose(State(metrics): State<Arc<Metrics>>, headers: HeaderMap) -> Response {
+    let format = metrics::Format::accepted(headers.get(ACCEPT).and_then(|value| value.to_str().ok()));
+    match metrics.encode_as(format) {
         Ok(text) => {
-            ([(CONTENT_TYPE, metrics::CONTENT_TYPE), (CACHE_CONTROL, "no-store")], text).into_response()
+            ([(CONTENT_TYPE, format.content_type()), (CACHE_CONTROL, "no-store")], text).into_response()
         }
         Err(error) => {
             warn!("the metrics cannot be written: {error}");
@@ -119,11 +141,11 @@ fn plain(status: StatusCode, text: &'static str) -> Response {
     (status, headers, text).into_response()
 }
 
-async fn authenticate(State(password): State<Option<Arc<Secret>>>, request: Request, next: Next) -> Response {
-    let passes = password.is_none_or(|password| {
-        given_password(request.headers()).is_some_and(|given| password.matches(&given))
-    });
-    if passes {
+/// Any of the secrets passes; if there is none, everybody does.
+async fn authenticate(State(secrets): State<Arc<[Secret]>>, request: Request, next: Next) -> Response {
+    let given = given_secret(request.headers());
+    let matches = |secret: &Secret| given.as_ref().is_some_and(|given| secret.matches(given));
+    if secrets.is_empty() || secrets.iter().any(matches) {
         return next.run(request).await;
     }
     let challenge = [(WWW_AUTHENTICATE, "Basic realm=\"gateway\", charset=\"UTF-8\"")];
@@ -134,13 +156,17 @@ async fn authenticate(State(password): State<Option<Arc<Secret>>>, request: Requ
         .into_response()
 }
 
-/// The password of basic authentication: what stands behind the first colon.
-fn given_password(headers: &HeaderMap) -> Option<Vec<u8>> {
+/// A bearer token, or the password of basic authentication: what stands behind the first colon.
+fn given_secret(headers: &HeaderMap) -> Option<Vec<u8>> {
     let (scheme, credentials) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let credentials = credentials.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(credentials.as_bytes().to_vec());
+    }
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let mut decoded = STANDARD.decode(credentials.trim()).ok()?;
+    let mut decoded = STANDARD.decode(credentials).ok()?;
     let colon = decoded.iter().position(|byte| *byte == b':')?;
     Some(decoded.split_off(colon + 1))
 }

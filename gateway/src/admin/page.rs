@@ -23,7 +23,7 @@ use axum::{
 };
 
 use self::header::header;
-use crate::{connection::handshake, start::app::App};
+use crate::{admin::page_access::PageAccess, connection::handshake, start::app::App};
 
 /// Where a client page is served, beside the page.
 pub(crate) const CLIENT_PAGE: &str = "/client";
@@ -71,6 +71,21 @@ pub(crate) async fn entry(State(app): State<Arc<App>>, request: Request) -> Resp
     match serve(&app, request).await {
         Ok(response) => response,
         Err(request) => handshake::entry(State(app), request).await,
+    }
+}
+
+/// Likewise where no clients are but the page's own: what is no page and asks for no upgrade is not there.
+pub(crate) async fn entry_for_operators(State(app): State<Arc<App>>, request: Request) -> Response {
+    let served = if app.page == PageAccess::Disabled { Err(request) } else { serve(&app, request).await };
+    match served {
+        Ok(response) => response,
+        Err(request) if request.headers().contains_key(UPGRADE) && app.page != PageAccess::Disabled => {
+            handshake::entry(State(app), request).await
+        }
+        Err(_) => {
+            let sentence = "there are /healthz, /readyz, /readyz/push, /metrics and, unless page = false, the page at /\n";
+            (StatusCode::NOT_FOUND, sentence).into_response()
+        }
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Api {
     pub integration_response: bool,
     /// After how long without a frame in either direction a connection is closed.
     pub idle_timeout: Duration,
+    /// Whether frames may be compressed, where `compression` at the top says so.
+    pub compression: bool,
     /// How long a function may take for an event.
     pub function_timeout: Duration,
     /// Variables for `process:` functions.
@@ -74,6 +76,7 @@ impl std::fmt::Debug for Api {
             .field("origins", &self.origins)
             .field("integration_response", &self.integration_response)
             .field("idle_timeout", &self.idle_timeout)
+            .field("compression", &self.compression)
             .field("function_timeout", &self.function_timeout)
             .field("env", &names)
             .field("max_instances", &self.max_instances)
@@ -102,8 +105,9 @@ pub(super) fn read(mut table: Section<'_, '_>, folder: &Path) -> Read {
     let mut target = |key| table.required(key, WHAT_A_TARGET_IS, |text| Target::parse(text, folder));
     let targets = [target("register"), target("transfer"), target("cleanup")];
     let origins = origins(&mut table);
-    let integration_response = table.flag("integration_response");
+    let integration_response = table.flag("integration_response", false);
     let idle_timeout = table.seconds("idle_timeout_seconds", 600, 1..=86_400);
+    let compression = table.flag("compression", true);
     let function_timeout = table.seconds("function_timeout_seconds", 3, 1..=900);
     let max_instances = table.count("max_instances", 8, 1..=1000);
     let init_timeout = table.seconds("init_timeout_seconds", 10, 1..=900);
@@ -122,6 +126,7 @@ pub(super) fn read(mut table: Section<'_, '_>, folder: &Path) -> Read {
         origins,
         integration_response,
         idle_timeout,
+        compression,
         function_timeout,
         env,
         max_instances,

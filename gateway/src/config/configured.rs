@@ -13,7 +13,11 @@ pub use self::{
     backends::{Backends, BackendsError},
     reload::{Configured, ReloadError},
 };
-use crate::{Builder, ClientSettings, Gateway, config::Config, registry::cluster::ClusterSettings};
+use crate::{
+    Builder, ClientSettings, Gateway,
+    config::{self, Config},
+    registry::cluster::ClusterSettings,
+};
 
 /// A gateway that is configured so, and not started.
 pub fn builder(config: &Config, backends: &Backends) -> Result<Builder, BackendsError> {
@@ -35,6 +39,9 @@ pub fn builder(config: &Config, backends: &Backends) -> Result<Builder, Backends
         builder = builder.cluster(settings);
     }
     builder = builder.clients(clients(config)).page_for_operators_only();
+    if !config.page {
+        builder = builder.without_page();
+    }
     Ok(backends.apis(config)?.into_iter().fold(builder, Builder::api))
 }
 
@@ -45,6 +52,7 @@ pub(crate) fn clients(config: &Config) -> ClientSettings {
         proxies: config.proxy.clone(),
         limits: config.limits.clone(),
         timeouts: config.timeouts.clone(),
+        compression: config.compression,
         drain: config.drain,
     }
 }
@@ -53,32 +61,36 @@ pub(crate) fn clients(config: &Config) -> ClientSettings {
 #[derive(Debug)]
 pub struct Summary<'a>(pub &'a Config);
 
-impl fmt::Display for Summary<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Summary<'_> {
+    /// The same in a line, for the log.
+    #[must_use]
+    pub fn in_a_line(&self) -> String {
+        self.lines().iter().map(|(name, text)| format!("{name} {text}")).collect::<Vec<_>>().join("; ")
+    }
+
+    fn lines(&self) -> Vec<(&'static str, String)> {
         let config = self.0;
         let scheme = if config.tls.is_some() { "wss" } else { "ws" };
-        writeln!(formatter, "clients  {scheme}://{}", config.listen)?;
         let token = config.push_token.as_ref().map_or("local", |_| "…");
-        match (&config.push_url, config.push_listen) {
-            (Some(url), _) => writeln!(formatter, "push     {url}/api-{token}")?,
-            (None, addr) => {
-                let addr = addr.unwrap_or(config.listen);
-                writeln!(formatter, "push     http://{addr}/api-{token}")?;
-            }
-        }
-        if let Some(admin) = &config.admin {
-            writeln!(formatter, "admin    http://{}", admin.listen)?;
-        }
-        if let Some(redis) = &config.cluster {
-            writeln!(formatter, "cluster  {redis}")?;
-        }
-        for api in &config.apis {
-            writeln!(
-                formatter,
-                "api      {}: register {}, transfer {}, cleanup {}",
-                api.path, api.register, api.transfer, api.cleanup
-            )?;
-        }
-        Ok(())
+        let pushes = match &config.push_url {
+            Some(url) => url.clone(),
+            None => format!("http://{}", config.push_listen.unwrap_or(config.listen)),
+        };
+        let mut lines = vec![
+            ("clients", format!("{scheme}://{}", config.listen)),
+            ("push", format!("{pushes}/api-{token}")),
+        ];
+        lines.extend(config.admin.as_ref().map(|admin| ("admin", format!("http://{}", admin.listen))));
+        lines.extend(config.cluster.as_ref().map(|redis| ("cluster", redis.to_string())));
+        lines.extend(config.apis.iter().map(|config::Api { path, register, transfer, cleanup, .. }| {
+            ("api", format!("{path}: register {register}, transfer {transfer}, cleanup {cleanup}"))
+        }));
+        lines
+    }
+}
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lines().iter().try_for_each(|(name, text)| writeln!(formatter, "{name:8} {text}"))
     }
 }

@@ -5,7 +5,10 @@
 //! changes in a running gateway is decided by [`reload::plan`]; what works but deserves a warning is in [`warnings`].
 
 mod api;
+mod changes;
 pub mod configured;
+mod environment;
+mod log;
 mod problems;
 mod read;
 pub mod reload;
@@ -18,17 +21,20 @@ mod values;
 mod variable;
 pub mod warnings;
 
-use std::{ffi::OsString, net::SocketAddr, path::Path, time::Duration};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 pub use self::{
     api::Api,
+    changes::FileChanges,
+    environment::Environment,
+    log::{LogFormat, LogSettings},
     problems::{Problem, Report},
     target::Target,
     variable::check_variable_name,
 };
 use crate::{
     config::secret::Secret,
-    connection::{limits::Limits, timeouts::Timeouts},
+    connection::{compression::Compression, limits::Limits, timeouts::Timeouts},
     function::remote::scf::Endpoint,
     registry::cluster::RedisUrl,
     server::{client_address::Proxies, tls::CertificateFiles},
@@ -48,12 +54,20 @@ pub struct Config {
     pub push_token: Option<Secret>,
     /// Where the gateway shows how it is.
     pub admin: Option<Admin>,
+    /// Whether the page is served at that address.
+    pub page: bool,
+    /// How the gateway logs.
+    pub log: LogSettings,
+    /// Whether a change of the file is noticed without SIGHUP.
+    pub watch: bool,
     /// The Redis server that the nodes of a cluster share.
     pub cluster: Option<RedisUrl>,
     /// How long a node of the cluster may be silent before the others take its clients over.
     pub cluster_lease: Duration,
     /// How long clients are closed for at the end.
     pub drain: Duration,
+    /// How frames are compressed for clients that offer it.
+    pub compression: Option<Compression>,
     /// The certificate with which clients are served; without one, clients connect with `ws://`.
     pub tls: Option<CertificateFiles>,
     /// The proxies in front.
@@ -73,8 +87,19 @@ pub struct Config {
 pub struct Admin {
     /// The address of `/healthz`, `/readyz`, `/metrics` and the page.
     pub listen: SocketAddr,
-    /// What has to be given with HTTP basic authentication; always there if the address is not a loopback one.
+    /// What has to be given with HTTP basic authentication. If the address is not a loopback one, it is always there, or
+    /// there is no page and a token for the metrics.
     pub password: Option<Secret>,
+    /// What reads `/metrics` and nothing else, as a bearer token.
+    pub metrics_token: Option<Secret>,
+}
+
+impl Admin {
+    /// At this address, and open.
+    #[must_use]
+    pub fn new(listen: SocketAddr) -> Self {
+        Self { listen, password: None, metrics_token: None }
+    }
 }
 
 /// How functions in the cloud are called.
@@ -89,40 +114,23 @@ pub struct Scf {
     pub role: Option<String>,
 }
 
-/// The variables of the gateway's own environment that belong to the configuration.
-#[derive(Clone, Default)]
-pub struct Environment {
-    /// `GATEWAY_PUSH_TOKEN`: overrides `push_token` of the file.
-    pub push_token: Option<OsString>,
-    /// `GATEWAY_ADMIN_PASSWORD`.
-    pub admin_password: Option<OsString>,
-}
-
-impl Environment {
-    /// The environment of this process.
-    #[must_use]
-    pub fn of_process() -> Self {
-        Self {
-            push_token: std::env::var_os("GATEWAY_PUSH_TOKEN"),
-            admin_password: std::env::var_os("GATEWAY_ADMIN_PASSWORD"),
-        }
-    }
-}
-
-impl std::fmt::Debug for Environment {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("Environment")
-            .field("push_token", &self.push_token.is_some())
-            .field("admin_password", &self.admin_password.is_some())
-            .finish()
-    }
-}
-
 impl Config {
     /// Reads a file. Relative paths in it are relative to its folder; programs and certificates that it names are
-    /// looked at, nothing is started.
+    /// looked at, nothing is started. A certificate that has expired is no mistake: it is served, see [`warnings`].
     pub fn load(file: &Path, environment: &Environment) -> Result<Self, Report> {
+        Self::read(file, environment, read::Certificates::Checked)
+    }
+
+    /// Likewise for a gateway that runs, which keeps the certificate that it has if it cannot use the one in the file.
+    pub fn reload(file: &Path, environment: &Environment) -> Result<Self, Report> {
+        Self::read(file, environment, read::Certificates::Ignored)
+    }
+
+    fn read(
+        file: &Path,
+        environment: &Environment,
+        certificates: read::Certificates,
+    ) -> Result<Self, Report> {
         let bytes = std::fs::read(file)
             .map_err(|error| Report::of_file(file, format!("cannot read the configuration: {error}")))?;
         let text = String::from_utf8(bytes).map_err(|error| {
@@ -130,6 +138,6 @@ impl Config {
                 error.as_bytes()[..error.utf8_error().valid_up_to()].split(|byte| *byte == b'\n').count();
             Report::of_file(file, format!("line {line} is not UTF-8, in which TOML is written"))
         })?;
-        read::read(file, &text, environment)
+        read::read(file, &text, environment, certificates)
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashSet,
-    ffi::OsStr,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     ops::Range,
     path::{Path, PathBuf},
@@ -12,7 +11,7 @@ use std::{
 use toml::{Spanned, de::DeTable};
 
 use super::{
-    Admin, Config, Environment, Scf, api,
+    Admin, Config, Environment, LogSettings, Scf, api, log,
     problems::{Problems, Report},
     section::Section,
     target::Target,
@@ -20,7 +19,7 @@ use super::{
 };
 use crate::{
     config::secret::Secret,
-    connection::{limits::Limits, timeouts::Timeouts},
+    connection::{compression::Compression, limits::Limits, timeouts::Timeouts},
     contract::MAX_EVENT_BYTES,
     push::address,
     registry::cluster::{self, RedisUrl},
@@ -33,15 +32,27 @@ const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOS
 const PUSHES_NEED_A_NAME: &str = "with [tls] functions push over TLS too: set push_url to https:// and a name that the \
     certificate has, or push_listen to an address of their own, which is without TLS";
 
+/// Whether certificates are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Certificates {
+    Checked,
+    Ignored,
+}
+
 /// Reads the text of a file that is at `file`.
-pub(super) fn read(file: &Path, text: &str, environment: &Environment) -> Result<Config, Report> {
+pub(super) fn read(
+    file: &Path,
+    text: &str,
+    environment: &Environment,
+    certificates: Certificates,
+) -> Result<Config, Report> {
     let problems = Problems::new(text);
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         problems.add_syntax(&error.span().unwrap_or_default(), format!("not TOML: {}", error.message()));
     }
     let top = Section::new("", document.into_inner(), 0..0, &problems);
-    let config = assemble(top, folder_of(file), environment);
+    let config = assemble(top, folder_of(file), environment, certificates);
     problems.into_report(file).map_or(Ok(config), Err)
 }
 
@@ -49,21 +60,31 @@ fn folder_of(file: &Path) -> &Path {
     file.parent().unwrap_or(Path::new(""))
 }
 
-fn assemble(mut top: Section<'_, '_>, folder: &Path, environment: &Environment) -> Config {
+fn assemble(
+    mut top: Section<'_, '_>,
+    folder: &Path,
+    environment: &Environment,
+    certificates: Certificates,
+) -> Config {
     let listen = top.parsed("listen", values::address);
     let push_listen = top.parsed("push_listen", values::address);
     let push_url = top.parsed("push_url", values::push_url);
-    let push_token = push_token(&mut top, environment);
+    let push_token = secret(&mut top, "push_token", environment, values::push_token);
     let admin_listen = top.parsed("admin_listen", values::address);
-    let cluster = top.secret("cluster", RedisUrl::parse);
+    let metrics_token = secret(&mut top, "metrics_token", environment, values::metrics_token);
+    let page = top.flag("page", true);
+    let cluster = secret(&mut top, "cluster", environment, RedisUrl::parse);
     let cluster_lease = top.seconds("cluster_lease_seconds", cluster::LEASE.as_secs(), 1..=300);
     let drain = top.seconds("drain_seconds", 30, 0..=86_400);
+    let compression = compression(&mut top);
+    let log = log_settings(&mut top, environment);
+    let watch = top.flag("watch", false);
     let (separate_pushes, named_pushes) = (top.was_given("push_listen"), top.was_given("push_url"));
     let tls = top.section("tls", "tls.").map(|table| {
         if !separate_pushes && !named_pushes {
             table.problems.add_missing(&table.span, PUSHES_NEED_A_NAME);
         }
-        tls(table, folder)
+        tls(table, folder, certificates)
     });
     let proxy = top.section("proxy", "proxy.").map(proxy).unwrap_or_default();
     let limits = limits(&mut top);
@@ -74,7 +95,10 @@ fn assemble(mut top: Section<'_, '_>, folder: &Path, environment: &Environment) 
         &top,
         [("listen", &listen), ("push_listen", &push_listen), ("admin_listen", &admin_listen)],
     );
-    let admin = admin_listen.map(|listen| admin(&top, &listen, environment));
+    let admin = admin_listen.map(|listen| {
+        let password = password(&top, &listen, environment, metrics_token.is_some() && !page);
+        Admin { listen: listen.into_inner(), password, metrics_token }
+    });
     let push_path = (!separate_pushes).then(|| address::path(push_token.as_ref().map(Secret::expose)));
     check_paths(&top, &apis, push_path.as_deref());
     if let Some(missing) = missing_region {
@@ -87,9 +111,13 @@ fn assemble(mut top: Section<'_, '_>, folder: &Path, environment: &Environment) 
         push_url: push_url.map(Spanned::into_inner),
         push_token,
         admin,
-        cluster: cluster.map(Spanned::into_inner),
+        page,
+        log,
+        watch,
+        cluster,
         cluster_lease,
         drain,
+        compression,
         tls: tls.flatten(),
         proxy,
         limits,
@@ -99,39 +127,60 @@ fn assemble(mut top: Section<'_, '_>, folder: &Path, environment: &Environment) 
     }
 }
 
-/// The variable before the file, so that a file can be shared and a machine has its own.
-fn push_token(top: &mut Section<'_, '_>, environment: &Environment) -> Option<Secret> {
-    let from_file = top.secret("push_token", values::push_token);
-    let Some(variable) = &environment.push_token else { return from_file.map(Spanned::into_inner) };
-    let parsed = readable(variable).and_then(values::push_token);
-    parsed
-        .map_err(|sentence| top.problems.add_outside(format!("the variable GATEWAY_PUSH_TOKEN: {sentence}")))
-        .ok()
+/// A secret: the variable `GATEWAY_…` before the file, so that a file can be shared and a machine has its own.
+fn secret<T>(
+    top: &mut Section<'_, '_>,
+    key: &'static str,
+    environment: &Environment,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Option<T> {
+    let from_file = top.secret(key, &parse).map(Spanned::into_inner);
+    match environment.read(&format!("GATEWAY_{}", key.to_ascii_uppercase()), parse) {
+        None => from_file,
+        Some(Ok(value)) => Some(value),
+        Some(Err(sentence)) => {
+            top.problems.add_outside(sentence);
+            None
+        }
+    }
 }
 
-fn readable(variable: &OsStr) -> Result<&str, String> {
-    variable.to_str().ok_or_else(|| "the value is not UTF-8".to_owned())
+/// The variable before the file here too.
+fn log_settings(top: &mut Section<'_, '_>, environment: &Environment) -> LogSettings {
+    let format = top.parsed("log_format", str::parse).map(Spanned::into_inner);
+    let level = top.parsed("log_level", log::level).map(Spanned::into_inner);
+    let of_environment = environment
+        .read("GATEWAY_LOG_FORMAT", str::parse)
+        .and_then(|read| read.map_err(|sentence| top.problems.add_outside(sentence)).ok());
+    LogSettings { format: of_environment.or(format), level }
 }
 
-fn admin(top: &Section<'_, '_>, listen: &Spanned<SocketAddr>, environment: &Environment) -> Admin {
-    let span = listen.span();
-    let listen = *listen.get_ref();
-    let password = match environment.admin_password.as_deref().map(readable) {
-        Some(Ok("")) => Err("the variable GATEWAY_ADMIN_PASSWORD is empty".to_owned()),
-        Some(Ok(password)) => Ok(Some(Secret::new(password))),
-        Some(Err(sentence)) => Err(format!("the variable GATEWAY_ADMIN_PASSWORD: {sentence}")),
-        None if listen.ip().is_loopback() => Ok(None),
+/// The password of the admin address. Without one other machines may reach it only if all they get is the metrics, with
+/// their token.
+fn password(
+    top: &Section<'_, '_>,
+    listen: &Spanned<SocketAddr>,
+    environment: &Environment,
+    metrics_alone: bool,
+) -> Option<Secret> {
+    let not_empty = |text: &str| match text {
+        "" => Err("it is empty".to_owned()),
+        text => Ok(Secret::new(text)),
+    };
+    let addr = listen.get_ref();
+    let read = match environment.read("GATEWAY_ADMIN_PASSWORD", not_empty) {
+        Some(read) => read.map(Some),
+        None if addr.ip().is_loopback() || metrics_alone => Ok(None),
         None => Err("other machines reach this address: set the variable GATEWAY_ADMIN_PASSWORD, or listen on 127.0.0.1"
             .to_owned()),
     };
-    let password = password.unwrap_or_else(|sentence| {
-        top.problem(&span, "admin_listen", &format!(" = \"{listen}\": {sentence}"));
+    read.unwrap_or_else(|sentence| {
+        top.problem(&listen.span(), "admin_listen", &format!(" = \"{addr}\": {sentence}"));
         None
-    });
-    Admin { listen, password }
+    })
 }
 
-fn tls(mut table: Section<'_, '_>, folder: &Path) -> Option<CertificateFiles> {
+fn tls(mut table: Section<'_, '_>, folder: &Path, certificates: Certificates) -> Option<CertificateFiles> {
     let path = |text: &str| {
         if text.is_empty() { Err("write the path of a PEM file".to_owned()) } else { Ok(folder.join(text)) }
     };
@@ -142,7 +191,9 @@ fn tls(mut table: Section<'_, '_>, folder: &Path) -> Option<CertificateFiles> {
         (Some(certificate), Some(key)) => {
             let (certificate_span, key_span) = (certificate.span(), key.span());
             let files = CertificateFiles { certificate: certificate.into_inner(), key: key.into_inner() };
-            if let Err(error) = files.load() {
+            if certificates == Certificates::Checked
+                && let Err(error) = files.load()
+            {
                 let (span, name) =
                     if error.is_about_key() { (key_span, "key") } else { (certificate_span, "certificate") };
                 table.problem(&span, name, &format!(": {error}"));
@@ -157,7 +208,7 @@ fn tls(mut table: Section<'_, '_>, folder: &Path) -> Option<CertificateFiles> {
 
 fn proxy(mut table: Section<'_, '_>) -> Proxies {
     let trusted = table.list("trusted", values::network);
-    let protocol = table.flag("proxy_protocol");
+    let protocol = table.flag("proxy_protocol", false);
     if protocol && !table.was_given("trusted") {
         table.problems.add_missing(
             &table.span,
@@ -175,14 +226,32 @@ fn limits(top: &mut Section<'_, '_>) -> Limits {
     let limits = Limits {
         connections: table.count("connections", default.connections, 1..=10_000_000),
         connections_per_ip: table.count("connections_per_ip", default.connections_per_ip, 1..=10_000_000),
-        handshakes_per_second_per_ip: table
-            .rate("handshakes_per_second_per_ip", default.handshakes_per_second_per_ip),
-        frames_per_second: table.rate("frames_per_second", default.frames_per_second),
+        handshakes_per_second_per_ip: table.positive(
+            "handshakes_per_second_per_ip",
+            default.handshakes_per_second_per_ip,
+            1_000_000,
+        ),
+        frames_per_second: table.positive("frames_per_second", default.frames_per_second, 1_000_000),
         frame_bytes: table.count("frame_bytes", default.frame_bytes, 1..=frame_bytes),
         send_queue_bytes: table.count("send_queue_bytes", default.send_queue_bytes, 1024..=1 << 30),
+        unfinished_bytes: table.count("unfinished_bytes", default.unfinished_bytes, 1 << 20..=1 << 40),
+        message_seconds: table.positive("message_seconds", default.message_seconds, 3600),
     };
     table.finish();
     limits
+}
+
+fn compression(top: &mut Section<'_, '_>) -> Option<Compression> {
+    let default = Compression::default();
+    let (is_on, table) = top.flag_or_section("compression", "compression.", false);
+    let Some(mut table) = table else { return is_on.then_some(default) };
+    let level = table.integer("level", default.level.into(), 1..=9);
+    let compression = Compression {
+        min_bytes: table.count("min_bytes", default.min_bytes, 1..=1 << 30),
+        level: u32::try_from(level).unwrap_or(default.level),
+    };
+    table.finish();
+    Some(compression)
 }
 
 fn timeouts(top: &mut Section<'_, '_>) -> Timeouts {

@@ -24,6 +24,8 @@ pub struct Plan {
 pub enum Change {
     /// `drain_seconds`.
     Drain,
+    /// `compression`.
+    Compression,
     /// `[tls]` names other files. That their content is new is no change of the configuration.
     Certificate,
     /// `[proxy]`.
@@ -46,6 +48,7 @@ impl fmt::Display for Change {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Drain => formatter.write_str("drain_seconds"),
+            Self::Compression => formatter.write_str("compression"),
             Self::Certificate => formatter.write_str("[tls]"),
             Self::Proxy => formatter.write_str("[proxy]"),
             Self::Limits => formatter.write_str("[limits]"),
@@ -80,6 +83,7 @@ pub fn plan(running: &Config, mut new: Config) -> Plan {
     let restart = keep_what_needs_a_restart(running, &mut new);
     let tables = [
         (running.drain != new.drain, Change::Drain),
+        (running.compression != new.compression, Change::Compression),
         (running.tls != new.tls, Change::Certificate),
         (running.proxy != new.proxy, Change::Proxy),
         (running.limits != new.limits, Change::Limits),
@@ -104,9 +108,16 @@ fn keep_what_needs_a_restart(running: &Config, new: &mut Config) -> Vec<&'static
     keep("push_listen", running.push_listen != new.push_listen);
     keep("push_url", running.push_url != new.push_url);
     keep("push_token", running.push_token != new.push_token);
-    keep("admin_listen", running.admin != new.admin);
+    let listen = |config: &Config| config.admin.as_ref().map(|admin| (admin.listen, admin.password.clone()));
+    keep("admin_listen", listen(running) != listen(new));
+    let metrics = |config: &Config| config.admin.as_ref().and_then(|admin| admin.metrics_token.clone());
+    keep("metrics_token", metrics(running) != metrics(new));
+    keep("page", running.page != new.page);
     keep("cluster", running.cluster != new.cluster);
     keep("cluster_lease_seconds", running.cluster_lease != new.cluster_lease);
+    keep("log_format", running.log.format != new.log.format);
+    keep("log_level", running.log.level != new.log.level);
+    keep("watch", running.watch != new.watch);
     // Whether there is TLS at all is part of the listening socket's meaning, and of the URL that clients use.
     let toggled = running.tls.is_some() != new.tls.is_some();
     keep("[tls]", toggled);
@@ -115,6 +126,7 @@ fn keep_what_needs_a_restart(running: &Config, new: &mut Config) -> Vec<&'static
     new.push_url.clone_from(&running.push_url);
     new.push_token.clone_from(&running.push_token);
     new.admin.clone_from(&running.admin);
+    (new.page, new.log, new.watch) = (running.page, running.log, running.watch);
     new.cluster.clone_from(&running.cluster);
     new.cluster_lease = running.cluster_lease;
     if toggled {
@@ -147,7 +159,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        config::{Environment, read},
+        config::{
+            Environment,
+            read::{self, Certificates},
+        },
         connection::limits::Limits,
         server::tls::CertificateFiles,
     };
@@ -169,7 +184,8 @@ cleanup = "http://127.0.0.1/c"
 "#;
 
     fn config(text: &str) -> Config {
-        read::read(Path::new("gateway.toml"), text, &Environment::default()).expect("a configuration")
+        read::read(Path::new("gateway.toml"), text, &Environment::default(), Certificates::Checked)
+            .expect("a configuration")
     }
 
     fn changed(from: &str, to: &str) -> Plan {
@@ -187,13 +203,14 @@ cleanup = "http://127.0.0.1/c"
     fn limits_and_apis_change_for_new_connections() {
         let text = FILE.replace("http://127.0.0.1/t", "http://127.0.0.1/t2");
         let text = format!(
-            "drain_seconds = 1\n{text}[[api]]\npath = \"/new\"\nregister = \"http://x/r\"\ntransfer = \
+            "drain_seconds = 1\ncompression = true\n{text}[[api]]\npath = \"/new\"\nregister = \"http://x/r\"\ntransfer = \
              \"http://x/t\"\ncleanup = \"http://x/c\"\n[limits]\nconnections = 7\n[timeouts]\nsend_seconds = 1\n\
              [proxy]\ntrusted = [\"::1\"]\n"
         );
         let plan = plan(&config(FILE), config(&text));
         let expected = [
             Change::Drain,
+            Change::Compression,
             Change::Proxy,
             Change::Limits,
             Change::Timeouts,
@@ -225,6 +242,7 @@ cleanup = "http://127.0.0.1/c"
             "push_token = \"old\"",
             "push_token = \"new\"\nlisten = \"127.0.0.1:1\"\n\
             push_listen = \"127.0.0.1:2\"\npush_url = \"http://x\"\nadmin_listen = \"127.0.0.1:3\"\n\
+            metrics_token = \"x\"\npage = false\nlog_format = \"json\"\nlog_level = \"warn\"\nwatch = true\n\
             cluster = \"redis://x\"\ncluster_lease_seconds = 1\ndrain_seconds = 1",
         );
         let running = config(FILE);
@@ -235,8 +253,13 @@ cleanup = "http://127.0.0.1/c"
             "push_url",
             "push_token",
             "admin_listen",
+            "metrics_token",
+            "page",
             "cluster",
             "cluster_lease_seconds",
+            "log_format",
+            "log_level",
+            "watch",
         ];
         assert_eq!(plan.restart, keys);
         assert_eq!(plan.config, Config { drain: Duration::from_secs(1), ..running });

@@ -16,15 +16,21 @@ use toml::{
 use super::problems::Problems;
 
 /// Keys that stand above the first table. Below one they would be its own, which TOML does not show.
-pub(super) const TOP_LEVEL: [&str; 8] = [
+pub(super) const TOP_LEVEL: [&str; 14] = [
     "listen",
     "push_listen",
     "push_url",
     "push_token",
     "admin_listen",
+    "metrics_token",
+    "page",
     "cluster",
     "cluster_lease_seconds",
     "drain_seconds",
+    "compression",
+    "log_format",
+    "log_level",
+    "watch",
 ];
 
 /// A table that is being read.
@@ -183,9 +189,9 @@ impl<'p, 'i> Section<'p, 'i> {
         usize::try_from(self.integer(key, default as u64, allowed)).unwrap_or(default)
     }
 
-    /// A whole number of things a second.
-    pub(super) fn rate(&mut self, key: &'static str, default: NonZeroU32) -> NonZeroU32 {
-        let number = self.integer(key, u64::from(default.get()), 1..=1_000_000);
+    /// A whole number from 1 to `most`.
+    pub(super) fn positive(&mut self, key: &'static str, default: NonZeroU32, most: u64) -> NonZeroU32 {
+        let number = self.integer(key, u64::from(default.get()), 1..=most);
         u32::try_from(number).ok().and_then(NonZeroU32::new).unwrap_or(default)
     }
 
@@ -199,14 +205,27 @@ impl<'p, 'i> Section<'p, 'i> {
         Duration::from_secs(self.integer(key, default, allowed))
     }
 
-    /// `true` or `false`; left out: `false`.
-    pub(super) fn flag(&mut self, key: &'static str) -> bool {
-        let Some(value) = self.take(key) else { return false };
+    /// `true` or `false`.
+    pub(super) fn flag(&mut self, key: &'static str, default: bool) -> bool {
+        let Some(value) = self.take(key) else { return default };
         let DeValue::Boolean(flag) = value.get_ref() else {
             self.wrong_type(key, &value, "true or false");
-            return false;
+            return default;
         };
         *flag
+    }
+
+    /// `true`, `false`, or a table, which means `true` and has the details.
+    pub(super) fn flag_or_section(
+        &mut self,
+        key: &'static str,
+        prefix: &'static str,
+        default: bool,
+    ) -> (bool, Option<Section<'p, 'i>>) {
+        match self.table.get(key).map(Spanned::get_ref) {
+            Some(DeValue::Table(_)) => (true, self.section(key, prefix)),
+            _ => (self.flag(key, default), None),
+        }
     }
 
     /// A table within this one.
@@ -271,15 +290,35 @@ impl<'p, 'i> Section<'p, 'i> {
 
     /// Ends the reading: each key that nothing asked for is unknown.
     pub(super) fn finish(self) {
-        let known = self.asked.join(", ");
         for name in self.table.keys() {
-            let misplaced = !self.prefix.is_empty() && TOP_LEVEL.contains(&name.get_ref().as_ref());
-            let hint = if misplaced { "; the key of this name belongs above the first [table]" } else { "" };
-            let message =
-                format!("{}{} is not a known key; known here: {known}{hint}", self.prefix, name.get_ref());
+            let (written, prefix) = (name.get_ref().as_ref(), self.prefix);
+            let misplaced = !prefix.is_empty() && TOP_LEVEL.contains(&written);
+            let hint = match nearest(written, &self.asked) {
+                _ if misplaced => "; the key of this name belongs above the first [table]".to_owned(),
+                Some(meant) => format!("; did you mean {prefix}{meant}?"),
+                None => String::new(),
+            };
+            // A name that TOML writes in quotes is shown in them: it may be empty.
+            let bare = |character: char| character.is_ascii_alphanumeric() || "_-".contains(character);
+            let shown = if !written.is_empty() && written.chars().all(bare) {
+                written.to_owned()
+            } else {
+                format!("{written:?}")
+            };
+            let known = self.asked.join(", ");
+            let message = format!("{prefix}{shown} is not a known key; known here: {known}{hint}");
             self.problems.add(&name.span(), message);
         }
     }
+}
+
+/// The key that was most likely meant.
+fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
+    let alike = known.iter().map(|key| (strsim::jaro_winkler(written, key), *key));
+    alike
+        .filter(|(alike, _)| *alike > 0.85)
+        .max_by(|one, other| one.0.total_cmp(&other.0))
+        .map(|(_, key)| key)
 }
 
 fn with_article(type_name: &str) -> String {

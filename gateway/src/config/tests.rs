@@ -1,4 +1,4 @@
-use std::{ffi::OsString, fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use super::*;
 use crate::{connection::origin::Origins, registry::cluster::RedisUrl};
@@ -69,7 +69,7 @@ fn an_api_is_all_that_a_file_needs() {
 
 #[test]
 fn every_key_is_read() {
-    let environment = Environment { push_token: None, admin_password: Some(OsString::from("hunter2")) };
+    let environment = Environment::default().with("GATEWAY_ADMIN_PASSWORD", "hunter2");
     let config = load_with(
         r#"
 listen = "0.0.0.0:9000"
@@ -79,6 +79,12 @@ push_token = "to-ken"
 admin_listen = "0.0.0.0:9002"
 cluster = "redis://:hunter2@10.0.0.7/0"
 drain_seconds = 5
+compression = { min_bytes = 100, level = 9 }
+log_format = "json"
+log_level = "debug"
+page = false
+metrics_token = "read-only"
+watch = true
 [tls]
 certificate = "cert.pem"
 key = "key.pem"
@@ -92,6 +98,8 @@ handshakes_per_second_per_ip = 3
 frames_per_second = 4
 frame_bytes = 5
 send_queue_bytes = 0x1000
+unfinished_bytes = 0x200_000
+message_seconds = 7
 [timeouts]
 tls_handshake_seconds = 1
 request_head_seconds = 2
@@ -110,6 +118,7 @@ cleanup = "process:./bootstrap"
 origins = ["https://example.com"]
 integration_response = true
 idle_timeout_seconds = 60
+compression = false
 function_timeout_seconds = 5
 max_instances = 2
 init_timeout_seconds = 6
@@ -129,12 +138,19 @@ WS_CLOSE = "a,b"
     assert_eq!(admin.password.as_ref().map(Secret::expose), Some("hunter2"));
     assert_eq!(config.cluster.as_ref().map(|url| url.secret().expose()), Some("redis://:hunter2@10.0.0.7/0"));
     assert_eq!(config.drain, Duration::from_secs(5));
+    assert_eq!(config.compression, Some(Compression { min_bytes: 100, level: 9 }));
+    assert!(!config.apis[0].compression);
+    assert_eq!(admin.metrics_token.as_ref().map(Secret::expose), Some("read-only"));
+    assert!(!config.page && config.watch);
+    let log = LogSettings { format: Some(LogFormat::Json), level: Some(::log::LevelFilter::Debug) };
+    assert_eq!(config.log, log);
     assert!(config.tls.as_ref().is_some_and(|files| files.key.ends_with("key.pem")));
     assert!(config.proxy.proxy_protocol && config.proxy.trusted.len() == 2);
     let Limits { connections, connections_per_ip, frame_bytes, send_queue_bytes, .. } = config.limits;
     assert_eq!((connections, connections_per_ip, frame_bytes, send_queue_bytes), (1, 2, 5, 4096));
     assert_eq!(config.limits.handshakes_per_second_per_ip.get(), 3);
     assert_eq!(config.limits.frames_per_second.get(), 4);
+    assert_eq!((config.limits.unfinished_bytes, config.limits.message_seconds.get()), (2 << 20, 7));
     let Timeouts { tls_handshake, request_head, ping_interval, send, close } = config.timeouts;
     let seconds = [tls_handshake, request_head, ping_interval, send, close].map(|time| time.as_secs());
     assert_eq!(seconds, [1, 2, 3, 4, 5]);
@@ -152,6 +168,26 @@ WS_CLOSE = "a,b"
     assert_eq!((max_instances, memory_mb, concurrent_calls, waiting_calls), (2, 256, 7, 9));
     let env = [("WS_PUSH_TO", "others"), ("WS_CLOSE", "a,b")];
     assert_eq!(api.env, env.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
+
+#[test]
+fn compression_is_a_flag_or_a_table() {
+    let compression = |text: &str| load(&format!("{text}\n{API}")).map(|config| config.compression);
+    assert_eq!(compression("").expect("sound"), None);
+    assert_eq!(compression("compression = false").expect("sound"), None);
+    let default = Compression::default();
+    assert_eq!(compression("compression = true").expect("sound"), Some(default));
+    assert_eq!(compression("compression = {}").expect("sound"), Some(default));
+    let fast = compression("compression.level = 1").expect("sound");
+    assert_eq!(fast, Some(Compression { level: 1, ..default }));
+    for (text, wrong) in [
+        ("compression = 1", "compression must be true or false"),
+        ("compression.level = 10", "compression.level = 10: allowed are 1 to 9"),
+        ("compression.windows = 1", "compression.windows is not a known key; known here: level, min_bytes"),
+    ] {
+        let report = compression(text).expect_err("wrong").to_string();
+        assert!(report.contains(wrong), "{report}");
+    }
 }
 
 #[test]
@@ -228,16 +264,75 @@ fn a_key_that_slipped_below_a_table_is_sent_back_to_the_top() {
 #[test]
 fn secrets_from_the_environment_are_checked_and_come_first() {
     let text = format!("push_token = \"of-the-file\"\n{API}");
-    let environment = Environment { push_token: Some("of-the-machine".into()), admin_password: None };
+    let environment = Environment::default().with("GATEWAY_PUSH_TOKEN", "of-the-machine");
     let config = load_with(&text, &environment).expect("a configuration");
     assert_eq!(config.push_token.as_ref().map(Secret::expose), Some("of-the-machine"));
-    let environment = Environment { push_token: Some("hunter2!".into()), admin_password: Some("".into()) };
+    let environment =
+        Environment::default().with("GATEWAY_PUSH_TOKEN", "hunter2!").with("GATEWAY_ADMIN_PASSWORD", "");
     let text = format!("admin_listen = \"127.0.0.1:9002\"\n{API}");
     let expected = [
         "gateway.toml: the variable GATEWAY_PUSH_TOKEN: a token consists of letters, digits, _ and -",
-        "gateway.toml:1:16: admin_listen = \"127.0.0.1:9002\": the variable GATEWAY_ADMIN_PASSWORD is empty",
+        "gateway.toml:1:16: admin_listen = \"127.0.0.1:9002\": the variable GATEWAY_ADMIN_PASSWORD: it is empty",
     ];
     assert_eq!(report_with(&text, &environment).lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_secret_may_be_in_a_file_of_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("a file");
+        path
+    };
+    let environment = Environment::default()
+        .with("GATEWAY_PUSH_TOKEN_FILE", file("token", "of-the-file\n"))
+        .with("GATEWAY_METRICS_TOKEN", "read-only")
+        .with("GATEWAY_ADMIN_PASSWORD_FILE", file("password", "hunter2"))
+        .with("GATEWAY_CLUSTER_FILE", file("cluster", "redis://:hunter2@10.0.0.7/0\r\n"));
+    let text = format!("admin_listen = \"0.0.0.0:9002\"\n{API}");
+    let config = load_with(&text, &environment).expect("a configuration");
+    assert_eq!(config.push_token.as_ref().map(Secret::expose), Some("of-the-file"));
+    assert_eq!(config.cluster.as_ref().map(|url| url.secret().expose()), Some("redis://:hunter2@10.0.0.7/0"));
+    let admin = config.admin.as_ref().expect("an admin address");
+    assert!(admin.password.as_ref().is_some_and(|password| password.matches(b"hunter2")));
+    assert!(admin.metrics_token.as_ref().is_some_and(|token| token.matches(b"read-only")));
+
+    let both = environment.with("GATEWAY_PUSH_TOKEN", "x").with("GATEWAY_CLUSTER_FILE", "/no/such/file");
+    let report = report_with(&text, &both);
+    let expected = [
+        "gateway.toml: the variables GATEWAY_PUSH_TOKEN and GATEWAY_PUSH_TOKEN_FILE are both set",
+        "gateway.toml: the variable GATEWAY_CLUSTER_FILE: cannot read the file /no/such/file: No such file or directory \
+         (os error 2)",
+    ];
+    assert_eq!(report.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_key_that_is_nearly_right_is_recognised() {
+    for (written, meant) in [
+        ("push_tokne = \"x\"\n", "push_tokne is not a known key; "),
+        ("drain_second = 1\n", "; did you mean drain_seconds?"),
+        ("push_tokens = \"x\"\n", "; did you mean push_token?"),
+        ("\"\" = 1\n", "\"\" is not a known key; known here"),
+        ("\"a b\" = 1\n", "\"a b\" is not a known key; known here"),
+    ] {
+        let report = report(&format!("{written}{API}"));
+        assert!(report.starts_with("gateway.toml:1:1: ") && report.contains(meant), "{report}");
+    }
+    assert!(!report(&format!("x = 1\n{API}")).contains("did you mean"));
+    let below = report(&format!("{API}[limits]\nconections = 1\n"));
+    assert!(below.ends_with("; did you mean limits.connections?"), "{below}");
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_stops_a_start_and_no_reload() {
+    let folder = folder();
+    let file = folder.path().join("gateway.toml");
+    let tls = "[tls]\ncertificate = \"cert.pem\"\nkey = \"other.pem\"\n";
+    fs::write(&file, format!("push_listen = \"127.0.0.1:9001\"\n{API}{tls}")).expect("a file");
+    assert!(Config::load(&file, &Environment::default()).is_err());
+    assert!(Config::reload(&file, &Environment::default()).is_ok());
 }
 
 #[test]
@@ -249,6 +344,9 @@ fn the_page_is_behind_a_password_unless_it_is_on_this_machine() {
         let report = open(listen).expect_err(listen).to_string();
         assert!(report.contains("set the variable GATEWAY_ADMIN_PASSWORD"), "{report}");
     }
+    let metrics = "metrics_token = \"read-only\"\nadmin_listen = \"0.0.0.0:9002\"\n";
+    assert!(load(&format!("{metrics}{API}")).is_err());
+    assert!(load(&format!("page = false\n{metrics}{API}")).is_ok(), "all that is there has a token");
 }
 
 #[test]
@@ -276,7 +374,9 @@ fn with_tls_functions_are_given_an_address_that_they_can_verify() {
 #[test]
 fn no_part_of_a_file_is_too_odd_for_a_report() {
     let text = include_str!("../../../examples/gateway.toml");
-    let read = |text: &str| read::read(Path::new("gateway.toml"), text, &Environment::default());
+    let read = |text: &str| {
+        read::read(Path::new("gateway.toml"), text, &Environment::default(), read::Certificates::Checked)
+    };
     for (cut, _) in text.char_indices() {
         let report = read(&text[..cut]).expect_err("no program and no certificate are there");
         assert!(!report.problems.is_empty());
@@ -300,7 +400,7 @@ fn an_empty_list_of_origins_is_a_mistake() {
 
 #[test]
 fn no_secret_is_shown() {
-    let environment = Environment { push_token: None, admin_password: Some("hunter2".into()) };
+    let environment = Environment::default().with("GATEWAY_ADMIN_PASSWORD", "hunter2");
     let text = format!(
         "push_token = \"hunter2\"\nadmin_listen = \"127.0.0.1:9002\"\ncluster = \"redis://:hunter2@x\"\n{API}\
          [api.env]\nPASSWORD = \"hunter2\"\n"
@@ -313,7 +413,7 @@ fn no_secret_is_shown() {
 #[test]
 fn what_seldom_should_be_is_warned_of() {
     assert_eq!(warnings::of(&load(API).expect("a configuration")), Vec::<String>::new());
-    let environment = Environment { push_token: None, admin_password: Some("hunter2".into()) };
+    let environment = Environment::default().with("GATEWAY_ADMIN_PASSWORD", "hunter2");
     let text = format!("listen = \"0.0.0.0:9000\"\nadmin_listen = \"0.0.0.0:9002\"\n{API}");
     let warned = warnings::of(&load_with(&text, &environment).expect("a configuration")).join("\n");
     for named in ["set push_token", "set [tls]", "0.0.0.0:9002"] {
@@ -356,6 +456,11 @@ fn the_example_has_no_mistakes() {
     let enabled = Config::load(&file, &Environment::default()).unwrap_or_else(|report| panic!("{report}"));
     let expected = Config {
         cluster: RedisUrl::parse("redis://10.0.0.7/0").ok(),
+        admin: config
+            .admin
+            .clone()
+            .map(|admin| Admin { metrics_token: Some(Secret::new("change-me-too")), ..admin }),
+        log: LogSettings { format: Some(LogFormat::Text), level: Some(::log::LevelFilter::Info) },
         scf: Scf { role: Some("gateway".to_owned()), ..config.scf.clone() },
         ..config
     };

@@ -36,6 +36,14 @@ pub(super) fn push_token(text: &str) -> Result<Secret, String> {
     Ok(Secret::new(text))
 }
 
+/// The token that reads the metrics.
+pub(super) fn metrics_token(text: &str) -> Result<Secret, String> {
+    if text.is_empty() || !text.chars().all(|character| character.is_ascii_graphic()) {
+        return Err("a token consists of ASCII letters, digits and signs, without spaces".to_owned());
+    }
+    Ok(Secret::new(text))
+}
+
 /// A URL that is called over HTTP.
 fn http_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("not a URL ({error})"))?;

@@ -2,6 +2,14 @@
 
 use super::Config;
 
+/// What is wrong with a certificate that is served all the same.
+#[must_use]
+pub fn certificate(config: &Config) -> Option<String> {
+    let files = config.tls.as_ref()?;
+    let complaint = files.load().ok()?.check_time(&files.certificate).err()?;
+    Some(format!("{complaint}: clients refuse it"))
+}
+
 /// A sentence for each thing that deserves an operator's attention at the start.
 #[must_use]
 pub fn of(config: &Config) -> Vec<String> {

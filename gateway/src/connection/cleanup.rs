@@ -8,17 +8,14 @@ use crate::{
     contract::Attributes,
     function::Failure,
     registry::{Cleaned, Cleaner, CleanupDue, Record},
-    start::{
-        apis::{Apis, RunningApi},
-        app::App,
-    },
+    start::apis::{Apis, RunningApi},
 };
 
 /// Calls the cleanup function for a client that has left. If it cannot be called now, it is called later.
-pub(crate) async fn clean_up(app: &App, api: &RunningApi, due: CleanupDue) {
+pub(crate) async fn clean_up(cleanups: &Cleanups, api: &RunningApi, due: CleanupDue) {
     let record = due.record();
     let attributes = record.as_ref().and_then(Record::attributes).map(|attributes| &**attributes);
-    if app.cleanups.call(api, (due.connection(), attributes), None).await.is_settled() {
+    if cleanups.call(api, (due.connection(), attributes), None).await.is_settled() {
         due.settle();
     }
 }

@@ -18,7 +18,8 @@ use log::warn;
 use crate::{
     admin::Readiness,
     connection::{
-        limits::{self, Admission, Limit, Limits, Permit},
+        compression::Compression,
+        limits::{self, Admission, Limit, Limits, Permit, UnfinishedMessages},
         timeouts::Timeouts,
     },
     observe::{
@@ -47,6 +48,8 @@ pub struct ClientSettings {
     pub limits: Limits,
     /// How long a client may take.
     pub timeouts: Timeouts,
+    /// How frames are compressed for clients that offer it, where an API does not do without; `None`: they are not.
+    pub compression: Option<Compression>,
     /// Over how long the connections are closed at shutdown.
     pub drain: Duration,
 }
@@ -59,6 +62,7 @@ impl Default for ClientSettings {
             proxies: Proxies::default(),
             limits: Limits::unlimited(),
             timeouts: Timeouts::default(),
+            compression: None,
             drain: Duration::ZERO,
         }
     }
@@ -69,6 +73,8 @@ impl Default for ClientSettings {
 pub(crate) struct Current {
     pub(crate) settings: ClientSettings,
     pub(crate) transport: Transport,
+    /// Those of all connections.
+    pub(crate) unfinished: Arc<UnfinishedMessages>,
 }
 
 /// The settings in force, and the counts.
@@ -90,8 +96,12 @@ impl Clients {
         if let Some(tls) = &tls {
             metrics.certificate_expires(tls.expires());
         }
+        metrics.limits(&settings.limits);
         let admission = Admission::new(settings.limits.clone());
-        let current = ArcSwap::from_pointee(Current::new(settings, tls.clone(), &metrics));
+        let unfinished =
+            UnfinishedMessages::new(settings.limits.unfinished_bytes, metrics.unfinished_bytes.clone());
+        let current =
+            ArcSwap::from_pointee(Current::new(settings, tls.clone(), &metrics, Arc::new(unfinished)));
         Ok(Self {
             current,
             admission,
@@ -119,8 +129,11 @@ impl Clients {
         if let (Some(tls), Some(files)) = (&self.tls, &settings.tls) {
             self.note_reload(tls, &tls.reload_from(files.clone()));
         }
+        self.metrics.limits(&settings.limits);
         self.admission.set_limits(settings.limits.clone());
-        self.current.store(Arc::new(Current::new(settings, self.tls.clone(), &self.metrics)));
+        let unfinished = Arc::clone(&self.current.load().unfinished);
+        unfinished.set_limit(settings.limits.unfinished_bytes);
+        self.current.store(Arc::new(Current::new(settings, self.tls.clone(), &self.metrics, unfinished)));
     }
 
     /// Looks for new certificate files for as long as it is polled.
@@ -163,9 +176,14 @@ impl Clients {
 }
 
 impl Current {
-    fn new(settings: ClientSettings, tls: Option<Arc<Tls>>, metrics: &Arc<Metrics>) -> Self {
+    fn new(
+        settings: ClientSettings,
+        tls: Option<Arc<Tls>>,
+        metrics: &Arc<Metrics>,
+        unfinished: Arc<UnfinishedMessages>,
+    ) -> Self {
         let proxies = Arc::new(settings.proxies.clone());
         let transport = Transport::new(proxies, tls, &settings.timeouts, Arc::clone(metrics));
-        Self { settings, transport }
+        Self { settings, transport, unfinished }
     }
 }

@@ -35,7 +35,10 @@ use crate::{
         limits::{self, Permit},
         origin::ForeignOrigin,
         request_details::RequestDetails,
-        websocket::{self, Opened, accept_key},
+        websocket::{
+            self, Opened, accept_key,
+            deflate::{Deflate, negotiate},
+        },
     },
     contract::{
         Agreed, Connecting, ConnectingEvent, Identity, RequestContext, STORE_UNAVAILABLE, Status, encode,
@@ -226,8 +229,9 @@ async fn handshake(
             let api = Arc::clone(&asked.api);
             let log_limit = &api.functions.register.log_limits.events;
             let sub_protocol = sub_protocol((names, log_limit), asked.protocols.as_deref(), &agreed);
+            let deflate = agreed_compression(&asked, &current);
             let Opening { deliveries, ownership } = opening;
-            let opened = Opened { ownership, api, deliveries, request_id, current, permit };
+            let opened = Opened { ownership, api, deliveries, request_id, current, deflate, permit };
             open(&app, asked, opened, sub_protocol, answer_to).await;
         }
         Err(Refused { response, may_be_registered }) => {
@@ -237,10 +241,16 @@ async fn handshake(
             if let Some(ownership) = may_be_registered
                 && let Some(due) = ownership.end().await
             {
-                clean_up(&app, &asked.api, due).await;
+                clean_up(&app.cleanups, &asked.api, due).await;
             }
         }
     }
+}
+
+/// How the client's frames may be compressed: as it offers, if that is on.
+fn agreed_compression(asked: &UpgradeRequest, current: &Current) -> Option<Deflate> {
+    let is_on = current.settings.compression.is_some() && asked.api.compression;
+    asked.extensions.as_deref().filter(|_| is_on).and_then(negotiate)
 }
 
 /// A client that the register function accepts.
@@ -466,7 +476,7 @@ fn sub_protocol(
     };
     if agreed.sec_web_socket_extensions.as_deref().is_some_and(|extensions| !extensions.trim().is_empty()) {
         warn(
-            "the register function agreed to an extension, but the gateway frames the data and supports none",
+            "the register function agreed to an extension, but the gateway frames the data and agrees on extensions itself",
         );
     }
     let returned = agreed.sec_web_socket_protocol.as_deref()?.trim();
@@ -505,7 +515,7 @@ async fn open(
         connection, request_id;
         "{connection} opened from {} on {} (request {request_id})", asked.from(), asked.path
     );
-    let answered = answer_to.send(switching(&asked.accept_key, sub_protocol)).is_ok();
+    let answered = answer_to.send(switching(&asked.accept_key, sub_protocol, opened.deflate)).is_ok();
     let upgraded = tokio::time::timeout(UPGRADE_TIMEOUT, asked.upgrade);
     match upgraded.await {
         Ok(Ok(upgraded)) if answered => websocket::open(app, opened, upgraded).await,
@@ -513,7 +523,7 @@ async fn open(
     }
 }
 
-fn switching(accept_key: &str, sub_protocol: Option<HeaderValue>) -> Response {
+fn switching(accept_key: &str, sub_protocol: Option<HeaderValue>, deflate: Option<Deflate>) -> Response {
     let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
     let headers = response.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -524,6 +534,9 @@ fn switching(accept_key: &str, sub_protocol: Option<HeaderValue>) -> Response {
     }
     if let Some(protocol) = sub_protocol {
         headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
+    if let Some(Ok(extension)) = deflate.map(|deflate| HeaderValue::from_str(&deflate.header())) {
+        headers.insert(SEC_WEBSOCKET_EXTENSIONS, extension);
     }
     response
 }

@@ -9,11 +9,13 @@
 
 mod admission;
 mod frame_rate;
+mod unfinished;
 
 use std::{fmt, num::NonZeroU32};
 
 use axum::http::StatusCode;
 
+pub(crate) use self::unfinished::{Share, UnfinishedMessages};
 pub use self::{
     admission::{Admission, Permit},
     frame_rate::FrameRate,
@@ -29,14 +31,20 @@ pub struct Limits {
     pub connections_per_ip: usize,
     /// Handshakes of an address in a second, those that are refused included.
     pub handshakes_per_second_per_ip: NonZeroU32,
-    /// Frames from a client in a second. A client that was quiet for a second may send as many at once.
+    /// Frames from a client in a second. A client that was quiet for a second may send as many at once. Fragments of
+    /// messages have a budget of their own, a hundred times as large; the last one of a message counts as a frame.
     pub frames_per_second: NonZeroU32,
     /// The payload of a frame.
     pub frame_bytes: usize,
     /// What waits to be sent to one client.
     pub send_queue_bytes: usize,
+    /// What has arrived of messages that are not complete, of all connections together.
+    pub unfinished_bytes: usize,
+    /// From the first byte of a message to its last.
+    pub message_seconds: NonZeroU32,
 }
 
+const THIRTY: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
 const ONE_HUNDRED: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
 
 impl Limits {
@@ -62,6 +70,8 @@ impl Default for Limits {
             frames_per_second: ONE_HUNDRED,
             frame_bytes: 6 << 20,
             send_queue_bytes: 1 << 20,
+            unfinished_bytes: 256 << 20,
+            message_seconds: THIRTY,
         }
     }
 }
@@ -78,21 +88,43 @@ pub enum Limit {
     HandshakesPerSecondPerIp(NonZeroU32),
     /// The client sends more frames a second than this.
     FramesPerSecond(NonZeroU32),
-    /// The client sends a frame with more bytes than this, or one whose event would have too many.
+    /// The client sends a frame with more bytes than this.
     FrameBytes(usize),
     /// More bytes than this wait to be sent to the client.
     SendQueueBytes(usize),
+    /// The unfinished messages of all clients have more bytes than this, and the client's is among the largest.
+    UnfinishedBytes(usize),
+    /// The client takes longer than this for a message.
+    MessageSeconds(NonZeroU32),
 }
 
 /// The keys of all limits that are a [`Limit`].
-pub const KEYS: [&str; 6] = [
+pub const KEYS: [&str; 8] = [
     "connections",
     "connections_per_ip",
     "handshakes_per_second_per_ip",
     "frames_per_second",
     "frame_bytes",
     "send_queue_bytes",
+    "unfinished_bytes",
+    "message_seconds",
 ];
+
+impl Limits {
+    /// Each with its key.
+    #[must_use]
+    pub fn entries(&self) -> [(&'static str, u64); 6] {
+        let values = [
+            self.connections as u64,
+            self.connections_per_ip as u64,
+            self.handshakes_per_second_per_ip.get().into(),
+            self.frames_per_second.get().into(),
+            self.frame_bytes as u64,
+            self.send_queue_bytes as u64,
+        ];
+        std::array::from_fn(|index| (KEYS[index], values[index]))
+    }
+}
 
 /// What a client receives when it meets a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +146,8 @@ impl Limit {
             Self::FramesPerSecond(_) => "frames_per_second",
             Self::FrameBytes(_) => "frame_bytes",
             Self::SendQueueBytes(_) => "send_queue_bytes",
+            Self::UnfinishedBytes(_) => "unfinished_bytes",
+            Self::MessageSeconds(_) => "message_seconds",
         }
     }
 
@@ -126,7 +160,10 @@ impl Limit {
             Self::ConnectionsPerIp(_) | Self::HandshakesPerSecondPerIp(_) => {
                 Answer::Status(StatusCode::TOO_MANY_REQUESTS)
             }
-            Self::FramesPerSecond(_) | Self::SendQueueBytes(_) => Answer::Close(1008),
+            Self::FramesPerSecond(_)
+            | Self::SendQueueBytes(_)
+            | Self::UnfinishedBytes(_)
+            | Self::MessageSeconds(_) => Answer::Close(1008),
             Self::FrameBytes(_) => Answer::Close(1009),
         }
     }
@@ -146,6 +183,10 @@ impl fmt::Display for Limit {
             Self::FramesPerSecond(limit) => write!(formatter, "more than {limit} frames a second"),
             Self::FrameBytes(limit) => write!(formatter, "a frame has more than {limit} bytes"),
             Self::SendQueueBytes(limit) => write!(formatter, "more than {limit} bytes wait for the client"),
+            Self::UnfinishedBytes(limit) => {
+                write!(formatter, "the unfinished messages of all clients have more than {limit} bytes")
+            }
+            Self::MessageSeconds(limit) => write!(formatter, "a message takes longer than {limit} s"),
         }
     }
 }
@@ -165,6 +206,8 @@ mod tests {
             Limit::FramesPerSecond(NonZeroU32::MAX),
             Limit::FrameBytes(usize::MAX),
             Limit::SendQueueBytes(usize::MAX),
+            Limit::UnfinishedBytes(usize::MAX),
+            Limit::MessageSeconds(NonZeroU32::MAX),
         ];
         assert_eq!(limits.map(Limit::key), KEYS);
         for limit in limits {

@@ -2,6 +2,7 @@
 
 pub(crate) mod cleanup;
 pub(crate) mod clients;
+pub(crate) mod compression;
 pub(crate) mod event_queue;
 pub(crate) mod handshake;
 pub mod limits;

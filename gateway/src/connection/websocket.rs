@@ -12,6 +12,7 @@
 mod accept_key;
 mod close;
 pub(crate) mod close_reason;
+pub(crate) mod deflate;
 pub(crate) mod framing;
 mod incoming;
 mod liveness;
@@ -26,9 +27,16 @@ use log::{info, warn};
 
 pub(crate) use self::accept_key::accept_key;
 pub use self::close_reason::CloseReason;
-use self::{close::close, close_reason::End, session::Session, socket::Socket, transfers::Transfers};
+use self::{
+    close::close, close_reason::End, deflate::Deflate, framing::Decoder, session::Session, socket::Socket,
+    transfers::Transfers,
+};
 use crate::{
-    connection::{cleanup::clean_up, clients::Current, limits::Permit},
+    connection::{
+        cleanup::clean_up,
+        clients::Current,
+        limits::{Permit, Share},
+    },
     observe::report::Report,
     registry::{Deliveries, Ownership},
     server::http::{Stream, upgraded_stream},
@@ -44,6 +52,8 @@ pub(crate) struct Opened {
     pub(crate) request_id: String,
     /// What applied when the client asked to connect.
     pub(crate) current: Arc<Current>,
+    /// How the client's frames may be compressed, if that was agreed.
+    pub(crate) deflate: Option<Deflate>,
     /// Held for as long as the client is connected.
     pub(crate) permit: Permit,
 }
@@ -65,7 +75,9 @@ pub(crate) async fn open(app: &Arc<App>, opened: Opened, upgraded: Upgraded) {
         return never_began(app, opened).await;
     };
     let frame_bytes = opened.current.settings.limits.frame_bytes;
-    let socket = Socket::new(stream, &already_received, frame_bytes);
+    let unfinished = Share::new(Arc::clone(&opened.current.unfinished));
+    let decoder = Decoder::new(frame_bytes, opened.deflate.is_some());
+    let socket = Socket::new(stream, &already_received, decoder, unfinished);
     app.open.spawn(serve(Arc::clone(app), opened, socket));
 }
 
@@ -97,7 +109,7 @@ async fn finish(app: &App, opened: &Opened, socket: Socket<Stream>, transfers: T
             transfers.finish(end.reason.runs_the_rest()).await;
         }
         if let Some(due) = ownership.end().await {
-            clean_up(app, api, due).await;
+            clean_up(&app.cleanups, api, due).await;
         }
     };
     tokio::join!(closed, finished);
@@ -109,7 +121,7 @@ pub(crate) async fn never_began(app: &App, opened: Opened) {
     report_closed(app, &opened.api, names, opened.deliveries.path(), &End::never_opened());
     opened.permit.release();
     if let Some(due) = opened.ownership.end().await {
-        clean_up(app, &opened.api, due).await;
+        clean_up(&app.cleanups, &opened.api, due).await;
     }
 }
 

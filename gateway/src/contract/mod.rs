@@ -4,14 +4,18 @@
 //! A client connects → [`ConnectingEvent`] → [`ConnectAnswer`]. A frame → [`TransferEvent`]. It leaves →
 //! [`ClosingEvent`]. A function pushes → [`Push::parse`] → [`Status`].
 
+mod frame;
 mod push;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
 
-pub use self::push::{Close, MAX_BATCH, Push, Recipients};
+pub(crate) use self::frame::CompressedSize;
+pub use self::{
+    frame::Frame,
+    push::{Close, MAX_BATCH, Push, Recipients},
+};
 use crate::connection::request_details::RequestDetails;
 
 /// Frames, events and answers have at most this many bytes.
@@ -22,73 +26,6 @@ pub type Attributes = std::collections::BTreeMap<String, String>;
 
 /// The attributes of a client have together at most this many bytes, names and values.
 pub const MAX_ATTRIBUTE_BYTES: usize = 4096;
-
-/// A data frame of either direction. Clones share the payload.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frame(Payload);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Payload {
-    Text(ByteString),
-    Binary(Bytes),
-}
-
-impl Frame {
-    /// A text frame.
-    #[must_use]
-    pub fn text(text: impl Into<String>) -> Self {
-        Self(Payload::Text(text.into().into()))
-    }
-
-    /// A text frame that shares these bytes; `None` if they are not UTF-8.
-    fn shared_text(bytes: Bytes) -> Option<Self> {
-        Some(Self(Payload::Text(ByteString::try_from(bytes).ok()?)))
-    }
-
-    /// A binary frame; in JSON its bytes are in Base64.
-    #[must_use]
-    pub fn binary(bytes: impl Into<Bytes>) -> Self {
-        Self(Payload::Binary(bytes.into()))
-    }
-
-    /// The text; `None` of a binary frame.
-    #[must_use]
-    pub fn as_text(&self) -> Option<&str> {
-        match &self.0 {
-            Payload::Text(text) => Some(text),
-            Payload::Binary(_) => None,
-        }
-    }
-
-    /// The payload's bytes.
-    #[must_use]
-    pub fn payload(&self) -> &[u8] {
-        match &self.0 {
-            Payload::Text(text) => text.as_bytes(),
-            Payload::Binary(bytes) => bytes,
-        }
-    }
-
-    /// The number of bytes of its payload.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.payload().len()
-    }
-
-    /// Whether its payload is empty.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The payload, which is still shared with the clones.
-    pub(crate) fn into_payload(self) -> Bytes {
-        match self.0 {
-            Payload::Text(text) => text.into_bytes(),
-            Payload::Binary(bytes) => bytes,
-        }
-    }
-}
 
 /// A client asks to connect: the register function's event.
 #[derive(Debug, Serialize)]

@@ -9,7 +9,7 @@ use serde::{
     de::{IgnoredAny, SeqAccess, Visitor},
 };
 
-use super::Frame;
+use super::frame::Frame;
 
 /// A batch names at most this many connections.
 pub const MAX_BATCH: usize = 1000;

@@ -21,7 +21,7 @@ use crate::{
     observe::{
         log_limit::{self, LogLimit},
         metrics::ApiMetrics,
-        report::{InvocationOutcome, Reports},
+        report::{InvocationOutcome, Report, Reports},
     },
     registry::ids,
 };
@@ -87,6 +87,8 @@ pub(crate) struct FailedInvocation {
 /// A frame's event, on its way to the transfer function.
 pub(crate) struct FrameEvent {
     pub(crate) event: Bytes,
+    /// The payload's bytes as they came and once inflated, if it was compressed.
+    pub(crate) inflated: Option<(usize, usize)>,
     /// When the frame had arrived.
     pub(crate) received: Instant,
     /// When the event was put into the connection's queue.
@@ -176,6 +178,9 @@ impl Functions {
         let times = (frame.received, frame.queued.elapsed());
         let request_id = request_id();
         let invocation = self.begin(Role::Transfer, connection, &request_id, &frame.event, times, false);
+        if let Some((before, after)) = frame.inflated {
+            self.reports.report(|| Report::FrameInflated { request_id: &request_id, before, after });
+        }
         self.carry_out(&self.transfer, place, frame.event, invocation).await
     }
 

@@ -71,7 +71,7 @@ proptest! {
     ) {
         let (frames, expected): (Vec<_>, Vec<_>) = messages.into_iter().unzip();
         let stream = stream(&frames.concat());
-        prop_assert_eq!(decode(&stream, part_bytes), (expected.concat(), None));
+        prop_assert_eq!(decode(&stream, part_bytes, false), (expected.concat(), None));
     }
 
     #[test]
@@ -98,6 +98,30 @@ proptest! {
         frames in vec((any::<u8>(), vec(any::<u8>(), 0..130), any::<[u8; 4]>()), 0..6),
         part_bytes in any::<u8>(),
     ) {
+        super::frames(&[&[part_bytes][..], &stream(&frames)].concat());
+    }
+}
+
+proptest! {
+    /// Messages that are compressed, and such as only say so.
+    #[test]
+    fn a_compressed_message_is_the_same_wherever_it_is_cut(
+        payload in prop_oneof!["[a-c]{0,2000}".prop_map(String::into_bytes), vec(any::<u8>(), 0..600)],
+        change in any::<(Index, u8)>(),
+        is_changed in any::<bool>(),
+        cut in any::<Index>(),
+        part_bytes in any::<u8>(),
+    ) {
+        let agreed = negotiate("permessage-deflate").expect("accepted");
+        let mut compressed = compress(&payload, 6, agreed).map_or_else(|| vec![0], Vec::from);
+        let sound = inflate(&compressed, LIMIT_BYTES, |_| true);
+        prop_assert!(compressed == [0] || sound == Ok(payload));
+        if is_changed {
+            let at = change.0.index(compressed.len());
+            compressed[at] = change.1;
+        }
+        let (begin, end) = compressed.split_at(cut.index(compressed.len() + 1));
+        let frames = [(0x41, begin.to_vec(), [1, 2, 3, 4]), (0x80, end.to_vec(), [5, 6, 7, 8])];
         super::frames(&[&[part_bytes][..], &stream(&frames)].concat());
     }
 }

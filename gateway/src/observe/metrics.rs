@@ -6,10 +6,13 @@
 mod api;
 pub mod catalogue;
 mod cluster;
+mod format;
 pub mod labels;
+mod process;
 mod routes;
 #[cfg(test)]
 mod tests;
+mod totals;
 
 use std::{
     borrow::Cow,
@@ -24,19 +27,18 @@ use prometheus_client::{
     registry::{Metric, Registry},
 };
 
-pub use self::{
-    api::{ApiMetrics, EventTimer},
-    cluster::ClusterMetrics,
-    routes::RouteMetrics,
-};
 use self::{
+    api::ApiHandles,
     catalogue::{Description, Kind},
     labels::{HandshakeOutcome, Label, PushOutcome, ReloadOutcome, Reloadable, TlsOutcome},
 };
-use crate::connection::limits::{self, Limit};
-
-/// The media type of [`Metrics::encode`].
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub use self::{
+    api::{ApiMetrics, EventTimer},
+    cluster::ClusterMetrics,
+    format::Format,
+    routes::RouteMetrics,
+};
+use crate::connection::limits::{self, Limit, Limits};
 
 /// Upper ends of the buckets of durations: from a local process's answer to the longest function time-outs in use.
 const SECONDS: [f64; 15] =
@@ -54,10 +56,14 @@ type Histograms = family::Family<Series, Histogram, fn() -> Histogram>;
 pub struct Metrics {
     registry: Registry,
     families: Families,
+    /// How many handles each API has.
+    apis: ApiHandles,
     pushes: ByLabel<PushOutcome>,
     tls: ByLabel<TlsOutcome>,
     /// The bytes that wait to be sent to clients; each queue adds and subtracts its own.
     pub queue_bytes: Gauge,
+    /// The bytes of messages that have not arrived wholly.
+    pub(crate) unfinished_bytes: Gauge,
     certificate_expires: Gauge,
     accept_errors: Counter,
     /// Cleanups that are due and were not called yet.
@@ -68,7 +74,7 @@ pub struct Metrics {
     pub routes: RouteMetrics,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Families {
     connections: Family<Gauge>,
     handshakes: Family<Counter>,
@@ -76,11 +82,14 @@ struct Families {
     closes: Family<Counter>,
     frames: Family<Counter>,
     frame_bytes: Family<Counter>,
+    compressed_bytes: Family<Counter>,
+    compressions: Family<Counter>,
     events: Family<Counter>,
     event_seconds: Histograms,
     in_flight: Family<Gauge>,
     circuit: Family<Gauge>,
     reloads: Family<Counter>,
+    limits: Family<Gauge>,
 }
 
 impl Metrics {
@@ -96,9 +105,12 @@ impl Metrics {
             connections: register(&mut registry, &c::CONNECTIONS, Family::default()),
             handshakes: register(&mut registry, &c::HANDSHAKES, Family::default()),
             limit_hits: register(&mut registry, &c::LIMIT_HITS, Family::default()),
+            limits: register(&mut registry, &c::LIMITS, Family::default()),
             closes: register(&mut registry, &c::CLOSES, Family::default()),
             frames: register(&mut registry, &c::FRAMES, Family::default()),
             frame_bytes: register(&mut registry, &c::FRAME_BYTES, Family::default()),
+            compressed_bytes: register(&mut registry, &c::COMPRESSED_BYTES, Family::default()),
+            compressions: register(&mut registry, &c::COMPRESSIONS, Family::default()),
             events: register(&mut registry, &c::EVENTS, Family::default()),
             event_seconds: register(&mut registry, &c::EVENT_SECONDS, histograms),
             in_flight: register(&mut registry, &c::EVENTS_IN_FLIGHT, Family::default()),
@@ -107,6 +119,7 @@ impl Metrics {
         };
         let pushes = register(&mut registry, &c::PUSHES, Family::default());
         let queue_bytes = register(&mut registry, &c::QUEUE_BYTES, Gauge::default());
+        let unfinished_bytes = register(&mut registry, &c::UNFINISHED_BYTES, Gauge::default());
         let tls = register(&mut registry, &c::TLS_HANDSHAKES, Family::default());
         let certificate_expires = register(&mut registry, &c::CERTIFICATE_EXPIRES, Gauge::default());
         register(&mut registry, &c::RELOADS, families.reloads.clone());
@@ -114,8 +127,10 @@ impl Metrics {
         let cleanups_pending = register(&mut registry, &c::CLEANUPS_PENDING, Gauge::default());
         let cluster = Arc::new(ClusterMetrics::new(&mut registry));
         let routes = RouteMetrics::new(&mut registry);
-        for key in limits::KEYS {
-            drop(families.limit_hits.get_or_create(&series(&c::LIMIT_HITS, [Cow::Borrowed(key)])));
+        registry.register_collector(Box::new(process::ProcessMetrics));
+        for key in limits::KEYS.map(Cow::Borrowed) {
+            drop(families.limit_hits.get_or_create(&series(&c::LIMIT_HITS, [key.clone()])));
+            drop(families.limits.get_or_create(&series(&c::LIMITS, [key])));
         }
         for what in Reloadable::ALL {
             ByLabel::<ReloadOutcome>::new(&families.reloads, &c::RELOADS, &[Cow::Borrowed(what.value())]);
@@ -123,9 +138,11 @@ impl Metrics {
         Self {
             registry,
             families,
+            apis: ApiHandles::default(),
             pushes: ByLabel::new(&pushes, &c::PUSHES, &[]),
             tls: ByLabel::new(&tls, &c::TLS_HANDSHAKES, &[]),
             queue_bytes,
+            unfinished_bytes,
             certificate_expires,
             accept_errors,
             cleanups_pending,
@@ -134,10 +151,15 @@ impl Metrics {
         }
     }
 
-    /// The handles of the API with this path.
+    /// The handles of the API with this path. When the last of them is dropped, the API has no series any more.
     #[must_use]
     pub fn api(&self, path: &str) -> ApiMetrics {
-        ApiMetrics::new(&self.families, path)
+        ApiMetrics::new(&self.families, &self.apis, path)
+    }
+
+    /// From now on no API's series are removed: the last line of the log sums them up.
+    pub fn keep_series(&self) {
+        self.apis.lock().values_mut().for_each(|handles| *handles += 1);
     }
 
     /// A handshake's path belongs to no API.
@@ -150,6 +172,14 @@ impl Metrics {
     pub fn limit_hit(&self, limit: Limit) {
         let series = series(&catalogue::LIMIT_HITS, [Cow::Borrowed(limit.key())]);
         self.families.limit_hits.get_or_create(&series).inc();
+    }
+
+    /// These limits are in force for new connections.
+    pub fn limits(&self, limits: &Limits) {
+        for (key, value) in limits.entries() {
+            let series = series(&catalogue::LIMITS, [Cow::Borrowed(key)]);
+            self.families.limits.get_or_create(&series).set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
     }
 
     /// A push was dealt with, for one connection that it names.
@@ -179,11 +209,16 @@ impl Metrics {
         self.accept_errors.inc();
     }
 
-    /// The text that Prometheus reads, of type [`CONTENT_TYPE`].
+    /// The text that Prometheus reads, in the `OpenMetrics` format.
     pub fn encode(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         text::encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+
+    /// Likewise, in this format.
+    pub fn encode_as(&self, format: Format) -> Result<String, std::fmt::Error> {
+        self.encode().map(|text| format.of(text))
     }
 }
 

@@ -49,6 +49,15 @@ pub enum Report<'a> {
         /// Whether a person sends a recorded event again.
         replay: bool,
     },
+    /// The frame behind the event had come compressed.
+    FrameInflated {
+        /// Names the invocation.
+        request_id: &'a str,
+        /// The payload's bytes on the wire.
+        before: usize,
+        /// The payload's bytes once inflated.
+        after: usize,
+    },
     /// The event's turn has come: it goes to the function's backend.
     InvocationCalled {
         /// Names the invocation.

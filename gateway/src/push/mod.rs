@@ -46,23 +46,22 @@ pub(crate) const BODY_LIMIT_BYTES: usize = MAX_EVENT_BYTES / 3 * 4 + MAX_BATCH *
 
 /// What stands behind the push address.
 pub(crate) struct PushAddress {
-    pub(crate) registry: Arc<dyn Deliver>,
-    pub(crate) reports: Reports,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) log_limits: PushLogLimits,
+    registry: Arc<dyn Deliver>,
+    reports: Reports,
+    metrics: Arc<Metrics>,
+    log_limits: PushLogLimits,
 }
 
 /// The lines about pushes.
 #[derive(Default)]
-pub(crate) struct PushLogLimits {
+struct PushLogLimits {
     undelivered: LogLimit,
     refused: LogLimit,
 }
 
 /// A reverse push address at [`PATH`].
 pub fn router(registry: Arc<dyn Deliver>, reports: Reports) -> Router {
-    let (metrics, log_limits) = (Arc::default(), PushLogLimits::default());
-    router_at(PATH, Arc::new(PushAddress { registry, reports, metrics, log_limits }))
+    router_at(PATH, Arc::new(PushAddress::new(registry, reports, Arc::default())))
 }
 
 /// A reverse push address at this path.
@@ -91,6 +90,10 @@ async fn push(
 }
 
 impl PushAddress {
+    pub(crate) fn new(registry: Arc<dyn Deliver>, reports: Reports, metrics: Arc<Metrics>) -> Self {
+        Self { registry, reports, metrics, log_limits: PushLogLimits::default() }
+    }
+
     /// Carries out what the body asks for. The activity is that of the connection on which it came.
     pub(crate) async fn receive(
         &self,

@@ -29,11 +29,12 @@
 //!
 //! # What Redis has to allow
 //!
-//! `TIME`, `SELECT`, `PUBLISH`, `SUBSCRIBE`, `EVALSHA`, `SCRIPT LOAD` and `HSCAN`; and `EXISTS`, `PTTL`, `GET`, `SET`, `DEL`,
+//! `TIME`, `SELECT`, `PUBLISH`, `SUBSCRIBE`, `EVALSHA`, `SCRIPT LOAD`, `EXISTS` and `HSCAN`; and `PTTL`, `GET`, `SET`, `DEL`,
 //! `PEXPIRE`, `HGET`, `HGETALL`, `HSET`, `HSETNX`, `HDEL`, `HLEN`, `HEXISTS`, `SADD` and `SISMEMBER`, which scripts call, on keys and
-//! channels that begin with `{scf-ws}:`; a user with `~{scf-ws}:* &{scf-ws}:* +@all` has all of it. Redis ends a subscription
-//! that falls behind by the limit of `client-output-buffer-limit pubsub`; the node subscribes again, and requests that
-//! were lost meanwhile are answered with 503.
+//! channels that begin with `{scf-ws}:`; a user with `~{scf-ws}:* &{scf-ws}:* +@all` has all of it. A sharded Redis also
+//! has to allow `CLUSTER KEYSLOT`. Redis ends a subscription that falls behind by the limit of
+//! `client-output-buffer-limit pubsub`; the node subscribes again, and requests that were lost meanwhile are answered
+//! with 503.
 //!
 //! # What is where in Redis
 //!
@@ -94,13 +95,15 @@ pub struct ClusterSettings {
     pub trust: Trust,
     /// How long a node may be silent before it is declared lost: the same for all nodes.
     pub lease: Duration,
+    /// Whether the process that listened at this one's address before is alive, and hands over to this one.
+    pub takes_over: bool,
 }
 
 impl ClusterSettings {
     /// The nodes that share this server, with the certificates that the system trusts.
     #[must_use]
     pub fn new(redis: RedisUrl) -> Self {
-        Self { redis, trust: Trust::System, lease: LEASE }
+        Self { redis, trust: Trust::System, lease: LEASE, takes_over: false }
     }
 }
 
@@ -147,7 +150,7 @@ impl Cluster {
     pub fn join(settings: &ClusterSettings, addr: SocketAddr, metrics: &Metrics) -> Result<Self, JoinError> {
         let node = NodeId::random().map_err(JoinError::Randomness)?;
         let redis = Redis::connect(&settings.redis, &settings.trust).map_err(JoinError::Tls)?;
-        let place = place::of(addr);
+        let place = if settings.takes_over { None } else { place::of(addr) };
         let store = Store::new(redis, Times::of_lease(settings.lease));
         let info = place::info(addr, place.as_deref(), settings.lease);
         let connections = Connections::new(metrics.cleanups_pending.clone());

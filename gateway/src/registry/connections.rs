@@ -1,15 +1,11 @@
 //! The connections of this process, each from the moment at which it is opened until nothing more is due for it.
 
-use std::{fmt, sync::Arc, time::Duration};
-
 use dashmap::{DashMap, Entry};
-use parking_lot::Mutex;
-use tokio::{sync::watch, time::timeout};
 
 use super::{
+    closing::{ClosedBy, Confirmation},
     delivery::{ConnectionInfo, Delivery, DeliveryError, RegistryError},
     outbox::Outbox,
-    ownership::Owner,
     record::Record,
 };
 use crate::{contract::Attributes, observe::metrics::Gauge};
@@ -17,58 +13,18 @@ use crate::{contract::Attributes, observe::metrics::Gauge};
 /// So many cleanups may wait: with more, no client is accepted any more.
 const MAX_PENDING: usize = 100_000;
 
-/// How long a connection that another node has closed waits to hear whether the function that wanted it was answered.
-const CONFIRMATION_TIMEOUT: Duration = Duration::from_secs(4);
-
 /// See the module.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Connections {
     all: DashMap<Box<str>, Held>,
-    /// Connections that have ended and whose cleanup function could not be called.
-    deferred: Mutex<Vec<Deferred>>,
     /// How many have ended and still wait for their cleanup.
     pending: Gauge,
 }
-
-/// A connection whose cleanup is to be called later, and its owner.
-pub(super) type Deferred = (Box<str>, Arc<dyn Owner>);
 
 #[derive(Debug)]
 struct Held {
     outbox: Outbox,
     has_ended: bool,
-}
-
-/// Who has ended a connection.
-#[derive(Debug, Clone)]
-pub(crate) enum ClosedBy {
-    /// The client, or this gateway.
-    Client,
-    /// A function, by a push.
-    Function {
-        /// Whether the cleanup function is to be called all the same.
-        wants_cleanup: bool,
-        /// Where the push came from another node: whether that one has answered it.
-        confirmation: Option<Confirmation>,
-    },
-}
-
-/// Whether the node that has asked for a close has answered the function in time.
-#[derive(Debug, Clone)]
-pub(crate) struct Confirmation(watch::Receiver<bool>);
-
-impl Confirmation {
-    /// The sender is set to true once it is confirmed, or dropped.
-    pub(crate) fn new() -> (watch::Sender<bool>, Self) {
-        let (sender, receiver) = watch::channel(false);
-        (sender, Self(receiver))
-    }
-
-    /// Whether it is confirmed in time.
-    pub(super) async fn wait(mut self) -> bool {
-        let given = timeout(CONFIRMATION_TIMEOUT, self.0.wait_for(|given| *given));
-        matches!(given.await, Ok(Ok(_)))
-    }
 }
 
 impl Connections {
@@ -130,16 +86,6 @@ impl Connections {
         held.outbox.seal()
     }
 
-    /// The cleanup of a connection that has ended is to be called later.
-    pub(super) fn defer(&self, id: &str, owner: Arc<dyn Owner>) {
-        self.deferred.lock().push((id.into(), owner));
-    }
-
-    /// Takes those that are to be called later.
-    pub(super) fn take_deferred(&self) -> Vec<Deferred> {
-        std::mem::take(&mut *self.deferred.lock())
-    }
-
     /// Nothing more is due for a connection. Whether something was.
     pub(crate) fn remove(&self, id: &str) -> bool {
         let Entry::Occupied(entry) = self.all.entry(id.into()) else { return false };
@@ -161,11 +107,5 @@ impl Connections {
     ) -> impl Iterator<Item = (Box<str>, Record)> {
         let wanted = self.all.iter().filter(move |held| is_wanted(held.key()));
         wanted.map(|held| (held.key().clone(), held.outbox.record()))
-    }
-}
-
-impl fmt::Debug for Connections {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Connections").field("pending", &self.pending()).finish_non_exhaustive()
     }
 }

@@ -9,10 +9,7 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{
-    cleaner::Cleaner,
-    ownership::{CleanupDue, Owner},
-};
+use super::{cleaner::Cleaner, owner::Owner, ownership::CleanupDue};
 
 /// How many cleanups are in flight, those that wait for their function's turn included.
 const CONCURRENT: usize = 64;
@@ -73,7 +70,7 @@ async fn run(
 /// Calls what is deferred now, the functions of different APIs at the same time.
 async fn look(owner: &dyn Owner, cleaner: &dyn Cleaner, unavailable: &mut Unavailable) {
     let mut by_api: HashMap<Box<str>, Vec<CleanupDue>> = HashMap::new();
-    for (connection, owner) in owner.connections().take_deferred() {
+    for (connection, owner) in owner.deferred().take() {
         let due = CleanupDue::deferred(connection, owner);
         match due.record() {
             Some(record) => by_api.entry(record.api().into()).or_default().push(due),

@@ -2,7 +2,10 @@
 
 use std::{error, fmt, net::IpAddr, sync::Arc};
 
-use crate::contract::{Attributes, Close, Frame};
+use crate::{
+    contract::{Attributes, Close, Frame},
+    observe::metrics::Gauge,
+};
 
 /// What goes to a client. Clones share the payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,4 +80,20 @@ pub struct ConnectionInfo {
     pub waiting_bytes: usize,
     /// What the register function has said of the client.
     pub attributes: Option<Arc<Attributes>>,
+}
+
+/// A client that asks to connect.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct NewConnection {
+    /// The path that it asks for, without its query.
+    pub path: Arc<str>,
+    /// Its address.
+    pub source_ip: IpAddr,
+    /// The path of the API that it belongs to.
+    pub api: Arc<str>,
+    /// How many bytes may wait to be sent to it.
+    pub send_queue_bytes: usize,
+    /// Shows what waits to be sent to all clients together.
+    pub(crate) waiting: Gauge,
 }

@@ -1,16 +1,15 @@
 //! What the gateway asks of a connection registry.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::{BoxFuture, FutureExt as _, ready};
 
 use super::{
     cleaner::Cleaner,
-    delivery::{ConnectionInfo, Delivery, DeliveryError, RegistryError},
+    delivery::{ConnectionInfo, Delivery, DeliveryError, NewConnection, RegistryError},
     outbox::Deliveries,
     ownership::Ownership,
 };
-use crate::observe::metrics::Gauge;
 
 /// Reaches connections by their ids: what the push address needs of a registry.
 pub trait Deliver: Send + Sync {
@@ -54,22 +53,6 @@ pub trait ConnectionRegistry: Deliver {
     fn overview(&self) -> BoxFuture<'_, serde_json::Value> {
         ready(serde_json::Value::Null).boxed()
     }
-}
-
-/// A client that asks to connect.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct NewConnection {
-    /// The path that it asks for, without its query.
-    pub path: Arc<str>,
-    /// Its address.
-    pub source_ip: IpAddr,
-    /// The path of the API that it belongs to.
-    pub api: Arc<str>,
-    /// How many bytes may wait to be sent to it.
-    pub send_queue_bytes: usize,
-    /// Shows what waits to be sent to all clients together.
-    pub(crate) waiting: Gauge,
 }
 
 /// A connection that is known.

@@ -1,6 +1,6 @@
 //! The connections of this process alone.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::future::{BoxFuture, FutureExt as _, ready};
 use log::warn;
@@ -10,35 +10,47 @@ use super::{
     cleaner::Cleaner,
     connections::Connections,
     deferred::DeferredCleanups,
-    delivery::{ConnectionInfo, Delivery, DeliveryError, RegistryError},
+    delivery::{ConnectionInfo, Delivery, DeliveryError, NewConnection, RegistryError},
     ids,
-    interface::{ConnectionRegistry, Deliver, NewConnection, Opening},
+    interface::{ConnectionRegistry, Deliver, Opening},
     outbox::outbox,
-    ownership::{Owner, Ownership},
+    owner::{Deferred, Owner},
+    ownership::Ownership,
 };
 use crate::observe::metrics::Gauge;
 
 /// All connections in this process.
-#[derive(Debug)]
 pub struct MemoryRegistry {
     own: Arc<Alone>,
     cleaning: Mutex<Option<DeferredCleanups>>,
 }
 
 /// This process owns its connections until they end.
-#[derive(Debug)]
-struct Alone(Connections);
+struct Alone(Connections, Deferred);
 
 impl Owner for Alone {
     fn connections(&self) -> &Connections {
         &self.0
+    }
+
+    fn deferred(&self) -> &Deferred {
+        &self.1
     }
 }
 
 impl MemoryRegistry {
     /// The gauge shows how many cleanups wait.
     pub(crate) fn new(pending: Gauge) -> Self {
-        Self { own: Arc::new(Alone(Connections::new(pending))), cleaning: Mutex::default() }
+        Self {
+            own: Arc::new(Alone(Connections::new(pending), Deferred::default())),
+            cleaning: Mutex::default(),
+        }
+    }
+}
+
+impl fmt::Debug for MemoryRegistry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("MemoryRegistry").field("connections", &self.own.0).finish_non_exhaustive()
     }
 }
 
@@ -163,8 +175,7 @@ mod tests {
         drop(a);
         drop(b.ownership.end().await.expect("due"));
         c.ownership.settle();
-        let deferred: Vec<_> =
-            registry.own.0.take_deferred().into_iter().map(|(id, _)| id.into_string()).collect();
+        let deferred: Vec<_> = registry.own.1.take().into_iter().map(|(id, _)| id.into_string()).collect();
         assert_eq!(deferred, expected);
         assert_eq!(registry.own.0.pending(), 2);
     }

@@ -6,6 +6,7 @@
 //! for the others on; that is why every method is asynchronous and may fail.
 
 mod cleaner;
+mod closing;
 pub mod cluster;
 mod connections;
 mod deferred;
@@ -14,22 +15,25 @@ pub(crate) mod ids;
 mod interface;
 mod memory;
 mod outbox;
+mod owner;
 mod ownership;
 mod record;
 mod send_queue;
 
 pub use self::{
     cleaner::{Cleaned, Cleaner},
-    delivery::{ConnectionInfo, Delivery, DeliveryError, RegistryError},
-    interface::{ConnectionRegistry, Deliver, NewConnection, Opening},
+    delivery::{ConnectionInfo, Delivery, DeliveryError, NewConnection, RegistryError},
+    interface::{ConnectionRegistry, Deliver, Opening},
     memory::MemoryRegistry,
     ownership::Ownership,
     record::Record,
 };
 pub(crate) use self::{
-    connections::{Confirmation, Connections},
+    closing::Confirmation,
+    connections::Connections,
     deferred::DeferredCleanups,
     outbox::{Deliveries, outbox},
-    ownership::{CleanupDue, CleanupOf, Owner},
+    owner::{CleanupOf, Deferred, Owner},
+    ownership::CleanupDue,
     send_queue::QueueEnd,
 };

@@ -12,9 +12,8 @@ use std::{
 };
 
 use super::{
-    connections::{ClosedBy, Confirmation},
-    delivery::{ConnectionInfo, DeliveryError},
-    interface::NewConnection,
+    closing::{ClosedBy, Confirmation},
+    delivery::{ConnectionInfo, DeliveryError, NewConnection},
     record::Record,
     send_queue::{QueueEnd, SendQueue},
 };

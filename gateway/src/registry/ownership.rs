@@ -12,66 +12,15 @@ use std::{
     },
 };
 
-use futures_util::future::{BoxFuture, FutureExt as _, ready};
+use futures_util::future::BoxFuture;
 
 use super::{
-    connections::{ClosedBy, Connections},
+    closing::ClosedBy,
     delivery::RegistryError,
+    owner::{CleanupOf, Owner},
     record::Record,
 };
 use crate::contract::Attributes;
-
-/// Who owns connections: this process alone, or as a node of a cluster.
-pub(crate) trait Owner: Send + Sync {
-    /// Those of this process.
-    fn connections(&self) -> &Connections;
-
-    /// Whether another node has taken its connections over.
-    fn is_lost(&self) -> bool {
-        false
-    }
-
-    /// Waits until another node has; `None` if that never happens.
-    fn lost(&self) -> Option<BoxFuture<'_, ()>> {
-        None
-    }
-
-    /// Waits, after this process was suspended for long, until it is known whether the connections are still its own;
-    /// `None` if it is known.
-    fn certain(&self) -> Option<BoxFuture<'_, ()>> {
-        None
-    }
-
-    /// Takes note of a connection's attributes where its record is.
-    fn note_attributes<'a>(&'a self, _connection: &'a str) -> BoxFuture<'a, Result<(), RegistryError>> {
-        ready(Ok(())).boxed()
-    }
-
-    /// Whose the cleanup of a connection that has ended is.
-    fn cleanup_of<'a>(&'a self, _connection: &'a str) -> BoxFuture<'a, CleanupOf> {
-        ready(CleanupOf::ThisNode).boxed()
-    }
-
-    /// Nothing more is due for a connection.
-    fn settle(&self, connection: &str) {
-        self.connections().remove(connection);
-    }
-
-    /// What a connection is due is another node's.
-    fn hand_over(&self, connection: &str) {
-        self.connections().remove(connection);
-    }
-}
-
-/// Whose a cleanup is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CleanupOf {
-    ThisNode,
-    /// Another node has called it or will.
-    AnotherNode,
-    /// That is not known yet.
-    Undecided,
-}
 
 /// A connection as its task owns it.
 pub struct Ownership {
@@ -152,7 +101,7 @@ impl Drop for Ownership {
     fn drop(&mut self) {
         if !self.has_ended.load(Ordering::Relaxed) {
             self.owner.connections().seal(&self.id);
-            self.owner.connections().defer(&self.id, Arc::clone(&self.owner));
+            self.owner.deferred().push(&self.id, Arc::clone(&self.owner));
         }
     }
 }
@@ -210,7 +159,7 @@ impl CleanupDue {
 impl Drop for CleanupDue {
     fn drop(&mut self) {
         if self.is_kept {
-            self.owner.connections().defer(&self.connection, Arc::clone(&self.owner));
+            self.owner.deferred().push(&self.connection, Arc::clone(&self.owner));
         }
     }
 }

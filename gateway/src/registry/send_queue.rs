@@ -13,7 +13,7 @@ use std::{
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::connections::Confirmation;
+use super::closing::Confirmation;
 use crate::{
     contract::{Close, Frame},
     observe::metrics::Gauge,

@@ -14,7 +14,11 @@ mod write_limit;
 
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{BoxError, Router, extract::Request, http::StatusCode};
+use axum::{
+    BoxError, Router,
+    extract::Request,
+    http::{HeaderValue, StatusCode, header::CONNECTION},
+};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::{
@@ -29,7 +33,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
     time::{sleep, timeout},
 };
-use tokio_util::either::Either;
+use tokio_util::{either::Either, sync::CancellationToken};
 
 pub(crate) use self::{
     handler::{Connection, Handler, Routed},
@@ -81,6 +85,8 @@ enum Kind {
 #[derive(Debug)]
 pub struct Server {
     addr: SocketAddr,
+    /// Cancelled when another process accepts in place of this one.
+    handed_over: CancellationToken,
     task: JoinHandle<()>,
 }
 
@@ -120,8 +126,20 @@ impl Server {
         kind: Kind,
     ) -> io::Result<Self> {
         let addr = listener.local_addr()?;
-        let task = tokio::spawn(accept(listener, handler, case, kind));
-        Ok(Self { addr, task })
+        let handed_over = CancellationToken::new();
+        let task = tokio::spawn(accept(listener, handler, case, kind, handed_over.clone()));
+        Ok(Self { addr, handed_over, task })
+    }
+
+    /// Accepts nobody any more. Connections that are open stay, and each is closed after its next answer.
+    pub(crate) fn hand_over(&self) {
+        self.handed_over.cancel();
+    }
+
+    /// Waits until no connection is left but those that have become `WebSockets`, after [`Server::hand_over`].
+    pub(crate) async fn last_request(&mut self) {
+        // An accepting task that panicked has no connection either.
+        let _ = (&mut self.task).await;
     }
 
     /// The address that it listens on, with the port that it really got.
@@ -137,7 +155,13 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: TcpListener, handler: Arc<dyn Handler>, case: HeaderCase, kind: Kind) {
+async fn accept(
+    listener: TcpListener,
+    handler: Arc<dyn Handler>,
+    case: HeaderCase,
+    kind: Kind,
+    handed_over: CancellationToken,
+) {
     // Owned by this task, so that the connections end with it.
     let mut connections = JoinSet::new();
     let mut is_failing = false;
@@ -148,7 +172,8 @@ async fn accept(listener: TcpListener, handler: Arc<dyn Handler>, case: HeaderCa
                     if std::mem::take(&mut is_failing) {
                         info!("connections are accepted again");
                     }
-                    connections.spawn(serve(stream, peer, Arc::clone(&handler), case, kind.clone()));
+                    let (handler, kind) = (Arc::clone(&handler), kind.clone());
+                    connections.spawn(serve(stream, peer, handler, case, kind, handed_over.clone()));
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut is_failing, true) {
@@ -163,12 +188,22 @@ async fn accept(listener: TcpListener, handler: Arc<dyn Handler>, case: HeaderCa
                 }
             },
             Some(_) = connections.join_next() => {}
+            () = handed_over.cancelled() => break,
         }
     }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
 }
 
 /// Serves a connection, which may begin with a proxy's header and TLS if it is a client's.
-async fn serve(stream: TcpStream, peer: SocketAddr, handler: Arc<dyn Handler>, case: HeaderCase, kind: Kind) {
+async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    handler: Arc<dyn Handler>,
+    case: HeaderCase,
+    kind: Kind,
+    handed_over: CancellationToken,
+) {
     // Without it a short answer may wait 40 ms for the peer's delayed acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         debug!("TCP_NODELAY for {peer}: {error}");
@@ -177,13 +212,13 @@ async fn serve(stream: TcpStream, peer: SocketAddr, handler: Arc<dyn Handler>, c
         let peers = if matches!(kind, Kind::Functions) { Peers::Functions } else { Peers::Clients };
         let activity = Activity::new(peers, PROGRESS_TIMEOUT);
         let stream = Either::Left(WriteLimit::new(stream, PROGRESS_TIMEOUT));
-        return answer(Opened { stream, peer }, activity, handler, case).await;
+        return answer(Opened { stream, peer }, activity, handler, case, handed_over).await;
     };
     let current = clients.current();
     let timeouts = &current.settings.timeouts;
     let activity = Activity::new(Peers::Clients, timeouts.request_head);
     match current.transport.open(WriteLimit::new(stream, timeouts.send), peer).await {
-        Ok(opened) => answer(opened, activity, handler, case).await,
+        Ok(opened) => answer(opened, activity, handler, case, handed_over).await,
         Err(error @ (TransportError::ProxyProtocol(_) | TransportError::ProxyProtocolTimeout(_))) => {
             info!("a connection from {peer} was refused: {error}");
         }
@@ -196,16 +231,21 @@ async fn answer(
     activity: Arc<Activity>,
     handler: Arc<dyn Handler>,
     case: HeaderCase,
+    handed_over: CancellationToken,
 ) {
     let stream = LimitedStream::new(stream, Arc::clone(&activity));
     let connection = Connection { peer, activity };
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         connection.activity.serving();
         let (activity, response) = (Arc::clone(&connection.activity), handler.handle(request, &connection));
+        let handed_over = handed_over.clone();
         async move {
-            let response = response.await;
+            let mut response = response.await;
             if response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 activity.answered();
+                if handed_over.is_cancelled() {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
             }
             Ok::<_, std::convert::Infallible>(response)
         }

@@ -4,7 +4,8 @@
 //! [`Tls::load`] → [`Tls::acceptor`] for each connection. [`Tls::watch`] notices new files, [`Tls::reload`] reads them
 //! on demand. New files that cannot be used, because they are half-written, expired or not of one pair, change
 //! nothing: the log says why, and connections keep the certificate they had. Connections that are open notice nothing
-//! in either case.
+//! in either case. At the start there is none to keep: one that has expired is served then, and the log says so again
+//! and again.
 
 #[cfg(test)]
 pub(crate) mod authority;
@@ -19,7 +20,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use log::{info, warn};
+use log::{error, info, warn};
 use parking_lot::Mutex;
 use rustls::{
     ServerConfig,
@@ -35,6 +36,11 @@ pub use self::certificate::{Certificate, CertificateError, CertificateFiles};
 /// How often [`Tls::watch`] looks at the files. They are read, not only asked for their time: that also notices links
 /// that change their target, and works on file systems that send no notifications.
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(10);
+
+/// From how long before its end on a certificate is in the log, day by day. By then it should have been renewed.
+const WARN_BEFORE: Duration = Duration::from_hours(14 * 24);
+/// How often.
+const WARN_INTERVAL: Duration = Duration::from_hours(24);
 
 /// Why TLS cannot be served.
 #[derive(Debug)]
@@ -127,11 +133,29 @@ impl Tls {
     pub async fn watch(&self, mut looked: impl FnMut(&Result<Reloaded, CertificateError>)) {
         let mut ticks = tokio::time::interval(WATCH_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut warned = None;
         loop {
-            ticks.tick().await;
+            let now = ticks.tick().await;
             let result = self.look(&mut self.watched.lock(), false);
             looked(&result);
+            if warned.is_none_or(|warned| now - warned >= WARN_INTERVAL) && self.warn_of_its_end() {
+                warned = Some(now);
+            }
         }
+    }
+
+    /// Whether there was something to say.
+    fn warn_of_its_end(&self) -> bool {
+        let certificate = self.served.0.load();
+        let valid = remaining(certificate.expires);
+        if let Err(complaint) = certificate.check_time(&self.watched.lock().files.certificate) {
+            error!("{complaint}: it is served, and clients refuse it");
+        } else if certificate.expires <= SystemTime::now() + WARN_BEFORE {
+            warn!("the certificate is valid for {valid} only, and has not been renewed");
+        } else {
+            return false;
+        }
+        true
     }
 
     fn look(&self, watched: &mut Watched, asked: bool) -> Result<Reloaded, CertificateError> {
@@ -144,7 +168,12 @@ impl Tls {
         if !changed && !asked {
             return Ok(Reloaded::Unchanged);
         }
-        match read.and_then(|pem| watched.files.parse(&pem)) {
+        let parsed = read.and_then(|pem| {
+            let certificate = watched.files.parse(&pem)?;
+            certificate.check_time(&watched.files.certificate)?;
+            Ok(certificate)
+        });
+        match parsed {
             Ok(certificate) if self.served.is(&certificate) => Ok(Reloaded::Unchanged),
             Ok(certificate) => {
                 let valid = remaining(certificate.expires);

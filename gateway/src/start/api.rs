@@ -25,6 +25,8 @@ pub struct Api {
     pub origins: Origins,
     /// How long a connection may go without a data frame in either direction before it is closed.
     pub idle_timeout: Duration,
+    /// Whether frames may be compressed where the gateway compresses; unset, they may.
+    pub compression: bool,
     /// How many events of each function that runs in processes may run at once; at least 1.
     pub max_running: usize,
     /// How many calls of each function with another backend may be in flight at once; at least 1.
@@ -62,6 +64,7 @@ impl Api {
             integration_response: false,
             origins: Origins::Any,
             idle_timeout: Duration::from_mins(10),
+            compression: true,
             max_running: 8,
             max_calls: 256,
             max_waiting: 1000,

@@ -20,6 +20,8 @@ pub(crate) struct RunningApi {
     pub(crate) origins: Origins,
     /// How long a connection may go without a data frame in either direction.
     pub(crate) idle_timeout: Duration,
+    /// Whether frames may be compressed.
+    pub(crate) compression: bool,
 }
 
 /// The running APIs.

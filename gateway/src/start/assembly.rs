@@ -54,8 +54,8 @@ impl Assembly {
             trace: self.trace,
             refused_clients: LogLimit::new(log_limit::SINGLE),
         };
-        let (origins, idle_timeout) = (api.origins.clone(), api.idle_timeout);
-        Arc::new(RunningApi { path, functions, metrics, origins, idle_timeout })
+        let (origins, idle_timeout, compression) = (api.origins.clone(), api.idle_timeout, api.compression);
+        Arc::new(RunningApi { path, functions, metrics, origins, idle_timeout, compression })
     }
 
     fn function(&self, api: &Api, role: Role, source: &FunctionSource, prefix: &str) -> Function {

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    admin::{self, Stage, page, page_access::PageAccess},
+    admin::{self, Access, Stage, page, page_access::PageAccess},
     config::Admin,
     connection::{
         cleanup::Cleanups,
@@ -25,9 +25,9 @@ use crate::{
         report::{Reporter, Reports},
         timeline::Timeline,
     },
-    push::{self, PushAddress, PushLogLimits, direct::Direct},
+    push::{self, PushAddress, direct::Direct},
     registry::{
-        Cleaner, ConnectionRegistry, MemoryRegistry,
+        Cleaner, ConnectionRegistry, Deliver, MemoryRegistry,
         cluster::{Cluster, ClusterRegistry, ClusterSettings, JoinError},
     },
     server::{
@@ -41,6 +41,7 @@ use crate::{
         assembly::Assembly,
         drain::Drain,
         executable,
+        hand_over::{Relay, Sockets},
         running::Running,
     },
 };
@@ -48,6 +49,11 @@ use crate::{
 /// How many connections may wait to be accepted, as after a restart, when all clients come back at once; one more waits a
 /// second before it tries again. The system's own limit, `net.core.somaxconn`, is most often the same.
 const BACKLOG: u32 = 4096;
+
+/// What the listening sockets are for, when they are handed over.
+const CLIENTS: &str = "clients";
+const PUSHES: &str = "pushes";
+const ADMIN: &str = "admin";
 
 /// The gateway; see [`Gateway::builder`].
 #[derive(Debug)]
@@ -68,6 +74,9 @@ impl Gateway {
             page: false,
             client_page: None,
             no_page: false,
+            page_is_disabled: false,
+            inherited: Sockets::default(),
+            relay: None,
             orphan_reaper: None,
             registry: Registry::Memory,
             reporters: Vec::new(),
@@ -76,6 +85,7 @@ impl Gateway {
 }
 
 /// A gateway that is being put together.
+#[expect(clippy::struct_excessive_bools, reason = "settings, each of its own")]
 #[must_use = "a gateway runs once it is started"]
 pub struct Builder {
     listen: SocketAddr,
@@ -89,6 +99,9 @@ pub struct Builder {
     page: bool,
     client_page: Option<PathBuf>,
     no_page: bool,
+    page_is_disabled: bool,
+    inherited: Sockets,
+    relay: Option<Arc<Relay>>,
     orphan_reaper: Option<PathBuf>,
     registry: Registry,
     reporters: Vec<Arc<dyn Reporter>>,
@@ -169,6 +182,12 @@ impl Builder {
         self
     }
 
+    /// Serves no page anywhere.
+    pub fn without_page(mut self) -> Self {
+        self.page_is_disabled = true;
+        self
+    }
+
     /// Serves the page at the admin address or not at all. A proxy on the same machine makes every client look like one
     /// of this machine, to which the page is served otherwise.
     pub fn page_for_operators_only(mut self) -> Self {
@@ -196,6 +215,21 @@ impl Builder {
         self
     }
 
+    /// What passes pushes on that are for connections of another process.
+    pub fn relay(mut self, relay: Arc<Relay>) -> Self {
+        self.relay = Some(relay);
+        self
+    }
+
+    /// Goes on listening on sockets of the process before this one, where they are those of its addresses.
+    pub fn inherit(mut self, sockets: Sockets) -> Self {
+        self.inherited = sockets;
+        if let Registry::Cluster(cluster) = &mut self.registry {
+            cluster.takes_over = true;
+        }
+        self
+    }
+
     /// Adds an observer of the gateway's work.
     pub fn reporter(mut self, reporter: Arc<dyn Reporter>) -> Self {
         self.reporters.push(reporter);
@@ -209,10 +243,13 @@ impl Builder {
     )]
     pub async fn start(mut self) -> Result<Running, StartError> {
         self.check_apis()?;
-        let clients = listen(self.listen)?;
+        let mut sockets = Sockets::default();
+        let inherited = &mut self.inherited;
+        let mut listen = |name, addr| listen(name, addr, inherited, &mut sockets);
+        let clients = listen(CLIENTS, self.listen)?;
         let addr = local_addr(&clients, self.listen)?;
         let pushes = match self.push_listen {
-            Some(push_listen) => Some(listen(push_listen)?),
+            Some(push_listen) => Some(listen(PUSHES, push_listen)?),
             None => None,
         };
         let push_addr = match (&pushes, self.push_listen) {
@@ -220,7 +257,7 @@ impl Builder {
             _ => addr,
         };
         let admin = match &self.admin {
-            Some(admin) => Some(listen(admin.listen)?),
+            Some(admin) => Some(listen(ADMIN, admin.listen)?),
             None => None,
         };
         let admin_addr = match (&admin, &self.admin) {
@@ -236,13 +273,13 @@ impl Builder {
         let push_base =
             self.push_url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(push_addr)));
         let push_url = format!("{push_base}{push_path}");
-        let (app, assembly) = self.app(addr, &push_url, orphan_reaper, clients_served, registry);
+        let (app, assembly) = self.app(addr, &push_url, orphan_reaper, clients_served, &registry);
         let app = Arc::new(app);
         let servers = self
             .serve(&app, clients, pushes, push_path, admin)
             .map_err(|error| StartError::Listen { addr: self.listen, error })?;
         app.clients.readiness.enter(Stage::Ready);
-        Ok(Running::new((addr, admin_addr), push_url, app, assembly, servers))
+        Ok(Running::new((addr, admin_addr), push_url, app, assembly, (servers, sockets)))
     }
 
     fn serve(
@@ -258,8 +295,12 @@ impl Builder {
         let mut servers = Vec::new();
         if let Some(listener) = admin {
             let Clients { metrics, readiness, .. } = &*app.clients;
-            let password = self.admin.as_ref().and_then(|admin| admin.password.clone());
-            let router = admin::router(Arc::clone(metrics), readiness.clone(), password, page);
+            let access = self.admin.as_ref().map_or_else(Access::default, |admin| Access {
+                password: admin.password.clone(),
+                metrics_token: admin.metrics_token.clone(),
+            });
+            let page = Router::new().fallback(page::entry_for_operators).with_state(Arc::clone(app));
+            let router = admin::router(Arc::clone(metrics), readiness.clone(), access, page);
             servers.push(Server::start_for_operators(listener, router)?);
             client_router = Router::new().fallback(handshake::entry).with_state(Arc::clone(app));
         }
@@ -334,6 +375,7 @@ impl Builder {
     /// Who sees the page, and where.
     fn page_access(&self, addr: SocketAddr) -> PageAccess {
         match &self.admin {
+            _ if self.page_is_disabled => PageAccess::Disabled,
             Some(admin) if admin.password.is_some() => PageAccess::AllHosts,
             Some(admin) => page_access(admin.listen, self.page),
             None if self.no_page => PageAccess::Disabled,
@@ -347,7 +389,7 @@ impl Builder {
         push_url: &str,
         orphan_reaper: Option<Arc<OrphanReaper>>,
         clients: Arc<Clients>,
-        registry: Arc<dyn ConnectionRegistry>,
+        registry: &Arc<dyn ConnectionRegistry>,
     ) -> (App, Assembly) {
         let page = self.page_access(addr);
         let timeline = (page != PageAccess::Disabled).then(|| Arc::new(Timeline::default()));
@@ -366,17 +408,20 @@ impl Builder {
         let apis = Arc::new(Apis::new(self.apis.iter().map(|api| assembly.run(api)).collect()));
         let cleanups = Arc::new(Cleanups { apis: Arc::clone(&apis), stopping: stopping.clone() });
         registry.start_cleaning(Arc::clone(&cleanups) as Arc<dyn Cleaner>);
-        clients.readiness.depends_on(Arc::clone(&registry));
+        clients.readiness.depends_on(Arc::clone(registry));
+        let own = Arc::clone(registry) as Arc<dyn Deliver>;
+        let reached = match &self.relay {
+            Some(relay) => {
+                relay.set_own(own);
+                Arc::clone(relay) as Arc<dyn Deliver>
+            }
+            None => own,
+        };
         let app = App {
             apis,
             cleanups,
-            registry: Arc::clone(&registry),
-            push_address: Arc::new(PushAddress {
-                log_limits: PushLogLimits::default(),
-                registry,
-                reports: reports.clone(),
-                metrics: Arc::clone(&clients.metrics),
-            }),
+            registry: Arc::clone(registry),
+            push_address: Arc::new(PushAddress::new(reached, reports.clone(), Arc::clone(&clients.metrics))),
             drain: Drain::new(stopping.clone()),
             stopping,
             open: TaskTracker::new(),
@@ -469,15 +514,28 @@ impl error::Error for StartError {
     }
 }
 
-fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
+/// Listens on an address, or goes on with the socket that listens there already. Another handle of it is kept for the
+/// process that comes after this one.
+fn listen(
+    name: &str,
+    addr: SocketAddr,
+    inherited: &mut Sockets,
+    kept: &mut Sockets,
+) -> Result<TcpListener, StartError> {
+    let inherited = inherited.take_listener(name, addr);
     let listener = || {
+        if let Some(socket) = inherited {
+            socket.set_nonblocking(true)?;
+            return TcpListener::from_std(socket);
+        }
         let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         // A gateway that starts again need not wait until the connections of the last one are forgotten.
         socket.set_reuseaddr(true)?;
         socket.bind(addr)?;
         socket.listen(BACKLOG)
     };
-    listener().map_err(|error| StartError::Listen { addr, error })
+    let listener = listener().and_then(|listener| kept.add(name, &listener).map(|()| listener));
+    listener.map_err(|error| StartError::Listen { addr, error })
 }
 
 fn local_addr(listener: &TcpListener, addr: SocketAddr) -> Result<SocketAddr, StartError> {

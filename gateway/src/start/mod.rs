@@ -8,4 +8,5 @@ pub(crate) mod builder;
 pub(crate) mod drain;
 pub(crate) mod executable;
 pub mod file_limit;
+pub mod hand_over;
 pub(crate) mod running;

@@ -12,7 +12,7 @@ use crate::{
     connection::clients::ClientSettings,
     observe::metrics::Metrics,
     server::http::Server,
-    start::{api::Api, app::App, assembly::Assembly},
+    start::{api::Api, app::App, assembly::Assembly, hand_over::Sockets},
 };
 
 /// How long connections may take to close at shutdown, their cleanup included.
@@ -30,7 +30,10 @@ pub struct Running {
     push_url: String,
     app: Arc<App>,
     assembly: Assembly,
+    /// Where clients connect is the last one.
     servers: Vec<Server>,
+    /// Other handles of the sockets that they listen on.
+    sockets: Sockets,
     _certificate_watch: AbortOnDropHandle<()>,
 }
 
@@ -40,12 +43,21 @@ impl Running {
         push_url: String,
         app: Arc<App>,
         assembly: Assembly,
-        servers: Vec<Server>,
+        (servers, sockets): (Vec<Server>, Sockets),
     ) -> Self {
         let clients = Arc::clone(&app.clients);
         let watch = tokio::spawn(async move { clients.watch_certificate().await });
         let certificate_watch = AbortOnDropHandle::new(watch);
-        Self { addr, admin_addr, push_url, app, assembly, servers, _certificate_watch: certificate_watch }
+        Self {
+            addr,
+            admin_addr,
+            push_url,
+            app,
+            assembly,
+            servers,
+            sockets,
+            _certificate_watch: certificate_watch,
+        }
     }
 
     /// Where clients connect; the page is there too, unless there is an admin address.
@@ -104,6 +116,27 @@ impl Running {
             _ => self.assembly.run(api),
         });
         self.app.apis.replace(running.collect());
+    }
+
+    /// The sockets that it listens on, for the process that takes over from this one.
+    #[must_use]
+    pub fn sockets(&self) -> &Sockets {
+        &self.sockets
+    }
+
+    /// Another process accepts connections at these sockets: this one accepts no more. Requests on connections that it
+    /// has accepted are answered as before, until no client can have one that it has not sent.
+    pub async fn hand_over(&mut self) {
+        self.sockets = Sockets::default();
+        for server in &self.servers {
+            server.hand_over();
+        }
+        let timeouts = &self.app.clients.current().settings.timeouts;
+        let longest = timeouts.tls_handshake + timeouts.request_head;
+        if let Some(clients) = self.servers.last_mut() {
+            // What is left then are connections that have had their answer.
+            let _ = timeout(longest, clients.last_request()).await;
+        }
     }
 
     /// Accepts no further clients, closes those that are there with 1001, one after the other over the time that is set

@@ -177,12 +177,12 @@ async fn connections_to_redis_that_break_neither_repeat_nor_reorder_what_is_deli
     assert!(accepted.len() > 500, "{} of 1500 were accepted", accepted.len());
 }
 
-fn with_admin(redis: &Redis) -> InProcess {
-    let admin = Admin { listen: (Ipv4Addr::LOCALHOST, 0).into(), password: None };
+pub(super) fn with_admin(redis: &Redis) -> InProcess {
+    let admin = Admin::new((Ipv4Addr::LOCALHOST, 0).into());
     in_process(redis).gateway(|builder| builder.admin(admin))
 }
 
-async fn readiness(gateway: &Gateway) -> (u16, String) {
+pub(super) async fn readiness(gateway: &Gateway) -> (u16, String) {
     let address = gateway.running().admin_addr().expect("an admin address").to_string();
     let reply = request(&address, "GET", "/readyz", &[("Connection", "close")], b"").await;
     (reply.status, reply.body)

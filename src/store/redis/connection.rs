@@ -86,6 +86,11 @@ impl RedisConnection {
         }
     }
 
+    /// Whether the next exchange can use the connection.
+    pub(super) fn is_open(&mut self) -> bool {
+        self.0.get_mut().tcp().is_open()
+    }
+
     /// Sends the commands together and reads a reply to each.
     pub(super) fn exchange(&mut self, commands: &Commands, deadline: Instant) -> Result<Vec<Reply>, Error> {
         let stream = self.0.get_mut();

@@ -1,6 +1,7 @@
 //! A WebSocket API whose functions are processes, behind the gateway as a process.
 
 use std::{
+    collections::BTreeMap,
     env,
     fs::{self, File},
     io::{BufRead as _, BufReader},
@@ -143,17 +144,28 @@ pub(crate) fn launch(mut command: Command, log: Stdio, folder: PathBuf) -> Gatew
     let addresses = first_lines(stdout);
     while gateway.push.is_empty() {
         let Ok(line) = addresses.recv_timeout(SOON * 3) else { panic!("the gateway gave no addresses") };
-        let (name, address) = line.split_once(' ').expect("a name and an address");
-        let address = address.trim().to_owned();
-        match name {
-            "page" => gateway.page = Some(address),
-            "client" => gateway.client_page = Some(address),
-            "clients" => gateway.clients = address,
-            "push" => gateway.push = address,
-            other => panic!("an unknown address: {other}"),
+        for (name, address) in addresses_in(&line) {
+            match name.as_str() {
+                "page" => gateway.page = Some(address),
+                "client" => gateway.client_page = Some(address),
+                "clients" => gateway.clients = address,
+                "push" => gateway.push = address,
+                "admin" | "time" | "level" | "message" => {}
+                other => panic!("an unknown address: {other}"),
+            }
         }
     }
     gateway
+}
+
+/// A name and an address, or an object of them.
+fn addresses_in(line: &str) -> Vec<(String, String)> {
+    if line.starts_with('{') {
+        let object: BTreeMap<String, String> = serde_json::from_str(line).expect("an object of texts");
+        return object.into_iter().collect();
+    }
+    let (name, address) = line.split_once(' ').expect("a name and an address");
+    vec![(name.to_owned(), address.trim().to_owned())]
 }
 
 /// The lines of an output, read by a thread so that they can be waited for with a bound.

@@ -70,6 +70,12 @@ impl FromFile {
 }
 
 impl Gateway {
+    /// The file that the gateway was started with.
+    pub fn file(&self) -> PathBuf {
+        let Host::Process { folder, .. } = &self.host else { panic!("a gateway in process has no file") };
+        folder.join("gateway.toml")
+    }
+
     /// Replaces the file that the gateway was started with; [`Gateway::signal`] with `HUP` makes it read it.
     pub fn rewrite(&self, text: &str) {
         let Host::Process { folder, .. } = &self.host else { panic!("a gateway in process has no file") };

@@ -20,6 +20,8 @@
 
 mod api;
 mod client;
+mod clock;
+mod debian;
 pub mod elsewhere;
 mod events;
 mod faulty_registry;
@@ -44,6 +46,8 @@ mod wire;
 pub use self::{
     api::{Api, bootstrap, echo, limits, misbehaving, runtime},
     client::Client,
+    clock::Clock,
+    debian::debian_file,
     events::{CLOSING, CONNECTING, DATA_RECV, error, frame, response},
     faulty_registry::{Fault, FaultyRegistry},
     file::{FromFile, from_file},

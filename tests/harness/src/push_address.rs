@@ -123,7 +123,11 @@ impl PushAddress {
     /// The value for `WS_PUSH_URL`. The variable `PUSH_HOST` sets a host name for the functions to resolve.
     pub fn url(&self) -> String {
         let host = std::env::var("PUSH_HOST").unwrap_or_else(|_| "127.0.0.1".into());
-        format!("http://{host}:{}{}", self.server.addr().port(), push::PATH)
+        format!("http://{host}:{}{}", self.port(), push::PATH)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.server.addr().port()
     }
 
     /// The pushes since the last call.

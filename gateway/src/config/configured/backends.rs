@@ -106,6 +106,7 @@ impl Backends {
         built.integration_response = api.integration_response;
         built.origins = api.origins.clone();
         built.idle_timeout = api.idle_timeout;
+        built.compression = api.compression;
         built.max_running = api.max_instances;
         built.max_calls = api.concurrent_calls;
         built.max_waiting = api.waiting_calls;

@@ -11,11 +11,18 @@ use governor::{
 
 use super::Limit;
 
+/// How many fragments a client may send for each frame that it may.
+const FRAGMENTS_PER_FRAME: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
+
+type Limiter<C> = RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<<C as Clock>::Instant>>;
+
 /// The frames of one connection. A few dozen bytes; see the test of its size.
 #[derive(Debug)]
 pub struct FrameRate<C: Clock = DefaultClock> {
-    limiter: RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<C::Instant>>,
+    limiter: Limiter<C>,
     limit: NonZeroU32,
+    /// Made for the first fragment: most clients send none.
+    fragments: Option<Box<Limiter<C>>>,
 }
 
 impl FrameRate {
@@ -26,14 +33,29 @@ impl FrameRate {
     }
 }
 
-impl<C: Clock> FrameRate<C> {
+impl<C: Clock + Clone> FrameRate<C> {
     fn with_clock(limit: NonZeroU32, clock: C) -> Self {
-        Self { limiter: RateLimiter::direct_with_clock(Quota::per_second(limit), clock), limit }
+        let limiter = RateLimiter::direct_with_clock(Quota::per_second(limit), clock);
+        Self { limiter, limit, fragments: None }
     }
 
     /// Counts a frame that has arrived. The error closes the connection.
     pub fn count(&self) -> Result<(), Limit> {
         self.limiter.check().map_err(|_| Limit::FramesPerSecond(self.limit))
+    }
+
+    /// Counts fragments that have arrived, but for the last one of each message, which counts as a frame. They have a
+    /// budget of their own, a hundred times as large. The error closes the connection.
+    pub fn count_fragments(&mut self, count: u16) -> Result<(), Limit> {
+        let Some(count) = NonZeroU32::new(count.into()) else { return Ok(()) };
+        let fragments = self.fragments.get_or_insert_with(|| {
+            let quota = Quota::per_second(self.limit.saturating_mul(FRAGMENTS_PER_FRAME));
+            Box::new(RateLimiter::direct_with_clock(quota, self.limiter.clock().clone()))
+        });
+        match fragments.check_n(count) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Limit::FramesPerSecond(self.limit)),
+        }
     }
 }
 
@@ -63,9 +85,23 @@ mod tests {
     }
 
     #[test]
+    fn fragments_take_nothing_from_the_frames() {
+        let clock = FakeRelativeClock::default();
+        let mut rate = FrameRate::with_clock(TEN, clock.clone());
+        assert_eq!(rate.count_fragments(0), Ok(()));
+        assert!(rate.fragments.is_none());
+        assert!((0..20).all(|_| rate.count_fragments(50).is_ok()));
+        assert_eq!(rate.count_fragments(1), Err(Limit::FramesPerSecond(TEN)));
+        assert!((0..10).all(|_| rate.count().is_ok()));
+        clock.advance(Duration::from_millis(100));
+        assert_eq!(rate.count_fragments(100), Ok(()));
+        assert_eq!(rate.count_fragments(1), Err(Limit::FramesPerSecond(TEN)));
+    }
+
+    #[test]
     fn the_highest_limit_is_none() {
-        let rate = FrameRate::new(NonZeroU32::MAX);
-        assert!((0..100_000).all(|_| rate.count().is_ok()));
+        let mut rate = FrameRate::new(NonZeroU32::MAX);
+        assert!((0..100_000).all(|_| rate.count().is_ok() && rate.count_fragments(64).is_ok()));
     }
 
     #[test]

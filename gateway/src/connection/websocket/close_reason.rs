@@ -1,6 +1,9 @@
 //! Why a connection ends: all reasons, each with the close code and the text that the client receives, and what
 //! happens to the frames that the client had sent.
 
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, io, time::Duration};
 
 use super::{framing::Violation, socket::ReceiveError};
@@ -30,7 +33,12 @@ pub enum CloseReason {
     TooBig,
     /// The client sends more frames a second than the limit: 1008, `too many frames a second`.
     TooFast,
-    /// A text frame is not UTF-8: 1007.
+    /// The unfinished messages of all clients exceed the limit, and the client's is among the largest: 1008,
+    /// `unfinished messages take too much memory`.
+    Unfinished,
+    /// The client takes longer for a message than the limit: 1008, `the message took too long`.
+    MessageTimedOut,
+    /// A text frame, or the reason of a close frame, is not UTF-8: 1007.
     NotUtf8,
     /// The client broke the WebSocket protocol: 1002.
     ProtocolError,
@@ -48,7 +56,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All reasons, those that have several texts with one of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::ClosedByClient,
         Self::ClosedByFunction,
         Self::ConnectionLost,
@@ -57,6 +65,8 @@ impl CloseReason {
         Self::TooSlow,
         Self::TooFast,
         Self::TooBig,
+        Self::Unfinished,
+        Self::MessageTimedOut,
         Self::NotUtf8,
         Self::ProtocolError,
         Self::TransferFailed("failed"),
@@ -77,6 +87,8 @@ impl CloseReason {
             Self::TooSlow => "too_slow",
             Self::TooFast => "too_fast",
             Self::TooBig => "too_big",
+            Self::Unfinished => "unfinished",
+            Self::MessageTimedOut => "message_timed_out",
             Self::NotUtf8 => "not_utf8",
             Self::ProtocolError => "protocol_error",
             Self::TransferFailed(_) => "transfer_failed",
@@ -92,7 +104,7 @@ impl CloseReason {
         let code = match self {
             Self::ClosedByClient | Self::ConnectionLost | Self::Unresponsive => return None,
             Self::ClosedByFunction | Self::Idle => 1000,
-            Self::TooSlow | Self::TooFast => 1008,
+            Self::TooSlow | Self::TooFast | Self::Unfinished | Self::MessageTimedOut => 1008,
             Self::TooBig => 1009,
             Self::NotUtf8 => 1007,
             Self::ProtocolError => 1002,
@@ -115,6 +127,8 @@ impl CloseReason {
             Self::TooSlow => "too slow".to_owned(),
             Self::TooFast => "too many frames a second".to_owned(),
             Self::TooBig => "a frame or its event exceeds 6 MB".to_owned(),
+            Self::Unfinished => "unfinished messages take too much memory".to_owned(),
+            Self::MessageTimedOut => "the message took too long".to_owned(),
             Self::NotUtf8 => "a text frame is not UTF-8".to_owned(),
             Self::ProtocolError => "not the WebSocket protocol".to_owned(),
             Self::TransferFailed(kind) | Self::TransferUnavailable(kind) => {
@@ -139,11 +153,19 @@ impl CloseReason {
             Self::TooSlow => {
                 "More than `send_queue_bytes` wait for the client, or it has read nothing for `send_seconds`"
             }
-            Self::TooFast => "The client sends more than `frames_per_second`",
+            Self::TooFast => {
+                "The client sends more than `frames_per_second`, or a hundred times as many fragments"
+            }
             Self::TooBig => {
                 "A frame has more than `frame_bytes`, which the text names if it is less than 6 MB, or its event exceeds 6 MB"
             }
-            Self::NotUtf8 => "A text frame is not UTF-8",
+            Self::Unfinished => {
+                "The messages that have not arrived wholly have more than `unfinished_bytes`, of all clients together, and this client's is among the largest"
+            }
+            Self::MessageTimedOut => "The client takes longer than `message_seconds` for a message",
+            Self::NotUtf8 => {
+                "A text frame, or the reason of a close frame, which the text then says, is not UTF-8"
+            }
             Self::ProtocolError => "The client broke the WebSocket protocol",
             Self::TransferFailed(_) => {
                 "The transfer function failed, timed out, crashed or did not start; the text ends with the request \
@@ -168,7 +190,15 @@ impl CloseReason {
     /// Whether the client is expected to answer the close frame. Not if it has sent its own, and not if the connection
     /// has failed: what it sends after that is not interpreted.
     pub(super) fn awaits_reply(self) -> bool {
-        !matches!(self, Self::ClosedByClient | Self::TooBig | Self::NotUtf8 | Self::ProtocolError)
+        !matches!(
+            self,
+            Self::ClosedByClient
+                | Self::TooBig
+                | Self::Unfinished
+                | Self::MessageTimedOut
+                | Self::NotUtf8
+                | Self::ProtocolError
+        )
     }
 
     /// Whether the transfer function did not carry out a frame.
@@ -246,6 +276,8 @@ impl End {
         let reason = match limit {
             Limit::SendQueueBytes(_) => CloseReason::TooSlow,
             Limit::FrameBytes(_) => CloseReason::TooBig,
+            Limit::UnfinishedBytes(_) => CloseReason::Unfinished,
+            Limit::MessageSeconds(_) => CloseReason::MessageTimedOut,
             _ => CloseReason::TooFast,
         };
         let sentence = match reason {
@@ -260,6 +292,14 @@ impl End {
         Self { text, limit: Some(limit), ..end }
     }
 
+    /// The event of a frame, which itself is within the limit, is too big for a function.
+    pub(super) fn event_too_big(frame_bytes: usize, event_bytes: usize) -> Self {
+        let sentence = format!(
+            "the event of a frame of {frame_bytes} bytes has {event_bytes}, and functions take {MAX_EVENT_BYTES}"
+        );
+        Self::closed(CloseReason::TooBig, &sentence)
+    }
+
     /// The client has taken no byte for this long.
     fn overdue(time: Duration) -> Self {
         let sentence = format!("too slow, the client has read nothing for {} s", time.as_secs_f64());
@@ -271,7 +311,12 @@ impl End {
         match error {
             ReceiveError::Violation(Violation::TooBig) => Self::limit(Limit::FrameBytes(frame_bytes)),
             ReceiveError::Violation(Violation::NotUtf8) => CloseReason::NotUtf8.into(),
+            ReceiveError::Violation(Violation::CloseNotUtf8) => {
+                let text = "the reason of a close frame is not UTF-8";
+                Self { text: text.to_owned(), ..Self::closed(CloseReason::NotUtf8, text) }
+            }
             ReceiveError::Violation(Violation::Protocol(breach)) => Self::protocol_error(breach),
+            ReceiveError::Unfinished(limit_bytes) => Self::limit(Limit::UnfinishedBytes(limit_bytes)),
             ReceiveError::Ended => Self::connection_lost(),
             ReceiveError::Io(error) => Self::io_error(&error, send_timeout),
         }
@@ -319,69 +364,5 @@ impl From<CloseReason> for End {
 impl fmt::Display for End {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.sentence)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::num::NonZeroU32;
-
-    use super::*;
-
-    #[test]
-    fn a_reason_has_a_code_if_it_has_a_text_and_fits_into_a_close_frame() {
-        for reason in CloseReason::ALL {
-            let text = reason.text();
-            assert!(text.len() <= 123, "{text}");
-            assert!(text.is_empty() || reason.code().is_some(), "{reason:?}");
-        }
-    }
-
-    #[test]
-    fn the_table_lists_every_reason() {
-        let row = |reason: CloseReason| {
-            let code = reason.code().map_or_else(String::new, |code| code.to_string());
-            let text = reason.text();
-            let text = if text.is_empty() { text } else { format!("`{text}`") };
-            format!("| {code} | {text} | `{}` | {} |\n", reason.name(), reason.meaning())
-        };
-        let rows: String = CloseReason::ALL.into_iter().map(row).collect();
-        let table =
-            format!("| code | text | `reason` of the metric | when |\n| --- | --- | --- | --- |\n{rows}");
-        assert!(
-            include_str!("close_reasons.md") == table,
-            "gateway/src/websocket/close_reasons.md must be this table:\n{table}"
-        );
-    }
-
-    #[test]
-    fn a_limit_that_was_met_is_named_to_the_client_and_in_the_log() {
-        let limit = NonZeroU32::MIN.saturating_add(9);
-        let end = End::limit(Limit::FramesPerSecond(limit));
-        assert_eq!((end.reason.code(), end.text.as_str()), (Some(1008), "too many frames a second"));
-        assert!(end.sentence.ends_with("10 frames a second (limits.frames_per_second)"), "{end}");
-        let end = End::limit(Limit::FrameBytes(1000));
-        assert_eq!((end.reason.code(), end.text.as_str()), (Some(1009), "a frame has more than 1000 bytes"));
-        assert_eq!(End::limit(Limit::FrameBytes(MAX_EVENT_BYTES)).text, CloseReason::TooBig.text());
-        assert_eq!(End::limit(Limit::SendQueueBytes(5)).text, "too slow");
-    }
-
-    #[test]
-    fn a_failed_transfer_has_a_request_id_and_fits_too() {
-        let failure = Failure::NeverReady("".into());
-        let end = End::transfer_failed(&failure, "c6af9ac6-7b61-41e6-9a41-93e8deadbeef");
-        assert!(end.text.ends_with("(request c6af9ac6-7b61-41e6-9a41-93e8deadbeef)"), "{end:?}");
-        assert!(end.text.len() <= 123, "{end:?}");
-        assert_eq!(end.reason.code(), Some(1011));
-        let end = End::transfer_failed(&Failure::Unavailable("".into()), "id");
-        assert_eq!(end.reason.code(), Some(1013));
-    }
-
-    #[test]
-    fn a_write_that_is_overdue_is_the_clients_slowness_and_a_broken_line_is_not() {
-        let overdue = End::io_error(&io::ErrorKind::TimedOut.into(), Duration::from_secs(10));
-        assert_eq!(overdue.reason, CloseReason::TooSlow);
-        let unreachable = End::io_error(&io::Error::from_raw_os_error(110), Duration::from_secs(10));
-        assert_eq!(unreachable.reason, CloseReason::ConnectionLost);
     }
 }

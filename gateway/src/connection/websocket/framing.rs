@@ -15,6 +15,9 @@ mod outgoing;
 mod text;
 mod violation;
 
-#[cfg(any(fuzzing, test))]
-pub(crate) use self::violation::Breach;
-pub(crate) use self::{decoder::Decoder, message::Message, outgoing::Outgoing, violation::Violation};
+pub(crate) use self::{
+    decoder::Decoder,
+    message::Message,
+    outgoing::Outgoing,
+    violation::{Breach, Violation},
+};

@@ -21,6 +21,7 @@ use tokio::{
 use super::{
     Opened,
     close_reason::{CloseReason, End},
+    deflate::compress,
     framing::Outgoing,
     incoming::Incoming,
     liveness::{Due, Heartbeat},
@@ -28,8 +29,11 @@ use super::{
     transfers::Transfers,
 };
 use crate::{
-    connection::limits::{FrameRate, Limit},
-    contract::MAX_EVENT_BYTES,
+    connection::{
+        compression::Compression,
+        limits::{FrameRate, Limit},
+    },
+    contract::{Frame, MAX_EVENT_BYTES},
     function::invoke::{FailedInvocation, FrameEvent},
     observe::metrics::labels::Direction,
     registry::QueueEnd,
@@ -45,7 +49,7 @@ pub(super) struct Session<'a, 's, S> {
     rate: FrameRate,
     pong_overdue: bool,
     /// Waits for capacity to be sent. Of several, only the last ping needs an answer.
-    pong: Option<Bytes>,
+    pong: Option<Box<[u8]>>,
     ping_due: bool,
 }
 
@@ -56,7 +60,11 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
             connection,
             socket,
             transfers: Transfers::new(connection),
-            heartbeat: Heartbeat::new(connection.api.idle_timeout, settings.timeouts.ping_interval),
+            heartbeat: Heartbeat::new(
+                connection.api.idle_timeout,
+                settings.timeouts.ping_interval,
+                settings.limits.message_seconds,
+            ),
             rate: FrameRate::new(settings.limits.frames_per_second),
             pong_overdue: false,
             pong: None,
@@ -136,16 +144,25 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
     fn poll_reader(&mut self, context: &mut Context<'_>, held: &AtomicBool) -> Poll<End> {
         // A ping is answered before the next frame is read, unless the client reads too slowly for an answer to each.
         while self.pong.is_none() || !self.socket.may_queue() {
-            if self.is_held(held) {
+            if self.is_held(held) && !self.socket.must_give_way() {
                 self.heartbeat.pause();
                 return Poll::Pending;
             }
             self.heartbeat.resume();
             let attributes = self.connection.deliveries.attributes().map(|attributes| &**attributes);
             let of = (self.connection.id(), attributes);
-            let received = self.socket.poll_receive(context, |message| Incoming::of(of, message));
+            let received = self
+                .socket
+                .poll_receive(context, |message, compressed| Incoming::of(of, message, compressed));
             if self.socket.take_received() {
                 self.heartbeat.heard(Instant::now());
+            }
+            if matches!(received, Poll::Ready(Ok(Incoming::Event { .. }))) {
+                self.heartbeat.message(false);
+            }
+            self.heartbeat.message(self.socket.is_within_message());
+            if let Err(limit) = self.rate.count_fragments(self.socket.take_fragments()) {
+                return Poll::Ready(End::limit(limit));
             }
             let taken = match ready!(received) {
                 Ok(incoming) => self.take(incoming),
@@ -177,7 +194,9 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
             return Err(End::pings_unanswered(pings));
         }
         match incoming {
-            Incoming::Event { event, payload_bytes } => return self.take_event(event, payload_bytes),
+            Incoming::Event { event, payload_bytes, compressed_bytes } => {
+                return self.take_event(event, payload_bytes, compressed_bytes);
+            }
             Incoming::Ping(payload) => self.pong = Some(payload),
             Incoming::Pong => {}
             Incoming::Close(code) => return Err(End::closed_by_client(code)),
@@ -185,9 +204,17 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
         Ok(())
     }
 
-    fn take_event(&mut self, event: serde_json::Result<Bytes>, payload_bytes: usize) -> Result<(), End> {
+    fn take_event(
+        &mut self,
+        event: serde_json::Result<Bytes>,
+        payload_bytes: usize,
+        compressed_bytes: Option<usize>,
+    ) -> Result<(), End> {
         let connection = self.connection.id();
         self.connection.api.metrics.frame(Direction::In, payload_bytes);
+        if let Some(after) = compressed_bytes {
+            self.connection.api.metrics.compressed(Direction::In, payload_bytes, after);
+        }
         let now = Instant::now();
         self.heartbeat.data(now);
         self.connection.deliveries.note_data();
@@ -195,11 +222,12 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
             End::protocol_error(format_args!("a frame cannot be written as an event: {error}"))
         })?;
         if event.len() > MAX_EVENT_BYTES {
-            return Err(End::limit(Limit::FrameBytes(MAX_EVENT_BYTES)));
+            return Err(End::event_too_big(payload_bytes, event.len()));
         }
         debug!(connection; "{connection}: {}", String::from_utf8_lossy(&event));
         let now = now.into_std();
-        self.transfers.push(FrameEvent { event, received: now, queued: now });
+        let inflated = compressed_bytes.map(|compressed| (compressed, payload_bytes));
+        self.transfers.push(FrameEvent { event, inflated, received: now, queued: now });
         Ok(())
     }
 
@@ -211,7 +239,7 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
             if socket.may_queue()
                 && let Some(payload) = self.pong.take()
             {
-                socket.queue(Outgoing::pong(payload));
+                socket.queue(Outgoing::pong(payload.into()));
             }
             if socket.may_queue() && mem::take(&mut self.ping_due) {
                 socket.queue(Outgoing::ping());
@@ -220,7 +248,7 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
             let mut is_empty = false;
             while socket.may_queue() && queue_end.is_none() && !is_empty {
                 match connection.deliveries.poll_next(context) {
-                    Poll::Ready(Ok(frame)) => socket.queue(Outgoing::data(frame)),
+                    Poll::Ready(Ok(frame)) => socket.queue(outgoing(connection, frame)),
                     Poll::Ready(Err(end)) => queue_end = Some(end),
                     Poll::Pending => is_empty = true,
                 }
@@ -233,6 +261,9 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
                     connection.api.metrics.frame(Direction::Out, bytes);
                     heartbeat.data(Instant::now());
                     connection.deliveries.note_data();
+                    if let Some(after) = frame.compressed_bytes() {
+                        connection.api.metrics.compressed(Direction::Out, bytes, after);
+                    }
                 }
             });
             match sent {
@@ -257,6 +288,9 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
     }
 
     fn poll_heartbeat(&mut self, context: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<End> {
+        if self.heartbeat.next() < timer.deadline() {
+            timer.as_mut().reset(self.heartbeat.next());
+        }
         loop {
             ready!(timer.as_mut().poll(context));
             match self.heartbeat.look(Instant::now()) {
@@ -266,6 +300,24 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
             }
             timer.as_mut().reset(self.heartbeat.next());
         }
+    }
+}
+
+/// The frame as it is sent to this client: compressed, if that was agreed and makes it smaller.
+fn outgoing(connection: &Opened, frame: Frame) -> Outgoing {
+    let compressed = connection.deflate.and_then(|deflate| {
+        let Compression { min_bytes, level } = connection.current.settings.compression?;
+        if frame.len() < min_bytes {
+            return None;
+        }
+        frame.compressed(deflate.has_full_window(), |payload| {
+            connection.api.metrics.compression();
+            compress(payload, level, deflate)
+        })
+    });
+    match compressed {
+        Some(payload) => Outgoing::compressed(&frame, payload),
+        None => Outgoing::data(frame),
     }
 }
 

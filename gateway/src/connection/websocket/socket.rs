@@ -17,7 +17,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 pub(super) use self::receiving::ReceiveError;
 use self::{receiving::Receiving, sending::Sending};
-use super::framing::{Message, Outgoing};
+use super::framing::{Decoder, Message, Outgoing};
+use crate::connection::limits::Share;
 
 /// See the module.
 #[derive(Debug)]
@@ -28,17 +29,18 @@ pub(super) struct Socket<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    /// The client may have sent something behind its request. Its messages have at most `frame_bytes`.
-    pub(super) fn new(stream: S, already_received: &Bytes, frame_bytes: usize) -> Self {
-        let receiving = Receiving::new(already_received, frame_bytes);
+    /// The client may have sent something behind its request. Its messages count in the share as long as they are not
+    /// complete.
+    pub(super) fn new(stream: S, already_received: &Bytes, decoder: Decoder, unfinished: Share) -> Self {
+        let receiving = Receiving::new(already_received, decoder, unfinished);
         Self { stream, receiving, sending: Sending::default() }
     }
 
-    /// The next message, or what becomes of it.
+    /// The next message, inflated, or what becomes of it and of the bytes that it was compressed to.
     pub(super) fn poll_receive<T>(
         &mut self,
         context: &mut Context<'_>,
-        take: impl FnMut(Message<'_>) -> T,
+        take: impl FnMut(Message<'_>, Option<usize>) -> T,
     ) -> Poll<Result<T, ReceiveError>> {
         self.receiving.poll(&mut self.stream, context, take)
     }
@@ -46,6 +48,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Whether bytes were received since the last call.
     pub(super) fn take_received(&mut self) -> bool {
         self.receiving.take_received()
+    }
+
+    /// How many fragments were received since the last call that are not the last ones of their messages.
+    pub(super) fn take_fragments(&mut self) -> u16 {
+        self.receiving.take_fragments()
+    }
+
+    /// Whether a message, or a frame, has begun to arrive.
+    pub(super) fn is_within_message(&self) -> bool {
+        self.receiving.is_within_message()
+    }
+
+    /// Whether the unfinished message is one too many, which receiving reports.
+    pub(super) fn must_give_way(&self) -> bool {
+        self.receiving.must_give_way()
     }
 
     /// Whether a further frame should be queued: enough of them are written at once, and the rest waits where it counts.
@@ -79,7 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Reads past everything up to a close frame, the end of the stream or an error.
     pub(super) async fn read_to_close(&mut self) {
-        let is_close = |message: Message<'_>| matches!(message, Message::Close(_));
+        let is_close = |message: Message<'_>, _| matches!(message, Message::Close(_));
         while let Ok(false) = poll_fn(|context| self.poll_receive(context, is_close)).await {}
     }
 

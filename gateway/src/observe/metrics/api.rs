@@ -1,10 +1,13 @@
 //! The metrics of one API, looked up once so that a frame costs an addition and no search.
 
-use std::{borrow::Cow, time::Instant};
+use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Instant};
+
+use parking_lot::Mutex;
 
 use super::{
-    ByLabel, Families, Gauge, Histogram, catalogue,
-    labels::{Direction, EventOutcome, HandshakeOutcome},
+    ByLabel, Counter, Families, Family, Gauge, Histogram, catalogue,
+    catalogue::Description,
+    labels::{Direction, EventOutcome, HandshakeOutcome, Label, When},
     series,
 };
 use crate::{
@@ -20,7 +23,60 @@ pub struct ApiMetrics {
     closes: ByLabel<CloseReason>,
     frames: ByLabel<Direction>,
     frame_bytes: ByLabel<Direction>,
+    compressed_bytes: [ByLabel<When>; 2],
+    compressions: Counter,
     roles: [RoleMetrics; 3],
+    _series: ApiSeries,
+}
+
+/// How many [`ApiMetrics`] there are for each path: an API that a reload changes has two for a while.
+pub(super) type ApiHandles = Arc<Mutex<HashMap<String, usize>>>;
+
+/// Removes the series of an API when its last handle is dropped.
+#[derive(Debug)]
+struct ApiSeries {
+    families: Families,
+    handles: ApiHandles,
+    api: String,
+}
+
+impl Drop for ApiSeries {
+    fn drop(&mut self) {
+        let mut handles = self.handles.lock();
+        let Some(count) = handles.get_mut(&self.api) else { return };
+        *count -= 1;
+        if *count > 0 {
+            return;
+        }
+        handles.remove(&self.api);
+        let Self { families, api, .. } = self;
+        let by_api = [Cow::Owned(api.clone())];
+        families.connections.remove(&series(&catalogue::CONNECTIONS, by_api.clone()));
+        remove::<HandshakeOutcome>(&families.handshakes, &catalogue::HANDSHAKES, &by_api);
+        remove::<CloseReason>(&families.closes, &catalogue::CLOSES, &by_api);
+        remove::<Direction>(&families.frames, &catalogue::FRAMES, &by_api);
+        remove::<Direction>(&families.frame_bytes, &catalogue::FRAME_BYTES, &by_api);
+        for direction in Direction::ALL {
+            let labels = [Cow::Owned(api.clone()), Cow::Borrowed(direction.value())];
+            remove::<When>(&families.compressed_bytes, &catalogue::COMPRESSED_BYTES, &labels);
+        }
+        families.compressions.remove(&series(&catalogue::COMPRESSIONS, by_api.clone()));
+        for role in Role::ALL {
+            let labels = [Cow::Owned(api.clone()), Cow::Borrowed(role.name())];
+            remove::<EventOutcome>(&families.events, &catalogue::EVENTS, &labels);
+            families.event_seconds.remove(&series(&catalogue::EVENT_SECONDS, labels.clone()));
+            families.in_flight.remove(&series(&catalogue::EVENTS_IN_FLIGHT, labels.clone()));
+            families.circuit.remove(&series(&catalogue::CIRCUIT, labels));
+        }
+    }
+}
+
+/// Removes the series of each value of the last label.
+fn remove<L: Label>(family: &Family<Counter>, description: &Description, before: &[Cow<'static, str>]) {
+    for label in L::ALL {
+        let values = before.iter().cloned().chain([Cow::Borrowed(label.value())]);
+        family.remove(&series(description, values));
+    }
 }
 
 #[derive(Debug)]
@@ -32,8 +88,11 @@ struct RoleMetrics {
 }
 
 impl ApiMetrics {
-    pub(super) fn new(families: &Families, api: &str) -> Self {
+    pub(super) fn new(families: &Families, handles: &ApiHandles, api: &str) -> Self {
         let by_api = [Cow::Owned(api.to_owned())];
+        // Held while the series are made, so that they are not removed meanwhile.
+        let mut counted = handles.lock();
+        *counted.entry(api.to_owned()).or_default() += 1;
         Self {
             connections: families
                 .connections
@@ -42,7 +101,19 @@ impl ApiMetrics {
             closes: ByLabel::new(&families.closes, &catalogue::CLOSES, &by_api),
             frames: ByLabel::new(&families.frames, &catalogue::FRAMES, &by_api),
             frame_bytes: ByLabel::new(&families.frame_bytes, &catalogue::FRAME_BYTES, &by_api),
+            compressed_bytes: [Direction::In, Direction::Out].map(|direction| {
+                let labels = [by_api[0].clone(), Cow::Borrowed(direction.value())];
+                ByLabel::new(&families.compressed_bytes, &catalogue::COMPRESSED_BYTES, &labels)
+            }),
+            compressions: families
+                .compressions
+                .get_or_create_owned(&series(&catalogue::COMPRESSIONS, by_api.clone())),
             roles: Role::ALL.map(|role| RoleMetrics::new(families, api, role)),
+            _series: ApiSeries {
+                families: families.clone(),
+                handles: Arc::clone(handles),
+                api: api.to_owned(),
+            },
         }
     }
 
@@ -73,6 +144,18 @@ impl ApiMetrics {
     pub fn frame(&self, direction: Direction, payload_bytes: usize) {
         self.frames.at(direction).inc();
         self.frame_bytes.at(direction).inc_by(payload_bytes as u64);
+    }
+
+    /// The payload of a frame was compressed, by the client or for it.
+    pub fn compressed(&self, direction: Direction, before: usize, after: usize) {
+        let bytes = &self.compressed_bytes[direction.index()];
+        bytes.at(When::Before).inc_by(before as u64);
+        bytes.at(When::After).inc_by(after as u64);
+    }
+
+    /// A payload is about to be compressed.
+    pub fn compression(&self) {
+        self.compressions.inc();
     }
 
     /// A function is called.

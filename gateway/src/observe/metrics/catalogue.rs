@@ -58,12 +58,18 @@ catalogue! {
         "Requests to connect by what became of them; api is empty if the path belongs to none";
     LIMIT_HITS: Counter "scf_gateway_limit_hits_total" ["limit"]
         "Handshakes refused and connections closed because of a limit, by its key in the configuration";
+    LIMITS: Gauge "scf_gateway_configured_limit" ["limit"]
+        "The limits that the configuration sets, by key; in force for new connections";
     CLOSES: Counter "scf_gateway_closes_total" ["api", "reason"]
         "Connections that ended, by reason";
     FRAMES: Counter "scf_gateway_frames_total" ["api", "direction"]
         "Data frames from (in) and to (out) clients";
     FRAME_BYTES: Counter "scf_gateway_frame_bytes_total" ["api", "direction"]
         "Payload bytes of these frames";
+    COMPRESSED_BYTES: Counter "scf_gateway_compressed_frame_bytes_total" ["api", "direction", "when"]
+        "Payload bytes of those frames that were compressed, before and after";
+    COMPRESSIONS: Counter "scf_gateway_compressions_total" ["api"]
+        "Payloads that were compressed, or tried: once for all the clients that they go to";
     EVENTS: Counter "scf_gateway_events_total" ["api", "role", "outcome"]
         "Calls of functions by what became of them";
     EVENT_SECONDS: Histogram "scf_gateway_event_seconds" ["api", "role"]
@@ -76,6 +82,8 @@ catalogue! {
         "Reverse pushes, counted for each connection that they name";
     QUEUE_BYTES: Gauge "scf_gateway_send_queue_bytes" []
         "Bytes that wait to be sent to clients";
+    UNFINISHED_BYTES: Gauge "scf_gateway_unfinished_bytes" []
+        "Bytes of clients' messages that have not arrived wholly";
     TLS_HANDSHAKES: Counter "scf_gateway_tls_handshakes_total" ["outcome"]
         "TLS handshakes of clients";
     CERTIFICATE_EXPIRES: Gauge "scf_gateway_certificate_expires_timestamp_seconds" []
@@ -106,4 +114,14 @@ catalogue! {
         "Connections that were made to the cluster's Redis server, the first one included";
     CLUSTER_ROUND_TRIP: Histogram "scf_gateway_cluster_round_trip_seconds" []
         "From this node through Redis and back to itself, measured each second";
+    PROCESS_MEMORY: Gauge "process_resident_memory_bytes" []
+        "Memory of the gateway's process; the functions' processes have their own";
+    PROCESS_CPU: Counter "process_cpu_seconds_total" []
+        "Time that the gateway's process has computed, in seconds of one processor";
+    PROCESS_OPEN_FILES: Gauge "process_open_fds" []
+        "Files and connections that are open";
+    PROCESS_MAX_FILES: Gauge "process_max_fds" []
+        "How many may be open";
+    PROCESS_STARTED: Gauge "process_start_time_seconds" []
+        "When the process was started, in seconds since 1970";
 }

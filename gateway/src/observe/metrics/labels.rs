@@ -158,6 +158,16 @@ label! {
 }
 
 label! {
+    /// Which bytes of a compressed frame are counted.
+    When {
+        /// Of the payload as functions see it.
+        Before = "before",
+        /// Of the payload on the wire.
+        After = "after",
+    }
+}
+
+label! {
     /// Where the connection of a delivery is.
     Way {
         /// On this node.

@@ -122,6 +122,25 @@ fn a_connection_is_counted_from_its_handshake_to_its_end() {
 }
 
 #[test]
+fn an_api_has_series_for_as_long_as_somebody_has_its_handles() {
+    let metrics = Metrics::new();
+    let exposed = |metrics: &Metrics| Exposed::of(metrics).0.matches(r#"api="/old""#).count();
+    let old = metrics.api("/old");
+    old.handshake(HandshakeOutcome::Accepted);
+    // The API is changed by a reload, and then removed.
+    let changed = metrics.api("/old");
+    drop(old);
+    let series = exposed(&metrics);
+    let accepted = r#"scf_gateway_handshakes_total{api="/old",outcome="accepted"}"#;
+    assert_eq!((series > 50, Exposed::of(&metrics).sample(accepted)), (true, Some(1.0)));
+    drop(changed);
+    assert_eq!(exposed(&metrics), 0);
+    let _again = metrics.api("/old");
+    assert_eq!(exposed(&metrics), series);
+    assert_eq!(Exposed::of(&metrics).sample(accepted), Some(0.0));
+}
+
+#[test]
 fn an_event_is_in_flight_until_it_ends_one_way_or_the_other() {
     let metrics = Metrics::new();
     let chat = metrics.api("/chat");

@@ -1,13 +1,13 @@
 //! A reverse push as it is shown.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{limits::PUSH_BYTES, payload::shown_push, time::epoch_ms};
-use crate::contract::{Close, Push, Recipients, Status};
+use crate::contract::{Close, CompressedSize, Push, Recipients, Status};
 
 /// A reverse push, and its answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct Pushed {
     /// `data send` or `closing`; `None` if the body is no reverse push.
     pub(super) action: Option<&'static str>,
@@ -21,6 +21,10 @@ pub(super) struct Pushed {
     pub(super) data_type: Option<&'static str>,
     /// The data's beginning, Base64 if binary; the body's beginning if it is no reverse push.
     pub(super) data: Option<String>,
+    /// The data's bytes, and what they were compressed to for clients that agreed on that.
+    pub(super) frame_bytes: Option<usize>,
+    #[serde(serialize_with = "bytes_of")]
+    pub(super) compressed_bytes: CompressedSize,
     /// 0 = done.
     pub(super) err_no: u32,
     /// `ok`, or what went wrong.
@@ -53,14 +57,34 @@ impl Pushed {
             Ok(Recipients::Batch(ids)) => (None, Some(ids.len())),
             Err(_) => (None, None),
         };
+        let (frame_bytes, compressed_bytes) = match push {
+            Ok(Push::Send { frame, .. }) => (Some(frame.len()), frame.compressed_size()),
+            _ => (None, CompressedSize::default()),
+        };
         let (err_no, err_msg) = (status.err_no, status.err_msg.clone());
-        Self { action, connection, connections, failed, data_type, data, err_no, err_msg, at_ms: epoch_ms() }
+        Self {
+            action,
+            connection,
+            connections,
+            failed,
+            data_type,
+            data,
+            frame_bytes,
+            compressed_bytes,
+            err_no,
+            err_msg,
+            at_ms: epoch_ms(),
+        }
     }
 
     /// Whether the body was no reverse push.
     pub(super) fn is_malformed(&self) -> bool {
         self.action.is_none()
     }
+}
+
+fn bytes_of<S: Serializer>(size: &CompressedSize, serializer: S) -> Result<S::Ok, S::Error> {
+    size.bytes().serialize(serializer)
 }
 
 fn beginning(bytes: &[u8], limit_bytes: usize) -> &[u8] {

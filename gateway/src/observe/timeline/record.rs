@@ -61,6 +61,9 @@ pub(super) struct Invocation {
     pub(super) message: Option<String>,
     pub(super) event: Payload,
     pub(super) event_bytes: usize,
+    /// The bytes of a frame that its client had compressed, and what they were compressed to.
+    pub(super) frame_bytes: Option<usize>,
+    pub(super) compressed_bytes: Option<usize>,
     pub(super) answer: Option<String>,
     pub(super) answer_bytes: Option<usize>,
     #[serde(flatten)]
@@ -165,6 +168,7 @@ impl Serialize for Lines {
 #[cfg(test)]
 mod tests {
     use super::{super::limits::PUSH_BYTES, *};
+    use crate::contract::CompressedSize;
 
     #[test]
     fn the_first_and_the_last_lines_are_kept() {
@@ -186,6 +190,8 @@ mod tests {
             failed: 0,
             data_type: None,
             data: Some("x".repeat(PUSH_BYTES)),
+            frame_bytes: Some(PUSH_BYTES),
+            compressed_bytes: CompressedSize::default(),
             err_no: u32::from(action.is_none()),
             err_msg: String::new(),
             at_ms: 0,

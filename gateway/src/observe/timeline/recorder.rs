@@ -62,6 +62,7 @@ impl Reporter for Timeline {
                 let invocation = begun(api, role, connection, event, received, waited, replay);
                 self.invocation(request_id, invocation);
             }
+            Report::FrameInflated { request_id, before, after } => self.inflated(request_id, before, after),
             Report::InvocationCalled { request_id, queued } => self.called(request_id, queued),
             Report::InvocationPlaced { request_id, instance, started } => {
                 self.placed(request_id, instance, started);
@@ -136,6 +137,15 @@ impl Timeline {
         ring.running.insert(request_id.to_owned(), Running { record: id, cold: false });
         drop(ring);
         self.changed(id);
+    }
+
+    /// Shown with the next change, which follows at once.
+    fn inflated(&self, request_id: &str, before: usize, after: usize) {
+        let mut ring = self.ring.lock();
+        let Some(id) = ring.running.get(request_id).map(|running| running.record) else { return };
+        if let Some(invocation) = ring.invocation_mut(id) {
+            (invocation.frame_bytes, invocation.compressed_bytes) = (Some(after), Some(before));
+        }
     }
 
     /// Shown with the next change, which follows at once.
@@ -318,6 +328,8 @@ fn begun(
         message: None,
         event: Payload::new(event),
         event_bytes: event.len(),
+        frame_bytes: None,
+        compressed_bytes: None,
         answer: None,
         answer_bytes: None,
         pushes: Pushes::default(),

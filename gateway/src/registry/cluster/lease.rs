@@ -33,6 +33,7 @@
 //! - *A message is late.* What a command does depends on what Redis holds when it arrives, not when it was sent: a late
 //!   renewal or record of a lost node is refused, a late deletion concerns a cleanup that was called.
 
+mod command;
 mod comparison;
 mod keeper;
 pub(crate) mod keys;
@@ -70,7 +71,7 @@ use self::{
 use super::node::NodeId;
 use crate::{
     observe::metrics::ClusterMetrics,
-    registry::{CleanupOf, Connections, Owner as _},
+    registry::{CleanupOf, Connections, Deferred, Owner as _},
 };
 
 /// How long a renewal may take that a connection waits for.
@@ -90,6 +91,7 @@ pub(crate) struct Lease {
 pub(crate) struct Shared {
     store: Store,
     connections: Connections,
+    deferred: Deferred,
     node: watch::Sender<NodeId>,
     begun: Instant,
     /// When the lease was last renewed, in milliseconds since the beginning; 0 before the first time.
@@ -130,6 +132,7 @@ impl Lease {
         let shared = Arc::new(Shared {
             store,
             connections,
+            deferred: Deferred::default(),
             node: watch::Sender::new(node),
             begun: Instant::now(),
             renewed_ms: AtomicU64::new(0),
@@ -189,6 +192,10 @@ impl Shared {
 
     pub(crate) fn knowledge(&self) -> &Mutex<Knowledge> {
         &self.knowledge
+    }
+
+    pub(crate) fn deferred(&self) -> &Deferred {
+        &self.deferred
     }
 
     pub(crate) fn connections(&self) -> &Connections {

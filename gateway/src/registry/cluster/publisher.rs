@@ -49,7 +49,7 @@ pub(crate) async fn publish(node: watch::Receiver<NodeId>, redis: Redis, outgoin
 }
 
 /// How many subscribers each message has reached; nothing of messages that were sent more than once, because the first
-/// attempt may have reached one.
+/// attempt may have reached one, and nothing of a sharded Redis, which counts those at one of its servers.
 async fn send(redis: &Redis, batch: &[Outbound]) -> Result<Vec<u64>, RedisError> {
     let mut pipeline = redis::pipe();
     let database = redis.url().database();
@@ -61,7 +61,7 @@ async fn send(redis: &Redis, batch: &[Outbound]) -> Result<Vec<u64>, RedisError>
     loop {
         let sent = redis.pipeline(&pipeline).await;
         match sent {
-            Ok(_) if was_sent => return Ok(Vec::new()),
+            Ok(_) if was_sent || redis.url().is_sharded() => return Ok(Vec::new()),
             Err(RedisError::Unavailable(_)) if Instant::now() < deadline => {
                 was_sent = true;
                 sleep(RESEND_DELAY).await;

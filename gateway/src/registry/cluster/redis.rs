@@ -1,5 +1,8 @@
 //! The Redis server that the nodes share: one connection for commands, which is made again when it breaks.
 //!
+//! Of a sharded Redis that is the one which has the slot of the nodes' keys, and with it all that they keep. Any server
+//! says which one that is.
+//!
 //! [`RedisUrl::parse`] → [`Redis::connect`] → [`Redis::query`]. All clones of a [`Redis`] share its connection, and
 //! their commands are in flight on it together, in the order in which they were called.
 //!
@@ -22,3 +25,6 @@ pub use self::{
     subscription::Subscription,
     url::RedisUrl,
 };
+
+/// What the names of all keys and channels begin with. Its hash tag keeps all of them in one slot of a sharded Redis.
+pub(crate) const PREFIX: &str = "{scf-ws}:";

@@ -6,6 +6,7 @@
 
 mod one;
 pub(crate) mod watch;
+pub(crate) mod work;
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +19,10 @@ use log::warn;
 use tokio::time::{sleep_until, timeout};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use self::watch::{Outcome, Watch, Work};
+use self::{
+    watch::Watch,
+    work::{Outcome, Work},
+};
 use super::{lease::Shared, redis::RedisError};
 use crate::{observe::metrics::labels::TakeOverOutcome, registry::Cleaner};
 

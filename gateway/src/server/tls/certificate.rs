@@ -9,10 +9,13 @@ use std::{
 use rustls::{
     Error as TlsError, InconsistentKeys,
     crypto::CryptoProvider,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    pki_types::{
+        CertificateDer, PrivateKeyDer,
+        pem::{self, PemObject as _},
+    },
     sign::CertifiedKey,
 };
-use x509_parser::{parse_x509_certificate, time::ASN1Time};
+use x509_parser::{certificate::Validity, parse_x509_certificate, time::ASN1Time};
 
 /// Where certificate and key are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +33,21 @@ pub struct Certificate {
     pub key: std::sync::Arc<CertifiedKey>,
     /// Until when it is valid.
     pub expires: SystemTime,
+    validity: Validity,
+}
+
+impl Certificate {
+    /// Whether clients accept it at this time. The path is that of its file.
+    pub fn check_time(&self, path: &Path) -> Result<(), CertificateError> {
+        let (now, Validity { not_before, not_after }) = (ASN1Time::now(), &self.validity);
+        if now < *not_before {
+            return Err(CertificateError::NotYetValid(path.to_owned(), not_before.to_string()));
+        }
+        if now > *not_after {
+            return Err(CertificateError::Expired(path.to_owned(), not_after.to_string()));
+        }
+        Ok(())
+    }
 }
 
 /// Why a certificate cannot be served.
@@ -108,7 +126,7 @@ pub(super) struct Pem {
 }
 
 impl CertificateFiles {
-    /// Reads the files and checks what is in them.
+    /// Reads the files and checks what is in them. A certificate that has expired is one all the same.
     pub fn load(&self) -> Result<Certificate, CertificateError> {
         self.parse(&self.read()?)
     }
@@ -123,9 +141,11 @@ impl CertificateFiles {
 
     pub(super) fn parse(&self, pem: &Pem) -> Result<Certificate, CertificateError> {
         let chain = chain(&self.certificate, &pem.certificate)?;
-        let expires = validity(&self.certificate, &chain[0])?;
+        let (_, parsed) = parse_x509_certificate(&chain[0])
+            .map_err(|error| CertificateError::Certificate(self.certificate.clone(), error.to_string()))?;
+        let validity = parsed.validity().clone();
         let key = PrivateKeyDer::from_pem_slice(&pem.key)
-            .map_err(|error| CertificateError::Key(self.key.clone(), error.to_string()))?;
+            .map_err(|error| CertificateError::Key(self.key.clone(), sentence(&error)))?;
         let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
             TlsError::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                 CertificateError::Mismatch(self.clone())
@@ -135,7 +155,9 @@ impl CertificateFiles {
             }
             other => CertificateError::Key(self.key.clone(), other.to_string()),
         })?;
-        Ok(Certificate { key: std::sync::Arc::new(key), expires })
+        let seconds = u64::try_from(validity.not_after.timestamp()).unwrap_or_default();
+        let expires = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        Ok(Certificate { key: std::sync::Arc::new(key), expires, validity })
     }
 }
 
@@ -149,25 +171,22 @@ fn chain(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Certif
     let fail = |why: String| CertificateError::Certificate(path.to_owned(), why);
     let chain: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
-        .map_err(|error| fail(error.to_string()))?;
+        .map_err(|error| fail(sentence(&error)))?;
     if chain.is_empty() {
         return Err(fail("there is no BEGIN CERTIFICATE in it".to_owned()));
     }
     Ok(chain)
 }
 
-/// When the certificate expires. It must be valid now.
-fn validity(path: &Path, certificate: &CertificateDer<'_>) -> Result<SystemTime, CertificateError> {
-    let (_, parsed) = parse_x509_certificate(certificate)
-        .map_err(|error| CertificateError::Certificate(path.to_owned(), error.to_string()))?;
-    let validity = parsed.validity();
-    let now = ASN1Time::now();
-    if now < validity.not_before {
-        return Err(CertificateError::NotYetValid(path.to_owned(), validity.not_before.to_string()));
+/// The library shows the end that it looks for as numbers.
+fn sentence(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { end_marker } => {
+            format!(
+                "there is no -----END {}-----: the file has been cut",
+                String::from_utf8_lossy(end_marker)
+            )
+        }
+        error => error.to_string(),
     }
-    if now > validity.not_after {
-        return Err(CertificateError::Expired(path.to_owned(), validity.not_after.to_string()));
-    }
-    let seconds = u64::try_from(validity.not_after.timestamp()).unwrap_or_default();
-    Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
 }

@@ -187,6 +187,30 @@ async fn each_change_of_the_files_is_logged_once() {
     watch.abort();
 }
 
+/// There is no other to serve.
+#[tokio::test(start_paused = true)]
+async fn an_expired_certificate_is_served_at_the_start_and_said_every_day() {
+    let _ = log::set_logger(&Log);
+    log::set_max_level(log::LevelFilter::Info);
+    let authority = Authority::new();
+    let (expired, new) = (authority.issue(2000, 2001), authority.issue(2000, 3000));
+    authority.install(&expired);
+    let tls = Arc::new(Tls::load(authority.files()).expect("it is served"));
+    assert_eq!(served(&tls), der(&expired));
+    let watching = Arc::clone(&tls);
+    let watch = tokio::spawn(async move { watching.watch(|_| ()).await });
+    tokio::time::sleep(WATCH_INTERVAL * 3).await;
+    let [error] = logged().try_into().expect("one line");
+    assert!(error.starts_with("ERROR the certificate ") && error.contains(" expired at Jan  1"), "{error}");
+    tokio::time::sleep(WARN_INTERVAL).await;
+    assert_eq!(logged(), [error]);
+    authority.install(&new);
+    tokio::time::sleep(WARN_INTERVAL * 2).await;
+    let [line] = logged().try_into().expect("one line");
+    assert!(line.starts_with("INFO new certificate "), "{line}");
+    watch.abort();
+}
+
 #[tokio::test(start_paused = true)]
 async fn new_files_are_noticed_without_being_asked() {
     let authority = Authority::new();
@@ -216,8 +240,8 @@ fn what_is_wrong_with_a_file_is_said_with_its_name() {
     let CertificateFiles { certificate, key } = authority.files();
     let message = |certificate: &Path, key: &Path| {
         let files = CertificateFiles { certificate: certificate.to_owned(), key: key.to_owned() };
-        files
-            .load()
+        let checked = files.load().and_then(|loaded| loaded.check_time(&files.certificate));
+        checked
             .expect_err("a mistake")
             .to_string()
             .replace(&format!("{}/", authority.folder.path().display()), "")
@@ -228,6 +252,9 @@ fn what_is_wrong_with_a_file_is_said_with_its_name() {
     assert!(twice.starts_with("no usable PEM private key in cert.pem"), "{twice}");
     let missing = message(&authority.folder.path().join("no.pem"), &key);
     assert!(missing.starts_with("cannot read the certificate no.pem: No such file"), "{missing}");
+    authority.install(&Pair { certificate: pair.certificate[..200].to_owned(), key: pair.key });
+    let cut = message(&certificate, &key);
+    assert!(cut.ends_with("there is no -----END CERTIFICATE-----: the file has been cut"), "{cut}");
     authority.install(&authority.issue(2000, 2001));
     let expired = message(&certificate, &key);
     assert!(expired.starts_with("the certificate cert.pem expired at Jan  1 00:00:00 2001"), "{expired}");

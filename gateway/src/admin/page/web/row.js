@@ -34,9 +34,14 @@ function whatCell(record) {
   const text = rowText(record);
   const node = cell('what', el('span', {}, text), text);
   if (record.replay) node.append(cell('cold', 'replay', 'Sent again from the page'));
+  if (record.compressed_bytes) node.append(compressionCell(record));
   if (record.pushes_total) node.append(pushesCell(record));
   return node;
 }
+
+/** How much smaller a frame was on the wire. */
+export const compressionCell = ({ frame_bytes, compressed_bytes }) =>
+  cell('cold', `${(frame_bytes / compressed_bytes).toFixed(1)} ×`, `Compressed: ${size(frame_bytes)} sent as ${size(compressed_bytes)}`);
 
 function pushesCell({ pushes_total, pushes_failed, pushes_malformed }) {
   const pushes = count(pushes_total, 'push', 'pushes');

@@ -4,7 +4,7 @@ import { curl, replay } from './actions.js';
 import { button, cell, copy, el, part, say, scrolled } from './dom.js';
 import { bytesOf, clock, hexDump, parse, pretty, shortId, size } from './format.js';
 import { own } from './own.js';
-import { batchText, times } from './row.js';
+import { batchText, compressionCell, times } from './row.js';
 import { REPLAY_TITLES } from './words.js';
 
 const PUSH = '/timeline/push', REPLAY = '/timeline/replay';
@@ -76,6 +76,7 @@ function pushLine(push, startedMs) {
   const to = connections != null ? batchText(push) : connection === own.id ? 'mine' : shortId(connection ?? '');
   const what = !action ? 'malformed' : `${action === 'closing' ? 'close' : data_type} → ${to}`;
   const answer = connections != null && failed ? cell('pushed failed', `✕ ${failed} of ${connections}`) : err_no === 0 ? cell('quiet', `✓ ${err_msg}`) : cell('pushed failed', `✕ ${err_no} ${err_msg}`);
+  if (push.compressed_bytes) answer.append(compressionCell(push));
   answer.append(cell('quiet', `  +${Math.max(0, at_ms - startedMs)} ms`));
   const text = data == null ? '' : frameText(data_type, data) ?? data;
   return el('div', { className: 'push' }, cell('quiet', what, connection ?? ''), el('code', {}, text), el('div', { className: 'push-answer' }, answer, curlButton(action, connection, data_type, data)));

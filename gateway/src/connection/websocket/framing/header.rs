@@ -8,6 +8,8 @@ pub(super) const MAX_HEADER_BYTES: usize = 14;
 const MAX_OWN_HEADER_BYTES: usize = 10;
 const MAX_CONTROL_BYTES: u64 = 125;
 const FIN: u8 = 0x80;
+/// The first reserved bit; of a message's first frame it says that the message is compressed.
+const COMPRESSED: u8 = 0x40;
 const RESERVED: u8 = 0x70;
 const MASKED: u8 = 0x80;
 
@@ -49,6 +51,7 @@ impl TryFrom<u8> for Opcode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) fin: bool,
+    pub(super) is_compressed: bool,
     pub(super) opcode: Opcode,
     pub(super) mask: [u8; 4],
     pub(super) payload_bytes: u64,
@@ -56,13 +59,15 @@ pub(super) struct Header {
 
 impl Header {
     /// The header at the beginning of these bytes, and its own length; `None` as long as bytes are missing. What the
-    /// first two bytes show to be wrong is an error at once.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Violation> {
+    /// first two bytes show to be wrong is an error at once. Whether messages may be compressed was agreed.
+    pub(super) fn parse(bytes: &[u8], may_compress: bool) -> Result<Option<(Self, usize)>, Violation> {
         let &[first, second, ..] = bytes else { return Ok(None) };
         let opcode = Opcode::try_from(first & 0x0f)?;
-        if first & RESERVED != 0 {
-            return Err(Breach::ReservedBits.into());
-        }
+        let is_compressed = match first & RESERVED {
+            0 => false,
+            COMPRESSED if may_compress && matches!(opcode, Opcode::Text | Opcode::Binary) => true,
+            _ => return Err(Breach::ReservedBits.into()),
+        };
         if second & MASKED == 0 {
             return Err(Breach::Unmasked.into());
         }
@@ -76,7 +81,8 @@ impl Header {
             return Err(Breach::LongControlFrame.into());
         }
         let Some(&mask) = bytes[2 + length_bytes..].first_chunk() else { return Ok(None) };
-        Ok(Some((Self { fin, opcode, mask, payload_bytes }, 2 + length_bytes + mask.len())))
+        let header = Self { fin, is_compressed, opcode, mask, payload_bytes };
+        Ok(Some((header, 2 + length_bytes + mask.len())))
     }
 }
 
@@ -110,9 +116,9 @@ pub(super) struct OwnHeader {
 }
 
 impl OwnHeader {
-    pub(super) fn new(opcode: Opcode, payload_bytes: usize) -> Self {
+    pub(super) fn new(opcode: Opcode, is_compressed: bool, payload_bytes: usize) -> Self {
         let mut bytes = [0; MAX_OWN_HEADER_BYTES];
-        bytes[0] = FIN | opcode as u8;
+        bytes[0] = FIN | if is_compressed { COMPRESSED } else { 0 } | opcode as u8;
         let len = if let Ok(short) = u8::try_from(payload_bytes)
             && u64::from(short) <= MAX_CONTROL_BYTES
         {
@@ -147,12 +153,31 @@ mod tests {
             (65_536, &[0x82, 0xff, 0, 0, 0, 0, 0, 1, 0, 0, 1, 2, 3, 4]),
         ] {
             for cut in 0..header.len() {
-                assert_eq!(Header::parse(&header[..cut]), Ok(None), "{cut} of {header:?}");
+                assert_eq!(Header::parse(&header[..cut], false), Ok(None), "{cut} of {header:?}");
             }
-            let expected =
-                Header { fin: true, opcode: Opcode::Binary, mask: [1, 2, 3, 4], payload_bytes: length };
+            let expected = Header {
+                fin: true,
+                is_compressed: false,
+                opcode: Opcode::Binary,
+                mask: [1, 2, 3, 4],
+                payload_bytes: length,
+            };
             let with_payload = [header, b"payload"].concat();
-            assert_eq!(Header::parse(&with_payload), Ok(Some((expected, header.len()))));
+            assert_eq!(Header::parse(&with_payload, false), Ok(Some((expected, header.len()))));
+        }
+    }
+
+    #[test]
+    fn only_the_first_frame_of_a_message_is_marked_as_compressed_and_only_if_that_was_agreed() {
+        for opcode in [0, 1, 2, 8, 9, 10] {
+            for reserved in 1..8 {
+                let header = [0x80 | reserved << 4 | opcode, 0x80, 0, 0, 0, 0];
+                let is_allowed = reserved == 4 && matches!(opcode, 1 | 2);
+                let parsed = Header::parse(&header, true);
+                assert_eq!(parsed.is_ok(), is_allowed, "{header:x?}");
+                assert_eq!(Header::parse(&header[..2], true).is_ok(), is_allowed, "at once");
+                assert_eq!(Header::parse(&header, false), Err(Breach::ReservedBits.into()));
+            }
         }
     }
 
@@ -163,7 +188,7 @@ mod tests {
             (&[0x82, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff], Breach::LengthNotMinimal),
             (&[0x82, 0xff, 0x80, 0, 0, 0, 0, 1, 0, 0], Breach::LengthTopBit),
         ] {
-            assert_eq!(Header::parse(header), Err(breach.into()));
+            assert_eq!(Header::parse(header, false), Err(breach.into()));
         }
     }
 
@@ -176,7 +201,7 @@ mod tests {
             (65_535, &[0x81, 126, 0xff, 0xff]),
             (65_536, &[0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
         ] {
-            assert_eq!(OwnHeader::new(Opcode::Text, payload_bytes).as_bytes(), header);
+            assert_eq!(OwnHeader::new(Opcode::Text, false, payload_bytes).as_bytes(), header);
         }
     }
 }

@@ -13,6 +13,11 @@ use super::{
 pub(crate) enum Message<'i> {
     Text(Cow<'i, str>),
     Binary(Cow<'i, [u8]>),
+    /// A text or a binary message, compressed.
+    Compressed {
+        is_text: bool,
+        payload: Cow<'i, [u8]>,
+    },
     Ping(Cow<'i, [u8]>),
     Pong(Cow<'i, [u8]>),
     /// With the code and the reason, if the client gave them.
@@ -21,7 +26,10 @@ pub(crate) enum Message<'i> {
 
 impl<'i> Message<'i> {
     /// A message in a single frame.
-    pub(super) fn data(opcode: Opcode, payload: &'i [u8]) -> Result<Self, Violation> {
+    pub(super) fn data(opcode: Opcode, is_compressed: bool, payload: &'i [u8]) -> Result<Self, Violation> {
+        if is_compressed {
+            return Ok(Self::Compressed { is_text: opcode == Opcode::Text, payload: payload.into() });
+        }
         if opcode == Opcode::Text {
             return Ok(Self::Text(from_utf8(payload).map_err(|_| Violation::NotUtf8)?.into()));
         }
@@ -43,6 +51,9 @@ impl Message<'_> {
         match self {
             Self::Text(text) => Message::Text(text.into_owned().into()),
             Self::Binary(bytes) => Message::Binary(bytes.into_owned().into()),
+            Self::Compressed { is_text, payload } => {
+                Message::Compressed { is_text, payload: payload.into_owned().into() }
+            }
             Self::Ping(bytes) => Message::Ping(bytes.into_owned().into()),
             Self::Pong(bytes) => Message::Pong(bytes.into_owned().into()),
             Self::Close(close) => {
@@ -61,7 +72,7 @@ fn close(payload: &[u8]) -> Result<Message<'static>, Violation> {
         };
     };
     let code = u16::from_be_bytes(code);
-    let reason = from_utf8(reason).map_err(|_| Violation::NotUtf8)?;
+    let reason = from_utf8(reason).map_err(|_| Violation::CloseNotUtf8)?;
     if !close_code::is_valid(code) {
         return Err(Breach::CloseCode(code).into());
     }

@@ -11,14 +11,22 @@ use crate::contract::Frame;
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     header: OwnHeader,
-    is_data: bool,
+    /// The bytes of a data frame's payload, before they were compressed.
+    data_bytes: Option<usize>,
+    is_compressed: bool,
     payload: Bytes,
 }
 
 impl Outgoing {
     pub(crate) fn data(frame: Frame) -> Self {
-        let opcode = if frame.as_text().is_some() { Opcode::Text } else { Opcode::Binary };
-        Self::new(opcode, frame.into_payload())
+        let data_bytes = Some(frame.len());
+        Self { data_bytes, ..Self::new(opcode_of(&frame), frame.into_payload()) }
+    }
+
+    /// A frame that is sent as this compressed form of its payload.
+    pub(crate) fn compressed(frame: &Frame, payload: Bytes) -> Self {
+        let header = OwnHeader::new(opcode_of(frame), true, payload.len());
+        Self { header, data_bytes: Some(frame.len()), is_compressed: true, payload }
     }
 
     pub(crate) fn ping() -> Self {
@@ -44,12 +52,18 @@ impl Outgoing {
     }
 
     fn new(opcode: Opcode, payload: Bytes) -> Self {
-        Self { header: OwnHeader::new(opcode, payload.len()), is_data: !opcode.is_control(), payload }
+        let header = OwnHeader::new(opcode, false, payload.len());
+        Self { header, data_bytes: None, is_compressed: false, payload }
     }
 
-    /// The bytes of the payload of a data frame.
+    /// The bytes of the payload of a data frame, before they were compressed.
     pub(crate) fn data_bytes(&self) -> Option<usize> {
-        self.is_data.then_some(self.payload.len())
+        self.data_bytes
+    }
+
+    /// The bytes of a payload that is compressed.
+    pub(crate) fn compressed_bytes(&self) -> Option<usize> {
+        self.is_compressed.then_some(self.payload.len())
     }
 
     /// All its bytes, with the header.
@@ -63,6 +77,10 @@ impl Outgoing {
         let (of_header, of_payload) = (written.min(header.len()), written.saturating_sub(header.len()));
         [IoSlice::new(&header[of_header..]), IoSlice::new(&self.payload[of_payload..])]
     }
+}
+
+fn opcode_of(frame: &Frame) -> Opcode {
+    if frame.as_text().is_some() { Opcode::Text } else { Opcode::Binary }
 }
 
 #[cfg(test)]

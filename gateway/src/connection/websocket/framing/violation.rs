@@ -9,14 +9,17 @@ pub(crate) enum Violation {
     Protocol(Breach),
     /// A frame, or the message that it belongs to, exceeds the limit: 1009.
     TooBig,
-    /// The text of a message or of a close frame is not UTF-8: 1007.
+    /// The text of a message is not UTF-8: 1007.
     NotUtf8,
+    /// The reason of a close frame is not UTF-8: 1007.
+    CloseNotUtf8,
 }
 
 /// A rule of RFC 6455 that a client has broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Breach {
     ReservedBits,
+    NotDeflate,
     ReservedOpcode(u8),
     Unmasked,
     LengthNotMinimal,
@@ -38,7 +41,12 @@ impl From<Breach> for Violation {
 impl fmt::Display for Breach {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ReservedBits => formatter.write_str("a frame with reserved bits and no extension"),
+            Self::ReservedBits => {
+                formatter.write_str("a frame with reserved bits that no extension has agreed on")
+            }
+            Self::NotDeflate => {
+                formatter.write_str("a compressed message that is not what permessage-deflate makes")
+            }
             Self::ReservedOpcode(opcode) => write!(formatter, "a frame with the reserved opcode {opcode}"),
             Self::Unmasked => formatter.write_str("a frame without a mask"),
             Self::LengthNotMinimal => {

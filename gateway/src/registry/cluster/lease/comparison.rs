@@ -4,7 +4,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::{
-    keeper::{BATCH, Command, Records},
+    command::{BATCH, Command, Records},
     store::{Page, Recorded},
 };
 use crate::registry::cluster::node::NodeId;

@@ -5,64 +5,18 @@
 //! [`Comparison`]: records of connections that are finished are deleted, and those that are missing are written. So nothing
 //! has to be kept of what could not be written or deleted meanwhile.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    time::Instant,
-};
+use std::{collections::VecDeque, time::Instant};
 
 use log::{info, warn};
 
 use super::{
+    command::{BATCH, Command, Records, Reply},
     comparison::Comparison,
-    knowledge::{DataVersion, Knowledge, Remembered},
-    store::{Page, Recorded, Renewal, Renewed, Store},
+    knowledge::Knowledge,
+    store::{DataVersion, Recorded, Renewal, Renewed},
     times::Times,
 };
 use crate::registry::cluster::{node::NodeId, redis::RedisError};
-
-/// How many records are written or deleted with one command.
-pub(super) const BATCH: usize = 256;
-
-/// Records by connection.
-pub(super) type Records = HashMap<Box<str>, Box<str>>;
-
-/// What Redis is asked.
-#[derive(Debug, Clone)]
-pub(super) enum Command {
-    Renew { node: NodeId, info: String, epoch: Option<String>, new_epoch: String, may_join: bool },
-    Remember(Remembered),
-    Scan { node: NodeId, cursor: u64 },
-    Record { node: NodeId, written: Vec<(Box<str>, Box<str>)>, deleted: Vec<Box<str>> },
-    Leave { node: NodeId },
-}
-
-/// Redis's answer.
-#[derive(Debug)]
-pub(super) enum Reply {
-    Renewed(Renewal),
-    Remembered,
-    Scanned(Page),
-    Recorded(Recorded, i64),
-    Left(usize),
-}
-
-impl Command {
-    pub(super) async fn run(&self, store: &Store) -> Result<Reply, RedisError> {
-        match self {
-            Self::Renew { node, info, epoch, new_epoch, may_join } => {
-                let epochs = (epoch.as_deref(), new_epoch.as_str());
-                store.renew(*node, info, epochs, *may_join).await.map(Reply::Renewed)
-            }
-            Self::Remember(remembered) => store.remember(remembered).await.map(|()| Reply::Remembered),
-            Self::Scan { node, cursor } => store.records(*node, *cursor).await.map(Reply::Scanned),
-            Self::Record { node, written, deleted } => {
-                let (recorded, more) = store.record(*node, written, deleted).await?;
-                Ok(Reply::Recorded(recorded, more))
-            }
-            Self::Leave { node } => store.leave(*node).await.map(Reply::Left),
-        }
-    }
-}
 
 /// What is to be done next.
 #[derive(Debug)]

@@ -1,10 +1,7 @@
 //! The names of what a cluster keeps in Redis. All of them have one hash tag, so that a sharded Redis keeps them in one
 //! place; [`cluster`](crate::registry::cluster) lists what they hold.
 
-use crate::registry::cluster::node::NodeId;
-
-/// What every name begins with.
-const PREFIX: &str = "{scf-ws}:";
+use crate::registry::cluster::{node::NodeId, redis::PREFIX};
 
 fn of(kind: &str, node: NodeId) -> String {
     format!("{PREFIX}{kind}:{node}")

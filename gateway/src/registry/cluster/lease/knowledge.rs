@@ -3,19 +3,11 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::store::Seen;
+use super::store::{DataVersion, Remembered, Seen};
 use crate::registry::cluster::node::NodeId;
 
 /// How many lost nodes are remembered, the last ones.
 const MAX_LOST: usize = 1000;
-
-/// Which data of Redis, over which connection to it: whenever one of both changes, data may have been lost.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct DataVersion {
-    pub(crate) epoch: String,
-    /// How many connections to Redis were made before.
-    pub(crate) connects: u64,
-}
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -28,14 +20,6 @@ pub(crate) struct Knowledge {
     known: HashMap<NodeId, String>,
     /// The data to which all of this was written last.
     written_to: Option<DataVersion>,
-}
-
-/// What is written again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Remembered {
-    pub(crate) lost: Vec<(NodeId, Option<String>)>,
-    pub(crate) known: Vec<(NodeId, String)>,
-    to: DataVersion,
 }
 
 impl Knowledge {

@@ -9,7 +9,7 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use crate::registry::{CleanupOf, Connections, Owner, RegistryError, cluster::node::NodeId};
+use crate::registry::{CleanupOf, Connections, Deferred, Owner, RegistryError, cluster::node::NodeId};
 
 /// See the module.
 pub(crate) struct Member {
@@ -42,6 +42,10 @@ impl Member {
 impl Owner for Member {
     fn connections(&self) -> &Connections {
         self.shared.connections()
+    }
+
+    fn deferred(&self) -> &Deferred {
+        self.shared.deferred()
     }
 
     fn is_lost(&self) -> bool {

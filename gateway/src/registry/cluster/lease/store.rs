@@ -5,7 +5,7 @@ use std::{sync::LazyLock, time::Duration};
 
 use redis::{FromRedisValue, Script, ScriptInvocation, cmd};
 
-use super::{keys, knowledge::Remembered, times::Times};
+use super::{keys, times::Times};
 use crate::registry::cluster::{
     node::NodeId,
     redis::{Redis, RedisError},
@@ -136,6 +136,23 @@ pub(crate) struct Page {
     pub(crate) records: Vec<(String, String)>,
     /// Where the next part begins; 0 after the last one.
     pub(crate) cursor: u64,
+}
+
+/// Which data of Redis, over which connection to it: whenever one of both changes, data may have been lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DataVersion {
+    pub(crate) epoch: String,
+    /// How many connections to Redis were made before.
+    pub(crate) connects: u64,
+}
+
+/// What is written again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Remembered {
+    pub(crate) lost: Vec<(NodeId, Option<String>)>,
+    pub(crate) known: Vec<(NodeId, String)>,
+    /// The data that it is written to.
+    pub(crate) to: DataVersion,
 }
 
 impl Store {

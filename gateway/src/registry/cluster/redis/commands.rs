@@ -12,10 +12,11 @@ use std::{
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use log::{info, warn};
 use redis::{
-    Cmd, FromRedisValue, Pipeline, RedisResult, ScriptInvocation, ServerErrorKind, aio::MultiplexedConnection,
+    Cmd, FromRedisValue, Pipeline, RedisResult, ScriptInvocation, ServerErrorKind,
+    aio::{MultiplexedConnection, PubSub},
 };
 use tokio::{
-    sync::{Notify, watch},
+    sync::{mpsc, watch},
     time::{interval, sleep, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
@@ -24,6 +25,7 @@ use super::{
     RedisError, RedisUrl,
     clock::RedisClock,
     dial::{Commands, Dialer},
+    url::Server,
 };
 use crate::function::remote::client::{TlsError, Trust};
 
@@ -59,8 +61,10 @@ enum State {
 #[derive(Clone)]
 struct Link {
     connection: MultiplexedConnection,
+    server: Server,
     since: Instant,
-    broken: Arc<Notify>,
+    /// Why it does not work any more.
+    broken: mpsc::Sender<String>,
 }
 
 impl fmt::Debug for Link {
@@ -88,8 +92,10 @@ impl Redis {
         self.0.dialer.url()
     }
 
-    pub(super) fn dialer(&self) -> &Dialer {
-        &self.0.dialer
+    /// A connection for subscriptions, to the server to which the commands go.
+    pub(super) async fn subscriptions(&self) -> Result<PubSub, RedisError> {
+        let link = self.link().await?;
+        self.0.dialer.subscriptions(&link.server).await
     }
 
     /// Since when the connection has worked without interruption; `None` while the server is away.
@@ -155,9 +161,9 @@ impl Redis {
     ) -> Result<T, RedisError> {
         let mut link = self.link().await?;
         let result = timed(command(&mut link.connection)).await;
-        if let Err(RedisError::Unavailable(_)) = &result {
-            // The keeper makes another connection.
-            link.broken.notify_one();
+        if let Err(RedisError::Unavailable(reason)) = &result {
+            // The keeper makes another connection. It needs one reason.
+            let _ = link.broken.try_send(reason.clone());
         }
         result
     }
@@ -219,7 +225,12 @@ async fn keep(
     loop {
         match dialer.commands().await {
             Ok(commands) => {
-                info!("connected to {}", dialer.url());
+                let url = dialer.url();
+                if url.is_sharded() {
+                    info!("connected to {url} at {}", commands.server);
+                } else {
+                    info!("connected to {url}");
+                }
                 connects.fetch_add(1, Ordering::Relaxed);
                 logged = None;
                 delays = retry_delays();
@@ -253,15 +264,16 @@ fn retry_delays() -> impl Iterator<Item = Duration> {
 }
 
 /// Serves a connection until it breaks, and returns why.
-async fn serve((connection, driver): Commands, state: &watch::Sender<State>, clock: &RedisClock) -> String {
-    let broken = Arc::new(Notify::new());
-    let link = Link { connection: connection.clone(), since: Instant::now(), broken: Arc::clone(&broken) };
+async fn serve(commands: Commands, state: &watch::Sender<State>, clock: &RedisClock) -> String {
+    let Commands { connection, driver, server } = commands;
+    let (broken, mut reasons) = mpsc::channel(1);
+    let link = Link { connection: connection.clone(), server, since: Instant::now(), broken };
     let mut state = Some((state, link));
     tokio::select! {
         // First: what has arrived while this process was suspended is an answer, however late.
         biased;
         () = driver => "the server closed it".to_owned(),
-        () = broken.notified() => "a command was not answered".to_owned(),
+        Some(reason) = reasons.recv() => reason,
         reason = ask_for_time(connection, clock, || {
             if let Some((state, link)) = state.take() {
                 state.send_replace(State::Up(link));

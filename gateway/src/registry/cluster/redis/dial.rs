@@ -2,9 +2,9 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use futures_util::future::BoxFuture;
+use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use redis::{
-    AsyncConnectionConfig, RedisConnectionInfo,
+    AsyncConnectionConfig, RedisConnectionInfo, ServerErrorKind,
     aio::{MultiplexedConnection, PubSub},
     cmd,
 };
@@ -17,20 +17,25 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use url::Host;
 
-use super::{RedisError, RedisUrl};
+use super::{PREFIX, RedisError, RedisUrl, url::Server};
 use crate::function::remote::client::{TlsError, Trust, tls_config};
 
 /// How long it may take from the look-up of the name to the server's answer to the password.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A connection for commands. It works while the future is polled, which ends with it.
-pub(super) type Commands = (MultiplexedConnection, BoxFuture<'static, ()>);
+/// A connection for commands.
+pub(super) struct Commands {
+    pub(super) connection: MultiplexedConnection,
+    /// The connection works while this is polled, which ends with it.
+    pub(super) driver: BoxFuture<'static, ()>,
+    pub(super) server: Server,
+}
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// Makes connections to one server.
+/// Makes connections to the server that has the keys.
 pub(super) struct Dialer {
     url: RedisUrl,
     settings: RedisConnectionInfo,
@@ -51,30 +56,78 @@ impl Dialer {
         &self.url
     }
 
-    /// A connection for commands.
+    /// A connection for commands to the server that has the keys. All servers of the URL are asked for it at once.
     pub(super) async fn commands(&self) -> Result<Commands, RedisError> {
-        self.within_time(async {
-            let stream = self.stream().await.map_err(|error| unavailable(&error))?;
-            // Every command has a time-out of its own.
-            let config = AsyncConnectionConfig::new().set_response_timeout(None);
-            let connecting = MultiplexedConnection::new_with_config(&self.settings, stream, config);
-            let (mut connection, driver) = connecting.await.map_err(|error| unavailable(&error))?;
-            let mut driver: BoxFuture<'static, ()> = Box::pin(driver);
-            // A server that wants a password takes a connection without one, and refuses its first command.
-            let ping = cmd("PING");
-            tokio::select! {
-                answer = ping.exec_async(&mut connection) => answer.map_err(|error| unavailable(&error))?,
-                () = &mut driver => return Err(RedisError::Unavailable("the server closed it".to_owned())),
+        let servers = self.url.servers();
+        let find = async |server| (server, self.within_time(self.find(server)).await);
+        let mut asked: FuturesUnordered<_> = servers.iter().map(find).collect();
+        let mut failures = Vec::new();
+        while let Some((server, found)) = asked.next().await {
+            match found {
+                Ok(commands) => return Ok(commands),
+                Err(error) if servers.len() == 1 => return Err(error),
+                Err(RedisError::Unavailable(reason) | RedisError::Refused(reason)) => {
+                    failures.push(format!("{server}: {reason}"));
+                }
             }
-            Ok((connection, driver))
-        })
-        .await
+        }
+        // Whichever was first, so that the same failures are logged once.
+        failures.sort();
+        Err(RedisError::Unavailable(failures.join("; ")))
     }
 
-    /// A connection for subscriptions.
-    pub(super) async fn subscriptions(&self) -> Result<PubSub, RedisError> {
+    /// A connection for commands to this server, or to the one that it names.
+    async fn find(&self, server: &Server) -> Result<Commands, RedisError> {
+        match self.try_server(server).await? {
+            Ok(commands) => Ok(commands),
+            Err(other) if self.url.is_sharded() => self.try_server(&other).await?.map_err(|other| {
+                RedisError::Unavailable(format!("the keys move from one server to another, {other}"))
+            }),
+            Err(_) => Err(RedisError::Unavailable(
+                "this Redis is sharded: write cluster = \"redis+cluster://user:password@host:port,host:port\", or \
+                 rediss+cluster:// for TLS"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    /// A connection for commands, unless another server has the keys.
+    async fn try_server(&self, server: &Server) -> Result<Result<Commands, Server>, RedisError> {
+        let stream = self.stream(server).await.map_err(|error| unavailable(&error))?;
+        // Every command has a time-out of its own.
+        let config = AsyncConnectionConfig::new().set_response_timeout(None);
+        let connecting = MultiplexedConnection::new_with_config(&self.settings, stream, config);
+        let (mut connection, driver) = connecting.await.map_err(|error| unavailable(&error))?;
+        let mut driver: BoxFuture<'static, ()> = Box::pin(driver);
+        let is_sharded = self.url.is_sharded();
+        let asking = async {
+            if is_sharded {
+                // Of several servers that are none each node would use another one.
+                cmd("CLUSTER").arg("KEYSLOT").arg(PREFIX).exec_async(&mut connection).await?;
+            }
+            // A server that wants a password takes a connection without one, and refuses its first command. No key has
+            // this name, so that a server from which the slot moves away refuses it too.
+            cmd("EXISTS").arg(PREFIX).exec_async(&mut connection).await
+        };
+        let answer = tokio::select! {
+            answer = asking => answer,
+            () = &mut driver => return Err(RedisError::Unavailable("the server closed it".to_owned())),
+        };
+        match answer {
+            Err(error) if error.kind() == ServerErrorKind::Moved.into() => {
+                let other = error.redirect_node().and_then(|(address, _)| server.named(address));
+                other.map(Err).ok_or_else(|| unavailable(&error))
+            }
+            // What else it does not permit, it says when it is asked for it.
+            Err(error) if is_sharded || error.code() != Some("NOPERM") => Err(unavailable(&error)),
+            _ => Ok(Ok(Commands { connection, driver, server: server.clone() })),
+        }
+    }
+
+    /// A connection for subscriptions to this server.
+    pub(super) async fn subscriptions(&self, server: &Server) -> Result<PubSub, RedisError> {
         self.within_time(async {
-            let stream = self.stream().await.map_err(|error| unavailable(&error))?;
+            let stream = self.stream(server).await.map_err(|error| unavailable(&error))?;
             PubSub::new(&self.settings, stream).await.map_err(|error| unavailable(&error))
         })
         .await
@@ -89,8 +142,8 @@ impl Dialer {
             .unwrap_or_else(|_| Err(RedisError::Unavailable(format!("no answer within {CONNECT_TIMEOUT:?}"))))
     }
 
-    async fn stream(&self) -> io::Result<Box<dyn Stream>> {
-        let (host, port) = (self.url.host(), self.url.port());
+    async fn stream(&self, Server { host, port }: &Server) -> io::Result<Box<dyn Stream>> {
+        let port = *port;
         let tcp = match host {
             Host::Domain(name) => TcpStream::connect((name.as_str(), port)).await?,
             Host::Ipv4(address) => TcpStream::connect((*address, port)).await?,
@@ -122,6 +175,8 @@ fn unavailable(error: &impl ToString) -> RedisError {
         "; check the user and password in cluster"
     } else if reason.contains("DB index") {
         "; check the number of the database in cluster"
+    } else if reason.contains("support disabled") {
+        "; it is not sharded: write cluster = \"redis://user:password@host\""
     } else {
         ""
     };

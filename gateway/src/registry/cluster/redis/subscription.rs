@@ -13,7 +13,7 @@ pub struct Subscription(PubSub);
 impl Redis {
     /// Subscribes to a channel, over another connection than the commands'.
     pub async fn subscribe(&self, channel: &str) -> Result<Subscription, RedisError> {
-        let mut connection = self.dialer().subscriptions().await?;
+        let mut connection = self.subscriptions().await?;
         match tokio::time::timeout(COMMAND_TIMEOUT, connection.subscribe(channel)).await {
             Ok(Ok(())) => Ok(Subscription(connection)),
             Ok(Err(error)) => Err(RedisError::Refused(error.to_string())),

@@ -7,7 +7,7 @@ use std::{
 
 use log::{error, info, warn};
 
-use super::watch::{Outcome, Unsettled, Work};
+use super::work::{Outcome, Unsettled, Work};
 use crate::registry::{
     Cleaned, Record,
     cluster::{lease::Times, node::NodeId, redis::RedisError},

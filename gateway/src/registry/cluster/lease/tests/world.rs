@@ -21,13 +21,17 @@ use crate::{
         Cleaned,
         cluster::{
             lease::{
-                keeper::{Command, Keeper, Next, Records, Reply, Standing},
+                command::{Command, Records, Reply},
+                keeper::{Keeper, Next, Standing},
                 knowledge::Knowledge,
                 store::Store,
             },
             node::NodeId,
             redis::{Redis, RedisError, RedisUrl},
-            takeover::watch::{Outcome, Watch, Work},
+            takeover::{
+                watch::Watch,
+                work::{Outcome, Work},
+            },
         },
     },
 };

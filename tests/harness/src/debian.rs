@@ -10,7 +10,7 @@ use std::{
 /// A file of a Debian package. Without it, the reason is printed and the test is to be skipped; where `CI` is set, the
 /// test fails.
 pub fn debian_file(package: &str, file: &str) -> Option<PathBuf> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/debian-file.sh");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/debian-file.sh");
     let why = match Command::new(&script).args([package, file]).output() {
         Ok(output) if output.status.success() => {
             return Some(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));

@@ -1,0 +1,95 @@
+//! Where `--replace` finds the gateway that runs with the same file: a Unix socket without a file, whose name is made of
+//! the configuration file's. Whoever runs the gateway, or is root, may ask there.
+
+use std::{
+    fs,
+    io::{self, Read as _},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        linux::net::SocketAddrExt as _,
+        unix::net::{SocketAddr, UnixListener as StdListener, UnixStream as StdStream},
+    },
+    path::Path,
+    time::Duration,
+};
+
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{UnixListener, UnixStream},
+    time::timeout,
+};
+
+/// Longer than a new process may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The socket, on the side of the gateway that runs.
+#[derive(Debug)]
+pub struct Control(UnixListener);
+
+/// Somebody asks for a hand-over, and waits for the answer.
+#[derive(Debug)]
+pub struct Request(UnixStream);
+
+impl Control {
+    /// Listens, or goes on with the socket of the process before this one.
+    pub fn listen(file: &Path, inherited: Option<OwnedFd>) -> io::Result<Self> {
+        let listener = match inherited {
+            Some(socket) => StdListener::from(socket),
+            None => StdListener::bind_addr(&address(file)?)?,
+        };
+        listener.set_nonblocking(true)?;
+        UnixListener::from_std(listener).map(Self)
+    }
+
+    /// Waits for the next one who may ask. Cancel safe.
+    pub async fn next(&self) -> Request {
+        loop {
+            let Ok((stream, _)) = self.0.accept().await else {
+                tokio::time::sleep(WRITE_TIMEOUT).await;
+                continue;
+            };
+            let own = rustix::process::geteuid().as_raw();
+            if stream.peer_cred().is_ok_and(|peer| peer.uid() == own || peer.uid() == 0) {
+                return Request(stream);
+            }
+        }
+    }
+}
+
+impl AsFd for Control {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Request {
+    /// Says how it went. Who does not wait any more need not know.
+    pub async fn answer(mut self, result: Result<&str, &str>) {
+        let text = match result {
+            Ok(sentence) => format!("ok {sentence}"),
+            Err(sentence) => format!("failed {sentence}"),
+        };
+        let _ = timeout(WRITE_TIMEOUT, self.0.write_all(text.as_bytes())).await;
+    }
+}
+
+/// Asks the gateway that runs with this file for a hand-over, and waits until it is done. Either is a sentence.
+pub fn ask(file: &Path) -> Result<String, String> {
+    let connected = address(file).and_then(|address| StdStream::connect_addr(&address));
+    let mut stream = connected
+        .map_err(|error| format!("no gateway that runs with {} can be reached: {error}", file.display()))?;
+    let mut text = String::new();
+    let read = stream.set_read_timeout(Some(ANSWER_TIMEOUT)).and_then(|()| stream.read_to_string(&mut text));
+    match (read, text.split_once(' ')) {
+        (Ok(_), Some(("ok", sentence))) => Ok(sentence.to_owned()),
+        (Ok(_), Some((_, sentence))) => Err(sentence.to_owned()),
+        (Ok(_), None) => Err("the gateway refused to answer: run this as root or as its user".to_owned()),
+        (Err(error), _) => Err(format!("the gateway did not answer: {error}")),
+    }
+}
+
+fn address(file: &Path) -> io::Result<SocketAddr> {
+    let file = fs::canonicalize(file)?;
+    SocketAddr::from_abstract_name(format!("scf-websocket-gateway/{}", file.display()))
+}
