@@ -122,7 +122,7 @@ fn check_online_tries_the_store_and_the_push_address() {
     let (code, errors) = check(&works, &format!("http://127.0.0.1:{}/api-old", other.port), "--online");
     assert!(
         code == Some(1)
-            && errors[0].contains("is not a gateway's: ")
+            && errors[0].contains("this is no push address: ")
             && errors[0].contains("not this address"),
         "{errors:?}"
     );

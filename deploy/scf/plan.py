@@ -7,9 +7,13 @@ from typing import Any, Callable
 from . import functions, tccli
 from .functions import Parameters
 from .package import Package
-from .settings import Function, Settings
+from .settings import REFERENCE, Function, Settings
 
-SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL|PRIVATE|(^|_)KEY($|_)", re.IGNORECASE)
+# The bootstrap's own variables. Any other may hold a secret, whatever its name is.
+SHOWN = {
+    "WS_ROLE", "WS_PUSH_URL", "WS_PUSH_TO", "WS_PUSH_ENCODING", "WS_PUSH_CONCURRENCY", "WS_CLOSE", "WS_SUBPROTOCOLS",
+    "WS_STORE", "WS_STORE_TTL", "WS_ROOM", "WS_INTEGRATION_RESPONSE", "RUST_LOG", "SSL_CERT_FILE",
+}  # fmt: skip
 URL_PASSWORD = re.compile(r"(?<=://)\S+@")  # a password may hold / and @
 PUSH_TOKEN = re.compile(r"(?<=/api-)[^/?\s]+")
 HIDDEN = "***"
@@ -72,8 +76,7 @@ def redacted(parameters: Parameters, function: Function, package: Package) -> Pa
 
 
 def _shown_variable(name: str, value: str, function: Function) -> str:
-    if name in function.references:
-        value = function.references[name]
-    elif SECRET_NAME.search(name):
+    value = function.references.get(name, value)
+    if name not in SHOWN and not REFERENCE.fullmatch(value):
         return HIDDEN
     return PUSH_TOKEN.sub(HIDDEN, URL_PASSWORD.sub(f"{HIDDEN}@", value))

@@ -83,13 +83,15 @@ class Tccli:
         raise AssertionError("the last attempt returns or raises")
 
     def _once(self, action: str, parameters: Parameters) -> Parameters:
-        with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="ascii") as file:  # mode 600
+        # Without a name, mode 600: nothing has to remove it, however this process ends.
+        with tempfile.TemporaryFile("w", encoding="ascii") as file:
             json.dump(parameters, file)
-            file.flush()
+            file.seek(0)
             try:
                 done = subprocess.run(
-                    command(str(self.program), action, self.settings, file.name),
+                    command(str(self.program), action, self.settings, f"/dev/fd/{file.fileno()}"),
                     stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=CALL_SECONDS,
+                    pass_fds=(file.fileno(),),
                 )  # fmt: skip
             except subprocess.TimeoutExpired as error:
                 raise CallFailed(action, "ClientTimeout", f"no answer for {CALL_SECONDS} s", "") from error

@@ -45,7 +45,7 @@ RECORDER = """#!/bin/sh
 for last; do :; done
 file=${{last#file://}}
 echo "$*" >>{folder}/command-lines
-stat -c %a "$file" >>{folder}/modes
+stat -Lc %a "$file" >>{folder}/modes
 cp "$file" "$(mktemp {folder}/given/$2.XXXXXXXX)"
 exec {tccli} "$@"
 """
@@ -92,12 +92,15 @@ class DeployTest(unittest.TestCase):
         with zipfile.ZipFile(self.folder / "bootstrap.zip", "w") as archive:
             archive.writestr(entry, content)
 
+    def command_line(self, *arguments: str, program: Path | None = None) -> list[str | Path]:
+        options = ["--settings", self.folder / "deploy.toml", "--zip", self.folder / "bootstrap.zip"]
+        return [sys.executable, ROOT / "deploy/deploy.py", *arguments, *options, "--tccli", program or self.recorder]
+
     def run_command(
         self, *arguments: str, environment: dict[str, str] = CREDENTIALS, program: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
-        options = ["--settings", self.folder / "deploy.toml", "--zip", self.folder / "bootstrap.zip"]
         done = subprocess.run(
-            [sys.executable, ROOT / "deploy/deploy.py", *arguments, *options, "--tccli", program or self.recorder],
+            self.command_line(*arguments, program=program),
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder), **environment},
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=HANGS,
         )  # fmt: skip

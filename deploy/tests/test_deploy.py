@@ -1,9 +1,14 @@
 """`make deploy` makes the functions, and afterwards changes what is different and nothing else."""
 
+import contextlib
 import hashlib
+import os
+import signal
+import subprocess
+import time
 import tomllib
 
-from .harness import CREDENTIALS, DeployTest
+from .harness import CREDENTIALS, HANGS, DeployTest
 
 CREATED = ["CreateFunction"] * 3
 
@@ -120,6 +125,34 @@ class Deploy(DeployTest):
         self.succeed("deploy", "--one")
         self.assertNotIn("hunter2", (self.folder / "command-lines").read_text())
         self.assertEqual({"600"}, set((self.folder / "modes").read_text().split()))
+
+    def test_parameters_are_gone_with_the_command_however_it_ends(self) -> None:
+        temporary, hangs = self.folder / "temporary", self.folder / "hangs"
+        temporary.mkdir()
+        hangs.write_text(f"#!/bin/sh\ncd {self.folder}\necho $$ >draft\nmv draft started\nexec sleep {HANGS}\n")
+        hangs.chmod(0o755)
+        command = self.command_line("deploy", "--one", program=hangs)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            with subprocess.Popen(
+                command, env={"PATH": os.environ["PATH"], "TMPDIR": str(temporary)},
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            ) as deploy:  # fmt: skip
+                tccli = self.taken("started")
+                deploy.send_signal(number)
+                deploy.wait(HANGS)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(tccli), signal.SIGKILL)
+            self.assertEqual([], list(temporary.iterdir()), number)
+
+    def taken(self, name: str) -> str:
+        """What a program has written to the file, which is removed."""
+        deadline = time.monotonic() + HANGS
+        while not (self.folder / name).exists():
+            self.assertLess(time.monotonic(), deadline, f"no file {name}")
+            time.sleep(0.01)
+        text = (self.folder / name).read_text()
+        (self.folder / name).unlink()
+        return text
 
     def test_status_says_how_each_function_is(self) -> None:
         printed = self.succeed("status")

@@ -43,11 +43,19 @@ class Plan(DeployTest):
             MY_SECRET = "hunter2"
             API_KEY = "hunter2"
             FROM_OUTSIDE = "${OUTSIDE}"
+            DB_PASS = "hunter2"
+            MYSQL_PWD = "hunter2"
+            REDIS_AUTH = "hunter2"
+            PASSPHRASE = "hunter2"
+            GREETING = "hunter2"
+            MIXED = "hunter2 ${OUTSIDE}"
+            WS_AUTH = "hunter2"
             """
         )
         printed = self.plan(environment={"OUTSIDE": "hunter2"})
         self.assertNotIn("hunter2", printed)
-        for shown in ("redis://***@10.0.0.7/0", "http://10.0.0.5:9001/api-***", "${OUTSIDE}"):
+        self.assertIn('{"Key": "DB_PASS", "Value": "***"}', printed)
+        for shown in ("none", "redis://***@10.0.0.7/0", "http://10.0.0.5:9001/api-***", "${OUTSIDE}"):
             self.assertIn(f'"{shown}"', printed)
 
     def test_a_variable_that_is_not_set_is_a_note_in_the_plan_and_an_error_in_earnest(self) -> None:
