@@ -25,6 +25,11 @@ $(if $(UNKNOWN),$(error $(UNKNOWN)= is no variable of make; there are: $(KNOWN),
 PACKAGED := target/package/$(PROGRAM)
 GATEWAY  := target/package/gateway
 
+# WEB=1: the whole system in one web function. Its zip, and the gateway's settings in it.
+WEB          ?=
+WEB_ZIP      ?= web.zip
+GATEWAY_TOML ?= deploy/web/gateway.toml
+
 # What `make run` starts; it is built sooner.
 RUN      := target/release/gateway
 LISTEN   ?= 127.0.0.1:9000
@@ -61,8 +66,8 @@ gateway: ## the gateway as one static file at target/package/gateway
 gateway-to-run:
 	cargo build --release --locked -p scf-websocket-gateway --bin gateway
 
-package: build ## bootstrap.zip, the file to upload (EXAMPLE=chat for chat.zip)
-	scripts/package.sh $(PACKAGED) $(PROGRAM).zip
+package: $(if $(WEB),$(if $(BOOTSTRAP),,build) gateway,build) ## bootstrap.zip, the file to upload (EXAMPLE=chat for chat.zip; WEB=1, also with BOOTSTRAP=path, for web.zip)
+	$(if $(WEB),scripts/package.sh $(or $(BOOTSTRAP),$(PACKAGED)) $(WEB_ZIP) $(GATEWAY) $(GATEWAY_TOML),scripts/package.sh $(PACKAGED) $(PROGRAM).zip)
 
 # Only the bootstrap relays frames to a room.
 run: export RELAY := $(if $(BOOTSTRAP)$(EXAMPLE),,1)
@@ -70,8 +75,14 @@ run: $(if $(BOOTSTRAP),,build) gateway-to-run ## a whole WebSocket API on this m
 	exec scripts/run.sh $(RUN) --bootstrap $(or $(BOOTSTRAP),$(PACKAGED)) --listen $(LISTEN) \
 		$(patsubst %,--client-page %,$(wildcard examples/$(EXAMPLE).html)) $(ARGS)
 
-smoke: package ## drive the packaged zip with real WebSocket clients, and print what was seen
-	scripts/smoke.sh bootstrap.zip
+smoke: $(if $(WEB),package-web-chat,package) ## drive the packaged zip with real WebSocket clients, and print what was seen (WEB=1: the web function's)
+	$(if $(WEB),WEB_ZIP=$(CURDIR)/$(WEB_CHAT) cargo test -q --locked -p scf-websocket-gateway --test web_smoke,scripts/smoke.sh bootstrap.zip)
+
+WEB_CHAT := target/package/web-chat.zip
+.PHONY: package-web-chat
+package-web-chat:
+	scripts/need.sh redis-server unzip
+	$(MAKE) package WEB=1 EXAMPLE=chat WEB_ZIP=$(WEB_CHAT)
 
 # Most tests wait for processes, so that there may be more of them than processors.
 test: ## all tests but the browser's
@@ -119,7 +130,7 @@ bench-instructions: build ## count the instructions of an invocation; fails when
 lint: ## format, clippy and documentation, warnings being errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo clippy --locked -p scf-websocket-gateway --test smoke --test browser --test soak --test attack -- -D warnings
+	cargo clippy --locked -p scf-websocket-gateway --test smoke --test web_smoke --test browser --test soak --test attack -- -D warnings
 	cargo clippy --locked --features tls --all-targets -- -D warnings
 	scripts/need.sh g++
 	RUSTFLAGS='--cfg fuzzing' cargo clippy --locked --manifest-path fuzz/Cargo.toml --target-dir target/lint-fuzz -- -D warnings
@@ -128,21 +139,21 @@ lint: ## format, clippy and documentation, warnings being errors
 
 clean: ## remove everything that was built
 	cargo clean
-	rm -f bootstrap.zip $(EXAMPLES:=.zip)
+	rm -f bootstrap.zip web.zip $(EXAMPLES:=.zip)
 
 # The functions in SCF; see docs/deploy.md. A program that is built here is first checked with its variables.
-DEPLOYED := $(if $(BOOTSTRAP),target/deploy/bootstrap.zip,$(PROGRAM).zip)
+DEPLOYED := $(if $(WEB),$(WEB_ZIP),$(if $(BOOTSTRAP),target/deploy/bootstrap.zip,$(PROGRAM).zip))
 DEPLOY   := python3 deploy/deploy.py
 SETTINGS ?= $(or $(wildcard deploy/$(EXAMPLE).toml),deploy/deploy.toml)
-OPTIONS   = --settings $(SETTINGS) --zip $(DEPLOYED) $(if $(DRY),--dry)
+OPTIONS   = --settings $(SETTINGS) --zip $(DEPLOYED) $(if $(DRY),--dry) $(if $(WEB),--web)
 
 .PHONY: deploy destroy deploy-status test-deploy package-own
 
-deploy: $(if $(BOOTSTRAP),package-own,package) ## create or update the functions in SCF (DRY=1, ONE=1, EXAMPLE=chat, BOOTSTRAP=path, SETTINGS=path, ADOPT=1)
+deploy: $(if $(BOOTSTRAP),$(if $(WEB),package,package-own),package) ## create or update the functions in SCF (DRY=1, ONE=1, WEB=1, EXAMPLE=chat, BOOTSTRAP=path, SETTINGS=path, ADOPT=1)
 	scripts/need.sh python3
 	$(DEPLOY) deploy $(OPTIONS) $(if $(ONE),--one) $(if $(ADOPT),--adopt) $(if $(BOOTSTRAP),,--check $(PACKAGED))
 
-destroy: ## delete the functions that `make deploy` created (DRY=1, EXAMPLE=chat, SETTINGS=path)
+destroy: ## delete the functions that `make deploy` created (DRY=1, WEB=1, EXAMPLE=chat, SETTINGS=path)
 	$(DEPLOY) destroy $(OPTIONS)
 
 deploy-status: ## how the functions in SCF are

@@ -34,6 +34,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--tccli", type=Path, help="instead of the one on PATH or the project's own")
     parser.add_argument("--one", action="store_true", help="one function that serves as all three")
+    parser.add_argument("--web", action="store_true", help="one web function with the gateway in it, and its URL")
     parser.add_argument("--dry", action="store_true", help="print each call, send nothing")
     parser.add_argument(
         "--adopt", action="store_true", help="take over functions of these names that are there already"
@@ -49,7 +50,7 @@ def main() -> int:
         wanted = settings.read(options.settings, os.environ)
         if options.command == "deploy":
             return deploy(options, wanted)
-        everything = (*wanted.three, wanted.one)
+        everything = (wanted.web,) if options.web else (*wanted.three, wanted.one)
         return (
             destroy(options, wanted, everything)
             if options.command == "destroy"
@@ -61,8 +62,8 @@ def main() -> int:
 
 
 def deploy(options: argparse.Namespace, wanted: Settings) -> int:
-    chosen = (wanted.one,) if options.one else wanted.three
-    zip_file = package.read(options.zip)
+    chosen = (wanted.web,) if options.web else (wanted.one,) if options.one else wanted.three
+    zip_file = package.read(options.zip, options.web)
     say(f"{zip_file} -> {', '.join(function.name for function in chosen)} in {wanted.region}, {wanted.namespace}")
     unset = sorted({name for function in chosen for name in function.unset})
     if unset and not options.dry:
@@ -74,6 +75,8 @@ def deploy(options: argparse.Namespace, wanted: Settings) -> int:
     for function in chosen:
         if options.check and not function.unset:
             check.would_start(options.check, function)
+        if function.web:
+            check_web(function, function.web, zip_file)
     if options.dry:
         plan.deployment(chosen, wanted, zip_file, say)
         say("\nDRY=1: nothing was sent.")
@@ -81,7 +84,40 @@ def deploy(options: argparse.Namespace, wanted: Settings) -> int:
         status = carry_out(options, wanted, chosen, lambda steps, each: steps.deploy(each, zip_file, options.adopt))
         if status:
             return status
+    if options.web:
+        return give_url(options, wanted)
     say(f"\nFor gateway.toml:\n\n{gateway.section(chosen, wanted)}")
+    return 0
+
+
+def check_web(function: Function, web: settings.Web, zip_file: package.Package) -> None:
+    problems = list(check.agrees(function, web, zip_file))
+    if problems:
+        raise SettingsError("\n".join(f"{function.name}: {problem}" for problem in problems))
+    if not function.unset:
+        check.gateway_would_start(function, zip_file)
+    if not function.variables.get("GATEWAY_CLUSTER"):
+        say(
+            f"warning: {function.name} has no GATEWAY_CLUSTER, and SCF may start several instances at any time: a push"
+            " that meets another instance than its client's is answered errNo 404, and the closing events of an"
+            " instance that is frozen or ended are lost. Set a Redis server in [web.variables]."
+        )
+
+
+def give_url(options: argparse.Namespace, wanted: Settings) -> int:
+    addresses = "wss://APPID-URLID.REGION.tencentscf.com", "https://APPID-URLID.REGION.tencentscf.com"
+    if not options.dry:
+        made: list[tuple[str, str] | None] = []
+        status = carry_out(options, wanted, (wanted.web,), lambda steps, each: made.append(steps.give_url(each)))
+        if status:
+            return status
+        if made[0] is None:
+            say("\nSCF names no URL yet: `make deploy-status WEB=1` shows it, or the console, function URL.")
+            return 0
+        addresses = made[0]
+    wss, https = addresses
+    say(f"\nclients  {wss}/\npush     {https}/api-TOKEN, TOKEN being GATEWAY_PUSH_TOKEN")
+    say(f"try it   python3 -m websockets {wss}/    (pip install websockets)")
     return 0
 
 
@@ -100,7 +136,7 @@ def destroy(options: argparse.Namespace, wanted: Settings, everything: tuple[Fun
 
 
 def status(options: argparse.Namespace, wanted: Settings, everything: tuple[Function, ...]) -> int:
-    zip_file = package.read(options.zip) if options.zip.exists() else None
+    zip_file = package.read(options.zip, options.web) if options.zip.exists() else None
     return carry_out(options, wanted, everything, lambda steps, each: steps.status(each, zip_file))
 
 

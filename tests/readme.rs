@@ -59,6 +59,16 @@ fn the_program_of_the_documents_is_the_example() {
     }
 }
 
+/// A page has to be one file, so that the example for clients is in it.
+#[test]
+fn the_chats_page_connects_as_the_example_does() {
+    let script = file("examples/reconnecting.js");
+    assert!(
+        file("examples/chat.html").contains(&format!("<script>\n{script}</script>\n")),
+        "examples/chat.html must contain examples/reconnecting.js"
+    );
+}
+
 #[test]
 fn every_named_test_exists() {
     let mut names = 0;

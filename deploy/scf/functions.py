@@ -47,15 +47,24 @@ def create(function: Function, settings: Settings, package: Package) -> Paramete
     return {
         **identity(function, settings),
         "Runtime": "CustomRuntime",
-        "Type": "Event",
-        "Handler": HANDLER,
-        "Code": {"ZipFile": package.base64},
+        "Type": kind(function),
+        **({"ProtocolType": "WS"} if function.web else {}),
+        **_code(function, package),
         **configuration(function, settings, package, {}),
     }
 
 
 def update_code(function: Function, settings: Settings, package: Package) -> Parameters:
-    return {**identity(function, settings), "Handler": HANDLER, "Code": {"ZipFile": package.base64}}
+    return {**identity(function, settings), **_code(function, package)}
+
+
+def kind(function: Function) -> str:
+    return "HTTP" if function.web else "Event"
+
+
+def _code(function: Function, package: Package) -> Parameters:
+    """A web function has no handler: SCF starts its scf_bootstrap."""
+    return {**({} if function.web else {"Handler": HANDLER}), "Code": {"ZipFile": package.base64}}
 
 
 def update_configuration(function: Function, settings: Settings, package: Package, current: Parameters) -> Parameters:
@@ -74,6 +83,13 @@ def configuration(function: Function, settings: Settings, package: Package, curr
     }
     if function.cam_role:
         parameters["Role"] = function.cam_role
+    if function.web:
+        parameters["ProtocolParams"] = {"WSParams": {"IdleTimeOut": function.web.idle_timeout}}
+        parameters["InstanceConcurrencyConfig"] = {
+            "DynamicEnabled": "FALSE",
+            "MaxConcurrency": function.web.connections,
+            "Type": "Request-Based",
+        }
     if settings.vpc:
         parameters["VpcConfig"] = {"VpcId": settings.vpc["id"], "SubnetId": settings.vpc["subnet"]}
     if settings.cfs:
@@ -117,7 +133,7 @@ def differences(current: Parameters, wanted: Parameters) -> list[str]:
         # A value that SCF does not return cannot be compared.
         if key in wanted and current.get(key) is not None and current[key] != wanted[key]:
             found.append(f"{key} {current[key] or 'none'} -> {wanted[key]}")
-    for key in ("VpcConfig", "CfsConfig"):
+    for key in ("VpcConfig", "CfsConfig", "ProtocolParams", "InstanceConcurrencyConfig"):
         if key in wanted and not _contains(current.get(key), wanted[key]):
             found.append(key)
     before, after = variables(current), variables(wanted)

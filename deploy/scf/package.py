@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+PROGRAMS = ("bootstrap",)
+WEB_PROGRAMS = ("scf_bootstrap", "bootstrap")
+
 MEGABYTE = 1024 * 1024
 LARGEST_NEW = 50 * MEGABYTE  # CreateFunction
 X86_64 = 62  # the machine in an ELF file's header
@@ -21,6 +24,7 @@ class PackageError(Exception):
 class Package:
     path: Path
     content: bytes
+    gateway_toml: str | None = None  # of a web function
 
     @cached_property
     def digest(self) -> str:
@@ -35,26 +39,33 @@ class Package:
         return f"{self.path.name}, {len(self.content):,} bytes, sha256 {self.digest}"
 
 
-def read(path: Path) -> Package:
+def read(path: Path, web: bool = False) -> Package:
+    made_by = "`make package WEB=1`" if web else "`make package`"
+    name = "bootstrap"
     try:
         content = path.read_bytes()
         with zipfile.ZipFile(path) as archive:
-            entry = archive.getinfo("bootstrap")
-            with archive.open(entry) as program:
-                head = program.read(20)
+            for name in WEB_PROGRAMS if web else PROGRAMS:
+                _check_program(path, archive, name, made_by)
+            name = "gateway.toml"
+            gateway_toml = archive.read(name).decode("utf-8") if web else None
     except OSError as error:
-        raise PackageError(f"{path}: {error.strerror}; `make package` makes it") from error
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise PackageError(f"{path} is not a zip with a file named bootstrap; `make package` makes one") from error
-    if not entry.external_attr >> 16 & 0o111:
-        raise PackageError(
-            f"{path}: its bootstrap is not executable, and SCF would not start it; `make package` makes one"
-        )
-    if head.startswith(b"\x7fELF") and int.from_bytes(head[18:20], "little") != X86_64:
-        raise PackageError(
-            f"{path}: its bootstrap is for another processor than SCF's; build it for x86-64:"
-            " TARGET=x86_64-unknown-linux-musl"
-        )
+        raise PackageError(f"{path}: {error.strerror}; {made_by} makes it") from error
+    except (zipfile.BadZipFile, KeyError, UnicodeDecodeError) as error:
+        raise PackageError(f"{path} is not a zip with a file named {name}; {made_by} makes one") from error
     if len(content) > LARGEST_NEW:
         raise PackageError(f"{path} has {len(content):,} bytes; SCF takes {LARGEST_NEW:,} at most in a call")
-    return Package(path, content)
+    return Package(path, content, gateway_toml)
+
+
+def _check_program(path: Path, archive: zipfile.ZipFile, name: str, made_by: str) -> None:
+    entry = archive.getinfo(name)
+    with archive.open(entry) as program:
+        head = program.read(20)
+    if not entry.external_attr >> 16 & 0o111:
+        raise PackageError(f"{path}: its {name} is not executable, and SCF would not start it; {made_by} makes one")
+    if head.startswith(b"\x7fELF") and int.from_bytes(head[18:20], "little") != X86_64:
+        raise PackageError(
+            f"{path}: its {name} is for another processor than SCF's; build it for x86-64:"
+            " TARGET=x86_64-unknown-linux-musl"
+        )

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any, Callable
 
-from . import functions, tccli
+from . import functions, tccli, url
 from .functions import Parameters
 from .package import Package
 from .settings import REFERENCE, Function, Settings
@@ -38,6 +38,9 @@ def deployment(chosen: tuple[Function, ...], settings: Settings, package: Packag
             ),
         ):
             _print(condition, action, redacted(parameters, function, package), say)
+        if function.web:
+            _print("", "ListTriggers", url.listing(function, settings), say)
+            _print("if it has no URL: ", "CreateTrigger", url.create(function, settings), say)
 
 
 def removal(chosen: tuple[Function, ...], settings: Settings, say: Callable[[str], None]) -> None:
@@ -45,6 +48,8 @@ def removal(chosen: tuple[Function, ...], settings: Settings, say: Callable[[str
     for function in chosen:
         say(f"\n# {function.name}")
         _print("", "GetFunction", functions.get(function, settings), say)
+        if function.web:
+            _print("if `make deploy` made it: ", "DeleteTrigger", url.delete(function, settings), say)
         _print("if `make deploy` made it: ", "DeleteFunction", functions.identity(function, settings), say)
 
 

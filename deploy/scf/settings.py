@@ -15,18 +15,21 @@ RESERVED = ("SCF_", "QCLOUD_", "TENCENTCLOUD_")
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 FUNCTION_KEYS = {"memory": int, "timeout": int, "init_timeout": int, "cam_role": str, "variables": dict}
+WEB_KEYS = {"connections": int, "idle_timeout": int}
 KEYS: dict[str, Any] = {
     "region": str,
     "namespace": str,
     "endpoint": str,
     "function": FUNCTION_KEYS,
     **{section: {"name": str, **FUNCTION_KEYS} for section in (*ROLES, "one")},
+    "web": {"name": str, **FUNCTION_KEYS, **WEB_KEYS},
     "vpc": {"id": str, "subnet": str},
     "cfs": {"id": str, "mount_point": str, "local": str, "remote": str, "user": str, "group": str},
     "gateway": {"path": str, "qualifier": str},
     "wait": {"seconds": (int, float), "poll_seconds": (int, float)},
 }
-DEFAULTS = {"register": "ws-register", "transfer": "ws-transfer", "cleanup": "ws-cleanup", "one": "ws"}
+DEFAULTS = {"register": "ws-register", "transfer": "ws-transfer", "cleanup": "ws-cleanup", "one": "ws", "web": "ws-web"}
+WEB_DEFAULTS = {"memory": 512, "timeout": 900}
 
 
 class SettingsError(Exception):
@@ -34,10 +37,18 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True)
+class Web:
+    """What only a web function has."""
+
+    connections: int  # of one instance
+    idle_timeout: int  # seconds after which SCF ends a connection without a message
+
+
+@dataclass(frozen=True)
 class Function:
     """One function as deploy.toml describes it."""
 
-    role: str  # the value of WS_ROLE
+    role: str  # the value of WS_ROLE; empty where the gateway sets it, in a web function
     name: str
     memory: int
     timeout: int
@@ -46,6 +57,7 @@ class Function:
     variables: dict[str, str]  # an empty value removes the variable
     references: dict[str, str] = field(default_factory=dict)  # variables with a ${NAME}, as they are written
     unset: frozenset[str] = frozenset()  # names that ${NAME} refers to and that the environment lacks
+    web: Web | None = None  # None: an event function
 
 
 @dataclass(frozen=True)
@@ -55,6 +67,7 @@ class Settings:
     endpoint: str
     three: tuple[Function, ...]
     one: Function
+    web: Function
     path: str
     qualifier: str
     vpc: dict[str, str] = field(default_factory=dict)
@@ -109,6 +122,7 @@ def _assemble(document: Mapping[str, Any], environment: Mapping[str, str]) -> Se
         endpoint=document.get("endpoint", "scf.tencentcloudapi.com"),
         three=tuple(_function(document, role, role, environment) for role in ROLES),
         one=_function(document, "one", "auto", environment),
+        web=_function(document, "web", "", environment),
         path=gateway.get("path", "/websocket"),
         qualifier=gateway.get("qualifier", "$LATEST"),
         vpc=document.get("vpc", {}),
@@ -120,7 +134,10 @@ def _assemble(document: Mapping[str, Any], environment: Mapping[str, str]) -> Se
 
 def _function(document: Mapping[str, Any], section: str, role: str, environment: Mapping[str, str]) -> Function:
     common, own = document.get("function", {}), document.get(section, {})
-    merged = {"memory": 128, "timeout": 3, "init_timeout": 65, "cam_role": "", **common, **own}
+    # What an event function needs says nothing about a web function, which holds a connection for its whole time limit.
+    shared = {key: common[key] for key in ("init_timeout", "cam_role") if key in common} if section == "web" else common
+    defaults = WEB_DEFAULTS if section == "web" else {"memory": 128, "timeout": 3}
+    merged = {"init_timeout": 65, "cam_role": "", **defaults, **shared, **own}
     written = {**common.get("variables", {}), **own.get("variables", {})}
     values = {
         name: REFERENCE.sub(lambda match: environment.get(match[1], match[0]), value) for name, value in written.items()
@@ -136,6 +153,7 @@ def _function(document: Mapping[str, Any], section: str, role: str, environment:
         variables=values,
         references={name: value for name, value in written.items() if REFERENCE.search(value)},
         unset=frozenset(named - set(environment)),
+        web=Web(own.get("connections", 50), own.get("idle_timeout", 600)) if section == "web" else None,
     )
 
 
@@ -145,7 +163,7 @@ def _invalid(settings: Settings) -> Iterator[str]:
         yield f"endpoint is {settings.endpoint}: http is for a loopback address only"
     if settings.endpoint.startswith("https://"):
         yield "endpoint is a host name, without https://"
-    functions = (*settings.three, settings.one)
+    functions = (*settings.three, settings.one, settings.web)
     names = [function.name for function in functions]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"{name} is the name of two functions"
@@ -168,6 +186,8 @@ def _invalid_function(function: Function) -> Iterator[str]:
         yield f"{function.name}: memory is {function.memory}; SCF has 64, or a multiple of 128 up to 3072"
     if not 1 <= function.timeout <= 900:
         yield f"{function.name}: timeout is {function.timeout}; SCF has 1 to 900 seconds"
+    if function.web:
+        yield from _invalid_web(function, function.web)
     for variable in function.variables:
         if variable == "WS_ROLE":
             yield f"{function.name}: WS_ROLE is set for you; take it out of the variables"
@@ -175,3 +195,15 @@ def _invalid_function(function: Function) -> Iterator[str]:
             yield f"{function.name}: {variable!r} is no name of a variable: a letter, then letters, digits and _"
         elif variable.startswith(RESERVED):
             yield f"{function.name}: {variable} cannot be set; SCF keeps {', '.join(RESERVED)} for itself"
+
+
+def _invalid_web(function: Function, web: Web) -> Iterator[str]:
+    if not 1 <= web.connections <= 100:
+        yield f"{function.name}: connections is {web.connections}; SCF has 1 to 100 for an instance"
+    if not 10 <= web.idle_timeout <= 1800:
+        yield f"{function.name}: idle_timeout is {web.idle_timeout}; SCF has 10 to 1800 seconds"
+    elif web.idle_timeout >= function.timeout:
+        yield (
+            f"{function.name}: idle_timeout is {web.idle_timeout} and has to be below the time limit, timeout ="
+            f" {function.timeout}, at which every connection ends"
+        )

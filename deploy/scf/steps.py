@@ -3,7 +3,7 @@
 import time
 from typing import Callable
 
-from . import functions
+from . import functions, url
 from .functions import Parameters
 from .package import LARGEST_UPDATE, Package
 from .settings import Function, Settings
@@ -32,10 +32,11 @@ class Steps:
                 f"there is a function {function.name} already that `make deploy` did not make (its description lacks our"
                 f" mark).\n  what to do  give ours another name in deploy.toml, or let this one be taken over: ADOPT=1"
             )
-        if (current.get("Runtime"), current.get("Type") or "Event") != ("CustomRuntime", "Event"):
+        kind = functions.kind(function)
+        if (current.get("Runtime"), current.get("Type") or "Event") != ("CustomRuntime", kind):
             raise StepFailed(
                 f"the function {function.name} has the runtime {current.get('Runtime')}, type {current.get('Type')}, which"
-                " cannot be changed to CustomRuntime, Event.\n  what to do  give ours another name in deploy.toml"
+                f" cannot be changed to CustomRuntime, {kind}.\n  what to do  give ours another name in deploy.toml"
             )
         if current["Status"] == "CreateFailed":
             self._say(function, f"its creation failed earlier{_reasons(current)}: deleted and made anew")
@@ -69,6 +70,23 @@ class Steps:
         else:
             self._say(function, "unchanged")
 
+    def give_url(self, function: Function) -> tuple[str, str] | None:
+        """The addresses of a web function, `wss://` and `https://`, which are made unless they are there already; `None`
+        if SCF does not name them in time."""
+        if self._trigger(function) is None:
+            self._change("CreateTrigger", function, url.create(function, self.settings))
+            self._wait_active(function)
+        deadline = time.monotonic() + self.settings.wait_seconds
+        while time.monotonic() < deadline:
+            trigger = self._trigger(function)
+            if trigger and (found := url.addresses(trigger)):
+                return found
+            time.sleep(self.settings.poll_seconds)
+        return None
+
+    def _trigger(self, function: Function) -> Parameters | None:
+        return url.ours(self.tccli.call("ListTriggers", url.listing(function, self.settings)))
+
     def destroy(self, function: Function) -> None:
         current = self._settled(function)
         if current is None:
@@ -93,10 +111,18 @@ class Steps:
         return self._say(
             function,
             f"{current['Status']}{_reasons(current)}; {current['MemorySize']} MB, {current['Timeout']} s, {code},"
-            f" changed {current.get('ModTime')}",
+            f" changed {current.get('ModTime')}{self._url_of(function)}",
         )
 
+    def _url_of(self, function: Function) -> str:
+        trigger = self._trigger(function) if function.web else None
+        found = url.addresses(trigger) if trigger else None
+        return f", {found[0]}/" if found else ""
+
     def _delete(self, function: Function) -> None:
+        if function.web and self._trigger(function):
+            self._change("DeleteTrigger", function, url.delete(function, self.settings))
+            self._settled(function)
         self._change("DeleteFunction", function, functions.identity(function, self.settings))
         deadline = time.monotonic() + self.settings.wait_seconds
         while current := self._get(function):

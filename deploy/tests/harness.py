@@ -34,6 +34,9 @@ name = "t-cleanup"
 [one]
 name = "t-one"
 {one}
+[web]
+name = "t-web"
+{web}
 [wait]
 seconds = 30
 poll_seconds = 0.01
@@ -81,16 +84,23 @@ class DeployTest(unittest.TestCase):
         for call in self.scf.received:
             self.assertIn(call, given, "tccli left something out")
 
-    def settings(self, top: str = "", register: str = "", transfer: str = "", one: str = "") -> None:
-        text = SETTINGS.format(endpoint=self.scf.endpoint, top=top, register=register, transfer=transfer, one=one)
+    def settings(self, top: str = "", register: str = "", transfer: str = "", one: str = "", web: str = "") -> None:
+        text = SETTINGS.format(
+            endpoint=self.scf.endpoint, top=top, register=register, transfer=transfer, one=one, web=web
+        )
         (self.folder / "deploy.toml").write_text(text)
 
     def code(self, content: str | bytes) -> None:
         """Makes the package anew, with this program."""
-        entry = zipfile.ZipInfo("bootstrap")
-        entry.external_attr = 0o100755 << 16
+        self.package(bootstrap=content)
+
+    def package(self, **files: str | bytes) -> None:
+        """Makes the package anew, with these executable files; `gateway_toml` is the file gateway.toml."""
         with zipfile.ZipFile(self.folder / "bootstrap.zip", "w") as archive:
-            archive.writestr(entry, content)
+            for name, content in files.items():
+                entry = zipfile.ZipInfo(name.replace("_toml", ".toml"))
+                entry.external_attr = 0o100755 << 16
+                archive.writestr(entry, content)
 
     def command_line(self, *arguments: str, program: Path | None = None) -> list[str | Path]:
         options = ["--settings", self.folder / "deploy.toml", "--zip", self.folder / "bootstrap.zip"]

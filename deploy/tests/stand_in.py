@@ -17,7 +17,11 @@ from .schema import Schema
 NAMESPACES = {"default", "chat"}
 DESCRIPTION = re.compile(r"[A-Za-z0-9 ,.\n]{0,1000}")
 VARIABLE = re.compile(r"(?!SCF_|QCLOUD_|TENCENTCLOUD_)[A-Za-z][A-Za-z0-9_]*")
-CONFIGURATION = ("Description", "MemorySize", "Timeout", "InitTimeout", "Environment", "VpcConfig", "CfsConfig", "Role")
+CONFIGURATION = (
+    "Description", "MemorySize", "Timeout", "InitTimeout", "Environment", "VpcConfig", "CfsConfig", "Role",
+    "ProtocolParams", "InstanceConcurrencyConfig",
+)  # fmt: skip
+LOOKS = ("GetFunction", "ListTriggers")
 
 
 class Refused(Exception):
@@ -45,6 +49,8 @@ class Held:
     next_status: str = "Active"
     reasons: list[dict[str, str]] = field(default_factory=list)
     polls: int = 0  # how often GetFunction still shows the change as under way
+    triggers: list[dict[str, Any]] = field(default_factory=list)
+    nameless: int = 0  # how often ListTriggers still shows the URL's trigger without its addresses
 
 
 class StandIn:
@@ -75,8 +81,8 @@ class StandIn:
         self.faults.append(Fault(action, code, message, name, times))
 
     def names(self, *but: str) -> list[str]:
-        """The actions called so far, without GetFunction."""
-        return [action for action, _ in self.calls if action not in ("GetFunction", *but)]
+        """The actions called so far, without those that only look."""
+        return [action for action, _ in self.calls if action not in (*LOOKS, *but)]
 
     def answer(self, action: str, parameters: dict[str, Any]) -> dict[str, Any]:
         with self.lock:
@@ -135,13 +141,17 @@ class StandIn:
         else:
             raise Refused("ResourceInUse.Function", "the function exists already")
         self._validate(parameters)
+        is_web = parameters.get("Type") == "HTTP"
+        if is_web != ("ProtocolType" in parameters) or is_web == ("Handler" in parameters):
+            raise Refused("InvalidParameterValue.Type", "ProtocolType is for HTTP functions, Handler for the others")
         held = Held(
             {
                 "FunctionName": parameters["FunctionName"],
                 "Namespace": parameters.get("Namespace", "default"),
                 "Runtime": parameters.get("Runtime", "Python2.7"),
                 "Type": parameters.get("Type", "Event"),
-                "Handler": parameters["Handler"],
+                "Handler": parameters.get("Handler", ""),
+                "ProtocolType": parameters.get("ProtocolType", ""),
                 "ModTime": "2026-11-24 12:00:00",
                 "MemorySize": 128,
                 "Timeout": 3,
@@ -158,13 +168,13 @@ class StandIn:
         )
         self.held[held.shown["Namespace"], held.shown["FunctionName"]] = held
         self._configure(held, parameters)
-        held.code = _digest(parameters["Code"])
+        held.code = _digest(parameters["Code"], is_web)
         self._begin(held, "Creating")
         return {}
 
     def _UpdateFunctionCode(self, parameters: dict[str, Any]) -> dict[str, Any]:
         held = self._changeable(parameters)
-        held.code = _digest(parameters["Code"])
+        held.code = _digest(parameters["Code"], held.shown["Type"] == "HTTP")
         self._begin(held, "Updating")
         return {}
 
@@ -177,7 +187,41 @@ class StandIn:
 
     def _DeleteFunction(self, parameters: dict[str, Any]) -> dict[str, Any]:
         held = self._find(parameters)
+        if held.triggers:
+            raise Refused("FailedOperation.DeleteFunction", "a trigger is bound")
         self._begin(held, "Deleting")
+        return {}
+
+    def _CreateTrigger(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        held = self._changeable(parameters)
+        if held.shown["Type"] != "HTTP" or parameters["Type"] != "http":
+            raise Refused("InvalidParameterValue.Type", "a URL is for an HTTP function")
+        net = json.loads(parameters["TriggerDesc"])["NetConfig"]
+        if net["EnableExtranet"]:
+            host = "1250000000-abcdefghij.ap-shanghai.tencentscf.com"
+            net |= {"ExtranetUrl": f"https://{host}", "WssExtranetUrl": f"wss://{host}"}
+        described = {**json.loads(parameters["TriggerDesc"]), "NetConfig": net}
+        shown = {key: parameters[key] for key in ("TriggerName", "Type", "Qualifier")}
+        held.triggers.append({**shown, "Enable": 1, "TriggerDesc": json.dumps(described)})
+        self._begin(held, "Updating")
+        return {"TriggerInfo": {"TriggerName": parameters["TriggerName"], "Type": "http"}}
+
+    def _ListTriggers(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        held = self._find(parameters)
+        shown = copy.deepcopy(held.triggers)
+        if held.nameless and shown:
+            held.nameless -= 1
+            shown[0]["TriggerDesc"] = json.dumps({"AuthType": "NONE", "NetConfig": {"EnableExtranet": True}})
+        return {"TotalCount": len(shown), "Triggers": shown}
+
+    def _DeleteTrigger(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        held = self._changeable(parameters)
+        wanted = [parameters[key] for key in ("TriggerName", "Type", "Qualifier")]
+        left = [each for each in held.triggers if [each[key] for key in ("TriggerName", "Type", "Qualifier")] != wanted]
+        if len(left) == len(held.triggers):
+            raise Refused("ResourceNotFound.Trigger", "no such trigger")
+        held.triggers = left
+        self._begin(held, "Updating")
         return {}
 
     def _changeable(self, parameters: dict[str, Any]) -> Held:
@@ -199,6 +243,10 @@ class StandIn:
             mount |= {"IpAddress": "10.0.0.9", "MountVpcId": "vpc-1", "MountSubnetId": "subnet-1"}
 
     def _validate(self, parameters: dict[str, Any]) -> None:
+        if not 1 <= parameters.get("InstanceConcurrencyConfig", {}).get("MaxConcurrency", 1) <= 100:
+            raise Refused("InvalidParameterValue.InstanceConcurrencyConfig", "MaxConcurrency")
+        if not 1 <= parameters.get("ProtocolParams", {}).get("WSParams", {}).get("IdleTimeOut", 15) <= 1800:
+            raise Refused("InvalidParameterValue.WSParams", "IdleTimeOut")
         if not DESCRIPTION.fullmatch(parameters.get("Description", "")):
             raise Refused("InvalidParameterValue.Description", "characters that a description cannot have")
         memory = parameters.get("MemorySize", 128)
@@ -209,14 +257,15 @@ class StandIn:
                 raise Refused("InvalidParameterValue.EnvironmentVariables", variable["Key"])
 
 
-def _digest(code: dict[str, Any]) -> str:
+def _digest(code: dict[str, Any], is_web: bool) -> str:
+    starts = "scf_bootstrap" if is_web else "bootstrap"
     try:
         content = base64.b64decode(code["ZipFile"], validate=True)
-        mode = zipfile.ZipFile(io.BytesIO(content)).getinfo("bootstrap").external_attr >> 16
+        mode = zipfile.ZipFile(io.BytesIO(content)).getinfo(starts).external_attr >> 16
     except (KeyError, ValueError, zipfile.BadZipFile) as error:
         raise Refused("InvalidParameterValue.ZipFile", str(error)) from error
     if not mode & 0o111:
-        raise Refused("InvalidParameterValue.ZipFile", "bootstrap is not executable")
+        raise Refused("InvalidParameterValue.ZipFile", f"{starts} is not executable")
     return hashlib.sha256(content).hexdigest()
 
 

@@ -11,6 +11,7 @@ class SettingsFile(DeployTest):
     def test_the_file_in_the_repository_states_the_defaults(self) -> None:
         (self.folder / "empty.toml").write_text(
             '[transfer.variables]\nWS_PUSH_TO = "none"\n[one.variables]\nWS_PUSH_TO = "none"\n'
+            '[web.variables]\nGATEWAY_PUSH_TOKEN = "${GATEWAY_PUSH_TOKEN}"\n'
         )
         stated = settings.read(ROOT / "deploy/deploy.toml", {})
         self.assertEqual(settings.read(self.folder / "empty.toml", {}), stated)
@@ -34,9 +35,9 @@ class SettingsFile(DeployTest):
         self.assertIn("chat", examples)
         for example in examples:
             read = settings.read(ROOT / f"deploy/{example}.toml", {})
-            own = {function.name for function in (*read.three, read.one)}
+            own = {function.name for function in (*read.three, read.one, read.web)}
             self.assertEqual(f"/{example}", read.path)
-            self.assertEqual(4, len(own - names), "it replaces no function of another program")
+            self.assertEqual(5, len(own - names), "it replaces no function of another program")
             names |= own
 
     def refused(self, sentence: str, **sections: str) -> None:

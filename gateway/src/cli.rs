@@ -46,6 +46,9 @@ const OF_ONE_API: [&str; 15] = [
     "client_page",
 ];
 
+/// What SCF starts of a web function's zip.
+const WEB_FUNCTION: &str = "scf_bootstrap";
+
 /// What the command line asks for.
 pub enum Command {
     /// A gateway before one API, described by flags.
@@ -153,9 +156,13 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// What is asked for, given the WS_* variables of the gateway's own environment.
-    pub fn command(mut self, inherited: impl Iterator<Item = (String, OsString)>) -> Command {
-        match self.config.take() {
+    /// What is asked for, given the file of a web function and the WS_* variables of the gateway's own environment.
+    pub fn command(
+        mut self,
+        web_function: Option<PathBuf>,
+        inherited: impl Iterator<Item = (String, OsString)>,
+    ) -> Command {
+        match self.config.take().or(web_function) {
             Some(file) if self.check => Command::Check { file, online: self.online },
             Some(file) if self.replace => Command::Replace { file },
             Some(file) => Command::ServeFile { file, trace: self.trace, take_over: self.take_over },
@@ -216,6 +223,12 @@ impl Cli {
         }
         builder
     }
+}
+
+/// The configuration beside this program, if it is what SCF starts of a web function's zip.
+pub fn web_function() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok().filter(|program| program.ends_with(WEB_FUNCTION))?;
+    Some(program.with_file_name("gateway.toml"))
 }
 
 /// The WS_* variables of the gateway's own environment.

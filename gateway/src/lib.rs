@@ -49,7 +49,7 @@ pub use self::{
     config::{configured, secret},
     connection::{
         clients::ClientSettings, compression::Compression, limits, origin, request_details, timeouts,
-        websocket::CloseReason,
+        web_function, websocket::CloseReason,
     },
     observe::{metrics, report},
     registry::cluster,

@@ -1,4 +1,4 @@
-//! The log on standard error: lines of text, or of JSON.
+//! The log on standard error, or in a web function, where SCF keeps only that, on standard output: lines of text, or of JSON.
 //!
 //! A line of JSON has `time`, `level` and `message`; a line about a connection also `connection` and, if it is about
 //! one request, `request_id`. In text both are within the message. Where standard error is systemd's journal, a line
@@ -10,7 +10,7 @@ use std::{
     os::unix::fs::MetadataExt as _,
 };
 
-use env_logger::{Builder, fmt::Formatter};
+use env_logger::{Builder, Target, fmt::Formatter};
 use log::{
     Level, LevelFilter, Record,
     kv::{self, Key, Value, VisitSource},
@@ -19,8 +19,11 @@ use scf_websocket_gateway::config::LogFormat;
 use serde_json::{Map, Value as Json};
 
 /// Sets the log up. `RUST_LOG` says what is logged; left out or empty: this level.
-pub fn init(format: LogFormat, level: LevelFilter) {
+pub fn init(format: LogFormat, level: LevelFilter, to_stdout: bool) {
     let mut builder = Builder::new();
+    if to_stdout {
+        builder.target(Target::Stdout);
+    }
     match std::env::var("RUST_LOG").ok().filter(|filters| !filters.trim().is_empty()) {
         Some(filters) => builder.parse_filters(&filters),
         None => builder.filter_level(level),

@@ -34,13 +34,14 @@ fn main() -> ExitCode {
     }
     let cli = cli::Cli::parse();
     let environment = Environment::of_process();
-    let format = cli.log_format;
+    let web_function = cli::web_function();
+    let (format, to_stdout) = (cli.log_format, web_function.is_some());
     let init_log = |settings: LogSettings| {
         let format = format.or(settings.format).unwrap_or_default();
-        log_format::init(format, settings.level.unwrap_or(log::LevelFilter::Info));
+        log_format::init(format, settings.level.unwrap_or(log::LevelFilter::Info), to_stdout);
         format
     };
-    match cli.command(cli::inherited()) {
+    match cli.command(web_function, cli::inherited()) {
         Command::Check { file, online } => {
             init_log(LogSettings::default());
             check::check(&file, &environment, online)
@@ -69,8 +70,8 @@ fn main() -> ExitCode {
                 let format = init_log(LogSettings::of_environment(&environment));
                 for line in report.to_string().lines() {
                     match format {
-                        LogFormat::Text => eprintln!("{line}"),
-                        LogFormat::Json => log::error!("{line}"),
+                        LogFormat::Text if !to_stdout => eprintln!("{line}"),
+                        _ => log::error!("{line}"),
                     }
                 }
                 ExitCode::from(check::WRONG)
@@ -106,7 +107,8 @@ async fn serve(builder: Builder, format: LogFormat) -> Result<(), String> {
     // Before anything can be started that would have to be ended.
     let mut signals = Signals::new()?;
     file_limit::raise();
-    let running = start(builder, format).await?;
+    let running = start(builder).await?;
+    announce(&running, format, false);
     signals.shutdown().await;
     shut_down(running, &mut signals, started).await;
     Ok(())
@@ -149,7 +151,9 @@ async fn serve_file(served: ServedFile) -> Result<(), String> {
         replacing.meet(predecessor)?;
         builder = builder.inherit(sockets);
     }
-    let running = start(builder.trace(trace), format).await?;
+    let running = start(builder.trace(trace)).await?;
+    // In a web function, what is printed is kept in a log.
+    announce(&running, format, config.web_function.is_some());
     log::info!(
         "gateway {} with {}: {}",
         env!("CARGO_PKG_VERSION"),
@@ -216,10 +220,8 @@ async fn shut_down(running: Running, signals: &mut Signals, started: Instant) {
     log::info!("after {} s: {}", started.elapsed().as_secs(), metrics.totals());
 }
 
-async fn start(builder: Builder, format: LogFormat) -> Result<Running, String> {
-    let running = builder.orphan_reaper(own_path()?).start().await.map_err(|error| explain(&error))?;
-    announce(&running, format);
-    Ok(running)
+async fn start(builder: Builder) -> Result<Running, String> {
+    builder.orphan_reaper(own_path()?).start().await.map_err(|error| explain(&error))
 }
 
 fn own_path() -> Result<PathBuf, String> {
@@ -276,21 +278,30 @@ fn explain(error: &StartError) -> String {
     }
 }
 
-/// The addresses, on standard output; the log is on standard error.
-fn announce(running: &Running, format: LogFormat) {
+/// The addresses, on standard output, where the log is not, unless in a web function.
+fn announce(running: &Running, format: LogFormat, hide_token: bool) {
     let mut out = std::io::stdout().lock();
     // A closed standard output is no reason to stop.
-    let _ = write_addresses(&mut out, running, format).and_then(|()| out.flush());
+    let _ = write_addresses(&mut out, running, format, hide_token).and_then(|()| out.flush());
 }
 
-fn write_addresses(out: &mut impl Write, running: &Running, format: LogFormat) -> std::io::Result<()> {
+fn write_addresses(
+    out: &mut impl Write,
+    running: &Running,
+    format: LogFormat,
+    hide_token: bool,
+) -> std::io::Result<()> {
+    let push = match running.push_url().rsplit_once("/api-").filter(|_| hide_token) {
+        Some((base, _)) => format!("{base}/api-…"),
+        None => running.push_url().to_owned(),
+    };
     let operators = running.admin_addr().unwrap_or(running.addr());
     let addresses = [
         ("page", running.has_page().then(|| format!("http://{operators}/"))),
         ("client", running.client_page().map(|path| format!("http://{operators}{path}"))),
         ("admin", running.admin_addr().filter(|_| !running.has_page()).map(|addr| format!("http://{addr}/"))),
         ("clients", Some(format!("{}/", running.client_url()))),
-        ("push", Some(running.push_url().to_owned())),
+        ("push", Some(push)),
     ];
     let addresses = addresses.into_iter().filter_map(|(name, address)| Some((name, address?)));
     match format {

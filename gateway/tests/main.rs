@@ -57,4 +57,5 @@ mod time_limits;
 mod timeline;
 mod timeouts;
 mod unfinished;
+mod web_function;
 mod wss;

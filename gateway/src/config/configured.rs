@@ -54,6 +54,7 @@ pub(crate) fn clients(config: &Config) -> ClientSettings {
         timeouts: config.timeouts.clone(),
         compression: config.compression,
         drain: config.drain,
+        web_function: config.web_function.clone(),
     }
 }
 

@@ -20,6 +20,7 @@ mod tests;
 mod values;
 mod variable;
 pub mod warnings;
+mod web_function;
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
@@ -34,7 +35,7 @@ pub use self::{
 };
 use crate::{
     config::secret::Secret,
-    connection::{compression::Compression, limits::Limits, timeouts::Timeouts},
+    connection::{compression::Compression, limits::Limits, timeouts::Timeouts, web_function::WebFunction},
     function::remote::scf::Endpoint,
     registry::cluster::RedisUrl,
     server::{client_address::Proxies, tls::CertificateFiles},
@@ -76,6 +77,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long a client may take.
     pub timeouts: Timeouts,
+    /// What the platform allows, where the gateway runs inside a web function.
+    pub web_function: Option<WebFunction>,
     /// How functions in the cloud are called.
     pub scf: Scf,
     /// The APIs, at least one, in the order of the file.

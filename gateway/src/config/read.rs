@@ -15,7 +15,7 @@ use super::{
     problems::{Problems, Report},
     section::Section,
     target::Target,
-    values,
+    values, web_function,
 };
 use crate::{
     config::secret::Secret,
@@ -87,7 +87,16 @@ fn assemble(
         tls(table, folder, certificates)
     });
     let proxy = top.section("proxy", "proxy.").map(proxy).unwrap_or_default();
-    let limits = limits(&mut top);
+    let mut limits = limits(&mut top);
+    let web_function = top.section("web_function", "web_function.").map(|table| {
+        if push_token.is_none() {
+            table.problems.add_missing(&table.span, web_function::NEEDS_A_TOKEN);
+        }
+        web_function::read(table)
+    });
+    if let Some(web) = &web_function {
+        limits.frame_bytes = limits.frame_bytes.min(web.frame_bytes);
+    }
     let timeouts = timeouts(&mut top);
     let (scf, missing_region) = scf(&mut top);
     let apis = apis(&mut top, folder);
@@ -122,6 +131,7 @@ fn assemble(
         proxy,
         limits,
         timeouts,
+        web_function,
         scf,
         apis: apis.into_iter().filter_map(|read| read.api).collect(),
     }

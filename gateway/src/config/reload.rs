@@ -115,6 +115,7 @@ fn keep_what_needs_a_restart(running: &Config, new: &mut Config) -> Vec<&'static
     keep("page", running.page != new.page);
     keep("cluster", running.cluster != new.cluster);
     keep("cluster_lease_seconds", running.cluster_lease != new.cluster_lease);
+    keep("[web_function]", running.web_function != new.web_function);
     keep("log_format", running.log.format != new.log.format);
     keep("log_level", running.log.level != new.log.level);
     keep("watch", running.watch != new.watch);
@@ -129,6 +130,7 @@ fn keep_what_needs_a_restart(running: &Config, new: &mut Config) -> Vec<&'static
     (new.page, new.log, new.watch) = (running.page, running.log, running.watch);
     new.cluster.clone_from(&running.cluster);
     new.cluster_lease = running.cluster_lease;
+    new.web_function.clone_from(&running.web_function);
     if toggled {
         new.tls.clone_from(&running.tls);
     }

@@ -21,7 +21,12 @@ pub fn of(config: &Config) -> Vec<String> {
              push_listen be an address that only functions reach"
         ));
     }
-    if config.tls.is_none() && config.proxy.trusted.is_empty() && !config.listen.ip().is_loopback() {
+    // SCF ends the TLS of a web function's clients.
+    if config.web_function.is_none()
+        && config.tls.is_none()
+        && config.proxy.trusted.is_empty()
+        && !config.listen.ip().is_loopback()
+    {
         warnings.push(format!(
             "clients of {} are not encrypted: set [tls], or put a proxy with TLS in front and name it in proxy.trusted",
             config.listen

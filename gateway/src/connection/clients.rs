@@ -21,6 +21,7 @@ use crate::{
         compression::Compression,
         limits::{self, Admission, Limit, Limits, Permit, UnfinishedMessages},
         timeouts::Timeouts,
+        web_function::WebFunction,
     },
     observe::{
         log_limit::LogLimit,
@@ -52,6 +53,8 @@ pub struct ClientSettings {
     pub compression: Option<Compression>,
     /// Over how long the connections are closed at shutdown.
     pub drain: Duration,
+    /// Where the gateway runs inside a web function: what the platform allows.
+    pub web_function: Option<WebFunction>,
 }
 
 impl Default for ClientSettings {
@@ -64,6 +67,7 @@ impl Default for ClientSettings {
             timeouts: Timeouts::default(),
             compression: None,
             drain: Duration::ZERO,
+            web_function: None,
         }
     }
 }
@@ -154,6 +158,9 @@ impl Clients {
     /// The address of the client behind a request.
     pub(crate) fn address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let current = self.current.load();
+        if current.settings.web_function.is_some() {
+            return WebFunction::client(headers).unwrap_or(peer);
+        }
         let proxies = &current.settings.proxies;
         if let Err(sentence) = check_for_unlisted_proxy(proxies, peer, headers)
             && !self.unlisted_proxy_is_logged.swap(true, Ordering::Relaxed)

@@ -518,7 +518,7 @@ async fn open(
     let answered = answer_to.send(switching(&asked.accept_key, sub_protocol, opened.deflate)).is_ok();
     let upgraded = tokio::time::timeout(UPGRADE_TIMEOUT, asked.upgrade);
     match upgraded.await {
-        Ok(Ok(upgraded)) if answered => websocket::open(app, opened, upgraded).await,
+        Ok(Ok(upgraded)) if answered => websocket::open(app, opened, upgraded, asked.received).await,
         _ => websocket::never_began(app, opened).await,
     }
 }

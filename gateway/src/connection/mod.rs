@@ -9,4 +9,5 @@ pub mod limits;
 pub mod origin;
 pub mod request_details;
 pub mod timeouts;
+pub mod web_function;
 pub(crate) mod websocket;

@@ -15,12 +15,14 @@ use axum::http::{
 };
 use serde::Serialize;
 
+use crate::connection::web_function::PLATFORM_HEADERS;
+
 /// Two fields of the connecting event.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RequestDetails {
     /// Names are in lower case; several values of a name are joined by `, `. Headers of the connection itself and of
-    /// the WebSocket handshake are left out, and bytes that are not UTF-8 are replaced.
+    /// the WebSocket handshake are left out, likewise those of SCF's platform, and bytes that are not UTF-8 are replaced.
     pub headers: BTreeMap<String, String>,
     /// Names and values are decoded; several values of a name are joined by `,`.
     pub query_string: BTreeMap<String, String>,
@@ -49,6 +51,7 @@ impl RequestDetails {
             let name = name.as_str();
             !HOP_BY_HOP.iter().any(|hop| hop == name)
                 && !name.starts_with(WEBSOCKET)
+                && !name.starts_with(PLATFORM_HEADERS)
                 && !named.iter().any(|hop| hop == name)
         });
         let query = uri.query().unwrap_or_default();

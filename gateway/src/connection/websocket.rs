@@ -16,20 +16,25 @@ pub(crate) mod deflate;
 pub(crate) mod framing;
 mod incoming;
 mod liveness;
+mod platform;
 mod session;
 mod socket;
 mod transfers;
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Instant,
+};
 
 use hyper::upgrade::Upgraded;
 use log::{info, warn};
+use tokio::{sync::oneshot, time::timeout};
 
 pub(crate) use self::accept_key::accept_key;
 pub use self::close_reason::CloseReason;
 use self::{
-    close::close, close_reason::End, deflate::Deflate, framing::Decoder, session::Session, socket::Socket,
-    transfers::Transfers,
+    close::close, close_reason::End, deflate::Deflate, framing::Decoder, platform::PlatformLimits,
+    session::Session, socket::Socket, transfers::Transfers,
 };
 use crate::{
     connection::{
@@ -65,7 +70,8 @@ impl Opened {
 }
 
 /// Serves a connection in a task of its own, so that the memory of the handshake's is released.
-pub(crate) async fn open(app: &Arc<App>, opened: Opened, upgraded: Upgraded) {
+/// The client asked for it at `asked`.
+pub(crate) async fn open(app: &Arc<App>, opened: Opened, upgraded: Upgraded, asked: Instant) {
     let Some((stream, already_received)) = upgraded_stream(upgraded) else {
         let (connection, request_id) = (opened.id(), &opened.request_id);
         warn!(
@@ -74,10 +80,11 @@ pub(crate) async fn open(app: &Arc<App>, opened: Opened, upgraded: Upgraded) {
         );
         return never_began(app, opened).await;
     };
-    let frame_bytes = opened.current.settings.limits.frame_bytes;
+    let settings = &opened.current.settings;
+    let platform = settings.web_function.as_ref().map(|web| Box::new(PlatformLimits::new(web, asked)));
     let unfinished = Share::new(Arc::clone(&opened.current.unfinished));
-    let decoder = Decoder::new(frame_bytes, opened.deflate.is_some());
-    let socket = Socket::new(stream, &already_received, decoder, unfinished);
+    let decoder = Decoder::new(settings.limits.frame_bytes, opened.deflate.is_some());
+    let socket = Socket::new(stream, &already_received, (decoder, unfinished), platform);
     app.open.spawn(serve(Arc::clone(app), opened, socket));
 }
 
@@ -99,8 +106,13 @@ async fn finish(app: &App, opened: &Opened, socket: Socket<Stream>, transfers: T
     let id = ownership.id();
     ownership.seal();
     report_closed(app, api, (id, request_id), deliveries.path(), &end);
+    let (cleaned, is_cleaned) = oneshot::channel::<()>();
     let closed = async {
-        close(socket, deliveries, &end, (id, current.settings.timeouts.close)).await;
+        // With its last connection the instance of a web function may be frozen, in the middle of a cleanup too.
+        if let Some(web) = &current.settings.web_function {
+            let _ = timeout(web.cleanup_time(), is_cleaned).await;
+        }
+        close(socket, deliveries, &end, (id, &current.settings)).await;
         // What the functions still do for the client does not count towards its limits.
         permit.release();
     };
@@ -111,6 +123,7 @@ async fn finish(app: &App, opened: &Opened, socket: Socket<Stream>, transfers: T
         if let Some(due) = ownership.end().await {
             clean_up(&app.cleanups, api, due).await;
         }
+        drop(cleaned);
     };
     tokio::join!(closed, finished);
 }

@@ -49,6 +49,8 @@ pub(crate) struct PushAddress {
     registry: Arc<dyn Deliver>,
     reports: Reports,
     metrics: Arc<Metrics>,
+    /// The most that a frame may have.
+    frame_bytes: usize,
     log_limits: PushLogLimits,
 }
 
@@ -61,7 +63,7 @@ struct PushLogLimits {
 
 /// A reverse push address at [`PATH`].
 pub fn router(registry: Arc<dyn Deliver>, reports: Reports) -> Router {
-    router_at(PATH, Arc::new(PushAddress::new(registry, reports, Arc::default())))
+    router_at(PATH, Arc::new(PushAddress::new(registry, reports, Arc::default(), MAX_EVENT_BYTES)))
 }
 
 /// A reverse push address at this path.
@@ -90,8 +92,13 @@ async fn push(
 }
 
 impl PushAddress {
-    pub(crate) fn new(registry: Arc<dyn Deliver>, reports: Reports, metrics: Arc<Metrics>) -> Self {
-        Self { registry, reports, metrics, log_limits: PushLogLimits::default() }
+    pub(crate) fn new(
+        registry: Arc<dyn Deliver>,
+        reports: Reports,
+        metrics: Arc<Metrics>,
+        frame_bytes: usize,
+    ) -> Self {
+        Self { registry, reports, metrics, frame_bytes, log_limits: PushLogLimits::default() }
     }
 
     /// Carries out what the body asks for. The activity is that of the connection on which it came.
@@ -102,9 +109,9 @@ impl PushAddress {
         activity: Option<&Arc<Activity>>,
     ) -> Response {
         match Push::parse(body) {
-            Ok(Push::Send { frame, .. }) if frame.len() > MAX_EVENT_BYTES => {
+            Ok(Push::Send { frame, .. }) if frame.len() > self.frame_bytes => {
                 let sentence =
-                    format!("a frame has at most {MAX_EVENT_BYTES} bytes (6 MB), this one {}", frame.len());
+                    format!("a frame has at most {} bytes, this one {}", self.frame_bytes, frame.len());
                 self.refuse(StatusCode::PAYLOAD_TOO_LARGE, &sentence, instance, body)
             }
             Ok(push) => {

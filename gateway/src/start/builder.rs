@@ -20,6 +20,7 @@ use crate::{
         clients::{ClientSettings, Clients},
         handshake,
     },
+    contract::MAX_EVENT_BYTES,
     function::local::orphan_reaper::OrphanReaper,
     observe::{
         report::{Reporter, Reports},
@@ -421,7 +422,12 @@ impl Builder {
             apis,
             cleanups,
             registry: Arc::clone(registry),
-            push_address: Arc::new(PushAddress::new(reached, reports.clone(), Arc::clone(&clients.metrics))),
+            push_address: Arc::new(PushAddress::new(
+                reached,
+                reports.clone(),
+                Arc::clone(&clients.metrics),
+                self.clients.web_function.as_ref().map_or(MAX_EVENT_BYTES, |web| web.frame_bytes),
+            )),
             drain: Drain::new(stopping.clone()),
             stopping,
             open: TaskTracker::new(),

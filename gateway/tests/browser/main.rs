@@ -12,6 +12,7 @@ mod connecting;
 mod figures;
 mod filters;
 mod outage;
+mod reconnecting;
 mod rows;
 mod screens;
 mod sending;

@@ -8,7 +8,8 @@ contains `errno-NUMBER` with that number and a text that names a store, one that
 that sub-protocol, and one that contains `hold` waits.
 
 RECORD names a file that gets a JSON line an event. WRAP=1 wraps the answers as integration responses, WRAP=base64 with
-their bodies in Base64. INIT_MS delays `ready`.
+their bodies in Base64. INIT_MS delays `ready`, CLEANUP_MS a cleanup, which ends with a line in the file that CLEANED names.
+SHOW_VARIABLES=1 prints the variables.
 """
 
 import base64
@@ -28,6 +29,9 @@ def main():
     runtime, push = Runtime(), Push()
     time.sleep(int(os.environ.get("INIT_MS", "0")) / 1000)
     print(f"{ROLE} starts", flush=True)
+    if "SHOW_VARIABLES" in os.environ:
+        for name, value in os.environ.items():
+            print(f"variable {name}={value}", flush=True)
     runtime.ready()
     while True:
         body, headers = runtime.next()
@@ -115,6 +119,10 @@ def hold():
 
 
 def cleanup(event, push):
+    time.sleep(int(os.environ.get("CLEANUP_MS", "0")) / 1000)
+    if "CLEANED" in os.environ:
+        with open(os.environ["CLEANED"], "a") as file:
+            print("cleaned", file=file)
     return event
 
 

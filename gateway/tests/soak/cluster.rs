@@ -3,7 +3,6 @@
 
 mod chaos;
 mod node;
-mod relay;
 
 use std::{sync::Arc, time::Duration};
 

@@ -39,8 +39,10 @@ mod processes;
 mod programs;
 mod push_address;
 mod redis;
+mod relay;
 mod timeline;
 mod wait;
+pub mod web_platform;
 mod wire;
 
 pub use self::{
@@ -64,6 +66,7 @@ pub use self::{
     programs::{bootstrap_program, example, gateway_program},
     push_address::{Batches, PushAddress, pushed_ids},
     redis::Redis,
+    relay::Relay,
     timeline::wait_for_record,
     wait::{SOON, eventually, wait_until},
     wire::{Act, Gate, Request, Wire},

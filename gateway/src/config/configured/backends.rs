@@ -92,7 +92,12 @@ impl Backends {
 
     /// The APIs of a configuration.
     pub fn apis(&self, config: &Config) -> Result<Vec<Api>, BackendsError> {
-        config.apis.iter().map(|api| self.api(api, &config.scf)).collect()
+        let inherited = if config.web_function.is_some() { inherited() } else { Vec::new() };
+        let with_inherited = |api: &config::Api| {
+            let env = inherited.iter().chain(&api.env).cloned().collect();
+            config::Api { env, ..api.clone() }
+        };
+        config.apis.iter().map(|api| self.api(&with_inherited(api), &config.scf)).collect()
     }
 
     fn api(&self, api: &config::Api, scf: &Scf) -> Result<Api, BackendsError> {
@@ -176,6 +181,14 @@ impl fmt::Debug for Backends {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Backends").finish_non_exhaustive()
     }
+}
+
+/// A web function's variables, which are also those of the functions in it: all but the platform's and the gateway's own.
+fn inherited() -> Vec<(String, String)> {
+    let all = env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    all.filter(|(name, _)| config::check_variable_name(name).is_ok() && !name.starts_with("GATEWAY_"))
+        .collect()
 }
 
 fn processes(program: &std::path::Path, api: &config::Api) -> Processes {

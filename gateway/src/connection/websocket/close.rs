@@ -1,9 +1,7 @@
 //! Closes a connection: sends what still waits for the client, then the close frame, and keeps the TCP connection until
 //! the client has had a chance to read it.
 
-use std::time::Duration;
-
-use log::debug;
+use log::{debug, warn};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
@@ -14,28 +12,34 @@ use super::{
     framing::Outgoing,
     socket::Socket,
 };
-use crate::registry::Deliveries;
+use crate::{
+    connection::{clients::ClientSettings, web_function::WebFunction},
+    registry::Deliveries,
+};
 
 /// How much a client may still send; it is discarded.
 const DISCARD_LIMIT_BYTES: u64 = 64 << 20;
 
-/// Closes the connection within this time.
+/// Closes the connection within the time that the settings allow.
 pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(
     mut socket: Socket<S>,
     deliveries: &Deliveries,
     end: &End,
-    (connection, time): (&str, Duration),
+    (connection, settings): (&str, &ClientSettings),
 ) {
+    let web = settings.web_function.as_ref();
+    let time = web.map_or(settings.timeouts.close, WebFunction::close_time);
     let closing = async {
         match end.reason {
             CloseReason::ClosedByClient => {
-                let reply =
-                    end.code().map_or_else(Outgoing::close_without_code, |code| Outgoing::close(code, ""));
+                let code = web.map_or(end.code(), |_| Some(1000));
+                let reply = code.map_or_else(Outgoing::close_without_code, |code| Outgoing::close(code, ""));
                 socket.queue(reply);
             }
             reason => {
                 let Some(code) = end.code() else { return };
                 queue_what_waits(&mut socket, deliveries, reason);
+                let code = web.map_or(code, |_| WebFunction::close_code(code));
                 socket.queue(Outgoing::close(code, &end.text));
             }
         }
@@ -52,6 +56,13 @@ pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(
         debug!(
             connection; "{connection}: the client did not close the connection within {} ms", time.as_millis()
         );
+        let unsent = socket.unsent_data();
+        if web.is_some() && unsent > 0 {
+            warn!(
+                connection;
+                "{connection}: the connection had to end before {unsent} frames that waited for it could be sent"
+            );
+        }
     }
 }
 

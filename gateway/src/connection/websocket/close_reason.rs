@@ -49,6 +49,8 @@ pub enum CloseReason {
     TransferUnavailable(&'static str),
     /// The gateway shuts down: 1001.
     ShuttingDown,
+    /// The time limit of the web function in which the gateway runs is near: 1000.
+    TimeLimit,
     /// The gateway was cut off from its cluster, or stopped, for so long that another node has called the cleanup
     /// function: 1012.
     NodeLost,
@@ -56,7 +58,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All reasons, those that have several texts with one of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::ClosedByClient,
         Self::ClosedByFunction,
         Self::ConnectionLost,
@@ -72,6 +74,7 @@ impl CloseReason {
         Self::TransferFailed("failed"),
         Self::TransferUnavailable("is unavailable"),
         Self::ShuttingDown,
+        Self::TimeLimit,
         Self::NodeLost,
     ];
 
@@ -94,6 +97,7 @@ impl CloseReason {
             Self::TransferFailed(_) => "transfer_failed",
             Self::TransferUnavailable(_) => "transfer_unavailable",
             Self::ShuttingDown => "shutting_down",
+            Self::TimeLimit => "time_limit",
             Self::NodeLost => "node_lost",
         }
     }
@@ -103,7 +107,7 @@ impl CloseReason {
     pub fn code(self) -> Option<u16> {
         let code = match self {
             Self::ClosedByClient | Self::ConnectionLost | Self::Unresponsive => return None,
-            Self::ClosedByFunction | Self::Idle => 1000,
+            Self::ClosedByFunction | Self::Idle | Self::TimeLimit => 1000,
             Self::TooSlow | Self::TooFast | Self::Unfinished | Self::MessageTimedOut => 1008,
             Self::TooBig => 1009,
             Self::NotUtf8 => 1007,
@@ -135,6 +139,7 @@ impl CloseReason {
                 format!("the transfer function {kind}")
             }
             Self::ShuttingDown => "the gateway is shutting down".to_owned(),
+            Self::TimeLimit => "the time limit of the web function".to_owned(),
             Self::NodeLost => "the gateway was cut off".to_owned(),
         }
     }
@@ -175,6 +180,9 @@ impl CloseReason {
                 "The transfer function is overloaded or unavailable and did not run; with the request id likewise"
             }
             Self::ShuttingDown => "The gateway shuts down; connect again",
+            Self::TimeLimit => {
+                "The time limit of the web function in which the gateway runs is near; connect again"
+            }
             Self::NodeLost => {
                 "The gateway was declared lost by another node of its cluster, which calls the cleanup function; connect again"
             }

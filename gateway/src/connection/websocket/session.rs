@@ -75,7 +75,7 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
     /// Serves the connection until an end is found. `held` is set while too many events wait, one of them this
     /// connection's, and its frames are not read.
     pub(super) async fn run(&mut self, held: &'a AtomicBool, drain: &Drain) -> End {
-        let mut timer = pin!(sleep_until(self.heartbeat.next()));
+        let mut timer = pin!(sleep_until(self.next_alarm()));
         let mut turn = pin!(drain.turn());
         let ownership = &self.connection.ownership;
         let mut lost = ownership.lost();
@@ -130,6 +130,11 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
                 return Poll::Pending;
             }
         }
+    }
+
+    fn next_alarm(&self) -> Instant {
+        let next = self.heartbeat.next();
+        self.socket.closes_at().map_or(next, |closes_at| next.min(closes_at))
     }
 
     fn is_held(&self, held: &AtomicBool) -> bool {
@@ -293,12 +298,15 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
         }
         loop {
             ready!(timer.as_mut().poll(context));
+            if self.socket.closes_at().is_some_and(|closes_at| Instant::now() >= closes_at) {
+                return Poll::Ready(CloseReason::TimeLimit.into());
+            }
             match self.heartbeat.look(Instant::now()) {
                 Due::End(end) => return Poll::Ready(end),
                 Due::Ping => self.ping_due = true,
                 Due::Nothing => {}
             }
-            timer.as_mut().reset(self.heartbeat.next());
+            timer.as_mut().reset(self.next_alarm());
         }
     }
 }

@@ -13,11 +13,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
+    time::Instant,
+};
 
 pub(super) use self::receiving::ReceiveError;
 use self::{receiving::Receiving, sending::Sending};
-use super::framing::{Decoder, Message, Outgoing};
+use super::{
+    framing::{Decoder, Message, Outgoing},
+    platform::PlatformLimits,
+};
 use crate::connection::limits::Share;
 
 /// See the module.
@@ -31,9 +37,24 @@ pub(super) struct Socket<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// The client may have sent something behind its request. Its messages count in the share as long as they are not
     /// complete.
-    pub(super) fn new(stream: S, already_received: &Bytes, decoder: Decoder, unfinished: Share) -> Self {
+    pub(super) fn new(
+        stream: S,
+        already_received: &Bytes,
+        (decoder, unfinished): (Decoder, Share),
+        platform: Option<Box<PlatformLimits>>,
+    ) -> Self {
         let receiving = Receiving::new(already_received, decoder, unfinished);
-        Self { stream, receiving, sending: Sending::default() }
+        Self { stream, receiving, sending: Sending::new(platform) }
+    }
+
+    /// When the connection is closed at the latest; `None`: it may last.
+    pub(super) fn closes_at(&self) -> Option<Instant> {
+        self.sending.platform().map(PlatformLimits::closes_at)
+    }
+
+    /// How many data frames are queued and not sent.
+    pub(super) fn unsent_data(&self) -> usize {
+        self.sending.unsent_data()
     }
 
     /// The next message, inflated, or what becomes of it and of the bytes that it was compressed to.

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use scf_websocket_test_harness::{Gateway, from_file, kill};
+use scf_websocket_test_harness::{Gateway, Relay, from_file, kill};
 use tokio::time::sleep;
 
-use super::relay::Relay;
 use crate::{
     functions::Program,
     runs::{Fault, RunId, Runs},

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::io::AsyncWrite;
 
-use crate::connection::websocket::framing::Outgoing;
+use crate::connection::websocket::{framing::Outgoing, platform::PlatformLimits};
 
 /// How many frames are taken off the client's queue to be written together.
 const BATCH_FRAMES: usize = 32;
@@ -22,22 +22,46 @@ pub(super) struct Sending {
     frames: VecDeque<Outgoing>,
     /// Of the first frame.
     written: usize,
-    unwritten: usize,
+    /// `None`: there is no platform between the gateway and its clients.
+    platform: Option<Box<PlatformLimits>>,
 }
 
 impl Sending {
+    pub(super) fn new(platform: Option<Box<PlatformLimits>>) -> Self {
+        Self { platform, ..Self::default() }
+    }
+
+    pub(super) fn platform(&self) -> Option<&PlatformLimits> {
+        self.platform.as_deref()
+    }
+
+    fn is_paced(&self) -> bool {
+        self.platform().is_some_and(PlatformLimits::is_paced)
+    }
+
+    /// At most a few frames wait here, so that this is no state to keep for each connection.
+    fn unwritten(&self) -> usize {
+        self.frames.iter().map(Outgoing::len).sum::<usize>() - self.written
+    }
+
+    pub(super) fn unsent_data(&self) -> usize {
+        self.frames.iter().filter(|frame| frame.data_bytes().is_some()).count()
+    }
+
     pub(super) fn has_capacity(&self) -> bool {
-        self.frames.len() < BATCH_FRAMES && self.unwritten < BATCH_BYTES
+        // With a pace, what has been taken waits for long, and so would a pong behind it.
+        if self.is_paced() {
+            return self.frames.is_empty();
+        }
+        self.frames.len() < BATCH_FRAMES && self.unwritten() < BATCH_BYTES
     }
 
     pub(super) fn push(&mut self, frame: Outgoing) {
-        self.unwritten += frame.len();
         self.frames.push_back(frame);
     }
 
     pub(super) fn discard_unsent(&mut self) {
         self.frames.truncate(usize::from(self.written > 0));
-        self.unwritten = self.frames.front().map_or(0, |frame| frame.len() - self.written);
     }
 
     /// Ready once everything is written and flushed.
@@ -48,6 +72,10 @@ impl Sending {
         mut sent: impl FnMut(&Outgoing),
     ) -> Poll<io::Result<()>> {
         while !self.frames.is_empty() {
+            if self.waits_for_its_turn(context) {
+                ready!(Pin::new(stream).poll_flush(context))?;
+                return Poll::Pending;
+            }
             let count = ready!(self.poll_write(stream, context))?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -55,6 +83,14 @@ impl Sending {
             self.wrote(count, &mut sent);
         }
         Pin::new(stream).poll_flush(context)
+    }
+
+    /// Whether the next frame may not leave yet.
+    fn waits_for_its_turn(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(platform) = &mut self.platform else { return false };
+        let begins_data =
+            self.written == 0 && self.frames.front().is_some_and(|frame| frame.data_bytes().is_some());
+        begins_data && platform.poll_turn(context).is_pending()
     }
 
     fn poll_write<S: AsyncWrite + Unpin>(
@@ -67,18 +103,21 @@ impl Sending {
         for (slices, frame) in slices.iter_mut().zip(&self.frames) {
             *slices = frame.slices(std::mem::take(&mut written));
         }
-        let used = &slices[..self.frames.len().min(BATCH_FRAMES)];
+        let at_once = if self.is_paced() { 1 } else { BATCH_FRAMES };
+        let used = &slices[..self.frames.len().min(at_once)];
         Pin::new(stream).poll_write_vectored(context, used.as_flattened())
     }
 
     fn wrote(&mut self, count: usize, mut sent: impl FnMut(&Outgoing)) {
-        self.unwritten -= count;
         self.written += count;
         while let Some(frame) = self.frames.front()
             && self.written >= frame.len()
         {
             self.written -= frame.len();
             sent(frame);
+            if let (Some(platform), Some(bytes)) = (&mut self.platform, frame.data_bytes()) {
+                platform.sent(bytes);
+            }
             self.frames.pop_front();
         }
         if self.frames.is_empty() {
@@ -116,7 +155,7 @@ mod tests {
         sent.expect("sent");
         read.expect("received");
         assert!(received == expected);
-        assert_eq!((reported, sending.unwritten, sending.frames.capacity()), (100, 0, 0));
+        assert_eq!((reported, sending.unwritten(), sending.frames.capacity()), (100, 0, 0));
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! A line that can be cut: what a node takes for its cluster's Redis.
+//! Connections that can be cut: what a node takes for its cluster's Redis.
 
 use std::sync::Arc;
 
