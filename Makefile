@@ -39,7 +39,7 @@ ROUNDS   ?= 7
 SECTIONS ?=
 
 .DEFAULT_GOAL := build
-.PHONY: help toolchain build gateway gateway-to-run package run smoke test test-browser soak soak-cluster fuzz diagrams audit bench bench-instructions lint clean
+.PHONY: help toolchain build gateway gateway-to-run package run smoke test test-browser soak soak-cluster attack fuzz diagrams audit bench bench-instructions lint clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -48,7 +48,7 @@ help: ## list these commands
 	@echo "make $@ is no command of this project; make help lists them" >&2; exit 2
 
 # Whatever calls cargo; only ordered, so that it rebuilds nothing.
-build gateway gateway-to-run test test-browser soak soak-cluster fuzz audit bench bench-instructions lint clean: | toolchain
+build gateway gateway-to-run test test-browser soak soak-cluster attack fuzz audit bench bench-instructions lint clean: | toolchain
 
 toolchain:
 	@scripts/toolchain.sh
@@ -104,6 +104,13 @@ soak-cluster: package ## likewise with 600 clients of three nodes, which are kil
 	scripts/need.sh redis-server
 	BOOTSTRAP=$(CURDIR)/$(PACKAGED) SECONDS=$(or $(SECONDS),600) cargo test -q --locked -p scf-websocket-gateway --test soak -- cluster
 
+ATTACKED := $(if $(filter command%,$(origin GATEWAY)),$(GATEWAY),$(RUN))
+
+attack: $(if $(BOOTSTRAP),,build) $(if $(filter $(RUN),$(ATTACKED)),gateway-to-run) ## attack a gateway in a dozen ways, and print what another client felt (ATTACK=name for one, GATEWAY=path, BOOTSTRAP=path)
+	scripts/need.sh /usr/bin/python3:python3
+	GATEWAY=$(abspath $(ATTACKED)) BOOTSTRAP=$(abspath $(or $(BOOTSTRAP),$(PACKAGED))) ATTACK=$(ATTACK) \
+		cargo test -q --locked -p scf-websocket-gateway --test attack
+
 fuzz: ## each fuzz target for a minute (SECONDS=20); needs a nightly toolchain
 	scripts/fuzz.sh $(or $(SECONDS),60)
 
@@ -123,7 +130,7 @@ bench-instructions: build ## count the instructions of an invocation; fails when
 lint: ## format, clippy and documentation, warnings being errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo clippy --locked -p scf-websocket-gateway --test smoke --test web_smoke --test browser --test soak -- -D warnings
+	cargo clippy --locked -p scf-websocket-gateway --test smoke --test web_smoke --test browser --test soak --test attack -- -D warnings
 	cargo clippy --locked --features tls --all-targets -- -D warnings
 	scripts/need.sh g++
 	RUSTFLAGS='--cfg fuzzing' cargo clippy --locked --manifest-path fuzz/Cargo.toml --target-dir target/lint-fuzz -- -D warnings

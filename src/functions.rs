@@ -140,7 +140,8 @@ impl Decision {
     /// Refuses the client. The gateway receives the number as `errNo` and the message as `errMsg`.
     ///
     /// The gateway of this project answers the client with the number as the handshake's status, if it is one of 400 to 599,
-    /// and with 403 otherwise: `Decision::refuse(401, "…")` is status 401.
+    /// and with 403 otherwise: `Decision::refuse(401, "…")` is status 401. 104 is kept for a store that cannot record the
+    /// client, and is 503.
     ///
     /// The contract leaves the number open, except that 0 would accept the client; 0 is therefore sent as 403.
     #[must_use]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use scf_websocket_test_harness::{
     Act, Batches, DATA_RECV, Function, Gate, Limits, PushAddress, Request, ReservedPort, Wire, error,
-    response,
+    response, wait_until,
 };
 
 /// Whom a frame is pushed to, and what the push address offers.
@@ -84,17 +84,39 @@ fn pushes(gateway: &Wire) -> usize {
 const LIMIT: Duration = Duration::from_secs(3);
 
 #[test]
-fn a_push_that_is_refused_is_a_warning() {
+fn clients_that_have_left_are_no_warning() {
     Case::each(|case| {
         let gateway = PushAddress::with(case.batches);
         let function = case.transfer(&gateway.url());
         for id in ["xawexasdfewezdfsdfeasdfffa==", "a", "b", "c"] {
             gateway.forget(id);
         }
+        for _ in 0..100 {
+            assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV);
+        }
+        // What is logged of an event comes before the line of its outcome.
+        let count = 101;
+        let output = wait_until(
+            || format!("{count} outcomes in:\n{}", function.process.output()),
+            || {
+                let output = function.process.output();
+                (output.matches("outcome=ok").count() == count).then_some(output)
+            },
+        );
+        assert!(!output.contains("WARN"), "{output}");
+    });
+}
+
+#[test]
+fn a_push_that_is_refused_is_a_warning() {
+    Case::each(|case| {
+        let refused = r#"{"errNo":503,"errMsg":"not now"}"#;
+        let gateway = case.gateway(move || vec![Act::answer(503, "", refused)]);
+        let function = case.transfer(&gateway.url());
         assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV);
         let count = case.connections;
         let line =
-            format!("WARN pushes asked={count} delivered=0 gone={count} failed=0 untried=0 last_trouble=");
+            format!("WARN pushes asked={count} delivered=0 gone=0 failed={count} untried=0 last_trouble=");
         function.process.await_output(&line);
     });
 }

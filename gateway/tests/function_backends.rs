@@ -28,7 +28,7 @@ fn overloaded() -> Failure {
 }
 
 fn down() -> Failure {
-    Failure::Unavailable("10.0.0.5:8080 refused the connection".to_owned())
+    Failure::Unavailable("10.0.0.5:8080 refused the connection".into())
 }
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn any_other_failure_of_a_transfer_is_1011() {
     let functions = |role, event: Value| async move {
         match role {
             Role::Register => Ok(accept(&event)),
-            _ => Err(Failure::TimedOut("no answer within 3 s".to_owned())),
+            _ => Err(Failure::TimedOut("no answer within 3 s".into())),
         }
     };
     let gateway = InProcess::of(functions).start().await;

@@ -2,7 +2,9 @@
 
 use axum::http::header::{COOKIE, PROXY_AUTHORIZATION, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use scf_websocket_test_harness::{InProcess, Need, echo, limits, misbehaving, needs, request};
+use scf_websocket_test_harness::{
+    InProcess, Need, echo, in_process_log, limits, misbehaving, needs, request,
+};
 use serde_json::json;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
@@ -67,6 +69,45 @@ async fn a_refusal_is_403_with_the_functions_answer() {
     let record = gateway.wait_for_record("refused", |record| record["outcome"] == "refused").await;
     assert_eq!(record["message"], "errNo 103: not today");
     gateway.wait_for_record("the connection", |record| record["what"] == "refused").await;
+}
+
+#[tokio::test]
+async fn an_err_no_of_an_http_error_is_the_status_of_the_refusal() {
+    let gateway = InProcess::echo().start().await;
+    for (err_no, status) in
+        [(400, 400), (429, 429), (599, 599), (399, 403), (600, 403), (7, 403), (-500, 403), (66_000, 403)]
+    {
+        let refused = gateway.ask(&format!("/errno-{err_no}"), &[]).await;
+        assert_eq!((refused.status, refused.err_no()), (status, err_no), "{refused:?}");
+    }
+}
+
+/// The function says where its store is, as those of earlier versions do.
+#[tokio::test]
+async fn a_store_that_is_away_is_503_and_its_address_stays_in_the_log() {
+    let mut gateway = InProcess::echo().start().await;
+    for _ in 0..3 {
+        let refused = gateway.ask("/errno-104", &[]).await;
+        assert_eq!((refused.status, refused.err_no()), (503, 104), "{refused:?}");
+        assert!(refused.head.to_lowercase().contains("\r\nretry-after: 1"), "{refused:?}");
+        assert!(
+            refused.body.contains("try again later") && !refused.body.contains("10.0.0.7"),
+            "{refused:?}"
+        );
+    }
+    let logged = "WARN the store of the register function of / is unavailable (request ";
+    let lines: Vec<_> =
+        in_process_log().lines().filter(|l| l.starts_with(logged)).map(str::to_owned).collect();
+    assert!(lines.iter().any(|line| line.ends_with("): redis://10.0.0.7:6379 is away")), "{lines:?}");
+    for series in
+        ["scf_gateway_handshakes_total{api=\"/\",", "scf_gateway_events_total{api=\"/\",role=\"register\","]
+    {
+        gateway.wait_for_metric(&format!("{series}outcome=\"store_unavailable\"}}"), 3.0).await;
+    }
+    let record = |record: &serde_json::Value| record["outcome"] == "store_unavailable";
+    let record = gateway.wait_for_record("the outcome", record).await;
+    assert_eq!(record["message"], "redis://10.0.0.7:6379 is away");
+    gateway.shutdown().await;
 }
 
 #[tokio::test]

@@ -33,11 +33,10 @@ impl Functions for Register {
 }
 
 /// Records an accepted client in the room, if there is one. A client that cannot be recorded could not be reached, so it
-/// is refused.
+/// is refused, with a sentence that says nothing of the store.
 fn recorded(decision: Decision, client: &Connecting<'_>, context: &mut Context<'_>) -> Decision {
     let joined = context.default_room().map_or(Ok(()), |mut room| room.join(client.id()));
     let Err(e) = joined else { return decision };
-    let reason = Chain(&e).to_string();
-    warn!("connection {:?} was not recorded and is refused: {reason}", excerpt(client.id()));
-    Decision::refuse(104, reason)
+    warn!("connection {:?} was not recorded and is refused: {}", excerpt(client.id()), Chain(&e));
+    Decision::refuse(104, "the client cannot be recorded now: try again later")
 }

@@ -205,12 +205,16 @@ impl PushReport {
         self.asked - self.delivered - self.refused - self.unreached - self.gone.len()
     }
 
-    /// Logs a line unless every push was delivered, and fails if none of them reached the gateway.
+    /// Warns of pushes that failed or were not tried, and fails if none of them reached the gateway. That clients have
+    /// left is no reason to warn: one that leaves with a thousand frames under way would be as many warnings.
     ///
-    /// That is an outage, which the function's monitoring must show; a refusal concerns a single connection.
+    /// That no push arrives is an outage, which the function's monitoring must show; a refusal concerns a single
+    /// connection.
     pub(crate) fn into_result(self, address: &dyn fmt::Display) -> Result<Self, PushError> {
-        if self.delivered < self.asked {
+        if self.failed() + self.untried() > 0 {
             warn!("{self}");
+        } else if !self.gone.is_empty() {
+            debug!("{self}");
         }
         let reached = self.delivered + self.refused + self.gone.len();
         if self.asked == 0 || reached > 0 {

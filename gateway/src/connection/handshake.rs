@@ -25,7 +25,7 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use hyper::upgrade::OnUpgrade;
-use log::{Level, debug, info, log, warn};
+use log::{Level, debug, info, warn};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -40,9 +40,11 @@ use crate::{
             deflate::{Deflate, negotiate},
         },
     },
-    contract::{Agreed, Connecting, ConnectingEvent, Identity, RequestContext, Status, encode},
+    contract::{
+        Agreed, Connecting, ConnectingEvent, Identity, RequestContext, STORE_UNAVAILABLE, Status, encode,
+    },
     function::{Failure, invoke::Registration},
-    observe::{metrics::labels::HandshakeOutcome, report::Report},
+    observe::{log_limit::LogLimit, metrics::labels::HandshakeOutcome, report::Report},
     push::answer,
     registry::{NewConnection, Opening, Ownership, RegistryError, ids},
     server::http::Peer,
@@ -122,10 +124,8 @@ fn admit(app: &App, asked: &UpgradeRequest) -> Result<Permit, Box<Response>> {
             limits::Answer::Close(_) => StatusCode::TOO_MANY_REQUESTS,
         };
         let (line, refusal) = refused(HandshakeOutcome::Limit, code, &limit.to_string());
-        match app.clients.log_limit(limit).admit() {
-            Some(left_out) => info!("{line}: {limit} (limits.{}){left_out}", limit.key()),
-            None => debug!("{line}: {limit} (limits.{})", limit.key()),
-        }
+        let line = format_args!("{line}: {limit} (limits.{})", limit.key());
+        app.clients.log_limit(limit).log(Level::Info, None, line);
         Box::new(retry_after(*refusal, RETRY_AFTER))
     })?;
     if let Err(foreign) = &asked.origin {
@@ -226,8 +226,9 @@ async fn handshake(
     match decide(&app, &asked, &current, answer_to.closed()).await {
         Ok(Decided { opening, request_id, agreed }) => {
             let names = (opening.ownership.id(), request_id.as_str());
-            let sub_protocol = sub_protocol(names, asked.protocols.as_deref(), &agreed);
             let api = Arc::clone(&asked.api);
+            let log_limit = &api.functions.register.log_limits.events;
+            let sub_protocol = sub_protocol((names, log_limit), asked.protocols.as_deref(), &agreed);
             let deflate = agreed_compression(&asked, &current);
             let Opening { deliveries, ownership } = opening;
             let opened = Opened { ownership, api, deliveries, request_id, current, deflate, permit };
@@ -306,9 +307,9 @@ async fn decide(
     let functions = &asked.api.functions;
     let registered = functions.register(connection, &request_id, event, asked.received, client_gone).await;
     asked.api.metrics.handshake(outcome(&registered));
-    // What meets every client alike is logged now and then.
+    // What meets every client alike has its own line.
     let level = match &registered {
-        Ok(Registration::NoPlace) => Level::Debug,
+        Ok(Registration::NoPlace | Registration::StoreUnavailable) => Level::Debug,
         Err(failure) if failure.is_of_backend() => Level::Debug,
         _ => Level::Info,
     };
@@ -326,9 +327,12 @@ async fn decide(
                 }
             }
         }
-        Ok(Registration::Refused(body)) => {
-            let refusal = (StatusCode::FORBIDDEN, [(CONTENT_TYPE, "application/json")], body);
+        Ok(Registration::Refused(err_no, body)) => {
+            let refusal = (refusal_status(err_no), [(CONTENT_TYPE, "application/json")], body);
             ("the register function refused it".to_owned(), refusal.into_response())
+        }
+        Ok(Registration::StoreUnavailable) => {
+            ("the register function's store is unavailable".to_owned(), store_unavailable())
         }
         Ok(Registration::NoPlace) => {
             ("too many events wait for the register function".to_owned(), overloaded())
@@ -368,34 +372,40 @@ fn log_refused(
     level: Level,
     (why, refusal): (&str, &Response),
 ) {
-    log!(
-        level,
-        connection, request_id;
-        "{connection} from {} was refused with {}: {why} (request {request_id})",
-        asked.from(),
-        refusal.status().as_u16()
-    );
+    let (from, status) = (asked.from(), refusal.status().as_u16());
+    let line =
+        format_args!("{connection} from {from} was refused with {status}: {why} (request {request_id})");
+    asked.api.functions.refused_clients.log(level, Some((connection, request_id)), line);
     app.reports.report(|| Report::ConnectionRefused { connection, path: &asked.path, message: why });
 }
 
 fn outcome(registered: &Result<Registration, Failure>) -> HandshakeOutcome {
     match registered {
         Ok(Registration::Accepted(_)) => HandshakeOutcome::Accepted,
-        Ok(Registration::Refused(_)) => HandshakeOutcome::Refused,
+        Ok(Registration::Refused(..)) => HandshakeOutcome::Refused,
+        Ok(Registration::StoreUnavailable) => HandshakeOutcome::StoreUnavailable,
         Ok(Registration::ClientGone) => HandshakeOutcome::Abandoned,
         Err(Failure::Stopping) => HandshakeOutcome::Draining,
         Ok(Registration::NoPlace) | Err(_) => HandshakeOutcome::FunctionFailed,
     }
 }
 
-/// One line stands for those of the next seconds: a registry that is away meets every client alike.
+/// The status of a handshake that the register function refused.
+fn refusal_status(err_no: i64) -> StatusCode {
+    let named = u16::try_from(err_no).ok().filter(|err_no| (400..=599).contains(err_no));
+    named.and_then(|err_no| StatusCode::from_u16(err_no).ok()).unwrap_or(StatusCode::FORBIDDEN)
+}
+
+/// The client keeps the `errNo` that tells it apart from other refusals.
+fn store_unavailable() -> Response {
+    let status = Status::refused(STORE_UNAVAILABLE, "clients cannot be recorded now: try again later");
+    retry_after(answer(StatusCode::SERVICE_UNAVAILABLE, &status), RETRY_AFTER)
+}
+
 fn log_not_registered(asked: &UpgradeRequest, request_id: &str, error: &RegistryError) {
-    let sentence =
-        format!("a client from {} cannot be accepted: {error} (request {request_id})", asked.from());
-    match asked.api.functions.register.refusals.admit() {
-        Some(left_out) => warn!(request_id; "{sentence}{left_out}"),
-        None => debug!(request_id; "{sentence}"),
-    }
+    let line =
+        format_args!("a client from {} cannot be accepted: {error} (request {request_id})", asked.from());
+    asked.api.functions.register.log_limits.backend.log(Level::Warn, None, line);
 }
 
 fn not_registered() -> Response {
@@ -456,12 +466,13 @@ fn failed(failure: &Failure, request_id: &str) -> Response {
 /// The sub-protocol for the client: the first item of the function's list that the client offered. If there is none,
 /// the function's value is passed on as it is, and the client decides whether to accept it.
 fn sub_protocol(
-    (connection, request_id): (&str, &str),
+    ((connection, request_id), log_limit): ((&str, &str), &LogLimit),
     offered: Option<&str>,
     agreed: &Agreed,
 ) -> Option<HeaderValue> {
     let warn = |sentence: &str| {
-        warn!(connection, request_id; "{connection}: {sentence} (request {request_id})");
+        let line = format_args!("{connection}: {sentence} (request {request_id})");
+        log_limit.log(Level::Warn, Some((connection, request_id)), line);
     };
     if agreed.sec_web_socket_extensions.as_deref().is_some_and(|extensions| !extensions.trim().is_empty()) {
         warn(
@@ -549,7 +560,8 @@ mod tests {
 
     fn chosen(offered: Option<&str>, returned: Option<&str>) -> Option<String> {
         let agreed = Agreed { sec_web_socket_protocol: returned.map(str::to_owned), ..Agreed::default() };
-        sub_protocol(("id==", "1"), offered, &agreed).and_then(|value| value.to_str().ok().map(str::to_owned))
+        sub_protocol((("id==", "1"), &LogLimit::default()), offered, &agreed)
+            .and_then(|value| value.to_str().ok().map(str::to_owned))
     }
 
     #[test]

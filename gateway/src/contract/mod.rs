@@ -170,6 +170,9 @@ pub(crate) fn encode(event: &impl Serialize) -> serde_json::Result<Bytes> {
     serde_json::to_vec(event).map(Bytes::from)
 }
 
+/// The `errNo` of a register function whose store cannot record the client.
+pub(crate) const STORE_UNAVAILABLE: u32 = 104;
+
 /// The register function's answer, as far as it decides the handshake.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -8,18 +8,18 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use log::{debug, warn};
+use log::{Level, warn};
 
 use crate::{
-    contract::{Agreed, Attributes, ClosingEvent, ConnectAnswer, encode},
+    contract::{Agreed, Attributes, ClosingEvent, ConnectAnswer, STORE_UNAVAILABLE, encode},
     function::{
-        Call, Failure, FunctionBackend, Role,
+        Call, Failure, FailureMessage, FunctionBackend, Role,
         admission::{Admission, Place, Turn},
         integration_response,
         invocation::{Invocation, Subject},
     },
     observe::{
-        log_limit::LogLimit,
+        log_limit::{self, LogLimit},
         metrics::ApiMetrics,
         report::{InvocationOutcome, Report, Reports},
     },
@@ -39,21 +39,38 @@ pub(crate) struct Functions {
     pub(crate) metrics: Arc<ApiMetrics>,
     /// Whether each invocation is a line of the log, with its times.
     pub(crate) trace: bool,
+    /// The lines about clients that are refused.
+    pub(crate) refused_clients: LogLimit,
 }
 
 /// A function, and how many of its events may run and wait.
 pub(crate) struct Function {
     pub(crate) backend: Arc<dyn FunctionBackend>,
     pub(crate) admission: Admission,
-    /// Refusals of the backend's that say nothing about a single event.
-    pub(crate) refusals: LogLimit,
+    pub(crate) log_limits: FunctionLogLimits,
+}
+
+/// The lines about a function's failures.
+pub(crate) struct FunctionLogLimits {
+    /// Of those that say nothing about a single event: the backend, or the function's store, is away or overloaded.
+    pub(crate) backend: LogLimit,
+    /// Of those that are an event's own.
+    pub(crate) events: LogLimit,
+}
+
+impl Default for FunctionLogLimits {
+    fn default() -> Self {
+        Self { backend: LogLimit::default(), events: LogLimit::new(log_limit::SINGLE) }
+    }
 }
 
 /// Whether a client may connect.
 pub(crate) enum Registration {
     Accepted(Agreed),
-    /// With the function's answer.
-    Refused(Bytes),
+    /// With the function's answer, and its `errNo`.
+    Refused(i64, Bytes),
+    /// The function's store cannot record the client.
+    StoreUnavailable,
     /// Too many events wait: the function was not called.
     NoPlace,
     /// The client has gone before the function was called.
@@ -90,7 +107,7 @@ impl Functions {
         client_gone: impl Future<Output = ()>,
     ) -> Result<Registration, Failure> {
         let Some(place) = self.register.admission.try_place() else {
-            self.register.log_no_place(connection);
+            self.register.log_no_place((connection, request_id));
             return Ok(Registration::NoPlace);
         };
         let waited = Duration::ZERO;
@@ -122,19 +139,31 @@ impl Functions {
             Ok(decision) if decision.err_no == 0 => {
                 let agreed = decision.websocket.unwrap_or_default();
                 if let Err(sentence) = agreed.check_attributes() {
-                    return Err(self.register.fail(invocation, Failure::Error(sentence), Some(&answer)));
+                    return Err(self.register.fail(
+                        invocation,
+                        Failure::Error(sentence.into()),
+                        Some(&answer),
+                    ));
                 }
                 invocation.end(InvocationOutcome::Ok, None, Some(&answer));
                 Ok(Registration::Accepted(agreed))
             }
+            Ok(decision) if decision.err_no == i64::from(STORE_UNAVAILABLE) => {
+                // The message may name the store's address, which is for the log and not for the client.
+                let message = FailureMessage::from(decision.err_msg);
+                self.register.log_store_unavailable(&invocation.subject(), &message);
+                invocation.end(InvocationOutcome::StoreUnavailable, Some(&message), Some(&answer));
+                Ok(Registration::StoreUnavailable)
+            }
             Ok(decision) => {
-                let message = format!("errNo {}: {}", decision.err_no, decision.err_msg);
+                let message =
+                    FailureMessage::from(format!("errNo {}: {}", decision.err_no, decision.err_msg));
                 invocation.end(InvocationOutcome::Refused, Some(&message), Some(&answer));
-                Ok(Registration::Refused(answer))
+                Ok(Registration::Refused(decision.err_no, answer))
             }
             Err(error) => {
                 let message = format!("the register function's answer decides nothing: {error}");
-                Err(self.register.fail(invocation, Failure::Error(message), Some(&answer)))
+                Err(self.register.fail(invocation, Failure::Error(message.into()), Some(&answer)))
             }
         }
     }
@@ -167,7 +196,7 @@ impl Functions {
             Ok(event) => event,
             Err(error) => {
                 warn!("no closing event for {connection}: {error}");
-                return Err(Failure::Error(error.to_string()));
+                return Err(Failure::Error(error.to_string().into()));
             }
         };
         let request_id = request_id();
@@ -254,7 +283,7 @@ impl Functions {
         }
         let answer = invoked.result?;
         if self.integration_response {
-            integration_response::unwrap(&answer).map_err(Failure::Error)
+            integration_response::unwrap(&answer).map_err(|why| Failure::Error(why.into()))
         } else {
             Ok(answer)
         }
@@ -276,36 +305,39 @@ impl Function {
         failure
     }
 
-    /// A failure of the event's own is a line each. One that meets every event alike is a line now and then, and the
-    /// backend's circuit logs when it opens and closes.
+    /// The backend's circuit also logs when it opens and closes.
     fn log(&self, subject: &Subject<'_>, failure: &Failure) {
         let &Subject { api, role, connection, request_id, .. } = subject;
+        let ids = Some((connection, request_id));
         let kind = failure.kind();
-        if !failure.is_of_backend() {
-            return warn!(
-                connection, request_id;
+        if failure.is_of_backend() {
+            let line = format_args!(
+                "the {role} function of {api} {kind} (request {request_id}, connection {connection}): {failure}"
+            );
+            self.log_limits.backend.log(Level::Warn, ids, line);
+        } else {
+            let line = format_args!(
                 "the {role} function {kind} (request {request_id}, connection {connection}): {failure}"
             );
-        }
-        match self.refusals.admit() {
-            Some(left_out) => warn!(
-                connection, request_id;
-                "the {role} function of {api} {kind} (request {request_id}, connection {connection}): \
-                 {failure}{left_out}"
-            ),
-            None => debug!(
-                connection, request_id;
-                "the {role} function of {api} {kind} (request {request_id}, connection {connection}): {failure}"
-            ),
+            self.log_limits.events.log(Level::Warn, ids, line);
         }
     }
 
-    fn log_no_place(&self, connection: &str) {
-        let sentence = "too many events wait for the register function: see --max-waiting or waiting_calls";
-        match self.refusals.admit() {
-            Some(left_out) => warn!(connection; "{connection}: {sentence}{left_out}"),
-            None => debug!(connection; "{connection}: {sentence}"),
-        }
+    fn log_store_unavailable(&self, subject: &Subject<'_>, message: &FailureMessage) {
+        let &Subject { api, role, connection, request_id, .. } = subject;
+        let line = format_args!(
+            "the store of the {role} function of {api} is unavailable (request {request_id}, connection \
+             {connection}): {message}"
+        );
+        self.log_limits.backend.log(Level::Warn, Some((connection, request_id)), line);
+    }
+
+    fn log_no_place(&self, (connection, request_id): (&str, &str)) {
+        let line = format_args!(
+            "{connection}: too many events wait for the register function: see --max-waiting or waiting_calls \
+             (request {request_id})"
+        );
+        self.log_limits.backend.log(Level::Warn, Some((connection, request_id)), line);
     }
 }
 

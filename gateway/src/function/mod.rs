@@ -8,6 +8,7 @@ pub(crate) mod integration_response;
 pub(crate) mod invocation;
 pub(crate) mod invoke;
 pub mod local;
+mod message;
 pub mod remote;
 pub mod runtime_api;
 
@@ -16,7 +17,7 @@ use std::{fmt, time::Duration};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-pub use self::remote::circuit::CircuitState;
+pub use self::{message::FailureMessage, remote::circuit::CircuitState};
 
 /// Which of a WebSocket API's three functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -126,35 +127,34 @@ impl Timings {
     }
 }
 
-/// Why an event has no answer. The messages are sentences for the log; they may hold what only the function's owner
-/// should see.
+/// Why an event has no answer. The messages are for the log; they may hold what only the function's owner should see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Failure {
     /// The function said so itself, or its answer cannot be used.
-    Error(String),
+    Error(FailureMessage),
     /// It was not initialised, or had not answered, within its time.
-    TimedOut(String),
+    TimedOut(FailureMessage),
     /// It ended in the middle.
-    Crashed(String),
+    Crashed(FailureMessage),
     /// It could not be started, or ended before it was initialised.
-    NeverReady(String),
+    NeverReady(FailureMessage),
     /// The backend has too much to do. The function did not run.
     Overloaded {
         /// When another attempt makes sense.
         retry_after: Duration,
     },
     /// The backend cannot be reached, or accepts no calls at present. The function did not run.
-    Unavailable(String),
+    Unavailable(FailureMessage),
     /// The backend has been down for a while and is not called for now. The function did not run.
     CircuitOpen {
         /// Why it counts as down: a sentence.
-        why: String,
+        why: FailureMessage,
         /// When it is called again.
         retry_after: Duration,
     },
     /// It cannot be called as it is configured: a wrong name, region or key. The function did not run.
-    Misconfigured(String),
+    Misconfigured(FailureMessage),
     /// The gateway is shutting down.
     Stopping,
 }

@@ -224,11 +224,14 @@ impl<A: Attempt> Remote<A> {
     }
 
     fn no_answer(&self) -> Failure {
-        Failure::TimedOut(format!(
-            "{} did not answer within {} ms: see function_timeout_seconds",
-            self.function.name(),
-            self.timeout.as_millis()
-        ))
+        Failure::TimedOut(
+            format!(
+                "{} did not answer within {} ms: see function_timeout_seconds",
+                self.function.name(),
+                self.timeout.as_millis()
+            )
+            .into(),
+        )
     }
 }
 

@@ -25,7 +25,7 @@ use axum::{
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use hyper::body::Incoming;
-use log::warn;
+use log::Level;
 use parking_lot::Mutex;
 use tokio::{
     net::TcpListener,
@@ -34,6 +34,7 @@ use tokio::{
 
 use crate::{
     contract::MAX_EVENT_BYTES,
+    observe::log_limit::{self, LogLimit},
     server::http::{BodyError, Connection, Handler, HeaderCase, Server, read_body},
 };
 
@@ -106,6 +107,15 @@ impl RuntimeApi {
 
     /// Likewise; warnings begin with the name.
     pub async fn start_named(name: impl Into<String>, limits: Limits) -> io::Result<Self> {
+        Self::start_logging(name, limits, LogLimit::new(log_limit::SINGLE)).await
+    }
+
+    /// Likewise; what the runtime does wrong counts towards this limit.
+    pub(crate) async fn start_logging(
+        name: impl Into<String>,
+        limits: Limits,
+        log_limit: LogLimit,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
         let case = limits.header_case;
         let shared = Arc::new(Shared {
@@ -115,6 +125,7 @@ impl RuntimeApi {
             slot: Mutex::default(),
             offered: Notify::new(),
             turn: Arc::default(),
+            log_limit,
         });
         let server = Server::start_handler(listener, Arc::new(Calls(Arc::clone(&shared))), case)?;
         Ok(Self { shared, server })
@@ -209,6 +220,8 @@ struct Shared {
     offered: Notify,
     /// Held by the offer whose event is in the slot: one event at a time.
     turn: Arc<Turn<()>>,
+    /// What the runtime does wrong.
+    log_limit: LogLimit,
 }
 
 #[derive(Debug, Default)]
@@ -302,7 +315,7 @@ impl Shared {
             // If the caller has just given up, the event is withdrawn in a moment.
             let _ = taken.send(first);
         } else {
-            warn!("{}: `next` again within one invocation; it returns the same event", self.name);
+            self.warn(format_args!("`next` again within one invocation; it returns the same event"));
         }
         Some(self.answer(&current.request_id, current.event.clone()))
     }
@@ -338,15 +351,18 @@ impl Shared {
         StatusCode::OK.into_response()
     }
 
+    fn warn(&self, sentence: fmt::Arguments<'_>) {
+        self.log_limit.log(Level::Warn, None, format_args!("{}: {sentence}", self.name));
+    }
+
     fn too_late(&self, call: &str, used: bool) -> Response {
         if !used {
             let sentence = "no event has been handed out yet: call `next` first";
             return refuse(self, StatusCode::BAD_REQUEST, sentence);
         }
-        warn!(
-            "{}: ignored a `{call}` whose invocation is already over: the first outcome is final",
-            self.name
-        );
+        self.warn(format_args!(
+            "ignored a `{call}` whose invocation is already over: the first outcome is final"
+        ));
         StatusCode::OK.into_response()
     }
 }
@@ -356,6 +372,6 @@ fn refuse_body(shared: &Shared, call: &str, error: &BodyError) -> Response {
 }
 
 fn refuse(shared: &Shared, status: StatusCode, sentence: &str) -> Response {
-    warn!("{}: {sentence}", shared.name);
+    shared.warn(format_args!("{sentence}"));
     (status, format!("{sentence}\n")).into_response()
 }

@@ -1,55 +1,157 @@
-//! Keeps a refusal that every client meets from filling the log: the first is a line, those of the next seconds are
-//! counted, and the next line says how many there were.
+//! Keeps what happens to many clients, or again and again, from filling the log.
+//!
+//! A [`LogLimit`] stands for one kind of line: in [`INTERVAL`] so many of them are written, the others are counted, and
+//! when the interval ends a line says how many they were, also if nothing follows. What is left out is logged at `debug`.
+//! So a kind fills at most its lines and one more in each interval, whatever clients and functions do;
+//! docs/guarantees.md has the rates.
 
-use std::{
-    fmt,
-    time::{Duration, Instant},
+use std::{fmt, sync::Arc, time::Duration};
+
+use log::{Level, log};
+use parking_lot::Mutex;
+use tokio::{
+    runtime::Handle,
+    time::{Instant, sleep_until},
 };
 
-use parking_lot::Mutex;
-
-/// For how long a line stands for all of its kind.
+/// For how long lines count together.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// One kind of refusal.
-#[derive(Debug, Default)]
-pub(crate) struct LogLimit(Mutex<State>);
+/// Lines of a kind that says the same whoever meets it.
+const ALIKE: u32 = 1;
+/// Lines of a kind that is about single clients or events, with an id in each.
+pub(crate) const SINGLE: u32 = 20;
 
-#[derive(Debug, Default)]
-struct State {
-    last: Option<Instant>,
-    left_out: u64,
+/// The connection and the request that a line is about, if it is about any.
+pub(crate) type Ids<'a> = Option<(&'a str, &'a str)>;
+
+/// One kind of line. Clones count together.
+#[derive(Debug, Clone)]
+pub(crate) struct LogLimit {
+    lines: u32,
+    interval: Arc<Mutex<Interval>>,
 }
 
-/// How many lines were left out before this one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LeftOut(u64);
+/// What was logged since the interval began.
+#[derive(Debug, Default)]
+struct Interval {
+    /// `None` before the first line, and between two intervals.
+    end: Option<Instant>,
+    written: u32,
+    left_out: u64,
+    /// The last line that was written.
+    last: Option<(Level, String)>,
+}
+
+/// What becomes of a line.
+#[derive(Debug, PartialEq, Eq)]
+enum Admission {
+    Written,
+    LeftOut {
+        /// When to summarise, if nobody has been asked to.
+        summary: Option<Instant>,
+    },
+}
+
+/// Says how many lines were left out.
+#[derive(Debug, PartialEq, Eq)]
+struct Summary {
+    level: Level,
+    left_out: u64,
+    line: String,
+}
 
 impl LogLimit {
-    /// Whether a refusal of now is a line.
-    pub(crate) fn admit(&self) -> Option<LeftOut> {
-        self.admit_at(Instant::now())
+    /// Writes so many lines in an interval, at least one.
+    pub(crate) fn new(lines: u32) -> Self {
+        Self { lines: lines.max(1), interval: Arc::default() }
     }
 
-    fn admit_at(&self, now: Instant) -> Option<LeftOut> {
-        let mut state = self.0.lock();
-        if state.last.is_some_and(|last| now.saturating_duration_since(last) < INTERVAL) {
-            state.left_out += 1;
-            return None;
+    /// Writes the line, or counts it.
+    pub(crate) fn log(&self, level: Level, ids: Ids<'_>, line: fmt::Arguments<'_>) {
+        if level > log::max_level() {
+            return;
         }
-        state.last = Some(now);
-        Some(LeftOut(std::mem::take(&mut state.left_out)))
+        let now = Instant::now();
+        let mut interval = self.interval.lock();
+        let before = interval.end.is_some_and(|end| end <= now).then(|| interval.end()).flatten();
+        let admission = interval.admit(self.lines, now, level, line);
+        drop(interval);
+        write_summary(before);
+        match admission {
+            Admission::Written => write(level, ids, line),
+            Admission::LeftOut { summary } => {
+                write(Level::Debug, ids, line);
+                // Without a runtime the next line brings the summary.
+                if let (Some(end), Ok(runtime)) = (summary, Handle::try_current()) {
+                    runtime.spawn(summarise(Arc::clone(&self.interval), end));
+                }
+            }
+        }
     }
 }
 
-impl fmt::Display for LeftOut {
-    /// Goes at the end of the line; nothing if none was left out.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            0 => Ok(()),
-            1 => formatter.write_str(" (and 1 more since the last such line)"),
-            count => write!(formatter, " (and {count} more since the last such line)"),
+impl Default for LogLimit {
+    fn default() -> Self {
+        Self::new(ALIKE)
+    }
+}
+
+impl Interval {
+    fn admit(&mut self, lines: u32, now: Instant, level: Level, line: fmt::Arguments<'_>) -> Admission {
+        let end = *self.end.get_or_insert(now + INTERVAL);
+        if self.written < lines {
+            self.written += 1;
+            if self.written == lines {
+                self.last = Some((level, line.to_string()));
+            }
+            return Admission::Written;
         }
+        self.left_out += 1;
+        Admission::LeftOut { summary: (self.left_out == 1).then_some(end) }
+    }
+
+    fn end(&mut self) -> Option<Summary> {
+        self.end = None;
+        self.written = 0;
+        let left_out = std::mem::take(&mut self.left_out);
+        let (level, line) = self.last.take()?;
+        (left_out > 0).then_some(Summary { level, left_out, line })
+    }
+}
+
+impl Drop for Interval {
+    fn drop(&mut self) {
+        write_summary(self.end());
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { left_out, line, .. } = self;
+        write!(formatter, "{left_out} more like this within {} s: {line}", INTERVAL.as_secs())
+    }
+}
+
+/// Waits for the interval's end, unless a later line has already ended it.
+async fn summarise(interval: Arc<Mutex<Interval>>, end: Instant) {
+    sleep_until(end).await;
+    let mut interval = interval.lock();
+    let summary = (interval.end == Some(end)).then(|| interval.end()).flatten();
+    drop(interval);
+    write_summary(summary);
+}
+
+fn write_summary(summary: Option<Summary>) {
+    if let Some(summary) = summary {
+        write(summary.level, None, format_args!("{summary}"));
+    }
+}
+
+fn write(level: Level, ids: Ids<'_>, line: fmt::Arguments<'_>) {
+    match ids {
+        Some((connection, request_id)) => log!(level, connection, request_id; "{line}"),
+        None => log!(level, "{line}"),
     }
 }
 
@@ -57,16 +159,40 @@ impl fmt::Display for LeftOut {
 mod tests {
     use super::*;
 
+    fn admit(interval: &mut Interval, number: u32, now: Instant) -> bool {
+        interval.admit(2, now, Level::Warn, format_args!("line {number}")) == Admission::Written
+    }
+
     #[test]
-    fn one_line_in_ten_seconds_counts_the_others() {
+    fn an_interval_has_so_many_lines_and_a_summary_of_the_others() {
+        let (mut interval, now) = (Interval::default(), Instant::now());
+        let written: Vec<_> = (0..5).map(|number| admit(&mut interval, number, now)).collect();
+        assert_eq!(written, [true, true, false, false, false]);
+        let summary = interval.end().expect("three are left out");
+        assert_eq!((summary.level, summary.left_out), (Level::Warn, 3));
+        assert_eq!(summary.to_string(), "3 more like this within 10 s: line 1");
+        assert!(admit(&mut interval, 6, now), "the next interval");
+        assert_eq!(interval.end(), None, "none is left out");
+    }
+
+    #[test]
+    fn one_timer_is_set_for_the_summary() {
+        let (mut interval, now) = (Interval::default(), Instant::now());
+        let mut left_out = || interval.admit(1, now, Level::Info, format_args!("x"));
+        assert_eq!(left_out(), Admission::Written);
+        assert_eq!(left_out(), Admission::LeftOut { summary: Some(now + INTERVAL) });
+        assert_eq!(left_out(), Admission::LeftOut { summary: None });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_summary_comes_at_the_end_of_the_interval_though_nothing_follows() {
+        log::set_max_level(log::LevelFilter::Error);
         let limit = LogLimit::default();
-        let begun = Instant::now();
-        assert_eq!(limit.admit_at(begun), Some(LeftOut(0)));
-        for millis in [0, 1, 9_999] {
-            assert_eq!(limit.admit_at(begun + Duration::from_millis(millis)), None);
+        for _ in 0..3 {
+            limit.log(Level::Error, None, format_args!("it is away"));
         }
-        let line = limit.admit_at(begun + INTERVAL).expect("a line");
-        assert_eq!(line.to_string(), " (and 3 more since the last such line)");
-        assert_eq!(limit.admit_at(begun + INTERVAL * 2).map(|line| line.to_string()).as_deref(), Some(""));
+        assert_eq!(limit.interval.lock().left_out, 2);
+        tokio::time::sleep(INTERVAL + Duration::from_millis(1)).await;
+        assert_eq!(limit.interval.lock().left_out, 0);
     }
 }

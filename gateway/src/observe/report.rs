@@ -176,6 +176,8 @@ pub enum InvocationOutcome {
     Ok,
     /// The register function, or the gateway before it, refused the client.
     Refused,
+    /// The register function refused the client, because its store cannot record it.
+    StoreUnavailable,
     /// The function failed, or its answer cannot be used.
     Error,
     /// The function did not answer in time.
@@ -199,6 +201,7 @@ impl InvocationOutcome {
         match self {
             Self::Ok => "ok",
             Self::Refused => "refused",
+            Self::StoreUnavailable => "store_unavailable",
             Self::Error => "error",
             Self::TimedOut => "timeout",
             Self::Crashed => "crashed",

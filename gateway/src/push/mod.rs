@@ -23,13 +23,14 @@ use axum::{
     routing::get,
 };
 use bytes::Bytes;
-use log::{debug, warn};
+use log::{Level, debug};
 
 pub use self::address::{PATH, check_token, path};
 use self::response::Failed;
 use crate::{
     contract::{MAX_BATCH, MAX_EVENT_BYTES, Push, Recipients, Status},
     observe::{
+        log_limit::LogLimit,
         metrics::{Metrics, labels::PushOutcome},
         report::{Report, Reports},
     },
@@ -45,19 +46,24 @@ pub(crate) const BODY_LIMIT_BYTES: usize = MAX_EVENT_BYTES / 3 * 4 + MAX_BATCH *
 
 /// What stands behind the push address.
 pub(crate) struct PushAddress {
-    pub(crate) registry: Arc<dyn Deliver>,
-    pub(crate) reports: Reports,
-    pub(crate) metrics: Arc<Metrics>,
+    registry: Arc<dyn Deliver>,
+    reports: Reports,
+    metrics: Arc<Metrics>,
     /// The most that a frame may have.
-    pub(crate) frame_bytes: usize,
+    frame_bytes: usize,
+    log_limits: PushLogLimits,
+}
+
+/// The lines about pushes.
+#[derive(Default)]
+struct PushLogLimits {
+    undelivered: LogLimit,
+    refused: LogLimit,
 }
 
 /// A reverse push address at [`PATH`].
 pub fn router(registry: Arc<dyn Deliver>, reports: Reports) -> Router {
-    router_at(
-        PATH,
-        Arc::new(PushAddress { registry, reports, metrics: Arc::default(), frame_bytes: MAX_EVENT_BYTES }),
-    )
+    router_at(PATH, Arc::new(PushAddress::new(registry, reports, Arc::default(), MAX_EVENT_BYTES)))
 }
 
 /// A reverse push address at this path.
@@ -86,6 +92,15 @@ async fn push(
 }
 
 impl PushAddress {
+    pub(crate) fn new(
+        registry: Arc<dyn Deliver>,
+        reports: Reports,
+        metrics: Arc<Metrics>,
+        frame_bytes: usize,
+    ) -> Self {
+        Self { registry, reports, metrics, frame_bytes, log_limits: PushLogLimits::default() }
+    }
+
     /// Carries out what the body asks for. The activity is that of the connection on which it came.
     pub(crate) async fn receive(
         &self,
@@ -127,7 +142,7 @@ impl PushAddress {
             (Recipients::One(_), Some(Failed { error, .. })) => refusal(error),
             (Recipients::One(_) | Recipients::Batch(_), _) => (StatusCode::OK, Status::ok()),
         };
-        log_failures(push, &failed, &status);
+        self.log_failures(push, &failed, &status);
         let report =
             || Report::PushAnswered { instance, push: Ok(push), status: &status, failed: failed.len() };
         self.reports.report(report);
@@ -137,9 +152,24 @@ impl PushAddress {
         }
     }
 
+    /// Connections that cannot be reached are logged, those that are gone are not.
+    fn log_failures(&self, push: &Push, failed: &[Failed<'_>], status: &Status) {
+        let is_unreachable = |failed: &&Failed<'_>| matches!(failed.error, DeliveryError::Unreachable(_));
+        let Some(first) = failed.iter().find(is_unreachable) else {
+            return debug!("push to {}, {} failed: {}", push.to().ids().len(), failed.len(), status.err_msg);
+        };
+        let unreachable = failed.iter().filter(is_unreachable).count();
+        let line = format_args!(
+            "a reverse push was not delivered to {unreachable} of {} connections: {}",
+            push.to().ids().len(),
+            first.error
+        );
+        self.log_limits.undelivered.log(Level::Warn, None, line);
+    }
+
     /// Refuses a body that is no push.
     fn refuse(&self, code: StatusCode, sentence: &str, instance: Option<&str>, body: &[u8]) -> Response {
-        warn!("refused a reverse push: {sentence}");
+        self.log_limits.refused.log(Level::Warn, None, format_args!("refused a reverse push: {sentence}"));
         self.metrics.push(PushOutcome::Malformed);
         let status = Status::refused(u32::from(code.as_u16()), sentence);
         self.reports.report(|| Report::PushAnswered {
@@ -175,24 +205,6 @@ fn refusal(error: &DeliveryError) -> (StatusCode, Status) {
     let err_no = response::err_no(error);
     let code = if err_no == 404 { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Status::refused(err_no, error.to_string()))
-}
-
-/// Connections that cannot be reached are a line of the log, those that are gone are not.
-fn log_failures(push: &Push, failed: &[Failed<'_>], status: &Status) {
-    let mut unreachable =
-        failed.iter().filter(|failed| matches!(failed.error, DeliveryError::Unreachable(_)));
-    let Some(first) = unreachable.next() else {
-        return debug!("push to {}, {} failed: {}", push.to().ids().len(), failed.len(), status.err_msg);
-    };
-    match push.to() {
-        Recipients::One(_) => warn!("a reverse push was not delivered: {}", first.error),
-        Recipients::Batch(ids) => warn!(
-            "a reverse push was not delivered to {} of {} connections: {}",
-            1 + unreachable.count(),
-            ids.len(),
-            first.error
-        ),
-    }
 }
 
 fn query_value<'u>(uri: &'u Uri, name: &str) -> Option<&'u str> {

@@ -49,6 +49,10 @@ use crate::{
 /// meanwhile wait in the operating system's queue.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// A request's head, and what is read of its body at once. hyper's own limit of 400 kB would let a single address with
+/// a thousand connections fill the memory.
+const MAX_HEAD_BYTES: usize = 32 * 1024;
+
 /// The stream of a connection, of whatever kind, on which a write must make progress.
 pub(crate) type Stream = HttpStream<WriteLimit<TcpStream>>;
 
@@ -247,6 +251,7 @@ async fn answer(
         }
     });
     let served = http1::Builder::new()
+        .max_buf_size(MAX_HEAD_BYTES)
         .title_case_headers(case == HeaderCase::Title)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();

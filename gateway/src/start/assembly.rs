@@ -9,10 +9,14 @@ use crate::{
     function::{
         FunctionBackend, Role,
         admission::Admission,
-        invoke::{Function, Functions},
+        invoke::{Function, FunctionLogLimits, Functions},
         local::{LocalBackend, Processes, orphan_reaper::OrphanReaper},
     },
-    observe::{log_limit::LogLimit, metrics::Metrics, report::Reports},
+    observe::{
+        log_limit::{self, LogLimit},
+        metrics::Metrics,
+        report::Reports,
+    },
     start::{
         api::{Api, FunctionSource},
         apis::RunningApi,
@@ -48,6 +52,7 @@ impl Assembly {
             reports: self.reports.clone(),
             metrics: Arc::clone(&metrics),
             trace: self.trace,
+            refused_clients: LogLimit::new(log_limit::SINGLE),
         };
         let (origins, idle_timeout, compression) = (api.origins.clone(), api.idle_timeout, api.compression);
         Arc::new(RunningApi { path, functions, metrics, origins, idle_timeout, compression })
@@ -63,7 +68,7 @@ impl Assembly {
         Function {
             backend,
             admission: Admission::new(max_running, api.max_waiting),
-            refusals: LogLimit::default(),
+            log_limits: FunctionLogLimits::default(),
         }
     }
 

@@ -422,16 +422,12 @@ impl Builder {
             apis,
             cleanups,
             registry: Arc::clone(registry),
-            push_address: Arc::new(PushAddress {
-                registry: reached,
-                reports: reports.clone(),
-                metrics: Arc::clone(&clients.metrics),
-                frame_bytes: self
-                    .clients
-                    .web_function
-                    .as_ref()
-                    .map_or(MAX_EVENT_BYTES, |web| web.frame_bytes),
-            }),
+            push_address: Arc::new(PushAddress::new(
+                reached,
+                reports.clone(),
+                Arc::clone(&clients.metrics),
+                self.clients.web_function.as_ref().map_or(MAX_EVENT_BYTES, |web| web.frame_bytes),
+            )),
             drain: Drain::new(stopping.clone()),
             stopping,
             open: TaskTracker::new(),

@@ -4,7 +4,8 @@
 A text frame is pushed back to its sender, and so is a binary one. The text frames `close me`, `fail`, `crash`,
 `status`, `linger` (leaves a process behind), `sleep MS`, `push CONNECTION TEXT` and `say LINE` do what they say. `hold`
 waits until the test releases it, and `drop TEXT` does nothing. A path that contains `refuse` is refused, one that
-contains `protocol-NAME` is answered with that sub-protocol, and one that contains `hold` waits.
+contains `errno-NUMBER` with that number and a text that names a store, one that contains `protocol-NAME` is answered with
+that sub-protocol, and one that contains `hold` waits.
 
 RECORD names a file that gets a JSON line an event. WRAP=1 wraps the answers as integration responses, WRAP=base64 with
 their bodies in Base64. INIT_MS delays `ready`, CLEANUP_MS a cleanup, which ends with a line in the file that CLEANED names.
@@ -59,6 +60,8 @@ def register(event, push):
         hold()
     if "refuse" in path:
         return {"errNo": 103, "errMsg": "not today"}
+    if "errno-" in path:
+        return {"errNo": int(path.split("errno-")[1]), "errMsg": "redis://10.0.0.7:6379 is away"}
     answer = accepted(event)
     if "protocol-" in path:
         answer["websocket"]["secWebSocketProtocol"] = path.split("protocol-")[1]

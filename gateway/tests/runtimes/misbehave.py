@@ -59,6 +59,8 @@ def carry_out(runtime, push, event):
         print("pushed:", push.post_bytes(b'{"websocket": rubbish'), flush=True)
     if WAY == "error":
         return runtime.error("it did not work out")
+    if WAY == "quotes":
+        return runtime.error("cannot use " + event["websocket"]["data"])
     if WAY == "rubbish":
         return runtime.response(b"\xff{not JSON")
     if WAY == "no decision":

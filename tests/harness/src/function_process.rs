@@ -9,8 +9,9 @@ use scf_websocket_gateway::function::runtime_api::{Limits, Outcome, RuntimeApi};
 use tokio::{runtime::Runtime, time::timeout};
 
 use crate::{
-    Process, SOON,
+    CONNECTING, Process, SOON,
     programs::{bootstrap_program, example},
+    response,
 };
 
 /// A function that is ready for events.
@@ -54,5 +55,16 @@ impl Function {
         let id = format!("request-{}", self.invocations.fetch_add(1, Ordering::Relaxed) + 1);
         let outcome = self.tokio.block_on(async { timeout(SOON, self.api.invoke(&id, event.into())).await });
         outcome.unwrap_or_else(|_| panic!("no outcome:\n{}", self.process.output()))
+    }
+
+    /// Has it register a connection that its store cannot record, and returns the reason, which only the log has.
+    pub fn not_recorded(&self, connection: &str) -> String {
+        let event = CONNECTING.replace("xawexasdfewezdfsdfeasdfffa==", connection);
+        let refusal = r#"{"errNo":104,"errMsg":"the client cannot be recorded now: try again later"}"#;
+        assert_eq!(response(&self.invoke(event)), refusal);
+        let line = format!("WARN connection {connection:?} was not recorded and is refused: ");
+        let output = self.process.await_output(&line);
+        let reason = output.rsplit_once(&line).and_then(|(_, reason)| reason.lines().next());
+        reason.expect("the line that was waited for").to_owned()
     }
 }

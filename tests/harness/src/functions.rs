@@ -98,6 +98,10 @@ impl Echo {
         if path.contains("refuse") {
             return Ok(json!({"errNo": 103, "errMsg": "not today"}));
         }
+        if let Some((_, number)) = path.split_once("errno-") {
+            let number: i64 = number.parse().expect("a number");
+            return Ok(json!({"errNo": number, "errMsg": "redis://10.0.0.7:6379 is away"}));
+        }
         let mut websocket =
             json!({"action": "connecting", "secConnectionID": event["websocket"]["secConnectionID"]});
         if let Some(protocols) = event["websocket"].get("secWebSocketProtocol") {
@@ -118,7 +122,7 @@ impl Echo {
             "close" if rest == "me" => {
                 self.push(json!({"action": "closing", "secConnectionID": connection})).await;
             }
-            "fail" => return Err(Failure::Error("told to fail".to_owned())),
+            "fail" => return Err(Failure::Error("told to fail".into())),
             "hold" => self.hold().await,
             "drop" => {}
             "sleep" => {

@@ -12,9 +12,10 @@ pub fn bootstrap_program() -> PathBuf {
     env::var_os("BOOTSTRAP").map_or_else(|| beside_the_tests("bootstrap"), PathBuf::from)
 }
 
-/// The gateway's program, which Cargo builds beside the gateway's own tests.
+/// The gateway's program, which Cargo builds beside the gateway's own tests. The variable `GATEWAY` replaces it, for
+/// example with the static file.
 pub fn gateway_program() -> PathBuf {
-    beside_the_tests("gateway")
+    env::var_os("GATEWAY").map_or_else(|| beside_the_tests("gateway"), PathBuf::from)
 }
 
 /// The gateway's program, built on first use with the profile of the tests.

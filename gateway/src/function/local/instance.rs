@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use log::info;
+use log::Level;
 use tokio::{
     process::Command,
     time::{sleep, timeout},
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     function::{
-        Failure, Role,
+        Failure, FailureMessage, Role,
         runtime_api::{Limits, Outcome, RuntimeApi},
     },
     observe::report::Report,
@@ -63,9 +63,10 @@ impl Instance {
         request_id: &str,
     ) -> Result<Self, Failure> {
         let never =
-            |what: &str, error: std::io::Error| Failure::NeverReady(format!("{name} {what}: {error}"));
+            |what: &str, error: std::io::Error| Failure::NeverReady(format!("{name} {what}: {error}").into());
         let limits = Limits::new(processes.memory_mb, processes.timeout);
-        let api = RuntimeApi::start_named(name.clone(), limits)
+        let log_limits = context.log_limits.clone();
+        let api = RuntimeApi::start_logging(name.clone(), limits, log_limits.runtime_api)
             .await
             .map_err(|error| never("has no runtime API", error))?;
         let started = Instant::now();
@@ -78,13 +79,14 @@ impl Instance {
             ready = timeout(processes.init_timeout, api.ready()) => if ready.is_err() {
                 let reason = format!("not ready within {} ms", processes.init_timeout.as_millis());
                 process.kill(&reason).await;
-                return Err(Failure::TimedOut(format!("{name} was {reason}: see --init-timeout or init_timeout_seconds")));
+                return Err(Failure::TimedOut(format!("{name} was {reason}: see --init-timeout or init_timeout_seconds").into()));
             },
             exit = process.exited() => {
-                return Err(Failure::NeverReady(exit.sentence(&name, "before it was ready", started)));
+                return Err(Failure::NeverReady(exit.sentence(&name, "before it was ready", started).into()));
             }
         }
-        info!("{name} is ready after {} ms", started.elapsed().as_millis());
+        let ready = started.elapsed().as_millis();
+        log_limits.life.log(Level::Info, None, format_args!("{name} is ready after {ready} ms"));
         reports.report(|| Report::InstanceReady { instance: &name });
         Ok(Self { name, timeout: processes.timeout, api, process })
     }
@@ -128,7 +130,7 @@ impl Instance {
             (Ended::Exited(_), None) => NotCarriedOut::Untouched,
             (Ended::Exited(exit), Some(taken)) => {
                 let sentence = exit.sentence(&self.name, "in the middle of the invocation", taken);
-                NotCarriedOut::Failed(Failure::Crashed(sentence))
+                NotCarriedOut::Failed(Failure::Crashed(sentence.into()))
             }
             (Ended::Overdue, None) => NotCarriedOut::Failed(self.too_late("not asked for the event").await),
             (Ended::Overdue, Some(_)) => NotCarriedOut::Failed(self.too_late("not answered").await),
@@ -139,7 +141,9 @@ impl Instance {
     async fn too_late(&self, what: &str) -> Failure {
         let reason = format!("{what} within {} ms", self.timeout.as_millis());
         self.process.kill(&reason).await;
-        Failure::TimedOut(format!("{} had {reason}: see --timeout or function_timeout_seconds", self.name))
+        Failure::TimedOut(
+            format!("{} had {reason}: see --timeout or function_timeout_seconds", self.name).into(),
+        )
     }
 }
 
@@ -147,7 +151,7 @@ fn answer(outcome: Outcome) -> Result<Bytes, NotCarriedOut> {
     match outcome {
         Outcome::Response(answer) => Ok(answer),
         Outcome::Error(message) => {
-            Err(NotCarriedOut::Failed(Failure::Error(String::from_utf8_lossy(&message).into_owned())))
+            Err(NotCarriedOut::Failed(Failure::Error(FailureMessage::of_bytes(&message))))
         }
     }
 }

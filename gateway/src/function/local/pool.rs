@@ -19,7 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     instance::{Instance, NotCarriedOut},
     orphan_reaper::OrphanReaper,
-    process::ProcessContext,
+    process::{ProcessContext, ProcessLogLimits},
     settings::Processes,
 };
 use crate::{
@@ -56,6 +56,7 @@ impl LocalBackend {
             orphan_reaper,
             stopping: CancellationToken::new(),
             running: TaskTracker::new(),
+            log_limits: ProcessLogLimits::default(),
         };
         Self {
             processes,
@@ -82,7 +83,7 @@ impl LocalBackend {
         self.run(instance, &call, timings).await.map_err(|error| match error {
             NotCarriedOut::Failed(failure) => failure,
             NotCarriedOut::Untouched => {
-                Failure::Crashed(format!("{name} ended before it asked for its first event"))
+                Failure::Crashed(format!("{name} ended before it asked for its first event").into())
             }
         })
     }

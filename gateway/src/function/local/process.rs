@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use log::{Level, info, log, warn};
+use log::{Level, warn};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader},
@@ -23,12 +23,20 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::orphan_reaper::OrphanReaper;
 use crate::{
     function::Role,
-    observe::report::{Report, Reports},
+    observe::{
+        log_limit::{self, LogLimit},
+        report::{Report, Reports},
+    },
     start::file_limit,
 };
 
 /// A longer line of output is split, so that a function cannot fill the gateway's memory with one.
 const LINE_LIMIT_BYTES: u64 = 64 * 1024;
+/// How many lines of a function's output are logged within the interval of a [`LogLimit`]: what a program that prints a
+/// line or two for each event prints for 25 events a second.
+const OUTPUT_LINES: u32 = 500;
+/// How many of them if they are warnings or errors.
+const WARNINGS: u32 = 50;
 /// The level follows a time, which a logger may write as several words.
 const LEVEL_WITHIN_WORDS: usize = 6;
 /// How long a process may take to exit after SIGTERM, before SIGKILL.
@@ -82,6 +90,39 @@ pub(super) struct ProcessContext {
     pub(super) stopping: CancellationToken,
     /// The processes that have not exited.
     pub(super) running: TaskTracker,
+    pub(super) log_limits: ProcessLogLimits,
+}
+
+/// The lines about the processes of a function, all of them together.
+#[derive(Clone)]
+pub(super) struct ProcessLogLimits {
+    /// Their output, unless it names a higher level.
+    output: LogLimit,
+    /// Warnings and errors in it.
+    warnings: LogLimit,
+    /// That one is ready, or has exited.
+    pub(super) life: LogLimit,
+    /// What they do wrong at the runtime API.
+    pub(super) runtime_api: LogLimit,
+}
+
+impl Default for ProcessLogLimits {
+    fn default() -> Self {
+        Self {
+            output: LogLimit::new(OUTPUT_LINES),
+            warnings: LogLimit::new(WARNINGS),
+            life: LogLimit::new(log_limit::SINGLE),
+            runtime_api: LogLimit::new(log_limit::SINGLE),
+        }
+    }
+}
+
+impl ProcessLogLimits {
+    fn log_output(&self, name: &str, line: &str) {
+        let level = level(line);
+        let limit = if level == Level::Info { &self.output } else { &self.warnings };
+        limit.log(level, None, format_args!("{name} | {line}"));
+    }
 }
 
 /// Starts the command under the instance's name, for the invocation with this request id.
@@ -145,9 +186,10 @@ struct Supervisor {
 impl Supervisor {
     async fn run(mut self, exit: watch::Sender<Option<Exit>>) {
         let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
+        let ProcessContext { reports, log_limits, .. } = &self.context;
         let pumps = [
-            tokio::spawn(pump(stdout, self.name.clone(), self.context.reports.clone())),
-            tokio::spawn(pump(stderr, self.name.clone(), self.context.reports.clone())),
+            tokio::spawn(pump(stdout, self.name.clone(), reports.clone(), log_limits.clone())),
+            tokio::spawn(pump(stderr, self.name.clone(), reports.clone(), log_limits.clone())),
         ];
         let how = self.wait().await;
         // What the process itself had started and left in its group.
@@ -164,7 +206,8 @@ impl Supervisor {
             }
         };
         let _ = timeout(OUTPUT_TIMEOUT, read).await;
-        info!("{} (process {}) {how}", self.name, self.pid);
+        let line = format_args!("{} (process {}) {how}", self.name, self.pid);
+        self.context.log_limits.life.log(Level::Info, None, line);
         self.context.reports.report(|| Report::InstanceEnded {
             role: self.context.role,
             instance: &self.name,
@@ -214,7 +257,12 @@ fn describe(status: std::io::Result<ExitStatus>) -> String {
 }
 
 /// Passes output on line by line, whatever bytes it consists of, and returns the last line that is not empty.
-async fn pump(output: Option<impl AsyncRead + Unpin>, name: String, reports: Reports) -> Option<LastLine> {
+async fn pump(
+    output: Option<impl AsyncRead + Unpin>,
+    name: String,
+    reports: Reports,
+    log_limits: ProcessLogLimits,
+) -> Option<LastLine> {
     let output = output?;
     let mut output = BufReader::new(output);
     let (mut line, mut last, mut read) = (Vec::new(), Vec::new(), None);
@@ -222,7 +270,7 @@ async fn pump(output: Option<impl AsyncRead + Unpin>, name: String, reports: Rep
     {
         let text = String::from_utf8_lossy(&line);
         let text = text.trim_end_matches(['\n', '\r']);
-        log!(level(text), "{name} | {text}");
+        log_limits.log_output(&name, text);
         reports.report(|| Report::OutputLine { instance: &name, line: text });
         if !text.is_empty() {
             read = Some(Instant::now());

@@ -89,7 +89,7 @@ impl AttemptError {
     #[must_use]
     pub fn not_sent(message: String) -> Self {
         Self {
-            failure: Failure::Error(message),
+            failure: Failure::Error(message.into()),
             retryable: Retryable::Never,
             backend: Backend::Unknown,
             retry_after: None,
@@ -100,7 +100,7 @@ impl AttemptError {
     #[must_use]
     pub fn not_run(message: String) -> Self {
         Self {
-            failure: Failure::Unavailable(message),
+            failure: Failure::Unavailable(message.into()),
             retryable: Retryable::Always,
             backend: Backend::Up,
             retry_after: None,
@@ -110,6 +110,11 @@ impl AttemptError {
     /// A backend that is down.
     #[must_use]
     pub fn down(message: String, retryable: Retryable) -> Self {
-        Self { failure: Failure::Unavailable(message), retryable, backend: Backend::Down, retry_after: None }
+        Self {
+            failure: Failure::Unavailable(message.into()),
+            retryable,
+            backend: Backend::Down,
+            retry_after: None,
+        }
     }
 }

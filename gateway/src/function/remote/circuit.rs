@@ -91,7 +91,7 @@ pub struct OpenCircuit {
 
 impl From<OpenCircuit> for Failure {
     fn from(open: OpenCircuit) -> Self {
-        Self::CircuitOpen { why: open.why, retry_after: open.retry_after }
+        Self::CircuitOpen { why: open.why.into(), retry_after: open.retry_after }
     }
 }
 
@@ -238,7 +238,7 @@ mod tests {
     }
 
     fn fail(circuit: &Circuit) {
-        let refused = Failure::Unavailable("connection refused".to_owned());
+        let refused = Failure::Unavailable("connection refused".into());
         circuit.try_acquire().expect("a call is let through").failed(&refused);
     }
 
@@ -320,7 +320,7 @@ mod tests {
         open(&circuit).await;
         early.succeeded();
         assert_eq!(circuit.state(), CircuitState::HalfOpen);
-        late.failed(&Failure::Unavailable("cut".to_owned()));
+        late.failed(&Failure::Unavailable("cut".into()));
         assert_eq!(circuit.state(), CircuitState::HalfOpen);
     }
 }

@@ -92,14 +92,14 @@ impl HttpFunction {
                 AttemptError::down(message, Retryable::IfIdempotent)
             }
             StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED => {
-                AttemptError::permanent(Failure::Error(message))
+                AttemptError::permanent(Failure::Error(message.into()))
             }
             // Fails on some events, for all that is known, and not on others: it is not down.
             _ if status.is_server_error() => AttemptError {
                 retryable: Retryable::IfIdempotent,
-                ..AttemptError::permanent(Failure::Error(message))
+                ..AttemptError::permanent(Failure::Error(message.into()))
             },
-            _ => AttemptError::permanent(Failure::Error(message)),
+            _ => AttemptError::permanent(Failure::Error(message.into())),
         }
     }
 
@@ -140,7 +140,7 @@ pub(super) fn no_answer(name: &str, error: SendError) -> AttemptError {
             AttemptError::down(format!("{name} cannot be reached: {why}"), Retryable::Always)
         }
         SendError::Cut(why) => {
-            let failure = Failure::Crashed(format!("the answer of {name} was cut: {why}"));
+            let failure = Failure::Crashed(format!("the answer of {name} was cut: {why}").into());
             AttemptError {
                 failure,
                 retryable: Retryable::IfIdempotent,
@@ -148,9 +148,9 @@ pub(super) fn no_answer(name: &str, error: SendError) -> AttemptError {
                 retry_after: None,
             }
         }
-        SendError::TooLarge => {
-            AttemptError::permanent(Failure::Error(format!("the answer of {name} is larger than 6 MB")))
-        }
+        SendError::TooLarge => AttemptError::permanent(Failure::Error(
+            format!("the answer of {name} is larger than 6 MB").into(),
+        )),
     }
 }
 

@@ -58,6 +58,8 @@ label! {
         Accepted = "accepted",
         /// The register function did not want the client.
         Refused = "refused",
+        /// The register function refused the client, because its store cannot record it.
+        StoreUnavailable = "store_unavailable",
         /// The register function failed, or took too long.
         FunctionFailed = "function_failed",
         /// The path belongs to no API; such handshakes have no API either.
@@ -90,6 +92,8 @@ label! {
         Unavailable = "unavailable",
         /// Too many calls were waiting already.
         Shed = "shed",
+        /// The register function's store cannot record the client.
+        StoreUnavailable = "store_unavailable",
         /// The backend's circuit is open.
         CircuitOpen = "circuit_open",
         /// The gateway is shutting down, or the event was given up.
@@ -102,6 +106,7 @@ impl From<InvocationOutcome> for EventOutcome {
         match outcome {
             // A client that is refused has the function's answer.
             InvocationOutcome::Ok | InvocationOutcome::Refused => Self::Ok,
+            InvocationOutcome::StoreUnavailable => Self::StoreUnavailable,
             InvocationOutcome::Error => Self::Error,
             InvocationOutcome::TimedOut => Self::TimedOut,
             InvocationOutcome::Crashed => Self::Crashed,

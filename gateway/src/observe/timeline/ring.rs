@@ -173,26 +173,38 @@ mod tests {
         function::Role,
         observe::{
             report::{Report, Reporter as _},
-            timeline::recorder::Timeline,
+            timeline::{limits::RECORDS, recorder::Timeline},
         },
     };
 
-    #[test]
-    fn the_newest_long_events_are_kept_whole() {
-        let timeline = Timeline::default();
-        let event = Bytes::from(vec![b'x'; 6 * 1024 * 1024]);
-        for request_id in ["0", "1", "2", "3"] {
+    /// Begins so many invocations with this event.
+    fn begin(timeline: &Timeline, count: usize, event: &Bytes) {
+        for number in 0..count {
             timeline.report(&Report::InvocationBegun {
-                request_id,
+                request_id: &number.to_string(),
                 api: &"/".into(),
                 role: Role::Transfer,
                 connection: "id==",
-                event: &event,
+                event,
                 received: Instant::now(),
                 waited: Duration::ZERO,
                 replay: false,
             });
         }
+    }
+
+    #[test]
+    fn the_newest_records_are_kept() {
+        let timeline = Timeline::default();
+        begin(&timeline, RECORDS + 1, &Bytes::from_static(b"{}"));
+        let ids: Vec<u64> = timeline.ring.lock().ids().into();
+        assert_eq!(ids, (1..=RECORDS as u64).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_newest_long_events_are_kept_whole() {
+        let timeline = Timeline::default();
+        begin(&timeline, 4, &Bytes::from(vec![b'x'; 6 * 1024 * 1024]));
         let whole =
             [0, 1, 2, 3].map(|id| timeline.event(id).is_some_and(|recorded| recorded.event.is_some()));
         assert_eq!(whole, [false, false, true, true]);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use log::{debug, info, warn};
+use log::{Level, info, warn};
 use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval, sleep},
@@ -93,14 +93,7 @@ impl Inbox {
                 }
                 Err(RedisError::Unavailable(_)) => {}
                 Err(error @ RedisError::Refused(_)) => {
-                    match self.refusals.admit() {
-                        Some(left_out) => {
-                            warn!(
-                                "node {node} cannot subscribe to {channel}, and accepts no clients: {error}{left_out}"
-                            );
-                        }
-                        None => debug!("node {node} cannot subscribe to {channel}: {error}"),
-                    }
+                    self.log_refusal(node, &channel, &error);
                     sleep(REFUSED_DELAY).await;
                 }
             }
@@ -159,13 +152,18 @@ impl Inbox {
         }
     }
 
+    fn log_refusal(&self, node: NodeId, channel: &str, error: &RedisError) {
+        let line = format_args!("node {node} cannot subscribe to {channel}, and accepts no clients: {error}");
+        self.refusals.log(Level::Warn, None, line);
+    }
+
     fn log_version(&self, from: NodeId, version: u8) {
-        let Some(left_out) = self.other_versions.admit() else { return };
-        warn!(
+        let line = format_args!(
             "node {from} speaks version {version} of the cluster's protocol, and this node {}: pushes between them are \
-             answered with 503 until both run the same version of the gateway{left_out}",
+             answered with 503 until both run the same version of the gateway",
             wire::VERSION
         );
+        self.other_versions.log(Level::Warn, None, line);
     }
 
     fn record(&mut self, node: NodeId, from: NodeId, record: Record, probe: &mut Probe) {

@@ -111,12 +111,8 @@ impl Relay {
         let path = push::path(Some(&secret.map(|byte| format!("{byte:02x}")).concat()));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let registry = Arc::clone(&self.own) as Arc<dyn Deliver>;
-        let address = PushAddress {
-            registry,
-            reports: Reports::default(),
-            metrics: Arc::default(),
-            frame_bytes: crate::contract::MAX_EVENT_BYTES,
-        };
+        let address =
+            PushAddress::new(registry, Reports::default(), Arc::default(), crate::contract::MAX_EVENT_BYTES);
         let router = push::router_at(&path, Arc::new(address));
         let server = Server::start(listener, router, HeaderCase::Lower)?;
         Ok(PrivateAddress { url: format!("http://{}{path}", server.addr()), _server: server })

@@ -2,9 +2,9 @@
 
 export const OUTCOMES = {
   running: '… running', ok: '✓ ok', refused: '⊘ refused', error: '✕ error', timeout: '✕ timeout', crashed: '✕ crashed',
-  overloaded: '✕ overload', unavailable: '✕ down', circuit_open: '✕ circuit', abandoned: '– given up',
+  overloaded: '✕ overload', unavailable: '✕ down', circuit_open: '✕ circuit', store_unavailable: '✕ store', abandoned: '– given up',
 };
-export const BAD_OUTCOMES = new Set(['error', 'timeout', 'crashed', 'overloaded', 'unavailable', 'circuit_open']);
+export const BAD_OUTCOMES = new Set(['error', 'timeout', 'crashed', 'overloaded', 'unavailable', 'circuit_open', 'store_unavailable']);
 
 export const GATEWAY_DOWN = 'No answer from the gateway. Is it still running? Trying again every second.';
 export const NOT_OPENED = 'The connection was refused or not answered. Browsers do not tell a page why, but the time line does: look in the newest register row.';

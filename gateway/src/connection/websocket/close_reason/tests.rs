@@ -41,12 +41,12 @@ fn a_limit_that_was_met_is_named_to_the_client_and_in_the_log() {
 
 #[test]
 fn a_failed_transfer_has_a_request_id_and_fits_too() {
-    let failure = Failure::NeverReady(String::new());
+    let failure = Failure::NeverReady("".into());
     let end = End::transfer_failed(&failure, "c6af9ac6-7b61-41e6-9a41-93e8deadbeef");
     assert!(end.text.ends_with("(request c6af9ac6-7b61-41e6-9a41-93e8deadbeef)"), "{end:?}");
     assert!(end.text.len() <= 123, "{end:?}");
     assert_eq!(end.reason.code(), Some(1011));
-    let end = End::transfer_failed(&Failure::Unavailable(String::new()), "id");
+    let end = End::transfer_failed(&Failure::Unavailable("".into()), "id");
     assert_eq!(end.reason.code(), Some(1013));
 }
 

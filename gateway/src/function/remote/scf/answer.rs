@@ -91,7 +91,7 @@ impl Invocation {
         let by_status = reported.status_code.and_then(|code| status::error(name, code, &message));
         Err(by_status.unwrap_or_else(|| {
             let status = reported.status_code.map(|code| format!(" with status {code}")).unwrap_or_default();
-            AttemptError::permanent(Failure::Error(format!("{name} failed{status}: {message}")))
+            AttemptError::permanent(Failure::Error(format!("{name} failed{status}: {message}").into()))
         }))
     }
 }
@@ -144,6 +144,21 @@ mod tests {
             let error = error.expect_err("throttled");
             assert_eq!((error.retryable, error.backend), (Retryable::Always, Backend::Up), "it did not run");
         }
+    }
+
+    #[test]
+    fn a_long_message_of_a_function_is_cut() {
+        let report = format!(
+            r#"{{\"errorCode\":-1,\"errorMessage\":\"{}\",\"statusCode\":430}}"#,
+            "x".repeat(5_000_000)
+        );
+        let error = invocation(&format!(r#"{{"RetMsg":"{report}","InvokeResult":1}}"#)).expect_err("failed");
+        let message = error.failure.to_string();
+        assert!(
+            message.len() < 4200 && message.contains("x… (the first 4096 of 50000"),
+            "{} bytes",
+            message.len()
+        );
     }
 
     #[test]

@@ -202,14 +202,14 @@ fn not_ok(name: &str, status: StatusCode, shown: &str) -> AttemptError {
     if status.is_server_error() {
         AttemptError::down(message, Retryable::IfIdempotent)
     } else {
-        AttemptError::permanent(Failure::Error(message))
+        AttemptError::permanent(Failure::Error(message.into()))
     }
 }
 
 fn unreadable(name: &str, why: &str, shown: &str) -> AttemptError {
     let message = format!("the cloud API's answer to the call of {name} is unreadable ({why}): {shown}");
     AttemptError {
-        failure: Failure::Error(message),
+        failure: Failure::Error(message.into()),
         retryable: Retryable::IfIdempotent,
         backend: Backend::Down,
         retry_after: None,

@@ -41,7 +41,7 @@ impl Refusal<'_> {
         status
             .and_then(|status| status::error(self.name, status, self.message))
             .or_else(|| self.passing())
-            .unwrap_or_else(|| AttemptError::permanent(Failure::Misconfigured(self.lasting())))
+            .unwrap_or_else(|| AttemptError::permanent(Failure::Misconfigured(self.lasting().into())))
     }
 
     fn passing(&self) -> Option<AttemptError> {

@@ -26,20 +26,21 @@ pub(super) fn error(name: &str, status: u16, message: &str) -> Option<AttemptErr
         432 => AttemptError::not_run(format!(
             "{name} already runs as often at once as it may (status 432): {message}; raise its concurrency quota"
         )),
-        430 => AttemptError::permanent(Failure::Error(format!(
-            "{name} failed with an error in its code (status 430): {message}"
-        ))),
-        433 => AttemptError::permanent(Failure::TimedOut(format!(
-            "{name} ran into its own time-out in the cloud (status 433): {message}; raise it there"
-        ))),
-        434 => AttemptError::permanent(Failure::Crashed(format!(
-            "{name} ran out of memory (status 434): {message}; raise its memory size"
-        ))),
+        430 => AttemptError::permanent(Failure::Error(
+            format!("{name} failed with an error in its code (status 430): {message}").into(),
+        )),
+        433 => AttemptError::permanent(Failure::TimedOut(
+            format!("{name} ran into its own time-out in the cloud (status 433): {message}; raise it there")
+                .into(),
+        )),
+        434 => AttemptError::permanent(Failure::Crashed(
+            format!("{name} ran out of memory (status 434): {message}; raise its memory size").into(),
+        )),
         500 => AttemptError {
             retryable: Retryable::IfIdempotent,
-            ..AttemptError::permanent(Failure::Error(format!(
-                "the cloud failed while {name} ran (status 500): {message}"
-            )))
+            ..AttemptError::permanent(Failure::Error(
+                format!("the cloud failed while {name} ran (status 500): {message}").into(),
+            ))
         },
         _ => return None,
     };
