@@ -62,7 +62,7 @@ async def talk(address):
         await websockets.connect(address, open_timeout=30)
         sys.exit("a client without the token was accepted")
     except websockets.exceptions.InvalidHandshake as refusal:
-        assert "403" in str(refusal), refusal
+        assert "401" in str(refusal), refusal
     async with websockets.connect(address + "?token=secret", open_timeout=30) as client:
         await client.send("hello")
         answer = await asyncio.wait_for(client.recv(), 30)

@@ -57,12 +57,11 @@ pub async fn drain(mut stream: TcpStream) {
 /// A frame's head; the mask is zero, so that the payload is what it is.
 pub fn frame_head(first: u8, bytes: u64) -> Vec<u8> {
     let mut head = vec![first];
-    match bytes {
-        0..=125 => head.push(0x80 | u8::try_from(bytes).expect("small")),
-        _ => {
-            head.push(0x80 | 127);
-            head.extend(bytes.to_be_bytes());
-        }
+    if bytes <= 125 {
+        head.push(0x80 | u8::try_from(bytes).expect("small"));
+    } else {
+        head.push(0x80 | 127);
+        head.extend(bytes.to_be_bytes());
     }
     head.extend([0; 4]);
     head
