@@ -18,7 +18,7 @@ use crate::push::{Message, PushOutcome, PushReport, SendPushes};
 /// # use scf_websocket::{Context, Frame, Functions, Result};
 /// use scf_websocket::testing::{Content, Harness};
 ///
-/// /// Closes whoever says anything.
+/// /// Closes each client that sends a frame.
 /// struct Strict;
 ///
 /// impl Functions for Strict {
@@ -76,7 +76,7 @@ pub(super) struct Gateway(Arc<Mutex<State>>);
 struct State {
     connected: HashMap<String, Attributes>,
     pushes: Vec<Pushed>,
-    /// Closed by functions that want the cleanup function to be called.
+    /// Connections closed by functions that asked for the cleanup function to be called.
     to_clean_up: Vec<(String, Attributes)>,
 }
 

@@ -109,7 +109,7 @@ impl ConnectionRegistry for FaultyRegistry {
             let open = || self.memory.open(new.clone());
             match self.fault() {
                 Fault::DropRequest => Err(lost()),
-                // What is opened and not heard of is settled by whoever opened it.
+                // If the answer is lost, the caller settles the connection.
                 Fault::DropAnswer => settled(open().await).and(Err(lost())),
                 Fault::Duplicate => settled(open().await).and(open().await),
                 Fault::Delay(delay) => {

@@ -1,5 +1,5 @@
 //! Where `--replace` finds the gateway that runs with the same file: a Unix socket without a file, whose name is made of
-//! the configuration file's. Whoever runs the gateway, or is root, may ask there.
+//! the configuration file's. Only the gateway's user and root may connect.
 
 use std::{
     fs,
@@ -27,7 +27,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Control(UnixListener);
 
-/// Somebody asks for a hand-over, and waits for the answer.
+/// A request for a hand-over, whose caller waits for the answer.
 #[derive(Debug)]
 pub struct Request(UnixStream);
 
@@ -42,7 +42,7 @@ impl Control {
         UnixListener::from_std(listener).map(Self)
     }
 
-    /// Waits for the next one who may ask. Cancel safe.
+    /// Waits for the next request from a permitted user. Cancel safe.
     pub async fn next(&self) -> Request {
         loop {
             let Ok((stream, _)) = self.0.accept().await else {
@@ -64,7 +64,7 @@ impl AsFd for Control {
 }
 
 impl Request {
-    /// Says how it went. Who does not wait any more need not know.
+    /// Answers with the result; a caller that has given up is ignored.
     pub async fn answer(mut self, result: Result<&str, &str>) {
         let text = match result {
             Ok(sentence) => format!("ok {sentence}"),
@@ -74,7 +74,7 @@ impl Request {
     }
 }
 
-/// Asks the gateway that runs with this file for a hand-over, and waits until it is done. Either is a sentence.
+/// Asks the gateway that runs with this file for a hand-over, and waits until it is done. Returns a sentence in both cases.
 pub fn ask(file: &Path) -> Result<String, String> {
     let connected = address(file).and_then(|address| StdStream::connect_addr(&address));
     let mut stream = connected

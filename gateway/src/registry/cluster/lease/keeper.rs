@@ -35,7 +35,7 @@ pub(super) enum Standing {
     Away(String),
     /// Redis answers, and refuses to renew the lease.
     Refused(String),
-    /// Redis does not know the node, which may have been declared lost: until then the others say so.
+    /// Redis does not know the node, which may have been declared lost. The node waits until this time before it joins again.
     Stranger(Instant),
     /// The lease was renewed the last time.
     Held {
@@ -77,11 +77,11 @@ pub(super) struct Keeper {
     connects: u64,
     next_renewal: Instant,
     sent: Option<(Command, Instant)>,
-    /// Where Redis may lack what this node knows of the others.
+    /// The data in which Redis may lack this node's knowledge of the others.
     remember: Option<DataVersion>,
     /// How many records Redis should have.
     stored: i64,
-    /// Whether it may be otherwise.
+    /// Whether Redis may hold other records than these.
     in_doubt: bool,
     comparison: Option<Comparison>,
     writes: VecDeque<Write>,
@@ -95,7 +95,7 @@ pub(super) struct Keeper {
     outcomes: Vec<(u64, Result<(), String>)>,
     deleted: usize,
     before: Option<Before>,
-    /// Whether the log has it that the lease is not renewed.
+    /// Whether the missed renewal has been logged.
     is_logged: bool,
 }
 
@@ -268,7 +268,7 @@ impl Keeper {
         }
         let mut deleted = Vec::new();
         self.deletions.retain(|id| {
-            // What is no id of a connection is nobody's.
+            // An id that cannot be parsed belongs to no other node.
             let is_taken =
                 deleted.len() < BATCH && NodeId::of_connection(id).is_none_or(|owner| owner == node);
             if is_taken {
