@@ -41,6 +41,7 @@ mod push_address;
 mod push_commands;
 mod python_client;
 mod python_functions;
+mod quiz;
 mod raw;
 mod readme;
 mod registry_faults;

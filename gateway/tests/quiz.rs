@@ -1,13 +1,9 @@
 //! The example `quiz` behind the gateway: attributes, closes with a code and a reason, refusals with a status, and eight
 //! clients in a race. `SECONDS=60` lets them race for so long.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    env,
-    time::{Duration, Instant},
-};
+use std::collections::{BTreeMap, HashMap};
 
-use scf_websocket_test_harness::{Api, Client, Gateway, Need, Redis, needs};
+use scf_websocket_test_harness::{Api, Client, Gateway, Need, Redis, needs, rounds};
 use tokio::task::JoinSet;
 
 const PLAYERS: usize = 8;
@@ -63,8 +59,6 @@ async fn the_quiz_works_over_redis() {
 }
 
 async fn quiz_over(store: &str) {
-    let seconds = env::var("SECONDS").ok().map(|text| text.parse().expect("SECONDS is a number"));
-    let end = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let gateway = Api::example("quiz").env("WS_STORE", store).start();
     let mut players = Vec::new();
     for number in 0..PLAYERS {
@@ -76,11 +70,9 @@ async fn quiz_over(store: &str) {
     }
 
     let mut scores: HashMap<String, usize> = HashMap::new();
-    let mut rounds = 0;
-    while end.map_or(rounds < ROUNDS, |end| Instant::now() < end) {
-        rounds += 1;
-        if rounds % 5 == 0 {
-            kick_and_return(&gateway, &mut players, rounds % (PLAYERS - 1) + 1).await;
+    for round in rounds(ROUNDS) {
+        if round % 5 == 0 {
+            kick_and_return(&gateway, &mut players, round % (PLAYERS - 1) + 1).await;
         }
         players[0].send_text("ask").await;
         let mut playing = JoinSet::new();
@@ -90,7 +82,7 @@ async fn quiz_over(store: &str) {
         let mut seen: Vec<_> = playing.join_all().await;
         seen.sort_by_key(|(number, ..)| *number);
         let (_, (question, winner, points), _) = &seen[0];
-        assert_eq!(*question, rounds, "each question is asked once");
+        assert_eq!(*question, round, "each question is asked once");
         let score = scores.entry(winner.clone()).or_default();
         *score += 1;
         assert_eq!(*points, *score, "no point is lost or given twice");
@@ -109,6 +101,7 @@ async fn quiz_over(store: &str) {
     let counted: BTreeMap<&str, usize> =
         scores.iter().map(|(name, points)| (name.as_str(), *points)).collect();
     assert_eq!(shown, counted);
+    println!("{} questions over {store}: {counted:?}", counted.values().sum::<usize>());
 }
 
 /// A kicked player receives the reason, all others hear of it, and the player can come back.

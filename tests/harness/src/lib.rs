@@ -68,7 +68,7 @@ pub use self::{
     redis::Redis,
     relay::Relay,
     timeline::wait_for_record,
-    wait::{SOON, eventually, wait_until},
+    wait::{SOON, eventually, rounds, wait_until},
     wire::{Act, Gate, Request, Wire},
 };
 pub use scf_websocket_gateway::{
