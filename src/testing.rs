@@ -166,6 +166,7 @@ impl<F: Functions> Harness<F> {
             !self.is_connected(id),
             "the client {id:?} is connected already; each connection has its own id"
         );
+        let pushed = self.gateway.pushed();
         self.gateway.enter(id, Attributes::Null);
         let decided = self.handle(&client.event(), |functions, event, websocket, context| {
             let decision = functions.register(&Connecting::of(event, websocket), context)?;
@@ -175,10 +176,11 @@ impl<F: Functions> Harness<F> {
         });
         match &decided {
             // A function may have closed it meanwhile.
-            Ok((decision, attributes)) if decision.is_accepted() && self.is_connected(id) => {
+            Ok((decision, _)) if decision.is_accepted() && !self.is_connected(id) => {}
+            Ok((decision, attributes)) if decision.is_accepted() => {
                 self.gateway.enter(id, attributes.clone());
             }
-            _ => _ = self.gateway.remove(id),
+            _ => self.gateway.refuse(id, pushed),
         }
         self.clean_up()?;
         Ok(decided?.0)

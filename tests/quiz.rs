@@ -1,10 +1,6 @@
 //! The example `quiz`: in process, and its functions' processes in a race over each store. `SECONDS=60` lets them race for
 //! so long.
 
-#[path = "../examples/quiz.rs"]
-#[allow(dead_code, reason = "its main function")]
-mod program;
-
 use std::collections::BTreeSet;
 use std::sync::Barrier;
 use std::thread;
@@ -15,7 +11,7 @@ use scf_websocket::testing::{Client, Content, Harness};
 use scf_websocket_test_harness::{Function, Need, PushAddress, Redis, needs, response, rounds};
 use serde_json::{Value, json};
 
-use self::program::Quiz;
+use crate::programs::quiz::Quiz;
 
 fn player(id: &str, name: &str) -> Client {
     Client::new(id).query("name", name).query("room", "blue")

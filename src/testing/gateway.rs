@@ -91,6 +91,19 @@ impl Gateway {
         self.state().connected.remove(connection)
     }
 
+    /// How many pushes are recorded.
+    pub(super) fn pushed(&self) -> usize {
+        self.state().pushes.len()
+    }
+
+    /// A client is refused: nothing that was pushed to it since then reaches it.
+    pub(super) fn refuse(&self, connection: &str, since: usize) {
+        let mut state = self.state();
+        state.connected.remove(connection);
+        let mut number = 0..;
+        state.pushes.retain(|push| number.next() < Some(since) || push.connection != connection);
+    }
+
     pub(super) fn attributes(&self, connection: &str) -> Option<Attributes> {
         self.state().connected.get(connection).cloned()
     }

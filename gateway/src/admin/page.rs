@@ -1,7 +1,8 @@
 //! The page at `/`, the time line behind it at `/timeline`, and the actions that the page offers.
 //!
 //! [`entry`] gets each request that is no reverse push and answers those that are the page's: its files, the stream of
-//! records, the view of the cluster, the actions of [`actions`], and the client page of `--client-page`. Any other is a client's.
+//! records, the view of the cluster, the paths of the APIs, the actions of [`actions`], and the client page of
+//! `--client-page`. Any other is a client's.
 
 mod actions;
 mod header;
@@ -21,6 +22,7 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
+use serde::Serialize;
 
 use self::header::header;
 use crate::{admin::page_access::PageAccess, connection::handshake, start::app::App};
@@ -29,6 +31,8 @@ use crate::{admin::page_access::PageAccess, connection::handshake, start::app::A
 pub(crate) const CLIENT_PAGE: &str = "/client";
 /// Where the view of the cluster is.
 const CLUSTER: &str = "/timeline/cluster";
+/// Where the paths of the APIs are.
+const APIS: &str = "/timeline/apis";
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -96,9 +100,8 @@ async fn serve(app: &Arc<App>, request: Request) -> Result<Response, Request> {
     let file = FILES.iter().find(|(at, ..)| *at == path);
     let action = actions::at(path).filter(|_| *request.method() == Method::POST);
     let client_page = app.client_page.clone().filter(|_| path == CLIENT_PAGE);
-    let is_cluster = path == CLUSTER;
-    let is_data = is_cluster || path == "/timeline";
-    let is_ours = action.is_some() || reads && (file.is_some() || client_page.is_some() || is_data);
+    let data = [CLUSTER, APIS, "/timeline"].into_iter().find(|at| *at == path);
+    let is_ours = action.is_some() || reads && (file.is_some() || client_page.is_some() || data.is_some());
     if !is_ours || request.headers().contains_key(UPGRADE) {
         return Err(request);
     }
@@ -113,8 +116,12 @@ async fn serve(app: &Arc<App>, request: Request) -> Result<Response, Request> {
         (Some(action), ..) => actions::perform(app, action, request).await,
         (None, Some(file), _) => serve_file(file, host),
         (None, None, Some(client_page)) => serve_client_page(&client_page, host).await,
-        (None, None, None) if is_cluster => cluster(app, host).await,
-        (None, None, None) => timeline(app),
+        (None, None, None) => match data {
+            // `null` where this gateway is alone.
+            Some(CLUSTER) => json(&app.registry.overview().await, host),
+            Some(APIS) => json(&app.apis.paths(), host),
+            _ => timeline(app),
+        },
     })
 }
 
@@ -170,9 +177,8 @@ fn timeline(app: &App) -> Response {
     }
 }
 
-/// `null` where this gateway is alone.
-async fn cluster(app: &App, host: &str) -> Response {
-    match serde_json::to_vec(&app.registry.overview().await) {
+fn json(data: &impl Serialize, host: &str) -> Response {
+    match serde_json::to_vec(data) {
         Ok(json) => answer(JSON, json, "default-src 'none'", host),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

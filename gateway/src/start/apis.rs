@@ -48,6 +48,11 @@ impl Apis {
         self.current.load().iter().find(|api| *api.path == *path).cloned()
     }
 
+    /// The paths that new connections find, in the order of the configuration.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        self.current.load().iter().map(|api| api.path.to_string()).collect()
+    }
+
     pub(crate) fn first(&self) -> Option<Arc<RunningApi>> {
         self.current.load().first().cloned()
     }

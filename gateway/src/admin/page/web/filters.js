@@ -11,7 +11,7 @@ export function isShown(record) {
   const { kind, role, connection } = record;
   if (hidden.has(kind) || hidden.has(role)) return false;
   if ($('only-mine').checked && own.id && connection !== own.id) return false;
-  if ($('only-errors').checked && !isBad(record)) return false;
+  if ($('only-errors').checked && !isBad(record) && !record.pushes_failed) return false;
   return !wanted || haystack(record).includes(wanted);
 }
 

@@ -9,12 +9,12 @@ import { own } from './own.js';
 import { cells, isBad } from './row.js';
 import { unfolded } from './unfolded.js';
 
-const MAX_ROWS = 500, FRESH_AT_MOST = 12;
+const FRESH_AT_MOST = 12;
 
 const rows = new Map(); // id → { record, element }, oldest first
 const dirty = new Set();
 const timeline = new Follower($('timeline'), $('timeline-newest'));
-let gone = [], cleared = { id: -1, ms: 0 }, trimmedTo = -1, paused = false;
+let kept = 500, gone = [], cleared = { id: -1, ms: 0 }, trimmedTo = -1, paused = false;
 
 export function receive(record) {
   const row = rows.get(record.id);
@@ -28,7 +28,7 @@ export function receive(record) {
 }
 
 function trim() {
-  while (rows.size > MAX_ROWS) {
+  while (rows.size > kept) {
     const [id, { element }] = rows.entries().next().value;
     rows.delete(id);
     dirty.delete(id);
@@ -78,7 +78,7 @@ function showHidden() {
   const none = painted > 0 && shown === 0;
   $('all-hidden').hidden = !none;
   $('all-hidden-text').textContent = none ? `The filters hide ${painted === 1 ? 'the only row' : `all ${count(painted, 'row')}`}.` : '';
-  $('shown').textContent = shown < painted ? `${shown} of ${count(painted, 'row')}` : '';
+  $('shown').textContent = `${shown < painted ? `${shown} of ` : ''}${count(painted, 'row')}; the newest ${kept.toLocaleString('en')} are kept`;
 }
 
 function showPause() {
@@ -107,6 +107,12 @@ function empty() {
   timeline.showJump();
   showHidden();
   schedule();
+}
+
+/** How many rows the gateway keeps, and this page likewise. */
+export function keep(rows) {
+  kept = rows;
+  showHidden();
 }
 
 /** A new stream begins with everything the gateway still knows, and after a restart its ids begin anew. */
