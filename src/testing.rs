@@ -142,7 +142,8 @@ impl<F: Functions> Harness<F> {
     /// Lets a client connect: an id, or a [`Client`] with a query, headers and more.
     ///
     /// # Errors
-    /// That of [`Functions::register`], or of a [`Functions::cleanup`] that it led to. The client is then refused.
+    /// That of [`Functions::register`], or of a [`Functions::cleanup`] that it led to. After an error of `register`, which
+    /// may have recorded the client, the client is refused and `cleanup` is called.
     ///
     /// # Panics
     /// If the client is connected.
@@ -180,7 +181,12 @@ impl<F: Functions> Harness<F> {
             Ok((decision, attributes)) if decision.is_accepted() => {
                 self.gateway.enter(id, attributes.clone());
             }
-            _ => self.gateway.refuse(id, pushed),
+            Ok(_) => self.gateway.refuse(id, pushed),
+            Err(_) => {
+                self.gateway.refuse(id, pushed);
+                // The test is to see what failed first.
+                let _ = self.closed(id, &Attributes::Null);
+            }
         }
         self.clean_up()?;
         Ok(decided?.0)
