@@ -1,4 +1,4 @@
-//! What the gateway reports of its work: to the time line behind the page, and to any other observer.
+//! What the gateway reports of its work: to the timeline behind the page, and to any other observer.
 //!
 //! The parts that do the work hold a [`Reports`] and describe each step as a [`Report`], which only borrows. Without a
 //! [`Reporter`] no report is even put together. An invocation is named by its request id throughout.

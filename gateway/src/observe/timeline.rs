@@ -1,8 +1,8 @@
-//! The time line: what happened behind the gateway, kept as the newest records and sent live to every viewer.
+//! The timeline: what happened behind the gateway, kept as the newest records and sent live to every viewer.
 //!
 //! A [`Timeline`] is a [`Reporter`](crate::observe::report::Reporter): an invocation's record begins with its event, and grows
 //! with the output and the pushes of the instance that runs it. Each change is announced by the record's id only; its
-//! JSON is made for each viewer, so that a time line without viewers costs next to nothing.
+//! JSON is made for each viewer, so that a timeline without viewers costs next to nothing.
 //!
 //! It exists only where the page is served.
 

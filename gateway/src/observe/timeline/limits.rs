@@ -1,4 +1,4 @@
-//! How much the time line keeps, so that it cannot fill the memory.
+//! How much the timeline keeps, so that it cannot fill the memory.
 
 /// Records that are kept unless another number is set.
 pub(crate) const ROWS: usize = 500;

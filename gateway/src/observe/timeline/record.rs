@@ -1,4 +1,4 @@
-//! The records of the time line, and their JSON.
+//! The records of the timeline, and their JSON.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What the time line records of the gateway's reports.
+//! What the timeline records of the gateway's reports.
 
 use std::{
     sync::Arc,

@@ -1,4 +1,4 @@
-// The rows of the time line: records come in, the list follows.
+// The rows of the timeline: records come in, the list follows.
 
 import { $, el, download, onPaint, schedule } from './dom.js';
 import { figures } from './figures.js';
