@@ -1,6 +1,6 @@
-//! The timeline as Server-Sent Events: first the number of `rows` that are kept, the living `instances` and every record, then each record
-//! again when it changes. Between them, at most five times a second and only when they have changed, `figures` and
-//! `connections`.
+//! The timeline as Server-Sent Events: first the number of `rows` that are kept, the living `instances` and every record,
+//! then each record again when it changes. Between them, at most five times a second and only when they have changed,
+//! `figures` and `connections`.
 
 use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
