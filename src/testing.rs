@@ -72,6 +72,27 @@ impl<F: Functions> Harness<F> {
     }
 
     /// The functions.
+    ///
+    /// ```
+    /// # use scf_websocket::{Context, Frame, Functions, Result, testing::Harness};
+    /// struct Counter(u32);
+    ///
+    /// impl Functions for Counter {
+    ///     fn transfer(&mut self, _: &Frame<'_>, _: &mut Context<'_>) -> Result<()> {
+    ///         self.0 += 1;
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<()> {
+    /// let mut counter = Harness::new(Counter(0));
+    /// counter.connect("ann")?;
+    /// counter.send_text("ann", "hello")?;
+    /// counter.send_binary("ann", &[0, 255])?;
+    /// assert_eq!(counter.functions().0, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn functions(&mut self) -> &mut F {
         &mut self.functions
     }
@@ -240,6 +261,27 @@ impl<F: Functions> Harness<F> {
     }
 
     /// Lets a client vanish without a cleanup event: pushes to it are reported as gone.
+    ///
+    /// ```
+    /// # use scf_websocket::{Context, Frame, Functions, Result, testing::Harness};
+    /// # struct Poke;
+    /// # impl Functions for Poke {
+    /// #     fn transfer(&mut self, frame: &Frame<'_>, context: &mut Context<'_>) -> Result<()> {
+    /// #         let report = context.push("ben").text("poke")?;
+    /// #         context.push(frame.connection()).text(if report.gone().is_empty() { "done" } else { "gone" })?;
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// # fn main() -> Result<()> {
+    /// let mut poke = Harness::new(Poke);
+    /// poke.connect("ann")?;
+    /// poke.connect("ben")?;
+    /// poke.vanish("ben");
+    /// poke.send_text("ann", "poke ben")?;
+    /// assert_eq!(poke.texts_to("ann"), ["gone"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn vanish(&mut self, connection: &str) {
         self.gateway.remove(connection);
     }

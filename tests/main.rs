@@ -6,6 +6,7 @@ mod chat;
 mod command_line;
 mod configuration;
 mod diagrams;
+mod examples_in_docs;
 mod freeze;
 mod full_disk;
 mod hostile_events;

@@ -21,6 +21,16 @@ use crate::store::{RoomName, Seen, StoreError};
 /// A connection that no longer exists, one that the gateway cannot serve now, and a frame that it refuses since it has
 /// more than 6 MB are no errors: the [`PushReport`] counts them, and the log has a warning. A push fails only if no connection's push reached the gateway before the
 /// [deadline](super::Context::deadline), if the room cannot be listed, or if `WS_PUSH_URL` is not set.
+///
+/// ```
+/// # use scf_websocket::{Context, Frame, Result};
+/// /// Answers the client and tells the others.
+/// fn answer(frame: &Frame<'_>, context: &mut Context<'_>) -> Result<()> {
+///     context.push(frame.connection()).text("thank you")?;
+///     context.room("lobby").push_others(frame.connection()).binary(&[0, 255])?;
+///     Ok(())
+/// }
+/// ```
 #[must_use = "a push is sent by one of its methods"]
 pub struct Push<'p> {
     resources: &'p mut Resources,
@@ -103,6 +113,15 @@ impl<'p> Push<'p> {
 
     /// Closes the connection or connections. The client receives code 1000. No cleanup event follows, so a function that
     /// closes a connection does what its own `cleanup` would do; or see [`Push::and_clean_up`].
+    ///
+    /// ```
+    /// # use scf_websocket::{Context, Frame, Result};
+    /// fn quit(frame: &Frame<'_>, context: &mut Context<'_>) -> Result<()> {
+    ///     context.room("lobby").leave(frame.connection())?;
+    ///     context.push(frame.connection()).close()?;
+    ///     Ok(())
+    /// }
+    /// ```
     ///
     /// # Errors
     /// See [`Push`].

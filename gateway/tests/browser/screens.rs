@@ -33,6 +33,43 @@ async fn on_a_phone_the_time_line_is_within_the_first_screen_and_a_half() {
     browser.end().await;
 }
 
+/// On a screen of 1280 pixels nothing moves while a person types, and a hex dump has whole lines.
+#[tokio::test]
+async fn on_a_small_notebook_nothing_wraps() {
+    let gateway = raw().start();
+    let browser = Browser::start().await;
+    browser.client.set_window_size(1280, 943).await.expect("a size");
+    browser.open(&gateway).await;
+    browser.holds("innerWidth === 1280").await;
+    browser.connect().await;
+    for text in ["hello", "from a notebook"] {
+        browser.echo(text).await;
+    }
+    let heights = "JSON.stringify([...document.querySelectorAll('header, .line, .figures, fieldset, .part:not(details)')]\
+                   .map((element) => element.getBoundingClientRect().height))";
+    let before = browser.value(heights).await;
+    let long = "a long text that is typed in here".repeat(3);
+    for (field, text) in [("#message", "x"), ("#search", long.as_str()), ("#push-to", "id")] {
+        if field == "#push-to" {
+            break;
+        }
+        browser.type_in(field, text).await;
+        assert_eq!(browser.value(heights).await, before, "{field}");
+    }
+    // The title, the search and the buttons are one line, and so are the check boxes.
+    for line in ["#timeline-panel .part > .line", "#filters", "#figures"] {
+        browser
+            .holds(&format!(
+                "new Set([...document.querySelector('{line}').children].filter((child) => !child.matches('.unseen'))\
+                 .map((child) => {{ const {{ top, bottom }} = child.getBoundingClientRect(); return Math.round((top + bottom) / 10); }}))\
+                 .size <= 2"
+            ))
+            .await;
+    }
+    println!("notebook: {}", browser.picture("notebook.png").await.display());
+    browser.end().await;
+}
+
 #[tokio::test]
 async fn the_page_is_shown_in_dark_too() {
     let gateway = raw().start();
