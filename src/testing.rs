@@ -51,6 +51,30 @@ use crate::store::{MemoryStore, StoreSettings};
 /// wrong, and panics.
 ///
 /// The members of a room come in an order that is another in each test.
+///
+/// ```
+/// # use scf_websocket::{Closing, Connecting, Context, Decision, Functions, Result, testing::Harness};
+/// # struct Lobby;
+/// # impl Functions for Lobby {
+/// #     fn register(&mut self, client: &Connecting<'_>, context: &mut Context<'_>) -> Result<Decision> {
+/// #         context.room("lobby").join(client.id())?;
+/// #         Ok(Decision::accept())
+/// #     }
+/// #     fn cleanup(&mut self, connection: &Closing<'_>, context: &mut Context<'_>) -> Result<()> {
+/// #         context.room("lobby").push().text(&format!("{} left", connection.id()))?;
+/// #         Ok(())
+/// #     }
+/// # }
+/// # fn main() -> Result<()> {
+/// let mut lobby = Harness::new(Lobby);
+/// lobby.connect("ann")?;
+/// lobby.connect("ben")?;
+/// lobby.leave("ben")?;
+/// assert_eq!(lobby.texts_to("ann"), ["ben left"]);
+/// assert!(!lobby.is_connected("ben"));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Harness<F> {
     functions: F,
     resources: Resources,

@@ -40,12 +40,11 @@ async fn play(client: &mut Client, question: usize) -> (String, usize) {
     let (mut asked, mut won) = (false, None);
     while !asked || won.is_none() {
         let text = read_to(client, |text| text.starts_with(&begins)).await;
-        match text[begins.len()..].split_once(" wins and has ") {
-            Some((who, points)) => won = Some((who.to_owned(), points.parse().expect("points"))),
-            None => {
-                assert!(!std::mem::replace(&mut asked, true), "each question is asked once");
-                client.send_text(&solve(&text).expect("a question")).await;
-            }
+        if let Some((who, points)) = text[begins.len()..].split_once(" wins and has ") {
+            won = Some((who.to_owned(), points.parse().expect("points")));
+        } else {
+            assert!(!std::mem::replace(&mut asked, true), "each question is asked once");
+            client.send_text(&solve(&text).expect("a question")).await;
         }
     }
     won.expect("a winner")

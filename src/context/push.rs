@@ -183,6 +183,15 @@ impl<'p> Push<'p> {
 }
 
 /// The close of a connection, of several, or of those in a room, that the cleanup function is called for.
+///
+/// ```
+/// # use scf_websocket::{Context, Result};
+/// /// `cleanup` tells of each player that it has left, as if the player had closed the connection.
+/// fn end_of_game(players: &[String], context: &mut Context<'_>) -> Result<()> {
+///     context.push_all(players).and_clean_up().close()?;
+///     Ok(())
+/// }
+/// ```
 #[must_use = "a connection is closed by one of its methods"]
 pub struct PushClose<'p>(Push<'p>);
 

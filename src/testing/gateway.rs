@@ -48,7 +48,20 @@ pub struct Pushed {
     pub content: Content,
 }
 
-/// What a push contains.
+/// What a push contains; see [`Pushed`] for a close.
+///
+/// ```
+/// # use scf_websocket::testing::{Content, Pushed};
+/// /// What a test counts.
+/// fn bytes(pushes: &[Pushed]) -> usize {
+///     let contents = pushes.iter().map(|push| match &push.content {
+///         Content::Text(text) => text.len(),
+///         Content::Binary(bytes) => bytes.len(),
+///         _ => 0,
+///     });
+///     contents.sum()
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Content {

@@ -35,7 +35,9 @@ async fn the_path_offers_those_of_the_apis_and_another_one_is_a_row_with_its_rea
     browser.type_in("#path", "er").await;
     browser.click("#connect").await;
     browser.read("#status", "look in its newest row").await;
-    browser.read(".row[data-what=refused]", "not connected to /chatter: no WebSocket API has this path").await;
+    browser
+        .read(".row[data-what=refused]", "not connected to /chatter: no WebSocket API has this path")
+        .await;
     browser.end().await;
 }
 
