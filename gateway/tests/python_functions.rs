@@ -1,10 +1,11 @@
 //! Python functions in the form of the vendor's samples, which `examples/python-samples/bootstrap` runs without a change: as
-//! processes, at an HTTP address, and as custom runtimes in the cloud.
+//! processes, at an HTTP address, and as custom runtimes in the cloud; and the README's way to try them.
 
 use std::{
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use scf_websocket_test_harness::{
@@ -52,7 +53,11 @@ fn function() -> TempDir {
 }
 
 async fn serves(gateway: &Gateway) {
-    let mut client = gateway.connect("/").await;
+    serves_at(gateway, "/").await;
+}
+
+async fn serves_at(gateway: &Gateway, path: &str) {
+    let mut client = gateway.connect(path).await;
     for text in ["hello", "a \"quote\""] {
         client.send_text(text).await;
         assert_eq!(client.next_text().await, Value::from(text).to_string(), "as a JSON string");
@@ -122,4 +127,32 @@ async fn run_in_the_cloud() {
     serves(&gateway).await;
     let called = cloud.called(5).await;
     assert_eq!(called, ["Register", "Transmission", "Transmission", "Transmission", "Delete"]);
+}
+
+/// The README's block of commands, but for its last one, `make run`, whose port is fixed; scripts/check-run.sh runs that.
+#[tokio::test]
+async fn are_tried_as_the_readme_says() {
+    if !needs(Need::Python) {
+        return;
+    }
+    let block = include_str!("../../README.md")
+        .split("```sh\n")
+        .filter_map(|rest| rest.split("```").next())
+        .find(|block| block.contains("examples/python-samples/bootstrap"))
+        .expect("the block");
+    let commands = block.strip_suffix("make run CONFIG=try.toml\n").expect("the last command");
+    let checkout = tempfile::tempdir().expect("a folder");
+    let root = checkout.path();
+    symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples"), root.join("examples")).expect("a link");
+    for name in ["Register", "Transmission", "Delete"] {
+        fs::create_dir(root.join(name)).expect("a folder");
+        fs::write(root.join(name).join("index.py"), FUNCTION).expect("a module");
+    }
+    let run = Command::new("sh").args(["-ec", commands]).current_dir(root).output().expect("sh runs");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let file = fs::read_to_string(root.join("try.toml"))
+        .expect("the file")
+        .replace("admin_listen = \"127.0.0.1:9002\"", "listen = \"127.0.0.1:0\"")
+        .replace("process:", &format!("process:{}/", root.display()));
+    serves_at(&from_file(&file).start(), "/websocket").await;
 }

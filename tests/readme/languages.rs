@@ -151,7 +151,7 @@ fn a_changed_figure_is_found() {
     let digits = |text: &str| -> Vec<usize> {
         text.char_indices().filter(|(_, character)| character.is_ascii_digit()).map(|(at, _)| at).collect()
     };
-    assert!(digits(&english).len() > 200);
+    assert!(digits(&english).len() > 150);
     for at in digits(&english) {
         assert_ne!(differences(&changed(&english, at), &chinese).len(), 0, "{}", around(&english, at));
     }
@@ -190,18 +190,17 @@ fn a_missing_command_row_or_heading_is_found() {
         changed += 1;
         assert_ne!(differences(&text, &chinese).len(), 0, "{line}");
     }
-    assert!(changed > 80, "only {changed} lines");
+    assert!(changed > 60, "only {changed} lines");
 }
 
 #[test]
 fn a_changed_word_of_code_or_link_is_found() {
     let (english, chinese) = (file(ENGLISH), file(CHINESE));
     for (from, to) in [
-        ("`bootstrap --check`", "`bootstrap --test`"),
-        ("| `WS_ROOM` |", "| `WS_ROOMS` |"),
+        ("`gateway --config FILE --check`", "`gateway --config FILE --test`"),
         ("](docs/rooms.md)", "](docs/room.md)"),
-        ("](#the-contract-in-a-page)", "](#variables)"),
-        ("8.2 µs", "8.2 ms"),
+        ("](#in-production)", "](#speed)"),
+        ("| 44 ms |", "| 44 µs |"),
     ] {
         assert!(english.contains(from), "{from}");
         assert_ne!(differences(&english.replacen(from, to, 1), &chinese).len(), 0, "{from}");
