@@ -238,7 +238,9 @@ pub fn inherited() -> impl Iterator<Item = (String, OsString)> {
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
-    let mut addresses = text.to_socket_addrs().map_err(|error| format!("{error}; write an address and a port, such as 127.0.0.1:9000"))?;
+    let mut addresses = text
+        .to_socket_addrs()
+        .map_err(|error| format!("{error}; write an address and a port, such as 127.0.0.1:9000"))?;
     addresses.next().ok_or_else(|| "the name has no address".to_owned())
 }
 

@@ -73,7 +73,11 @@ impl Text {
     fn facts(&self, text: &str) -> Facts {
         let (code, rest) = split_code(text);
         let (links, rest) = split_links(&rest);
-        let mut facts = Facts { code, figures: figures(&rest), links: links.iter().map(|link| self.target(link)).collect() };
+        let mut facts = Facts {
+            code,
+            figures: figures(&rest),
+            links: links.iter().map(|link| self.target(link)).collect(),
+        };
         facts.code.sort();
         facts.figures.sort();
         facts.links.sort();
@@ -87,7 +91,8 @@ impl Text {
         }
         let (path, anchor) = link.split_once('#').map_or((link, None), |(path, anchor)| (path, Some(anchor)));
         let target = normal(&self.folder.join(path));
-        let number = |anchors: &[String]| anchor.map(|anchor| anchors.iter().position(|known| known == anchor));
+        let number =
+            |anchors: &[String]| anchor.map(|anchor| anchors.iter().position(|known| known == anchor));
         let heading = if path.is_empty() {
             number(&self.anchors)
         } else if anchor.is_some() {
