@@ -170,6 +170,6 @@ async fn no_handshake_is_refused_and_no_push_is_lost() {
     );
     assert!(refused.is_empty(), "{refused:?}");
     assert_eq!(received, pushed);
-    assert!(pushed.len() > CLIENTS, "only {} pushes", pushed.len());
+    assert!(pushed.len() > 50, "only {} pushes", pushed.len());
     assert!(largest < MAX_GAP, "a client was away for {largest:?}");
 }
