@@ -1,11 +1,13 @@
 //! What programs ask of the admin address: which connections there are, to close some of them, and how the gateway is.
 
+use std::process::Command;
+
 use scf_websocket_gateway::{
     config::Admin,
     function::{Failure, Role},
     secret::Secret,
 };
-use scf_websocket_test_harness::{Client, Gateway, InProcess, Reply, request};
+use scf_websocket_test_harness::{Client, Gateway, InProcess, Need, Reply, needs, request};
 use serde_json::{Value, json};
 use tokio_websockets::CloseCode;
 
@@ -260,4 +262,37 @@ async fn a_function_that_is_down_is_a_problem() {
         }
     }
     assert!(is_open, "the circuit stayed closed");
+}
+
+/// Those of docs/admin-api.md.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_command_of_the_document_does_what_it_says() {
+    if !needs(Need::Curl) {
+        return;
+    }
+    let mut admin = Admin::new(([127, 0, 0, 1], 0).into());
+    admin.password = Some(Secret::new("hunter2"));
+    let gateway = InProcess::of(function).gateway(|builder| builder.admin(admin)).start().await;
+    let addr = gateway.running().admin_addr().expect("an admin address");
+    let mut client = gateway.connect("/chat/ann").await;
+    let document = include_str!("../../docs/admin-api.md");
+    let commands: Vec<_> =
+        document.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let mut printed = Vec::new();
+    for command in &commands {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", command])
+            .env("ADMIN", format!("http://{addr}"))
+            .env("GATEWAY_ADMIN_PASSWORD", "hunter2");
+        let output =
+            tokio::task::spawn_blocking(move || shell.output()).await.expect("no panic").expect("sh");
+        printed.push(serde_json::from_slice::<Value>(&output.stdout).expect("JSON"));
+    }
+    let [health, listed, closed] = &printed[..] else { panic!("{commands:?}") };
+    assert_eq!(health["clients"], "ready", "{health}");
+    assert_eq!(users(listed), ["ann"]);
+    assert_eq!(closed["closed"], 1, "{closed}");
+    let (code, reason) = client.closed().await;
+    assert_eq!((u16::from(code), reason.as_str()), (4001, "banned"));
 }
