@@ -176,8 +176,8 @@ pub enum Pusher<'a> {
     Instance(&'a str),
     /// A function that passes on the trace id with which it was called.
     Trace(&'a str),
-    /// A person at the page.
-    Page,
+    /// An operator, at the page or by a program.
+    Operator,
     /// Anyone else: functions elsewhere, and whoever has the address.
     Unnamed,
 }

@@ -150,7 +150,7 @@ impl Ring {
                 known.map(|record| record.id).or_else(|| self.only_invocation_elsewhere())
             }
             Pusher::Unnamed => self.only_invocation_elsewhere(),
-            Pusher::Page => None,
+            Pusher::Operator => None,
         }
     }
 

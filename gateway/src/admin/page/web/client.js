@@ -81,7 +81,8 @@ function disconnect() {
 
 /** Offers the paths of the APIs, the first of them at once if no API has the path that stands there. */
 export async function offerPaths() {
-  const paths = await fetch('/timeline/apis').then((answer) => answer.json()).catch(() => []);
+  const { functions } = await fetch('/admin/health').then((answer) => answer.json()).catch(() => ({ functions: [] }));
+  const paths = [...new Set(functions.map(({ api }) => api))];
   $('apis').replaceChildren(...paths.map((value) => el('option', { value })));
   const isThere = (path) => `${$('path').value}/`.startsWith(path.replace(/\/*$/, '/'));
   if (paths.length && !$('path').disabled && sessionStorage.getItem('path') === null && !paths.some(isThere)) [$('path').value] = paths;
