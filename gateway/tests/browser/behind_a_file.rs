@@ -1,5 +1,6 @@
 //! The page behind `gateway.toml`: which paths there are, why a client is refused without a call, and what 1012 and 1013 mean.
 
+use fantoccini::key::Key;
 use scf_websocket_test_harness::from_file;
 
 use crate::harness::Browser;
@@ -32,7 +33,7 @@ async fn the_path_offers_those_of_the_apis_and_another_one_is_a_row_with_its_rea
     browser.echo("hello").await;
     browser.click("#disconnect").await;
     browser.see("#status[data-state=closed]").await;
-    browser.type_in("#path", "er").await;
+    browser.type_in("#path", "ter").await;
     browser.click("#connect").await;
     browser.read("#status", "look in its newest row").await;
     browser
@@ -47,9 +48,8 @@ async fn the_codes_1012_and_1013_are_explained() {
     let browser = Browser::start().await;
     browser.open(&gateway).await;
     browser.holds("document.getElementById('path').value === '/chat'").await;
-    let empty = "document.getElementById('path').value = ''";
-    browser.client.execute(empty, Vec::new()).await.expect("a script");
-    browser.type_in("#path", "/away").await;
+    let all = format!("{}a{}", char::from(Key::Control), char::from(Key::Null));
+    browser.type_in("#path", &format!("{all}/away")).await;
     browser.connect().await;
     browser.send("hello").await;
     browser.read("#status", "Closed: 1013").await;

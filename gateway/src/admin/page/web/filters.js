@@ -24,7 +24,7 @@ function haystack(record) {
 }
 
 export function showOwn() {
-  $('only-mine-text').textContent = $('only-mine').checked && !own.id ? 'only my connection (not known: all shown)' : 'only my connection';
+  $('only-mine-text').textContent = $('only-mine').checked && !own.id ? 'only mine (not known)' : 'only mine';
 }
 
 /** Back to all rows. */
