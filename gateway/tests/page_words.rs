@@ -49,7 +49,7 @@ fn template(code: &str) -> (String, Vec<&str>, &str) {
         }
         if let Some(value) = rest.strip_prefix("${") {
             let end = end_of_value(value);
-            text += &format!("{{{}}}", values.len());
+            text.extend(["{", &values.len().to_string(), "}"]);
             values.push(&value[..end]);
             rest = &value[end + 1..];
             continue;
