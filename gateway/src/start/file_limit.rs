@@ -6,7 +6,9 @@
 use std::sync::OnceLock;
 
 use log::{debug, info, warn};
-use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
+
+use super::system::limit_open_files;
 
 /// What is open beside the connections of clients: listeners, and of each function's process its output and connections.
 const OTHER_FILES: u64 = 256;
@@ -53,7 +55,7 @@ pub(crate) fn restore_for(pid: u32) {
         return;
     };
     // It may have ended already.
-    if let Err(error) = prlimit(Some(pid), Resource::Nofile, before) {
+    if let Err(error) = limit_open_files(pid, before) {
         debug!("the limit of open files of process {} stays: {error}", pid.as_raw_nonzero());
     }
 }
