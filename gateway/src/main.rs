@@ -19,6 +19,7 @@ use scf_websocket_gateway::{
     file_limit,
     function::local::orphan_reaper,
     hand_over::{self, Predecessor, Sockets, notify},
+    push,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -152,8 +153,8 @@ async fn serve_file(served: ServedFile) -> Result<(), String> {
         builder = builder.inherit(sockets);
     }
     let running = start(builder.trace(trace)).await?;
-    // In a web function, what is printed is kept in a log.
-    announce(&running, format, config.web_function.is_some());
+    // Where a service manager or a web function starts it, what is printed is kept in a log.
+    announce(&running, format, true);
     log::info!(
         "gateway {} with {}: {}",
         env!("CARGO_PKG_VERSION"),
@@ -291,9 +292,10 @@ fn write_addresses(
     format: LogFormat,
     hide_token: bool,
 ) -> std::io::Result<()> {
-    let push = match running.push_url().rsplit_once("/api-").filter(|_| hide_token) {
-        Some((base, _)) => format!("{base}/api-…"),
-        None => running.push_url().to_owned(),
+    let push_url = running.push_url();
+    let push = match push_url.rsplit_once("/api-") {
+        Some((base, _)) if hide_token && !push_url.ends_with(push::PATH) => format!("{base}/api-…"),
+        _ => push_url.to_string(),
     };
     let operators = running.admin_addr().unwrap_or(running.addr());
     let addresses = [

@@ -39,6 +39,7 @@ mod production;
 mod proxies;
 mod push_address;
 mod push_commands;
+mod push_refusals;
 mod python_client;
 mod python_functions;
 mod raw;

@@ -4,7 +4,6 @@
 //! records, the view of the cluster, the actions of [`actions`], and the client page of `--client-page`. Any other is a client's.
 
 mod actions;
-mod header;
 mod origin;
 
 use std::{fs, io, path::Path, sync::Arc};
@@ -22,8 +21,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use self::header::header;
-use crate::{admin::page_access::PageAccess, connection::handshake, start::app::App};
+use crate::{
+    admin::{header::header, page_access::PageAccess},
+    connection::handshake,
+    start::app::App,
+};
 
 /// Where a client page is served, beside the page.
 pub(crate) const CLIENT_PAGE: &str = "/client";

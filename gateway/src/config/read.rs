@@ -21,7 +21,7 @@ use crate::{
     config::secret::Secret,
     connection::{compression::Compression, limits::Limits, timeouts::Timeouts},
     contract::MAX_EVENT_BYTES,
-    push::address,
+    push::address::Tokens,
     registry::cluster::{self, RedisUrl},
     server::{client_address::Proxies, tls::CertificateFiles},
 };
@@ -70,6 +70,7 @@ fn assemble(
     let push_listen = top.parsed("push_listen", values::address);
     let push_url = top.parsed("push_url", values::push_url);
     let push_token = secret(&mut top, "push_token", environment, values::push_token);
+    let push_token_previous = secret(&mut top, "push_token_previous", environment, values::push_token);
     let admin_listen = top.parsed("admin_listen", values::address);
     let metrics_token = secret(&mut top, "metrics_token", environment, values::metrics_token);
     let page = top.flag("page", true);
@@ -108,8 +109,8 @@ fn assemble(
         let password = password(&top, &listen, environment, metrics_token.is_some() && !page);
         Admin { listen: listen.into_inner(), password, metrics_token }
     });
-    let push_path = (!separate_pushes).then(|| address::path(push_token.as_ref().map(Secret::expose)));
-    check_paths(&top, &apis, push_path.as_deref());
+    let tokens = (!separate_pushes).then(|| Tokens::new(push_token.as_ref(), push_token_previous.as_ref()));
+    check_paths(&top, &apis, &tokens.unwrap_or_else(Tokens::none));
     if let Some(missing) = missing_region {
         check_region(&top, missing, &apis);
     }
@@ -119,6 +120,7 @@ fn assemble(
         push_listen: push_listen.map(Spanned::into_inner),
         push_url: push_url.map(Spanned::into_inner),
         push_token,
+        push_token_previous,
         admin,
         page,
         log,
@@ -328,11 +330,11 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 /// Each API has a path of its own, which is not the push address's.
-fn check_paths(top: &Section<'_, '_>, apis: &[api::Read], push_path: Option<&str>) {
+fn check_paths(top: &Section<'_, '_>, apis: &[api::Read], tokens: &Tokens) {
     let mut seen = HashSet::new();
     for path in apis.iter().filter_map(|read| read.path.as_ref()) {
         let (span, path) = (path.span(), path.get_ref().as_str());
-        if push_path == Some(path) {
+        if tokens.accept(path) {
             let sentence = " is the push address's path: write another one, or set push_listen";
             top.problem(&span, "api.path", sentence);
         }

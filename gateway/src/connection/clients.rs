@@ -29,6 +29,7 @@ use crate::{
             Metrics,
             labels::{ReloadOutcome, Reloadable},
         },
+        refusals::Refusals,
     },
     server::{
         client_address::{Proxies, check_for_unlisted_proxy},
@@ -88,9 +89,10 @@ pub(crate) struct Clients {
     tls: Option<Arc<Tls>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) readiness: Readiness,
+    pub(crate) refusals: Arc<Refusals>,
     unlisted_proxy_is_logged: AtomicBool,
-    /// Refusals by the keys of the limits.
-    refusals: [LogLimit; limits::KEYS.len()],
+    /// Lines about the limits, by their keys.
+    log_limits: [LogLimit; limits::KEYS.len()],
 }
 
 impl Clients {
@@ -110,10 +112,11 @@ impl Clients {
             current,
             admission,
             tls,
+            refusals: Arc::new(Refusals::new(Arc::clone(&metrics))),
             metrics,
             readiness: Readiness::default(),
             unlisted_proxy_is_logged: AtomicBool::new(false),
-            refusals: Default::default(),
+            log_limits: Default::default(),
         })
     }
 
@@ -173,7 +176,7 @@ impl Clients {
     /// How often refusals by this limit are a line of the log.
     pub(crate) fn log_limit(&self, limit: Limit) -> &LogLimit {
         let index = limits::KEYS.iter().position(|key| *key == limit.key());
-        &self.refusals[index.unwrap_or_default()]
+        &self.log_limits[index.unwrap_or_default()]
     }
 
     /// Counts a handshake of this address, and the connection that it may become.

@@ -5,13 +5,14 @@
 //! [`ClosingEvent`]. A function pushes → [`Push::parse`] → [`Status`].
 
 mod frame;
+mod object;
 mod push;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::frame::CompressedSize;
+pub(crate) use self::{frame::CompressedSize, object::Object};
 pub use self::{
     frame::Frame,
     push::{Close, MAX_BATCH, Push, Recipients},

@@ -4,8 +4,8 @@
 //! every connection that has not become a WebSocket. A router's handlers find the peer's address as a request extension,
 //! [`Peer`]. What is asked for with every frame is answered by a `Handler` without a router.
 //!
-//! Time limits, unless clients have others: 10 s for a request's head, 10 s without progress for its body and for writing
-//! the response. Between
+//! Time limits, unless clients have others: 10 s for a request's head, 30 s for its body, and 10 s without progress for
+//! the body and for writing the response. Between
 //! requests a connection of [`Server::start`] may idle without limit, one of `start_public` for 75 s at most.
 
 mod handler;
@@ -17,9 +17,14 @@ use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 use axum::{
     BoxError, Router,
     extract::Request,
-    http::{HeaderValue, StatusCode, header::CONNECTION},
+    http::{
+        HeaderMap, HeaderValue, StatusCode,
+        header::{CONNECTION, TE, TRANSFER_ENCODING},
+    },
+    response::{IntoResponse as _, Response},
 };
 use bytes::{Bytes, BytesMut};
+use futures_util::future::{FutureExt as _, ready};
 use http_body_util::BodyExt as _;
 use hyper::{
     body::{Body, Incoming},
@@ -40,14 +45,18 @@ pub(crate) use self::{
     stream::{Activity, LimitedStream, PROGRESS_TIMEOUT},
 };
 use self::{stream::Peers, write_limit::WriteLimit};
+pub use super::client_address::Peer;
 use crate::{
     connection::clients::Clients,
-    server::transport::{HttpStream, Opened, TransportError},
+    server::transport::{HttpStream, Opened},
 };
 
 /// How long accepting pauses after an error, as when the process is out of file descriptors. The connections that ask
 /// meanwhile wait in the operating system's queue.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a request's body may take from its head to its end.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A request's head, and what is read of its body at once. hyper's own limit of 400 kB would let a single address with
 /// a thousand connections fill the memory.
@@ -55,10 +64,6 @@ const MAX_HEAD_BYTES: usize = 32 * 1024;
 
 /// The stream of a connection, of whatever kind, on which a write must make progress.
 pub(crate) type Stream = HttpStream<WriteLimit<TcpStream>>;
-
-/// Where a request came from.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
 
 /// How header names are written on the wire; their meaning never depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -219,10 +224,13 @@ async fn serve(
     let activity = Activity::new(Peers::Clients, timeouts.request_head);
     match current.transport.open(WriteLimit::new(stream, timeouts.send), peer).await {
         Ok(opened) => answer(opened, activity, handler, case, handed_over).await,
-        Err(error @ (TransportError::ProxyProtocol(_) | TransportError::ProxyProtocolTimeout(_))) => {
-            info!("a connection from {peer} was refused: {error}");
+        Err(error) => {
+            let line = format_args!("a connection from {peer} was refused: {error}");
+            match error.reason() {
+                Some(reason) => clients.refusals.refuse(reason, line),
+                None => debug!("{line}"),
+            }
         }
-        Err(error) => debug!("a connection from {peer} was refused: {error}"),
     }
 }
 
@@ -237,7 +245,11 @@ async fn answer(
     let connection = Connection { peer, activity };
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         connection.activity.serving();
-        let (activity, response) = (Arc::clone(&connection.activity), handler.handle(request, &connection));
+        let response = match unknown_coding(request.headers()) {
+            Some(refusal) => ready(refusal).boxed(),
+            None => handler.handle(request, &connection),
+        };
+        let activity = Arc::clone(&connection.activity);
         let handed_over = handed_over.clone();
         async move {
             let mut response = response.await;
@@ -260,6 +272,23 @@ async fn answer(
     }
 }
 
+/// The answer to a request whose body is in another coding than `chunked`, of which hyper looks at the last one alone.
+fn unknown_coding(headers: &HeaderMap) -> Option<Response> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let is_chunked = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    let is_known = codings.next().is_none_or(is_chunked) && codings.next().is_none();
+    // RFC 9110 forbids to name it here: whoever does means the other header.
+    let asks_for_chunks = headers.get_all(TE).iter().filter_map(|te| te.to_str().ok());
+    let misnamed = asks_for_chunks
+        .flat_map(|te| te.split(','))
+        .any(|coding| coding.trim().eq_ignore_ascii_case("chunked"));
+    if is_known && !misnamed {
+        return None;
+    }
+    let sentence = "the only transfer coding is chunked\n";
+    Some((StatusCode::NOT_IMPLEMENTED, [(CONNECTION, "close")], sentence).into_response())
+}
+
 /// The stream of a connection that has been upgraded, and what the peer sent behind its request.
 pub(crate) fn upgraded_stream(upgraded: Upgraded) -> Option<(Stream, Bytes)> {
     let parts = upgraded.downcast::<TokioIo<LimitedStream<Stream>>>().ok()?;
@@ -275,6 +304,8 @@ pub(crate) enum BodyError {
     Cut(axum::Error),
     /// No progress for [`PROGRESS_TIMEOUT`].
     Stalled,
+    /// Not complete after [`BODY_TIMEOUT`].
+    Overdue,
 }
 
 impl BodyError {
@@ -283,7 +314,7 @@ impl BodyError {
         match self {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Cut(_) => StatusCode::BAD_REQUEST,
-            Self::Stalled => StatusCode::REQUEST_TIMEOUT,
+            Self::Stalled | Self::Overdue => StatusCode::REQUEST_TIMEOUT,
         }
     }
 }
@@ -298,13 +329,21 @@ impl fmt::Display for BodyError {
             Self::Stalled => {
                 write!(formatter, "the body did not arrive: nothing came for {PROGRESS_TIMEOUT:?}")
             }
+            Self::Overdue => write!(formatter, "the body did not arrive within {BODY_TIMEOUT:?}"),
         }
     }
 }
 
 /// Reads a body of at most `limit_bytes`. A larger one is read and discarded up to four times the limit, because a peer
 /// that is still sending would see a connection reset instead of the refusal.
-pub(crate) async fn read_body<B>(mut body: B, limit_bytes: usize) -> Result<Bytes, BodyError>
+pub(crate) async fn read_body<B>(body: B, limit_bytes: usize) -> Result<Bytes, BodyError>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
+    timeout(BODY_TIMEOUT, read_to_end(body, limit_bytes)).await.unwrap_or(Err(BodyError::Overdue))
+}
+
+async fn read_to_end<B>(mut body: B, limit_bytes: usize) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {

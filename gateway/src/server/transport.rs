@@ -14,7 +14,10 @@ use tokio_util::either::Either;
 
 use crate::{
     connection::timeouts::Timeouts,
-    observe::metrics::{Metrics, labels::TlsOutcome},
+    observe::metrics::{
+        Metrics,
+        labels::{RefusalReason, TlsOutcome},
+    },
     server::{
         client_address::Proxies,
         proxy_protocol::{self, ProxyProtocolError},
@@ -46,6 +49,17 @@ pub enum TransportError {
     ProxyProtocolTimeout(Duration),
     /// The TLS handshake did not end in this time.
     TlsTimeout(Duration),
+}
+
+impl TransportError {
+    /// What the operator sees it as; `None` if the peer left before it said anything wrong, as some health checks do.
+    pub(crate) fn reason(&self) -> Option<RefusalReason> {
+        match self {
+            Self::ProxyProtocol(ProxyProtocolError::Read(_)) => None,
+            Self::ProxyProtocol(_) | Self::ProxyProtocolTimeout(_) => Some(RefusalReason::ProxyProtocol),
+            Self::Tls(_) | Self::TlsTimeout(_) => Some(RefusalReason::Tls),
+        }
+    }
 }
 
 impl fmt::Display for TransportError {

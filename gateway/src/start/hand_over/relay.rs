@@ -8,6 +8,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
+use axum::Router;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _, ready};
@@ -20,12 +21,13 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::{
+    config::secret::Secret,
     contract::{Attributes, Close, MAX_BATCH},
     function::remote::client::{HttpClient, SendError, TlsError, Trust},
     observe::report::Reports,
-    push::{self, PushAddress},
+    push::{PushAddress, PushUrl, address::Tokens, direct::Direct},
     registry::{ConnectionInfo, Deliver, Delivery, DeliveryError},
-    server::http::{HeaderCase, Server},
+    server::http::{HeaderCase, Routed, Server},
 };
 
 /// A kept connection may have ended with the other process.
@@ -108,14 +110,25 @@ impl Relay {
     pub async fn open_private_address(&self) -> io::Result<PrivateAddress> {
         let mut secret = [0; 16];
         getrandom::fill(&mut secret).map_err(io::Error::other)?;
-        let path = push::path(Some(&secret.map(|byte| format!("{byte:02x}")).concat()));
+        let secret = Secret::new(secret.map(|byte| format!("{byte:02x}")).concat());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let registry = Arc::clone(&self.own) as Arc<dyn Deliver>;
-        let address =
-            PushAddress::new(registry, Reports::default(), Arc::default(), crate::contract::MAX_EVENT_BYTES);
-        let router = push::router_at(&path, Arc::new(address));
-        let server = Server::start(listener, router, HeaderCase::Lower)?;
-        Ok(PrivateAddress { url: format!("http://{}{path}", server.addr()), _server: server })
+        let address = PushAddress::new(
+            registry,
+            Reports::default(),
+            Arc::default(),
+            Arc::default(),
+            crate::contract::MAX_EVENT_BYTES,
+        );
+        let handler = Direct {
+            tokens: Tokens::new(Some(&secret), None),
+            address: Arc::new(address),
+            rest: Routed::handler(Router::new()),
+        };
+        let server = Server::start_handler(listener, Arc::new(handler), HeaderCase::Lower)?;
+        let url = PushUrl::default();
+        url.set(&format!("http://{}", server.addr()), Some(&secret));
+        Ok(PrivateAddress { url: url.now().to_string(), _server: server })
     }
 
     async fn deliver_to_all(&self, ids: &[String], delivery: Delivery) -> Vec<Result<(), DeliveryError>> {
