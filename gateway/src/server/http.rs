@@ -110,6 +110,11 @@ impl Server {
         Self::start_for(listener, handler, case, Kind::Functions)
     }
 
+    /// Answers pushes with the handler. A connection may idle without limit once the handler says so.
+    pub(crate) fn start_for_pushes(listener: TcpListener, handler: Arc<dyn Handler>) -> io::Result<Self> {
+        Self::start_for(listener, handler, HeaderCase::Lower, Kind::Operators)
+    }
+
     /// Answers requests of operators with the router.
     pub(crate) fn start_for_operators(listener: TcpListener, router: Router) -> io::Result<Self> {
         Self::start_for(listener, Routed::handler(router), HeaderCase::Lower, Kind::Operators)

@@ -33,7 +33,7 @@ use crate::{
         cluster::{Cluster, ClusterRegistry, ClusterSettings, JoinError},
     },
     server::{
-        http::{HeaderCase, Routed, Server},
+        http::{Routed, Server},
         tls::TlsError,
     },
     start::{
@@ -320,7 +320,7 @@ impl Builder {
             None => with_pushes(tokens.clone(), client_router),
             Some(listener) => {
                 let handler = with_pushes(tokens.clone(), Router::new());
-                servers.push(Server::start_handler(listener, handler, HeaderCase::Lower)?);
+                servers.push(Server::start_for_pushes(listener, handler)?);
                 with_pushes(Tokens::none(), client_router)
             }
         };

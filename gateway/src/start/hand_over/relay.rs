@@ -27,7 +27,7 @@ use crate::{
     observe::report::Reports,
     push::{PushAddress, PushUrl, address::Tokens, direct::Direct},
     registry::{ConnectionInfo, Deliver, Delivery, DeliveryError},
-    server::http::{HeaderCase, Routed, Server},
+    server::http::{Routed, Server},
 };
 
 /// A kept connection may have ended with the other process.
@@ -125,7 +125,7 @@ impl Relay {
             address: Arc::new(address),
             rest: Routed::handler(Router::new()),
         };
-        let server = Server::start_handler(listener, Arc::new(handler), HeaderCase::Lower)?;
+        let server = Server::start_for_pushes(listener, Arc::new(handler))?;
         let url = PushUrl::default();
         url.set(&format!("http://{}", server.addr()), Some(&secret));
         Ok(PrivateAddress { url: url.now().to_string(), _server: server })
