@@ -111,7 +111,7 @@ fn given(app: &App, role: &str, event: &[u8]) -> Result<Found, Refusal> {
         return Err((StatusCode::BAD_REQUEST, sentence));
     };
     if event.len() > MAX_EVENT_BYTES {
-        let sentence = format!("an event has at most {MAX_EVENT_BYTES} bytes (6 MB)");
+        let sentence = format!("an event has at most {MAX_EVENT_BYTES} bytes (6 MiB)");
         return Err((StatusCode::PAYLOAD_TOO_LARGE, sentence));
     }
     let parsed: serde_json::Value = serde_json::from_slice(event).unwrap_or_default();

@@ -29,7 +29,7 @@ pub enum CloseReason {
     Idle,
     /// The client reads too slowly for what is sent to it: 1008, `too slow`.
     TooSlow,
-    /// A frame exceeds the limit, or the event that it would become exceeds 6 MB: 1009.
+    /// A frame exceeds the limit, or the event that it would become exceeds 6 MiB: 1009.
     TooBig,
     /// The client sends more frames a second than the limit: 1008, `too many frames a second`.
     TooFast,
@@ -130,7 +130,7 @@ impl CloseReason {
             Self::Idle => "idle".to_owned(),
             Self::TooSlow => "too slow".to_owned(),
             Self::TooFast => "too many frames a second".to_owned(),
-            Self::TooBig => "a frame or its event exceeds 6 MB".to_owned(),
+            Self::TooBig => "a frame or its event exceeds 6 MiB".to_owned(),
             Self::Unfinished => "unfinished messages take too much memory".to_owned(),
             Self::MessageTimedOut => "the message took too long".to_owned(),
             Self::NotUtf8 => "a text frame is not UTF-8".to_owned(),
@@ -162,7 +162,7 @@ impl CloseReason {
                 "The client sends more than `frames_per_second`, or a hundred times as many fragments"
             }
             Self::TooBig => {
-                "A frame has more than `frame_bytes`, which the text names if it is less than 6 MB, or its event exceeds 6 MB"
+                "A frame has more than `frame_bytes`, which the text names if it is less than 6 MiB, or its event exceeds 6 MiB"
             }
             Self::Unfinished => {
                 "The messages that have not arrived wholly have more than `unfinished_bytes`, of all clients together, and this client's is among the largest"
