@@ -54,6 +54,7 @@ mod runtime_api;
 mod several_apis;
 mod shutdown;
 mod slow_clients;
+mod tcp_connections;
 mod time_limits;
 mod timeline;
 mod timeouts;

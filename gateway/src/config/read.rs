@@ -235,9 +235,11 @@ fn limits(top: &mut Section<'_, '_>) -> Limits {
     let Some(mut table) = top.section("limits", "limits.") else { return Limits::default() };
     let default = Limits::default();
     let frame_bytes = MAX_EVENT_BYTES as u64;
+    let connections = table.count("connections", default.connections, 1..=10_000_000);
+    let connections_per_ip = table.count("connections_per_ip", default.connections_per_ip, 1..=10_000_000);
     let limits = Limits {
-        connections: table.count("connections", default.connections, 1..=10_000_000),
-        connections_per_ip: table.count("connections_per_ip", default.connections_per_ip, 1..=10_000_000),
+        connections,
+        connections_per_ip,
         handshakes_per_second_per_ip: table.positive(
             "handshakes_per_second_per_ip",
             default.handshakes_per_second_per_ip,
@@ -248,6 +250,12 @@ fn limits(top: &mut Section<'_, '_>) -> Limits {
         send_queue_bytes: table.count("send_queue_bytes", default.send_queue_bytes, 1024..=1 << 30),
         unfinished_bytes: table.count("unfinished_bytes", default.unfinished_bytes, 1 << 20..=1 << 40),
         message_seconds: table.positive("message_seconds", default.message_seconds, 3600),
+        // Clients that may connect are not refused before.
+        tcp_connections_per_ip: table.count(
+            "tcp_connections_per_ip",
+            default.tcp_connections_per_ip.max(connections_per_ip.saturating_mul(2)),
+            1..=10_000_000,
+        ),
     };
     table.finish();
     limits

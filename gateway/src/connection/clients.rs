@@ -19,7 +19,7 @@ use crate::{
     admin::Readiness,
     connection::{
         compression::Compression,
-        limits::{self, Admission, Limit, Limits, Permit, UnfinishedMessages},
+        limits::{self, Admission, Limit, Limits, Listener, Permit, TcpConnections, UnfinishedMessages},
         timeouts::Timeouts,
         web_function::WebFunction,
     },
@@ -36,6 +36,7 @@ use crate::{
         tls::{CertificateError, CertificateFiles, Reloaded, Tls, TlsError},
         transport::Transport,
     },
+    start::file_limit::FileShares,
 };
 
 /// The settings of the address where clients connect.
@@ -86,6 +87,7 @@ pub(crate) struct Current {
 pub(crate) struct Clients {
     current: ArcSwap<Current>,
     admission: Admission,
+    pub(crate) tcp: TcpConnections,
     tls: Option<Arc<Tls>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) readiness: Readiness,
@@ -104,6 +106,7 @@ impl Clients {
         }
         metrics.limits(&settings.limits);
         let admission = Admission::new(settings.limits.clone());
+        let tcp = TcpConnections::new(settings.limits.clone(), FileShares::now());
         let unfinished =
             UnfinishedMessages::new(settings.limits.unfinished_bytes, metrics.unfinished_bytes.clone());
         let current =
@@ -111,6 +114,7 @@ impl Clients {
         Ok(Self {
             current,
             admission,
+            tcp,
             tls,
             refusals: Arc::new(Refusals::new(Arc::clone(&metrics))),
             metrics,
@@ -138,6 +142,7 @@ impl Clients {
         }
         self.metrics.limits(&settings.limits);
         self.admission.set_limits(settings.limits.clone());
+        self.tcp.set_limits(settings.limits.clone());
         let unfinished = Arc::clone(&self.current.load().unfinished);
         unfinished.set_limit(settings.limits.unfinished_bytes);
         self.current.store(Arc::new(Current::new(settings, self.tls.clone(), &self.metrics, unfinished)));
@@ -171,6 +176,22 @@ impl Clients {
             warn!("{sentence}");
         }
         proxies.client(peer, headers)
+    }
+
+    /// Counts a TCP connection that was accepted from this address. One that serves many clients does not count by itself.
+    pub(crate) fn accept(&self, listener: Listener, peer: IpAddr) -> Result<Permit, Limit> {
+        let settings = &self.current.load().settings;
+        let serves_many = settings.web_function.is_some() || settings.proxies.trust(peer);
+        let admitted = self.tcp.admit(listener, (!serves_many).then_some(peer));
+        admitted.inspect_err(|limit| self.metrics.limit_hit(*limit))
+    }
+
+    /// A proxy has named the client of a TCP connection, unless that is a proxy too.
+    pub(crate) fn assign(&self, permit: &mut Permit, client: IpAddr) -> Result<(), Limit> {
+        if self.current.load().settings.proxies.trust(client) {
+            return Ok(());
+        }
+        self.tcp.assign(permit, client).inspect_err(|limit| self.metrics.limit_hit(*limit))
     }
 
     /// How often refusals by this limit are a line of the log.

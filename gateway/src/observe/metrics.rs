@@ -133,8 +133,10 @@ impl Metrics {
         let routes = RouteMetrics::new(&mut registry);
         registry.register_collector(Box::new(process::ProcessMetrics));
         for key in limits::KEYS.map(Cow::Borrowed) {
-            drop(families.limit_hits.get_or_create(&series(&c::LIMIT_HITS, [key.clone()])));
-            drop(families.limits.get_or_create(&series(&c::LIMITS, [key])));
+            drop(families.limit_hits.get_or_create(&series(&c::LIMIT_HITS, [key])));
+        }
+        for (key, _) in Limits::default().entries() {
+            drop(families.limits.get_or_create(&series(&c::LIMITS, [Cow::Borrowed(key)])));
         }
         for what in Reloadable::ALL {
             ByLabel::<ReloadOutcome>::new(&families.reloads, &c::RELOADS, &[Cow::Borrowed(what.value())]);

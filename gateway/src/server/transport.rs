@@ -1,7 +1,7 @@
 //! What lies between an accepted connection and its first byte of HTTP: the header of a proxy, then TLS.
 //!
-//! [`Transport::open`] takes both off a connection, each within its time, and says whom the connection comes from. The
-//! header comes first on the wire: a proxy sends it outside the TLS that it passes on.
+//! [`Transport::peer`] and [`Transport::secure`] take them off a connection, each within its time, and say whom the
+//! connection comes from. The header comes first on the wire: a proxy sends it outside the TLS that it passes on.
 
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -114,12 +114,11 @@ impl Transport {
         Self { proxies, tls, handshake_timeout: timeouts.tls_handshake, metrics }
     }
 
-    /// Opens a connection that was accepted from this address.
-    pub async fn open<S>(&self, mut stream: S, accepted_from: SocketAddr) -> Result<Opened<S>, TransportError>
+    /// Takes TLS off a connection that comes from this peer, if clients connect with it.
+    pub async fn secure<S>(&self, stream: S, peer: SocketAddr) -> Result<Opened<S>, TransportError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let peer = self.peer(&mut stream, accepted_from).await?;
         let stream = match &self.tls {
             None => Either::Left(stream),
             Some(tls) => Either::Right(Box::new(self.shake_hands(tls, stream).await?)),
@@ -127,7 +126,13 @@ impl Transport {
         Ok(Opened { stream, peer })
     }
 
-    async fn peer<S>(&self, stream: &mut S, accepted_from: SocketAddr) -> Result<SocketAddr, TransportError>
+    /// Takes a proxy's header off a connection that was accepted from this address, if it has to begin with one: whom it
+    /// comes from.
+    pub async fn peer<S>(
+        &self,
+        stream: &mut S,
+        accepted_from: SocketAddr,
+    ) -> Result<SocketAddr, TransportError>
     where
         S: AsyncRead + Unpin,
     {

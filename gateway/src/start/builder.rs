@@ -19,6 +19,7 @@ use crate::{
         cleanup::Cleanups,
         clients::{ClientSettings, Clients},
         handshake,
+        limits::Listener,
     },
     contract::MAX_EVENT_BYTES,
     function::local::orphan_reaper::OrphanReaper,
@@ -309,7 +310,12 @@ impl Builder {
             let guard = self.guard(Arc::clone(refusals));
             let page = Router::new().fallback(page::entry_for_operators).with_state(Arc::clone(app));
             let router = admin::router(Arc::clone(metrics), readiness.clone(), guard, page);
-            servers.push(Server::start_for_operators(listener, router)?);
+            servers.push(Server::start_public(
+                listener,
+                Routed::handler(router),
+                Listener::Operators,
+                &app.clients,
+            )?);
             client_router = Router::new().fallback(handshake::entry).with_state(Arc::clone(app));
         }
         let with_pushes = |tokens: Tokens, other: Router| {
@@ -320,11 +326,11 @@ impl Builder {
             None => with_pushes(tokens.clone(), client_router),
             Some(listener) => {
                 let handler = with_pushes(tokens.clone(), Router::new());
-                servers.push(Server::start_for_pushes(listener, handler)?);
+                servers.push(Server::start_public(listener, handler, Listener::Pushes, &app.clients)?);
                 with_pushes(Tokens::none(), client_router)
             }
         };
-        servers.push(Server::start_for_clients(clients, client_handler, Arc::clone(&app.clients))?);
+        servers.push(Server::start_public(clients, client_handler, Listener::Clients, &app.clients)?);
         Ok(servers)
     }
 

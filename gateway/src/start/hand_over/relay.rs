@@ -125,7 +125,7 @@ impl Relay {
             address: Arc::new(address),
             rest: Routed::handler(Router::new()),
         };
-        let server = Server::start_for_pushes(listener, Arc::new(handler))?;
+        let server = Server::start_private(listener, Arc::new(handler))?;
         let url = PushUrl::default();
         url.set(&format!("http://{}", server.addr()), Some(&secret));
         Ok(PrivateAddress { url: url.now().to_string(), _server: server })
