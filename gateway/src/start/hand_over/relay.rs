@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _, ready};
 use http_body_util::Full;
 use hyper::{Request, StatusCode, header::CONTENT_TYPE};
-use log::warn;
+use log::Level;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::json;
@@ -24,7 +24,7 @@ use crate::{
     config::secret::Secret,
     contract::{Attributes, Close, MAX_BATCH},
     function::remote::client::{HttpClient, SendError, TlsError, Trust},
-    observe::report::Reports,
+    observe::{log_limit::LogLimit, report::Reports},
     push::{PushAddress, PushUrl, address::Tokens, direct::Direct},
     registry::{ConnectionInfo, Deliver, Delivery, DeliveryError},
     server::http::{Routed, Server},
@@ -70,6 +70,7 @@ impl Deliver for Own {
 struct Other {
     client: HttpClient,
     address: String,
+    log_limit: LogLimit,
 }
 
 /// A push address on this machine's loopback address, for the other process alone: it does not relay.
@@ -92,7 +93,8 @@ impl Relay {
             Some(address) => {
                 // Plain HTTP: what is trusted does not matter.
                 let client = HttpClient::new(&Trust::System, IDLE)?;
-                Some(Arc::new(Other { client, address: address.to_owned() }))
+                let (address, log_limit) = (address.to_owned(), LogLimit::default());
+                Some(Arc::new(Other { client, address, log_limit }))
             }
             None => None,
         };
@@ -227,7 +229,8 @@ impl Other {
         request: Result<Request<Full<Bytes>>, hyper::http::Error>,
     ) -> Result<Answer, DeliveryError> {
         let unreachable = |why: String| {
-            warn!("the other process of this gateway did not take a push: {why}");
+            let line = format_args!("the other process of this gateway did not take a push: {why}");
+            self.log_limit.log(Level::Warn, None, line);
             DeliveryError::Unreachable(why)
         };
         let request = request.map_err(|error| unreachable(error.to_string()))?;
