@@ -33,8 +33,9 @@ fn the_table_of_variables_matches_the_program() {
 }
 
 /// What runs the commands of each document, and names it.
-const RUN_BY: [(&str, &str); 11] = [
+const RUN_BY: [(&str, &str); 12] = [
     ("README.md", "gateway/tests/python_functions.rs"),
+    ("docs/admin-api.md", "gateway/tests/admin_api.rs"),
     ("docs/cluster.md", "scripts/check-documents.sh"),
     ("docs/deploy.md", "scripts/check-documents.sh"),
     ("docs/from-the-python-samples.md", "gateway/tests/python_functions.rs"),

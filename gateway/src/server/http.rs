@@ -19,7 +19,10 @@ use std::{io, net::SocketAddr, sync::Arc};
 use axum::{
     Router,
     extract::Request,
-    http::{HeaderValue, StatusCode, header::CONNECTION},
+    http::{
+        HeaderValue, StatusCode,
+        header::{CONNECTION, RETRY_AFTER},
+    },
 };
 use bytes::Bytes;
 use futures_util::future::{FutureExt as _, ready};
@@ -43,6 +46,9 @@ use crate::{
     connection::{clients::Clients, limits::Listener},
     server::transport::{HttpStream, Opened},
 };
+
+/// After how many seconds a client that was refused with 503 may try again, unless the answer names another time.
+const SOON: HeaderValue = HeaderValue::from_static("1");
 
 /// A request's head, and what is read of its body at once. hyper's own limit of 400 kB would let a single address with
 /// a thousand connections fill the memory.
@@ -170,6 +176,10 @@ impl Answering {
             let (activity, handed_over) = (Arc::clone(&connection.activity), handed_over.clone());
             async move {
                 let mut response = response.await;
+                // Whoever says 503 says when to try again, if it knows better than soon.
+                if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+                    response.headers_mut().entry(RETRY_AFTER).or_insert(SOON);
+                }
                 if response.status() != StatusCode::SWITCHING_PROTOCOLS {
                     activity.answered();
                     if handed_over.is_cancelled() {

@@ -237,6 +237,12 @@ impl End {
         self.own_code.or(self.reason.code())
     }
 
+    /// For the log: 1005 stands for a close frame without a code, and 1006 for none (RFC 6455, section 7.4.1).
+    pub(super) fn logged_code(&self) -> u16 {
+        let none = if self.reason == CloseReason::ClosedByClient { 1005 } else { 1006 };
+        self.code().unwrap_or(none)
+    }
+
     /// A function has closed the connection so.
     pub(super) fn closed_by_function(close: &Close) -> Self {
         if *close == Close::default() {
@@ -276,7 +282,7 @@ impl End {
     }
 
     pub(super) fn idle(time: Duration) -> Self {
-        Self::new(CloseReason::Idle, format!("idle for {} s", time.as_secs_f64()))
+        Self::closed(CloseReason::Idle, &format!("idle for {} s", time.as_secs_f64()))
     }
 
     /// A limit was met.
@@ -363,7 +369,7 @@ impl End {
 impl From<CloseReason> for End {
     fn from(reason: CloseReason) -> Self {
         match reason {
-            CloseReason::ClosedByFunction => Self::new(reason, "closed by a function"),
+            CloseReason::ClosedByFunction => Self::new(reason, "closed by a function (1000)"),
             _ => Self::closed(reason, &reason.text()),
         }
     }
