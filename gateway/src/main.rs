@@ -7,7 +7,7 @@ mod cli;
 mod log_format;
 mod replacing;
 
-use std::{io::Write, path::PathBuf, process::ExitCode, sync::Arc, time::Instant};
+use std::{io::Write, path::PathBuf, process::ExitCode, sync::Arc, time::{Duration, Instant}};
 
 use clap::Parser as _;
 use cli::Command;
@@ -23,6 +23,9 @@ use scf_websocket_gateway::{
     push,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// How long what cannot be ended may go on after the shutdown.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The static build's C library has an allocator that is small and slow.
 #[global_allocator]
@@ -101,7 +104,10 @@ fn ended(result: Result<(), String>) -> ExitCode {
 fn run(serving: impl Future<Output = Result<(), String>>) -> Result<(), String> {
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| format!("cannot start the worker threads: {error}"))?;
-    runtime.block_on(serving)
+    let result = runtime.block_on(serving);
+    // The system looks a host name up for as long as it likes.
+    runtime.shutdown_timeout(EXIT_TIMEOUT);
+    result
 }
 
 async fn serve(builder: Builder, format: LogFormat) -> Result<(), String> {

@@ -32,6 +32,7 @@ mod limits;
 mod load;
 mod log_floods;
 mod logs;
+mod look_ups;
 mod looking;
 mod memory;
 mod misbehaving_runtimes;
