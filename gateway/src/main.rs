@@ -7,7 +7,13 @@ mod cli;
 mod log_format;
 mod replacing;
 
-use std::{io::Write, path::PathBuf, process::ExitCode, sync::Arc, time::{Duration, Instant}};
+use std::{
+    io::Write,
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use clap::Parser as _;
 use cli::Command;
