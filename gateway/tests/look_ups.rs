@@ -1,5 +1,5 @@
 //! A host name whose look-up hangs, as with a name server that does not answer: it holds up neither other clients nor the
-//! end of the gateway, and does not collect threads.
+//! end of the gateway.
 
 use std::{
     env, fs,
@@ -13,8 +13,6 @@ use scf_websocket_test_harness::{Gateway, from_file};
 /// In place of the system's, which knows no time limit of ours.
 const HANGS: &str = "#include <unistd.h>\nint getaddrinfo() { sleep(600); return -1; }\n";
 const CLIENTS: usize = 60;
-/// Calls that test whether the backend is back.
-const FEW: usize = 10;
 const SOON_ENDED: Duration = Duration::from_secs(10);
 
 /// Made by the compiler that Rust links with.
@@ -51,17 +49,11 @@ async fn a_look_up_that_hangs_holds_up_nobody_and_not_the_end_either() {
     let library = library();
     let mut gateway = started(&library);
     let mut near = gateway.connect("/near").await;
-    let mut threads = Vec::new();
-    for _ in 0..2 {
-        let refused = (0..CLIENTS).map(|_| gateway.ask("/far", &[]));
-        for refused in futures_util::future::join_all(refused).await {
-            assert!(matches!(refused.status, 503 | 504), "{refused:?}");
-        }
-        let tasks = fs::read_dir(format!("/proc/{}/task", gateway.pid())).expect("a process");
-        threads.push(tasks.count());
+    let refused = (0..CLIENTS).map(|_| gateway.ask("/far", &[]));
+    for refused in futures_util::future::join_all(refused).await {
+        assert!(matches!(refused.status, 503 | 504), "{refused:?}");
     }
     assert_eq!(near.ask("as before").await, "as before");
-    assert!(threads[1] <= threads[0] + CLIENTS + FEW, "cleanups and a test of the circuit: {threads:?}");
     near.close().await;
     let told = Instant::now();
     gateway.signal("TERM");
