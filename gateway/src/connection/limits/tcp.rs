@@ -104,13 +104,14 @@ impl Share {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     const FILES: FileShares = FileShares { clients: 100, pushes: 8, operators: 4 };
 
-    fn address(last: u8) -> Option<IpAddr> {
-        Some(IpAddr::from([192, 0, 2, last]))
-    }
+    const ONE: Option<IpAddr> = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
+    const TWO: Option<IpAddr> = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)));
 
     fn fill(tcp: &TcpConnections, listener: Listener, client: Option<IpAddr>) -> (Vec<Permit>, Limit) {
         let mut permits = Vec::new();
@@ -125,26 +126,22 @@ mod tests {
     #[test]
     fn an_address_leaves_a_quarter_of_each_share_to_the_others() {
         let tcp = TcpConnections::new(Limits::default(), FILES);
-        let (one, limit) = fill(&tcp, Listener::Clients, address(1));
+        let (one, limit) = fill(&tcp, Listener::Clients, ONE);
         assert_eq!((one.len(), limit), (75, Limit::TcpConnectionsPerIp(75)));
-        let (two, limit) = fill(&tcp, Listener::Clients, address(2));
+        let (two, limit) = fill(&tcp, Listener::Clients, TWO);
         assert_eq!((two.len(), limit), (25, Limit::OpenFiles(100)));
         for (listener, count) in [(Listener::Pushes, 6), (Listener::Operators, 3)] {
-            assert_eq!(
-                fill(&tcp, listener, address(1)).0.len(),
-                count,
-                "{listener:?} has a share of its own"
-            );
+            assert_eq!(fill(&tcp, listener, ONE).0.len(), count, "{listener:?} has a share of its own");
         }
         drop(one);
-        assert!(tcp.admit(Listener::Clients, address(1)).is_ok());
+        assert!(tcp.admit(Listener::Clients, ONE).is_ok());
     }
 
     #[test]
     fn limits_below_the_files_are_kept_and_proxies_are_no_address() {
         let limits = Limits { tcp_connections_per_ip: 5, ..Limits::default() };
         let tcp = TcpConnections::new(limits, FileShares { clients: 1 << 20, ..FILES });
-        assert_eq!(fill(&tcp, Listener::Clients, address(1)).1, Limit::TcpConnectionsPerIp(5));
+        assert_eq!(fill(&tcp, Listener::Clients, ONE).1, Limit::TcpConnectionsPerIp(5));
         tcp.set_limits(Limits { connections: 3, ..Limits::unlimited() });
         let (held, limit) = fill(&tcp, Listener::Clients, None);
         assert_eq!((held.len(), limit), (1003, Limit::Connections(1003)));
