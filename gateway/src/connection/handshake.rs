@@ -56,6 +56,9 @@ const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
 /// When a client that is over a limit of its address may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// What a client is told that the registry does not take.
+const NOT_REGISTERED: &str = "the gateway cannot take new connections now: try again later";
+
 /// What the log shows of a path that belongs to no API.
 const SHOWN_PATH_CHARS: usize = 200;
 
@@ -68,21 +71,19 @@ pub(crate) async fn entry(State(app): State<Arc<App>>, mut request: Request) -> 
     if *request.method() == Method::HEAD || !names(request.headers(), UPGRADE_HEADER, "websocket") {
         return upgrade_required("this is a WebSocket address: ask for an upgrade to it");
     }
-    let Some(api) = app.api(request.uri().path()) else {
+    let path: Arc<str> = request.uri().path().into();
+    let Some(api) = app.api(&path) else {
         const SENTENCE: &str = "no WebSocket API has this path";
         app.clients.metrics.unknown_path();
         log_malformed(&app, RefusalReason::UnknownPath, &request, SENTENCE);
-        return refuse(StatusCode::NOT_FOUND, SENTENCE);
+        return refuse_uncalled(&app, &path, StatusCode::NOT_FOUND, SENTENCE);
     };
-    let asked = match UpgradeRequest::read(&app, &mut request, Arc::clone(&api)) {
+    let asked = match UpgradeRequest::read(&app, &mut request, (Arc::clone(&path), Arc::clone(&api))) {
         Ok(asked) => asked,
         Err(Malformed { code, sentence }) => {
             api.metrics.handshake(HandshakeOutcome::Malformed);
             log_malformed(&app, RefusalReason::Malformed, &request, &sentence);
-            return match code {
-                StatusCode::UPGRADE_REQUIRED => upgrade_required(&sentence),
-                code => refuse(code, &sentence),
-            };
+            return refuse_uncalled(&app, &path, code, &sentence);
         }
     };
     match admit(&app, &asked) {
@@ -103,7 +104,7 @@ fn admit(app: &App, asked: &UpgradeRequest) -> Result<Permit, Box<Response>> {
         asked.api.metrics.handshake(outcome);
         let from = asked.from();
         let line = format!("a client from {from} on {} was refused with {}", asked.path, code.as_u16());
-        (line, Box::new(refuse(code, sentence)))
+        (line, Box::new(refuse_uncalled(app, &asked.path, code, sentence)))
     };
     if app.stopping.is_cancelled() {
         let sentence = "the gateway is shutting down";
@@ -209,12 +210,13 @@ async fn decide(
     let request_id = ids::request_id().map_err(|error| {
         asked.api.metrics.handshake(HandshakeOutcome::FunctionFailed);
         warn!("the system gave no random bytes for a request id: {error}");
-        refuse(StatusCode::SERVICE_UNAVAILABLE, "the gateway cannot name a request now")
+        let sentence = "the gateway cannot name a request now";
+        refuse_uncalled(app, &asked.path, StatusCode::SERVICE_UNAVAILABLE, sentence)
     })?;
     let opening = app.registry.open(new_connection(app, asked, current)).await.map_err(|error| {
         log_not_registered(asked, &request_id, &error);
         asked.api.metrics.handshake(HandshakeOutcome::FunctionFailed);
-        not_registered()
+        refuse_uncalled(app, &asked.path, StatusCode::SERVICE_UNAVAILABLE, NOT_REGISTERED)
     })?;
     let connection = opening.ownership.id();
     let event = match connecting_event(asked, connection, &request_id) {
@@ -223,7 +225,7 @@ async fn decide(
             opening.ownership.settle();
             asked.api.metrics.handshake(HandshakeOutcome::Malformed);
             let sentence = format!("the request cannot be written as an event: {error}");
-            return Err(refuse(StatusCode::BAD_REQUEST, &sentence).into());
+            return Err(refuse_uncalled(app, &asked.path, StatusCode::BAD_REQUEST, &sentence).into());
         }
     };
     let functions = &asked.api.functions;
@@ -242,8 +244,9 @@ async fn decide(
                 Ok(()) => return Ok(Decided { opening, request_id, agreed }),
                 Err(error) => {
                     log_not_registered(asked, &request_id, &error);
+                    let refusal = refuse(StatusCode::SERVICE_UNAVAILABLE, NOT_REGISTERED);
                     return Err(Refused {
-                        response: Box::new(not_registered()),
+                        response: Box::new(refusal),
                         may_be_registered: Some(opening.ownership),
                     });
                 }
@@ -298,7 +301,11 @@ fn log_refused(
     let line =
         format_args!("{connection} from {from} was refused with {status}: {why} (request {request_id})");
     asked.api.functions.refused_clients.log(level, Some((connection, request_id)), line);
-    app.reports.report(|| Report::ConnectionRefused { connection, path: &asked.path, message: why });
+    app.reports.report(|| Report::ConnectionRefused {
+        connection: Some(connection),
+        path: &asked.path,
+        message: why,
+    });
 }
 
 fn outcome(registered: &Result<Registration, Failure>) -> HandshakeOutcome {
@@ -328,11 +335,6 @@ fn log_not_registered(asked: &UpgradeRequest, request_id: &str, error: &Registry
     let line =
         format_args!("a client from {} cannot be accepted: {error} (request {request_id})", asked.from());
     asked.api.functions.register.log_limits.backend.log(Level::Warn, None, line);
-}
-
-fn not_registered() -> Response {
-    let sentence = "the gateway cannot take new connections now: try again later";
-    refuse(StatusCode::SERVICE_UNAVAILABLE, sentence)
 }
 
 fn overloaded() -> Response {
@@ -464,6 +466,12 @@ fn switching(accept_key: &str, sub_protocol: Option<HeaderValue>, deflate: Optio
         headers.insert(SEC_WEBSOCKET_EXTENSIONS, extension);
     }
     response
+}
+
+/// Refuses a client whose register function is not called.
+fn refuse_uncalled(app: &App, path: &str, code: StatusCode, sentence: &str) -> Response {
+    app.reports.report(|| Report::ConnectionRefused { connection: None, path, message: sentence });
+    if code == StatusCode::UPGRADE_REQUIRED { upgrade_required(sentence) } else { refuse(code, sentence) }
 }
 
 fn upgrade_required(sentence: &str) -> Response {

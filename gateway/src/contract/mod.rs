@@ -7,6 +7,7 @@
 mod frame;
 mod object;
 mod push;
+pub(crate) mod trace_context;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;

@@ -2,7 +2,8 @@
 //!
 //! [`router`] answers `POST /api-local`, a push to one connection or to a batch of them, and `GET /api-local`, a look at
 //! a connection. It needs nothing of the gateway but a [`Deliver`]. Each push is reported with its answer,
-//! and with the instance's name if the caller put it into the query as `?instance=NAME`.
+//! and with its caller, as far as that
+//! is known: an instance puts its name into the query as `?instance=NAME`, other functions may pass on `traceparent`.
 
 pub(crate) mod address;
 pub(crate) mod direct;
@@ -16,7 +17,7 @@ use axum::{
     body::Body,
     extract::{Request, State},
     http::{
-        HeaderValue, Method, StatusCode, Uri,
+        HeaderMap, HeaderValue, Method, StatusCode, Uri,
         header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, ORIGIN},
     },
     response::{IntoResponse as _, Response},
@@ -30,7 +31,7 @@ pub use self::address::{PATH, PushUrl, check_token};
 use self::response::Failed;
 pub(crate) use self::response::{Found, err_no};
 use crate::{
-    contract::{Close, MAX_BATCH, MAX_EVENT_BYTES, Push, Recipients, Status},
+    contract::{Close, MAX_BATCH, MAX_EVENT_BYTES, Push, Recipients, Status, trace_context},
     observe::{
         log_limit::LogLimit,
         metrics::{
@@ -38,7 +39,7 @@ use crate::{
             labels::{PushOutcome, RefusalReason},
         },
         refusals::Refusals,
-        report::{Report, Reports},
+        report::{Pusher, Report, Reports},
     },
     registry::{ConnectionInfo, Deliver, Delivery, DeliveryError},
     server::http::{Activity, read_body},
@@ -85,6 +86,12 @@ async fn serve(
     address.answer(request, activity.as_deref()).await
 }
 
+fn pusher<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Pusher<'a> {
+    let trace = || trace_context::trace_id(headers.get("traceparent")?.to_str().ok()?);
+    let instance = query_value(uri, "instance").map(Pusher::Instance);
+    instance.or_else(|| trace().map(Pusher::Trace)).unwrap_or(Pusher::Unnamed)
+}
+
 impl PushAddress {
     pub(crate) fn new(
         registry: Arc<dyn Deliver>,
@@ -109,10 +116,10 @@ impl PushAddress {
         }
         match head.method {
             Method::POST => {
-                let instance = query_value(&head.uri, "instance");
+                let by = pusher(&head.uri, &head.headers);
                 match read_body(body, BODY_LIMIT_BYTES).await {
-                    Ok(body) => self.receive(&body, instance, activity).await,
-                    Err(error) => self.refuse(error.status(), &error.to_string(), instance, b""),
+                    Ok(body) => self.receive(&body, by, activity).await,
+                    Err(error) => self.refuse(error.status(), &error.to_string(), by, b""),
                 }
             }
             // The server leaves the body out of its answer to HEAD.
@@ -133,27 +140,27 @@ impl PushAddress {
     pub(crate) async fn receive(
         &self,
         body: &Bytes,
-        instance: Option<&str>,
+        by: Pusher<'_>,
         activity: Option<&Arc<Activity>>,
     ) -> Response {
         match Push::parse(body) {
             Ok(Push::Send { frame, .. }) if frame.len() > self.frame_bytes => {
                 let sentence =
                     format!("a frame has at most {} bytes, this one {}", self.frame_bytes, frame.len());
-                self.refuse(StatusCode::PAYLOAD_TOO_LARGE, &sentence, instance, body)
+                self.refuse(StatusCode::PAYLOAD_TOO_LARGE, &sentence, by, body)
             }
             Ok(push) => {
                 // A function may be idle for long and then push on the connection that it has kept.
                 if let Some(activity) = activity {
                     activity.allow_idle();
                 }
-                self.carry_out(&push, instance).await
+                self.carry_out(&push, by).await
             }
-            Err(sentence) => self.refuse(StatusCode::BAD_REQUEST, &sentence, instance, body),
+            Err(sentence) => self.refuse(StatusCode::BAD_REQUEST, &sentence, by, body),
         }
     }
 
-    async fn carry_out(&self, push: &Push, instance: Option<&str>) -> Response {
+    async fn carry_out(&self, push: &Push, by: Pusher<'_>) -> Response {
         let to = push.to();
         let delivered = self.deliver(push).await;
         let failed: Vec<_> = to.ids().iter().zip(&delivered).filter_map(failed).collect();
@@ -161,7 +168,7 @@ impl PushAddress {
             (Recipients::One(_), Some(Failed { error, .. })) => refusal(error),
             (Recipients::One(_) | Recipients::Batch(_), _) => (StatusCode::OK, Status::ok()),
         };
-        self.note(push, instance, &failed, &status);
+        self.note(push, by, &failed, &status);
         match to {
             Recipients::One(_) => response::status(code, &status),
             Recipients::Batch(_) => response::batch(&failed),
@@ -189,7 +196,7 @@ impl PushAddress {
         let push = Push::Close { to: Recipients::Batch(ids), close };
         let delivered = self.deliver(&push).await;
         let failed: Vec<_> = push.to().ids().iter().zip(&delivered).filter_map(failed).collect();
-        self.note(&push, None, &failed, &Status::ok());
+        self.note(&push, Pusher::Operator, &failed, &Status::ok());
         delivered.len() - failed.len()
     }
 
@@ -198,14 +205,9 @@ impl PushAddress {
         self.registry.look_up(id).await
     }
 
-    fn note(&self, push: &Push, instance: Option<&str>, failed: &[Failed<'_>], status: &Status) {
+    fn note(&self, push: &Push, by: Pusher<'_>, failed: &[Failed<'_>], status: &Status) {
         self.log_failures(push, failed, status);
-        self.reports.report(|| Report::PushAnswered {
-            instance,
-            push: Ok(push),
-            status,
-            failed: failed.len(),
-        });
+        self.reports.report(|| Report::PushAnswered { by, push: Ok(push), status, failed: failed.len() });
     }
 
     /// Connections that cannot be reached are logged, those that are gone are not.
@@ -224,16 +226,11 @@ impl PushAddress {
     }
 
     /// Refuses a body that is no push.
-    fn refuse(&self, code: StatusCode, sentence: &str, instance: Option<&str>, body: &[u8]) -> Response {
+    fn refuse(&self, code: StatusCode, sentence: &str, by: Pusher<'_>, body: &[u8]) -> Response {
         self.log_limits.refused.log(Level::Warn, None, format_args!("refused a reverse push: {sentence}"));
         self.metrics.push(PushOutcome::Malformed);
         let status = Status::refused(u32::from(code.as_u16()), sentence);
-        self.reports.report(|| Report::PushAnswered {
-            instance,
-            push: Err(body),
-            status: &status,
-            failed: 0,
-        });
+        self.reports.report(|| Report::PushAnswered { by, push: Err(body), status: &status, failed: 0 });
         response::status(code, &status)
     }
 }

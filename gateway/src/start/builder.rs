@@ -26,7 +26,7 @@ use crate::{
     observe::{
         refusals::Refusals,
         report::{Reporter, Reports},
-        timeline::Timeline,
+        timeline::{self, Timeline},
     },
     push::{PushAddress, PushUrl, address::Tokens, direct::Direct},
     registry::{
@@ -79,6 +79,7 @@ impl Gateway {
             client_page: None,
             no_page: false,
             page_is_disabled: false,
+            page_rows: timeline::ROWS,
             inherited: Sockets::default(),
             relay: None,
             orphan_reaper: None,
@@ -105,6 +106,7 @@ pub struct Builder {
     client_page: Option<PathBuf>,
     no_page: bool,
     page_is_disabled: bool,
+    page_rows: usize,
     inherited: Sockets,
     relay: Option<Arc<Relay>>,
     orphan_reaper: Option<PathBuf>,
@@ -190,6 +192,12 @@ impl Builder {
     /// An HTML file for the clients of an API, served at `/client` wherever the page is served.
     pub fn client_page(mut self, file: impl Into<PathBuf>) -> Self {
         self.client_page = Some(file.into());
+        self
+    }
+
+    /// How many rows of the page's timeline are kept, 500 unless set.
+    pub fn page_rows(mut self, rows: usize) -> Self {
+        self.page_rows = rows;
         self
     }
 
@@ -417,7 +425,7 @@ impl Builder {
         registry: &Arc<dyn ConnectionRegistry>,
     ) -> (App, Assembly) {
         let page = self.page_access(addr);
-        let timeline = (page != PageAccess::Disabled).then(|| Arc::new(Timeline::default()));
+        let timeline = (page != PageAccess::Disabled).then(|| Arc::new(Timeline::keeping(self.page_rows)));
         let mut reporters = self.reporters.clone();
         reporters.extend(timeline.clone().map(|timeline| timeline as Arc<dyn Reporter>));
         let reports = Reports::to(reporters);

@@ -67,14 +67,17 @@ impl UpgradeRequest {
         }
     }
 
-    pub(super) fn read(app: &App, request: &mut Request, api: Arc<RunningApi>) -> Result<Self, Malformed> {
+    pub(super) fn read(
+        app: &App,
+        request: &mut Request,
+        (path, api): (Arc<str>, Arc<RunningApi>),
+    ) -> Result<Self, Malformed> {
         let accept_key = accept_key(key(request)?);
         let headers = request.headers();
         let protocols = list(headers, SEC_WEBSOCKET_PROTOCOL);
         let extensions = list(headers, SEC_WEBSOCKET_EXTENSIONS);
         let origin = api.origins.check(headers);
         let details = RequestDetails::of(headers, request.uri());
-        let path = request.uri().path().into();
         let Some(Peer(peer)) = request.extensions().get().copied() else {
             return Err(bad("the client's address is unknown"));
         };
