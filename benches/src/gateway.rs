@@ -39,15 +39,8 @@ pub enum Part {
     Hold,
 }
 
-const ALL: [Part; 7] = [
-    Part::Crowd,
-    Part::Tls,
-    Part::Cpu,
-    Part::Handshakes,
-    Part::Latency,
-    Part::Compression,
-    Part::Hold,
-];
+const ALL: [Part; 7] =
+    [Part::Crowd, Part::Tls, Part::Cpu, Part::Handshakes, Part::Latency, Part::Compression, Part::Hold];
 
 /// The names of the sections.
 pub const SECTIONS: [(&str, &[Part]); 8] = [

@@ -59,7 +59,9 @@ pub fn measure(kind: &Kind) -> Result<Vec<Measured>> {
     let mut measured = Vec::new();
     for way in WAYS {
         match (kind, way) {
-            (Kind::Gateway(_) | Kind::Nchan, Way::Plain | Way::Once) => measured.push(measure_way(kind, way)?),
+            (Kind::Gateway(_) | Kind::Nchan, Way::Plain | Way::Once) => {
+                measured.push(measure_way(kind, way)?)
+            }
             (Kind::Gateway(file), Way::ForEach) if file.starts_with("target/package") => {
                 measured.push(measure_way(&Kind::Gateway(FOR_EACH.into()), way)?);
             }
@@ -104,9 +106,10 @@ fn measure_way(kind: &Kind, way: Way) -> Result<Measured> {
 fn messages(bytes: usize, number: usize) -> String {
     const NAMES: [&str; 8] = ["ann", "bob", "chen", "dieter", "eva", "farid", "grace", "hao"];
     const WORDS: [&str; 40] = [
-        "the", "and", "is", "to", "a", "of", "in", "that", "it", "for", "on", "was", "with", "they", "at", "be", "this",
-        "have", "from", "or", "one", "had", "by", "word", "but", "not", "what", "all", "were", "meeting", "tomorrow",
-        "please", "answer", "question", "ready", "weather", "Shenzhen", "ticket", "deploy", "lunch",
+        "the", "and", "is", "to", "a", "of", "in", "that", "it", "for", "on", "was", "with", "they", "at",
+        "be", "this", "have", "from", "or", "one", "had", "by", "word", "but", "not", "what", "all", "were",
+        "meeting", "tomorrow", "please", "answer", "question", "ready", "weather", "Shenzhen", "ticket",
+        "deploy", "lunch",
     ];
     let mut state = number as u64 + 1;
     let mut random = |below: usize| {
@@ -179,20 +182,29 @@ pub(super) fn report(rows: &[Row]) -> String {
         for row in rows.iter().filter(|row| !row.compression.is_empty()) {
             for way in WAYS {
                 let rounds = &row.compression;
-                let Some(bytes) = of(rounds, way, |measured| measured.sizes[index].wire_bytes) else { continue };
+                let Some(bytes) = of(rounds, way, |measured| measured.sizes[index].wire_bytes) else {
+                    continue;
+                };
                 let time = |time: Duration| ms(time);
                 table.row([
                     format!("{} B", thousands(float(size as u64))),
                     format!("{}, {}", row.subject.name, name(&row.subject.kind, way)),
                     thousands(bytes),
-                    cell(of(rounds, way, |measured| measured.sizes[index].processor_seconds), |s| us(seconds(s))),
+                    cell(of(rounds, way, |measured| measured.sizes[index].processor_seconds), |s| {
+                        us(seconds(s))
+                    }),
                     cell(of(rounds, way, |measured| measured.sizes[index].seconds), |s| time(seconds(s))),
                     cell(to_plain(rounds, way, |measured| measured.sizes[index].seconds), ratio),
                     cell(of(rounds, way, |measured| measured.sizes[index].seconds_on_the_network), |s| {
                         time(seconds(s))
                     }),
-                    cell(to_plain(rounds, way, |measured| measured.sizes[index].seconds_on_the_network), ratio),
-                    cell(of(rounds, way, |measured| measured.idle_bytes), |bytes| format!("{:.1} kB", bytes / 1e3)),
+                    cell(
+                        to_plain(rounds, way, |measured| measured.sizes[index].seconds_on_the_network),
+                        ratio,
+                    ),
+                    cell(of(rounds, way, |measured| measured.idle_bytes), |bytes| {
+                        format!("{:.1} kB", bytes / 1e3)
+                    }),
                 ]);
             }
         }

@@ -19,7 +19,8 @@ pub fn start(purpose: Purpose) -> Result<Server> {
     let (listen, publish) = (free_address()?, free_address()?);
     let backend = Helper::start("ws-backend")?;
     let folder = directory.path().display();
-    let deflate = if purpose == Purpose::CompressedRoom { "nchan_deflate_message_for_websocket on;" } else { "" };
+    let deflate =
+        if purpose == Purpose::CompressedRoom { "nchan_deflate_message_for_websocket on;" } else { "" };
     let config = directory.write(
         "nginx.conf",
         &format!(

@@ -156,7 +156,10 @@ impl AsFd for Client {
 
 fn check_head(head: &[u8], extension: Option<&str>) -> std::io::Result<()> {
     let head = String::from_utf8_lossy(head);
-    if head.starts_with("HTTP/1.1 101 ") && head.contains(ACCEPTED) && extension.is_none_or(|extension| head.contains(extension)) {
+    if head.starts_with("HTTP/1.1 101 ")
+        && head.contains(ACCEPTED)
+        && extension.is_none_or(|extension| head.contains(extension))
+    {
         return Ok(());
     }
     Err(Error::other(format!(

@@ -61,5 +61,7 @@ fn received_by_all(crowd: &mut Crowd, begun: Instant) -> Result<Value> {
     if others > 0 {
         return Err(format!("{others} frames were received that were not sent to these clients").into());
     }
-    Ok(json!({ "seconds": seconds, "bytes": crowd.bytes - before, "first_seconds": first.unwrap_or_default().as_secs_f64() }))
+    Ok(
+        json!({ "seconds": seconds, "bytes": crowd.bytes - before, "first_seconds": first.unwrap_or_default().as_secs_f64() }),
+    )
 }

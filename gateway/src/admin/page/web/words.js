@@ -1,10 +1,10 @@
 // The sentences that are longer than a label.
 
 export const OUTCOMES = {
-  running: '… running', ok: '✓ ok', refused: '⊘ refused', error: '✕ error', timeout: '✕ timeout', crashed: '✕ crashed',
+  running: '… running', ok: '✓ ok', refused: '⊘ refused', error: '✕ error', timed_out: '✕ timed out', crashed: '✕ crashed',
   overloaded: '✕ overload', unavailable: '✕ down', circuit_open: '✕ circuit', store_unavailable: '✕ store', abandoned: '– given up',
 };
-export const BAD_OUTCOMES = new Set(['error', 'timeout', 'crashed', 'overloaded', 'unavailable', 'circuit_open', 'store_unavailable']);
+export const BAD_OUTCOMES = new Set(['error', 'timed_out', 'crashed', 'overloaded', 'unavailable', 'circuit_open', 'store_unavailable']);
 
 export const GATEWAY_DOWN = 'No answer from the gateway. Is it still running? Trying again every second.';
 export const NOT_OPENED = 'The connection was refused or not answered. Browsers do not tell a page why, but the time line does: look in the newest register row.';
