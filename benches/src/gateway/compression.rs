@@ -60,7 +60,7 @@ pub fn measure(kind: &Kind) -> Result<Vec<Measured>> {
     for way in WAYS {
         match (kind, way) {
             (Kind::Gateway(_) | Kind::Nchan, Way::Plain | Way::Once) => {
-                measured.push(measure_way(kind, way)?)
+                measured.push(measure_way(kind, way)?);
             }
             (Kind::Gateway(file), Way::ForEach) if file.starts_with("target/package") => {
                 measured.push(measure_way(&Kind::Gateway(FOR_EACH.into()), way)?);

@@ -3,11 +3,14 @@
 //! [`CallLimit::try_slot`] or [`CallLimit::slot`] → a [`QueueSlot`] → [`CallLimit::permit`] → a [`RunPermit`] for as long as
 //! the event runs. Permits are granted in the order in which they were requested.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout_at},
+    time::timeout_at,
 };
 
 use crate::function::Failure;
@@ -61,7 +64,7 @@ impl CallLimit {
     ) -> Result<RunPermit, Failure> {
         let permit = Arc::clone(&self.permits).acquire_owned();
         let permit = match deadline {
-            Some(deadline) => timeout_at(deadline, permit)
+            Some(deadline) => timeout_at(deadline.into(), permit)
                 .await
                 .map_err(|_| Failure::Overloaded { retry_after: RETRY_AFTER })?,
             None => permit.await,

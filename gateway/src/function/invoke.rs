@@ -300,7 +300,7 @@ impl Function {
         invocation: &mut Invocation<'_>,
     ) -> Result<RunPermit, Failure> {
         let asked = Instant::now();
-        let permit = self.limit.permit(slot, deadline.map(Into::into)).await?;
+        let permit = self.limit.permit(slot, deadline).await?;
         invocation.called(asked.elapsed());
         Ok(permit)
     }
