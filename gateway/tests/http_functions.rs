@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::future::{FutureExt as _, join_all};
+use futures_util::future::FutureExt as _;
 use scf_websocket_gateway::function::{
     Call, Failure, FunctionBackend as _, Invoked, Role,
     remote::{
@@ -242,7 +242,8 @@ async fn the_time_out_covers_each_attempt_and_its_caller_may_have_less_time() {
     assert!(sentence.contains("1000 ms: see function_timeout_seconds"), "{sentence}");
     server.hung_up(1).await;
 
-    let call = Call { deadline: Some(Instant::now()), ..call(Role::Register, "{}") };
+    let mut call = call(Role::Register, "{}");
+    call.deadline = Some(Instant::now());
     let late = soon("an outcome", remote.invoke(call)).await;
     assert!(matches!(late.result, Err(Failure::TimedOut(_))), "its caller's time was up: {late:?}");
 
