@@ -70,8 +70,9 @@ const NOT_LOGGED: [(&str, &str); 21] = [
 ];
 
 /// Beginnings of texts that reach no such line though others of their file do, each with the reason.
-const NO_MESSAGES: [(&str, &str); 4] = [
-    ("A WebSocket gateway before", "--help"),
+const NO_MESSAGES: [(&str, &str); 5] = [
+    ("{frames_in} frames", "a connection that has ended, at level info"),
+    ("A WebSocket gateway in front of", "--help"),
     ("push_url={}", "the first line of the log, at level info"),
     (" room={}", "the first line of the log, at level info"),
     ("given up: the caller", "the page"),

@@ -95,7 +95,7 @@ async fn a_gateway_that_is_alone_shows_none() {
     let gateway = raw().start();
     let browser = Browser::start().await;
     browser.open(&gateway).await;
-    let script = "const done = arguments[arguments.length - 1]; fetch('/timeline/cluster').then((answer) => answer.json()).then(done)";
+    let script = "const done = arguments[arguments.length - 1]; fetch('/admin/health').then((answer) => answer.json()).then(({ cluster }) => done(cluster))";
     let seen = browser.client.execute_async(script, Vec::new()).await.expect("an answer");
     assert_eq!(seen, json!(null));
     browser.connect().await;

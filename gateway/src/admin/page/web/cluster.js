@@ -33,8 +33,8 @@ async function ask(signal) {
 /** Undefined if there is no answer. */
 async function fetched(signal) {
   try {
-    const answer = await fetch('/timeline/cluster', { signal });
-    return answer.ok ? await answer.json() : undefined;
+    const answer = await fetch('/admin/health', { signal });
+    return answer.ok ? (await answer.json()).cluster : undefined;
   } catch { return undefined; }
 }
 

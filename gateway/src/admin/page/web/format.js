@@ -1,6 +1,6 @@
 // Values as text.
 
-const KB = 1024, MB = 1024 * 1024;
+const KIB = 1024, MIB = 1024 * 1024;
 const HEX_BYTES = 1024;
 
 export const clock = (ms) => `${new Date(ms).toTimeString().slice(0, 8)}.${String(Math.floor(ms % 1000)).padStart(3, '0')}`;
@@ -8,10 +8,10 @@ export const count = (n, word, plural = `${word}s`) => `${n.toLocaleString('en')
 export const milliseconds = (n) => n == null ? '–' : n.toFixed(n >= 100 ? 0 : n >= 10 ? 1 : 2);
 export const shortId = (id) => id.slice(0, 6);
 
-/** With the units of the contract, whose 6 MB are 6 × 1024 × 1024 bytes. */
+/** The contract's limit of an event is 6 MiB. */
 export function size(bytes) {
   if (bytes < 10000) return count(bytes, 'byte');
-  return bytes < MB ? `${(bytes / KB).toFixed(1)} kB` : `${(bytes / MB).toFixed(2)} MB`;
+  return bytes < MIB ? `${(bytes / KIB).toFixed(1)} KiB` : `${(bytes / MIB).toFixed(2)} MiB`;
 }
 
 export function parse(text) {

@@ -17,7 +17,7 @@ export const CLOSE_CODES = {
   1006: 'The connection was lost without a close frame: the gateway ended or the network failed.',
   1007: 'A text frame was not valid UTF-8.',
   1008: 'The gateway closed it because this client broke a limit, for example by reading too slowly.',
-  1009: 'Too big: the frame, or the event made of it, exceeds 6 MB.',
+  1009: 'Too big: the frame, or the event made of it, exceeds 6 MiB.',
   1011: 'A function failed on a frame, so the gateway closed the connection. The red row in the time line says why.',
 };
 export const OTHER_CODE = 'A code of the application or of an extension.';
