@@ -36,6 +36,7 @@ mod looking;
 mod memory;
 mod misbehaving_runtimes;
 mod overload;
+mod page_words;
 mod production;
 mod proxies;
 mod push_address;

@@ -133,7 +133,11 @@ fn compare_code(one: &Section, other: &Section, differences: &mut Vec<String>) {
         compare("language of a code block", &one.language, &other.language, differences);
         compare("lines of a code block", &one.lines.len(), &other.lines.len(), differences);
         for (line, translated) in one.lines.iter().zip(&other.lines) {
-            compare("code", &commented(one, line), &commented(one, translated), differences);
+            if one.language == "text" {
+                compare("figures of a text", &figures(line), &figures(translated), differences);
+            } else {
+                compare("code", &commented(one, line), &commented(one, translated), differences);
+            }
         }
     }
 }

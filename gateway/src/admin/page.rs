@@ -46,6 +46,7 @@ files! {
     "/page/style.css" CSS "style.css",
     "/page/main.js" SCRIPT "main.js",
     "/page/actions.js" SCRIPT "actions.js",
+    "/page/chinese.js" SCRIPT "chinese.js",
     "/page/client.js" SCRIPT "client.js",
     "/page/cluster.js" SCRIPT "cluster.js",
     "/page/connections.js" SCRIPT "connections.js",

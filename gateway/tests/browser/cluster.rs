@@ -75,8 +75,8 @@ async fn the_cluster_is_shown_in_dark_and_on_a_phone_too() {
     let redis = Redis::start(&[]);
     let (gateway, _other) = (node(&redis).await, node(&redis).await);
     for (look, picture) in [
-        (Look { dark: true, phone: false }, "cluster-dark.png"),
-        (Look { dark: false, phone: true }, "cluster-phone.png"),
+        (Look { dark: true, ..Look::default() }, "cluster-dark.png"),
+        (Look { phone: true, ..Look::default() }, "cluster-phone.png"),
     ] {
         let browser = Browser::looking(&look).await;
         browser.open(&gateway).await;
