@@ -17,7 +17,7 @@ $(if $(EXAMPLE),$(if $(filter-out build package run deploy destroy deploy-status
 $(if $(and $(EXAMPLE),$(BOOTSTRAP)),$(error Set EXAMPLE or BOOTSTRAP, not both))
 
 # A variable that nothing reads is most likely misspelled. Those of the functions begin with WS_.
-KNOWN    := TARGET FEATURES EXAMPLE BOOTSTRAP LISTEN ARGS ROUNDS SECTIONS SECONDS PICTURE DRY ONE ADOPT SETTINGS WEB WEB_ZIP GATEWAY_TOML PACKAGED
+KNOWN    := TARGET FEATURES EXAMPLE BOOTSTRAP CONFIG LISTEN ARGS ROUNDS SECTIONS SECONDS PICTURE DRY ONE ADOPT SETTINGS WEB WEB_ZIP GATEWAY_TOML PACKAGED
 GIVEN    := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 UNKNOWN  := $(firstword $(filter-out $(KNOWN) WS_% RUST_% CARGO_% CI -%,$(GIVEN)))
 $(if $(UNKNOWN),$(error $(UNKNOWN)= is no variable of make; there are: $(KNOWN), and those of the functions, WS_...))
@@ -39,7 +39,7 @@ ROUNDS   ?= 7
 SECTIONS ?=
 
 .DEFAULT_GOAL := build
-.PHONY: help toolchain build gateway gateway-to-run package run smoke test test-browser soak soak-cluster attack fuzz diagrams audit bench bench-instructions lint clean
+.PHONY: help toolchain build gateway gateway-to-run package run smoke test test-browser race soak soak-cluster attack fuzz diagrams audit bench bench-instructions lint clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -48,7 +48,7 @@ help: ## list these commands
 	@echo "make $@ is no command of this project; make help lists them" >&2; exit 2
 
 # Whatever calls cargo; only ordered, so that it rebuilds nothing.
-build gateway gateway-to-run test test-browser soak soak-cluster attack fuzz audit bench bench-instructions lint clean: | toolchain
+build gateway gateway-to-run test test-browser race soak soak-cluster attack fuzz audit bench bench-instructions lint clean: | toolchain
 
 toolchain:
 	@scripts/toolchain.sh
@@ -69,11 +69,11 @@ gateway-to-run:
 package: $(if $(WEB),$(if $(BOOTSTRAP),,build) gateway,build) ## bootstrap.zip, the file to upload (EXAMPLE=chat for chat.zip; WEB=1, also with BOOTSTRAP=path, for web.zip)
 	$(if $(WEB),scripts/package.sh $(or $(BOOTSTRAP),$(PACKAGED)) $(WEB_ZIP) $(GATEWAY) $(GATEWAY_TOML),scripts/package.sh $(PACKAGED) $(PROGRAM).zip)
 
-# Only the bootstrap relays frames to a room.
+# Only the bootstrap relays frames to a room. What a file describes is run as it is.
 run: export RELAY := $(if $(BOOTSTRAP)$(EXAMPLE),,1)
-run: $(if $(BOOTSTRAP),,build) gateway-to-run ## a whole WebSocket API on this machine (LISTEN=host:port, EXAMPLE=chat or BOOTSTRAP=path of your own program, ARGS="gateway options")
-	exec scripts/run.sh $(RUN) --bootstrap $(or $(BOOTSTRAP),$(PACKAGED)) --listen $(LISTEN) \
-		$(patsubst %,--client-page %,$(wildcard examples/$(EXAMPLE).html)) $(ARGS)
+run: $(if $(BOOTSTRAP)$(CONFIG),,build) gateway-to-run ## a whole WebSocket API on this machine (LISTEN=host:port, EXAMPLE=chat or BOOTSTRAP=path of your own program, ARGS="gateway options"; or CONFIG=gateway.toml)
+	exec $(if $(CONFIG),$(RUN) --config $(CONFIG),scripts/run.sh $(RUN) --bootstrap $(or $(BOOTSTRAP),$(PACKAGED)) --listen $(LISTEN) \
+		$(patsubst %,--client-page %,$(wildcard examples/$(EXAMPLE).html))) $(ARGS)
 
 smoke: $(if $(WEB),package-web-chat,package) ## drive the packaged zip with real WebSocket clients, and print what was seen (WEB=1: the web function's, also for SECONDS=600)
 	$(if $(WEB),WEB_ZIP=$(CURDIR)/$(WEB_CHAT) cargo test -q --locked -p scf-websocket-gateway --test web_smoke,scripts/smoke.sh bootstrap.zip)
@@ -95,6 +95,10 @@ test-browser: build ## drive the page in headless Chromium (PICTURE=$PWD/docs/pa
 	npm ci --silent --no-audit --no-fund --prefix gateway/tests/browser
 	cargo build --locked -p scf-websocket --example chat
 	BOOTSTRAP=$(CURDIR)/$(PACKAGED) CHAT=$(CURDIR)/target/debug/examples/chat cargo test --locked -p scf-websocket-gateway --test browser
+
+race: ## eight clients race through examples/quiz.rs for SECONDS=60, with and without the gateway, over each store
+	scripts/need.sh redis-server
+	SECONDS=$(or $(SECONDS),60) cargo test -q --locked --workspace --test behaviours -- quiz:: --show-output
 
 soak: package ## 200 clients while everything fails that can, for SECONDS=600, and an account of every frame
 	scripts/need.sh redis-server
@@ -127,8 +131,10 @@ bench: package $(if $(filter gateway% cluster,$(SECTIONS)),gateway) ## measure i
 bench-instructions: build ## count the instructions of an invocation; fails when they have grown by a tenth
 	scripts/count-instructions.sh
 
-lint: ## format, clippy and documentation, warnings being errors
+lint: ## format, spelling, links, clippy and documentation, warnings being errors
 	cargo fmt --all --check
+	scripts/spelling.sh
+	cargo test -q --locked -p scf-websocket --test behaviours -- links::
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --locked -p scf-websocket-gateway --test smoke --test web_smoke --test browser --test soak --test attack -- -D warnings
 	cargo clippy --locked --features tls --all-targets -- -D warnings

@@ -2,6 +2,7 @@
 //! harness, in one program.
 
 mod admin_address;
+mod admin_api;
 mod backend_faults;
 mod batches;
 mod check;
@@ -35,17 +36,21 @@ mod looking;
 mod memory;
 mod misbehaving_runtimes;
 mod overload;
+mod page_data;
+mod page_words;
 mod production;
 mod proxies;
 mod push_address;
 mod push_commands;
 mod python_client;
 mod python_functions;
+mod quiz;
 mod raw;
 mod readme;
 mod registry_faults;
 mod reload;
 mod request_heads;
+mod retry_after;
 mod reverse_proxies;
 mod rfc6455;
 mod role_credentials;

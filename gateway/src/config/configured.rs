@@ -42,7 +42,7 @@ pub fn builder(config: &Config, backends: &Backends) -> Result<Builder, Backends
         };
         builder = builder.cluster(settings);
     }
-    builder = builder.clients(clients(config)).page_for_operators_only();
+    builder = builder.clients(clients(config)).page_for_operators_only().page_rows(config.page_rows);
     if !config.page {
         builder = builder.without_page();
     }

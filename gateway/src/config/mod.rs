@@ -24,6 +24,7 @@ mod web_function;
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
+pub(crate) use self::values::network;
 pub use self::{
     api::Api,
     changes::FileChanges,
@@ -57,6 +58,8 @@ pub struct Config {
     pub admin: Option<Admin>,
     /// Whether the page is served at that address.
     pub page: bool,
+    /// How many rows of its timeline are kept.
+    pub page_rows: usize,
     /// How the gateway logs.
     pub log: LogSettings,
     /// Whether a change of the file is noticed without SIGHUP.

@@ -1,4 +1,4 @@
-//! What the gateway reports of its work: to the time line behind the page, and to any other observer.
+//! What the gateway reports of its work: to the timeline behind the page, and to any other observer.
 //!
 //! The parts that do the work hold a [`Reports`] and describe each step as a [`Report`], which only borrows. Without a
 //! [`Reporter`] no report is even put together. An invocation is named by its request id throughout.
@@ -137,8 +137,8 @@ pub enum Report<'a> {
     },
     /// A client was refused.
     ConnectionRefused {
-        /// The id that the connection would have had.
-        connection: &'a str,
+        /// The id that the connection would have had; `None` if the register function was not called.
+        connection: Option<&'a str>,
         /// The path that was asked for.
         path: &'a str,
         /// Why.
@@ -157,8 +157,8 @@ pub enum Report<'a> {
     },
     /// The push address has answered a request.
     PushAnswered {
-        /// The instance that pushed, if it named itself.
-        instance: Option<&'a str>,
+        /// Who pushed.
+        by: Pusher<'a>,
         /// The push; or the body, if it is no push.
         push: Result<&'a Push, &'a [u8]>,
         /// The answer.
@@ -166,6 +166,20 @@ pub enum Report<'a> {
         /// How many of the connections that the push names it did not reach.
         failed: usize,
     },
+}
+
+/// Who pushes, as far as the request says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Pusher<'a> {
+    /// The instance of this name.
+    Instance(&'a str),
+    /// A function that passes on the trace id with which it was called.
+    Trace(&'a str),
+    /// An operator, at the page or by a program.
+    Operator,
+    /// Anyone else: functions elsewhere, and whoever has the address.
+    Unnamed,
 }
 
 /// What an invocation came to.

@@ -6,7 +6,6 @@
 
 mod address;
 mod retry_after;
-mod traceparent;
 
 use std::time::Duration;
 
@@ -19,14 +18,14 @@ use hyper::{
 };
 
 pub use self::address::{Address, AddressError};
-use self::{retry_after::retry_after, traceparent::traceparent};
+use self::retry_after::retry_after;
 use super::{
     attempt::{Answer, Attempt, AttemptError, Backend, Retryable},
     client::{HttpAnswer, HttpClient, SendError},
 };
 use crate::{
     BoxFuture,
-    contract::MAX_EVENT_BYTES,
+    contract::{MAX_EVENT_BYTES, trace_context::traceparent},
     function::{Call, Failure},
 };
 
@@ -149,7 +148,7 @@ pub(super) fn no_answer(name: &str, error: SendError) -> AttemptError {
             }
         }
         SendError::TooLarge => AttemptError::permanent(Failure::Error(
-            format!("the answer of {name} is larger than 6 MB").into(),
+            format!("the answer of {name} is larger than 6 MiB").into(),
         )),
     }
 }
