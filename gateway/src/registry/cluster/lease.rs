@@ -301,6 +301,8 @@ impl Shared {
         if let Some(before) = keeper.take_before() {
             self.metrics.declared_lost.inc();
             self.renewed_ms.store(0, Ordering::Release);
+            // Others reach the node that it was, if any.
+            self.set_subscribed(0);
             let lost = member.swap(Member::new(keeper.node(), Arc::clone(self)));
             self.node.send_replace(keeper.node());
             lost.declare_lost(before.epoch);

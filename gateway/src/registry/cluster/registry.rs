@@ -42,7 +42,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(2);
 const JOIN_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long a client, and a push to another node, waits for a node that may have been frozen.
 const WAKE_TIMEOUTS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(2));
-/// Before it is looked again whether such a node is in its cluster.
+/// Before it is looked again whether the connection of such a node works.
 const WAKE_DELAY: Duration = Duration::from_millis(10);
 /// How often the connection to Redis is measured.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
@@ -111,13 +111,11 @@ impl ClusterRegistry {
         // While Redis is away not every request has to wait for long.
         let time = if self.waited_in_vain.load(Ordering::Relaxed) { JOIN_TIMEOUT } else { time };
         let works = async {
-            loop {
-                self.cluster.shared().joined().await;
-                if self.redis().works().await && self.cluster.shared().is_joined() {
-                    return;
-                }
+            // First, since what is under way on a connection that has died without a word takes longer to fail.
+            while !self.redis().works().await {
                 sleep(WAKE_DELAY).await;
             }
+            self.cluster.shared().joined().await;
         };
         let in_vain = timeout(time, works).await.is_err();
         self.waited_in_vain.store(in_vain, Ordering::Relaxed);
