@@ -238,7 +238,7 @@ async fn a_woken_instance_is_in_its_cluster_before_it_answers() {
     let relay = Relay::to(redis.port).await;
     let of_cluster = |port| {
         let url = format!("redis://127.0.0.1:{port}");
-        started(web_function("", "").own_env("GATEWAY_CLUSTER", &url))
+        web_function("", "").own_env("GATEWAY_CLUSTER", &url).start()
     };
     let (woken, other) = (of_cluster(relay.port), of_cluster(redis.port));
     let mut there = other.connect("/").await;
