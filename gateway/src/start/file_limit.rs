@@ -6,7 +6,9 @@
 use std::sync::OnceLock;
 
 use log::{debug, info, warn};
-use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
+
+use super::system::limit_open_files;
 
 /// What is open beside the connections of clients, at least: listeners, of each function's process its output and
 /// connections, and what is kept for pushes and operators.
@@ -107,7 +109,7 @@ pub(crate) fn restore_for(pid: u32) {
         return;
     };
     // It may have ended already.
-    if let Err(error) = prlimit(Some(pid), Resource::Nofile, before) {
+    if let Err(error) = limit_open_files(pid, before) {
         debug!("the limit of open files of process {} stays: {error}", pid.as_raw_nonzero());
     }
 }
