@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use log::{Level, warn};
 
 use crate::{
-    contract::{Agreed, Attributes, ClosingEvent, ConnectAnswer, Object, STORE_UNAVAILABLE, encode},
+    contract::{Agreed, ClosingEvent, ConnectAnswer, Object, STORE_UNAVAILABLE, encode},
     function::{
         Call, Failure, FailureMessage, FunctionBackend, Role,
         admission::{Admission, Place, Turn},
@@ -23,8 +23,11 @@ use crate::{
         metrics::ApiMetrics,
         report::{InvocationOutcome, Report, Reports},
     },
-    registry::ids,
+    registry::{Record, ids},
 };
+
+/// The connection that an event is about, and the trace that its handshake was part of.
+pub(crate) type Of<'a> = (&'a str, Option<&'a str>);
 
 /// The three functions of an API.
 pub(crate) struct Functions {
@@ -100,19 +103,18 @@ impl Functions {
     /// function is called makes no difference.
     pub(crate) async fn register(
         &self,
-        connection: &str,
+        of: Of<'_>,
         request_id: &str,
         event: Bytes,
         received: Instant,
         client_gone: impl Future<Output = ()>,
     ) -> Result<Registration, Failure> {
         let Some(place) = self.register.admission.try_place() else {
-            self.register.log_no_place((connection, request_id));
+            self.register.log_no_place((of.0, request_id));
             return Ok(Registration::NoPlace);
         };
         let waited = Duration::ZERO;
-        let mut invocation =
-            self.begin(Role::Register, connection, request_id, &event, (received, waited), false);
+        let mut invocation = self.begin(Role::Register, of, request_id, &event, (received, waited), false);
         let turn = tokio::select! {
             biased;
             turn = self.register.turn(Some(place), &mut invocation) => turn,
@@ -171,13 +173,13 @@ impl Functions {
     /// Passes a client's frame on. The function's answer does not matter.
     pub(crate) async fn transfer(
         &self,
-        connection: &str,
+        of: Of<'_>,
         frame: FrameEvent,
         place: Option<Place>,
     ) -> Result<(), FailedInvocation> {
         let times = (frame.received, frame.queued.elapsed());
         let request_id = request_id();
-        let invocation = self.begin(Role::Transfer, connection, &request_id, &frame.event, times, false);
+        let invocation = self.begin(Role::Transfer, of, &request_id, &frame.event, times, false);
         if let Some((before, after)) = frame.inflated {
             self.reports.report(|| Report::FrameInflated { request_id: &request_id, before, after });
         }
@@ -188,9 +190,10 @@ impl Functions {
     /// because a closing event is never left out.
     pub(crate) async fn cleanup(
         &self,
-        (connection, attributes): (&str, Option<&Attributes>),
+        (connection, record): (&str, Option<&Record>),
         reason: Option<&'static str>,
     ) -> Result<(), Failure> {
+        let attributes = record.and_then(Record::attributes).map(|attributes| &**attributes);
         let times = (Instant::now(), Duration::ZERO);
         let event = match encode(&ClosingEvent::new(connection, attributes, reason)) {
             Ok(event) => event,
@@ -200,7 +203,14 @@ impl Functions {
             }
         };
         let request_id = request_id();
-        let invocation = self.begin(Role::Cleanup, connection, &request_id, &event, times, false);
+        let invocation = self.begin(
+            Role::Cleanup,
+            (connection, record.and_then(Record::trace)),
+            &request_id,
+            &event,
+            times,
+            false,
+        );
         let carried_out = self.carry_out(&self.cleanup, None, event, invocation).await;
         carried_out.map_err(|failed| failed.failure)
     }
@@ -209,7 +219,7 @@ impl Functions {
     pub(crate) async fn replay(&self, role: Role, connection: &str, event: Bytes) {
         let times = (Instant::now(), Duration::ZERO);
         let request_id = request_id();
-        let mut invocation = self.begin(role, connection, &request_id, &event, times, true);
+        let mut invocation = self.begin(role, (connection, None), &request_id, &event, times, true);
         // The reporters receive the outcome, and a failure is logged where it happened.
         match role {
             Role::Register => {
@@ -237,13 +247,14 @@ impl Functions {
     fn begin<'a>(
         &'a self,
         role: Role,
-        connection: &'a str,
+        (connection, trace): Of<'a>,
         request_id: &'a str,
         event: &Bytes,
         (received, waited): (Instant, Duration),
         replay: bool,
     ) -> Invocation<'a> {
-        let subject = Subject { api: &self.api, role, connection, request_id, received, waited, replay };
+        let subject =
+            Subject { api: &self.api, role, connection, request_id, trace, received, waited, replay };
         Invocation::begin(subject, event, (&self.reports, &self.metrics), self.trace)
     }
 
@@ -275,8 +286,9 @@ impl Functions {
         invocation: &mut Invocation<'_>,
     ) -> Result<Bytes, Failure> {
         let _turn = turn?;
-        let Subject { role, connection, request_id, .. } = invocation.subject();
-        let mut invoked = function.backend.invoke(Call::new(role, connection, request_id, event)).await;
+        let Subject { role, connection, request_id, trace, .. } = invocation.subject();
+        let mut invoked =
+            function.backend.invoke(Call::new(role, connection, request_id, event).within(trace)).await;
         invocation.measured(&mut invoked);
         if let Some(state) = function.backend.circuit() {
             self.metrics.circuit(role, state);

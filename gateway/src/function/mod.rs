@@ -77,13 +77,21 @@ pub struct Call<'a> {
     pub request_id: &'a str,
     /// The event's JSON, 6 MiB at most.
     pub event: Bytes,
+    /// The header `traceparent` with which the client asked to connect.
+    pub trace: Option<&'a str>,
 }
 
 impl<'a> Call<'a> {
     /// An event for a function.
     #[must_use]
     pub fn new(role: Role, connection: &'a str, request_id: &'a str, event: Bytes) -> Self {
-        Self { role, connection, request_id, event }
+        Self { role, connection, request_id, event, trace: None }
+    }
+
+    /// As part of this trace, a valid header `traceparent`.
+    #[must_use]
+    pub fn within(self, trace: Option<&'a str>) -> Self {
+        Self { trace, ..self }
     }
 }
 

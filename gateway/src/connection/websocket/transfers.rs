@@ -90,5 +90,6 @@ async fn transfer(connection: &Opened, event: FrameEvent, held: &AtomicBool) -> 
         place = admission.place().await.ok();
         held.store(false, Ordering::Relaxed);
     }
-    functions.transfer(connection.id(), event, place).await
+    let of = (connection.id(), connection.deliveries.trace());
+    functions.transfer(of, event, place).await
 }
