@@ -222,10 +222,7 @@ impl Clients {
     }
 
     /// Counts a connection by what the register function has said of its client.
-    pub(crate) fn admit_attributes(
-        &self,
-        attributes: &Attributes,
-    ) -> Result<Option<Box<AttributePermit>>, Limit> {
+    pub(crate) fn admit_attributes(&self, attributes: &Attributes) -> Result<Option<AttributePermit>, Limit> {
         let current = self.current.load();
         let admitted =
             self.by_attribute.admit(&current.settings.limits.connections_per_attribute, attributes);

@@ -29,7 +29,7 @@ use crate::{
     connection::{
         cleanup::clean_up,
         clients::Current,
-        limits::{self, AttributePermit, Limit, Permit},
+        limits::{self, AttributePermit, Limit, Permit, Permits},
         websocket::{
             self, Opened,
             deflate::{Deflate, negotiate},
@@ -155,8 +155,8 @@ async fn handshake(
             let sub_protocol = sub_protocol((names, log_limit), asked.protocols.as_deref(), &agreed);
             let deflate = agreed_compression(&asked, &current);
             let Opening { deliveries, ownership } = opening;
-            let opened =
-                Opened { ownership, api, deliveries, request_id, current, deflate, permit, by_attribute };
+            let permits = Box::new(Permits { connection: permit, by_attribute });
+            let opened = Opened { ownership, api, deliveries, request_id, current, deflate, permits };
             open(&app, asked, opened, sub_protocol, answer_to).await;
         }
         Err(Refused { response, may_be_registered }) => {
@@ -183,7 +183,7 @@ struct Decided {
     opening: Opening,
     request_id: String,
     agreed: Agreed,
-    by_attribute: Option<Box<AttributePermit>>,
+    by_attribute: Option<AttributePermit>,
 }
 
 /// A client that may not connect.

@@ -52,6 +52,23 @@ pub struct Limits {
     pub connections_per_attribute: BTreeMap<String, usize>,
 }
 
+/// All that a connection counts for. In one place, because each open connection has it and seldom needs it.
+#[derive(Debug)]
+pub(crate) struct Permits {
+    pub(crate) connection: Permit,
+    pub(crate) by_attribute: Option<AttributePermit>,
+}
+
+impl Permits {
+    /// The connection does not count any more.
+    pub(crate) fn release(&self) {
+        self.connection.release();
+        if let Some(permit) = &self.by_attribute {
+            permit.release();
+        }
+    }
+}
+
 const THIRTY: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
 const ONE_HUNDRED: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
 

@@ -40,7 +40,7 @@ use crate::{
     connection::{
         cleanup::clean_up,
         clients::Current,
-        limits::{AttributePermit, Permit, Share},
+        limits::{Permits, Share},
     },
     observe::report::Report,
     registry::{Deliveries, Ownership, Traffic},
@@ -60,22 +60,12 @@ pub(crate) struct Opened {
     /// How the client's frames may be compressed, if that was agreed.
     pub(crate) deflate: Option<Deflate>,
     /// Held for as long as the client is connected.
-    pub(crate) permit: Permit,
-    /// Likewise.
-    pub(crate) by_attribute: Option<Box<AttributePermit>>,
+    pub(crate) permits: Box<Permits>,
 }
 
 impl Opened {
     pub(crate) fn id(&self) -> &str {
         self.ownership.id()
-    }
-
-    /// What is still done for the client does not count towards its limits.
-    fn release(&self) {
-        self.permit.release();
-        if let Some(permit) = &self.by_attribute {
-            permit.release();
-        }
     }
 }
 
@@ -123,7 +113,8 @@ async fn finish(app: &App, opened: &Opened, socket: Socket<Stream>, transfers: T
             let _ = timeout(web.cleanup_time(), is_cleaned).await;
         }
         close(socket, deliveries, &end, (id, &current.settings)).await;
-        opened.release();
+        // What the functions still do for the client does not count towards its limits.
+        opened.permits.release();
     };
     let finished = async {
         if !end.reason.is_failed_transfer() {
@@ -141,7 +132,7 @@ async fn finish(app: &App, opened: &Opened, socket: Socket<Stream>, transfers: T
 pub(crate) async fn never_began(app: &App, opened: Opened) {
     let names = (opened.id(), opened.request_id.as_str());
     report_closed(app, &opened.api, names, &opened.deliveries, &End::never_opened());
-    opened.release();
+    opened.permits.release();
     if let Some(due) = opened.ownership.end().await {
         clean_up(&app.cleanups, &opened.api, due).await;
     }

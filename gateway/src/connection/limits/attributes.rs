@@ -30,7 +30,7 @@ impl AttributeCount {
         &self,
         limits: &BTreeMap<String, usize>,
         attributes: &Attributes,
-    ) -> Result<Option<Box<AttributePermit>>, Limit> {
+    ) -> Result<Option<AttributePermit>, Limit> {
         let limited: Vec<_> =
             limits.iter().filter_map(|(name, most)| Some((name, attributes.get(name)?, *most))).collect();
         if limited.is_empty() {
@@ -47,7 +47,7 @@ impl AttributeCount {
         for key in &keys {
             *all.entry(key.clone()).or_default() += 1;
         }
-        Ok(Some(Box::new(AttributePermit { count: self.clone(), counted: Mutex::new(keys) })))
+        Ok(Some(AttributePermit { count: self.clone(), counted: Mutex::new(keys) }))
     }
 }
 
