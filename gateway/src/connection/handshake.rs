@@ -249,7 +249,7 @@ async fn decide(
     asked.api.metrics.handshake(outcome(&registered));
     // What meets every client alike has its own line.
     let level = match &registered {
-        Ok(Registration::NoPlace | Registration::StoreUnavailable) => Level::Debug,
+        Ok(Registration::NoSlot | Registration::StoreUnavailable) => Level::Debug,
         Err(failure) if failure.is_of_backend() => Level::Debug,
         _ => Level::Info,
     };
@@ -275,7 +275,7 @@ async fn decide(
         Ok(Registration::StoreUnavailable) => {
             ("the register function's store is unavailable".to_owned(), store_unavailable())
         }
-        Ok(Registration::NoPlace) => {
+        Ok(Registration::NoSlot) => {
             ("too many events wait for the register function".to_owned(), overloaded())
         }
         Ok(Registration::ClientGone) => {
@@ -350,7 +350,7 @@ fn outcome(registered: &Result<Registration, Failure>) -> HandshakeOutcome {
         Ok(Registration::StoreUnavailable) => HandshakeOutcome::StoreUnavailable,
         Ok(Registration::ClientGone) => HandshakeOutcome::Abandoned,
         Err(Failure::Stopping) => HandshakeOutcome::Draining,
-        Ok(Registration::NoPlace) | Err(_) => HandshakeOutcome::FunctionFailed,
+        Ok(Registration::NoSlot) | Err(_) => HandshakeOutcome::FunctionFailed,
     }
 }
 

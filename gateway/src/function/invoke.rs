@@ -14,7 +14,7 @@ use crate::{
     contract::{Agreed, ClosingEvent, ConnectAnswer, Object, STORE_UNAVAILABLE, encode},
     function::{
         Call, Failure, FailureMessage, FunctionBackend, Role,
-        admission::{Admission, Place, Turn},
+        call_limit::{CallLimit, QueueSlot, RunPermit},
         integration_response,
         invocation::{Invocation, Subject},
     },
@@ -49,7 +49,7 @@ pub(crate) struct Functions {
 /// A function, and how many of its events may run and wait.
 pub(crate) struct Function {
     pub(crate) backend: Arc<dyn FunctionBackend>,
-    pub(crate) admission: Admission,
+    pub(crate) limit: CallLimit,
     pub(crate) log_limits: FunctionLogLimits,
 }
 
@@ -75,7 +75,7 @@ pub(crate) enum Registration {
     /// The function's store cannot record the client.
     StoreUnavailable,
     /// Too many events wait: the function was not called.
-    NoPlace,
+    NoSlot,
     /// The client has gone before the function was called.
     ClientGone,
 }
@@ -109,31 +109,32 @@ impl Functions {
         received: Instant,
         client_gone: impl Future<Output = ()>,
     ) -> Result<Registration, Failure> {
-        let Some(place) = self.register.admission.try_place() else {
-            self.register.log_no_place((of.0, request_id));
-            return Ok(Registration::NoPlace);
+        let Some(slot) = self.register.limit.try_slot() else {
+            self.register.log_no_slot((of.0, request_id));
+            return Ok(Registration::NoSlot);
         };
         let waited = Duration::ZERO;
         let mut invocation = self.begin(Role::Register, of, request_id, &event, (received, waited), false);
-        let turn = tokio::select! {
+        let deadline = self.register.backend.timeout().map(|timeout| received + timeout);
+        let permit = tokio::select! {
             biased;
-            turn = self.register.turn(Some(place), &mut invocation) => turn,
+            permit = self.register.permit(Some(slot), deadline, &mut invocation) => permit,
             () = client_gone => {
                 let message = "the client has gone before the function was called";
                 invocation.end(InvocationOutcome::Refused, Some(message), None);
                 return Ok(Registration::ClientGone);
             }
         };
-        self.decide(turn, event, invocation).await
+        self.decide(permit, event, invocation).await
     }
 
     async fn decide(
         &self,
-        turn: Result<Turn, Failure>,
+        permit: Result<RunPermit, Failure>,
         event: Bytes,
         mut invocation: Invocation<'_>,
     ) -> Result<Registration, Failure> {
-        let answer = match self.invoke(&self.register, turn, event, &mut invocation).await {
+        let answer = match self.invoke(&self.register, permit, event, &mut invocation).await {
             Ok(answer) => answer,
             Err(failure) => return Err(self.register.fail(invocation, failure, None)),
         };
@@ -175,7 +176,7 @@ impl Functions {
         &self,
         of: Of<'_>,
         frame: FrameEvent,
-        place: Option<Place>,
+        slot: Option<QueueSlot>,
     ) -> Result<(), FailedInvocation> {
         let times = (frame.received, frame.queued.elapsed());
         let request_id = request_id();
@@ -183,10 +184,10 @@ impl Functions {
         if let Some((before, after)) = frame.inflated {
             self.reports.report(|| Report::FrameInflated { request_id: &request_id, before, after });
         }
-        self.carry_out(&self.transfer, place, frame.event, invocation).await
+        self.carry_out(&self.transfer, slot, frame.event, invocation).await
     }
 
-    /// Reports that a client has left; `reason` is there if its node is lost. A failure is logged. Waits without a place,
+    /// Reports that a client has left; `reason` is there if its node is lost. A failure is logged. Waits without a slot,
     /// because a closing event is never left out.
     pub(crate) async fn cleanup(
         &self,
@@ -223,8 +224,8 @@ impl Functions {
         // The reporters receive the outcome, and a failure is logged where it happened.
         match role {
             Role::Register => {
-                let turn = self.register.turn(None, &mut invocation).await;
-                drop(self.decide(turn, event, invocation).await);
+                let permit = self.register.permit(None, None, &mut invocation).await;
+                drop(self.decide(permit, event, invocation).await);
             }
             Role::Transfer => drop(self.carry_out(&self.transfer, None, event, invocation).await),
             Role::Cleanup => drop(self.carry_out(&self.cleanup, None, event, invocation).await),
@@ -234,7 +235,7 @@ impl Functions {
     /// From now on no function is called.
     pub(crate) fn stop_calling(&self) {
         for function in [&self.register, &self.transfer, &self.cleanup] {
-            function.admission.stop();
+            function.limit.stop();
         }
     }
 
@@ -261,12 +262,12 @@ impl Functions {
     async fn carry_out(
         &self,
         function: &Function,
-        place: Option<Place>,
+        slot: Option<QueueSlot>,
         event: Bytes,
         mut invocation: Invocation<'_>,
     ) -> Result<(), FailedInvocation> {
-        let turn = function.turn(place, &mut invocation).await;
-        match self.invoke(function, turn, event, &mut invocation).await {
+        let permit = function.permit(slot, None, &mut invocation).await;
+        match self.invoke(function, permit, event, &mut invocation).await {
             Ok(answer) => {
                 invocation.end(InvocationOutcome::Ok, None, Some(&answer));
                 Ok(())
@@ -281,14 +282,14 @@ impl Functions {
     async fn invoke(
         &self,
         function: &Function,
-        turn: Result<Turn, Failure>,
+        permit: Result<RunPermit, Failure>,
         event: Bytes,
         invocation: &mut Invocation<'_>,
     ) -> Result<Bytes, Failure> {
-        let _turn = turn?;
+        let permit = permit?;
         let Subject { role, connection, request_id, trace, .. } = invocation.subject();
-        let mut invoked =
-            function.backend.invoke(Call::new(role, connection, request_id, event).within(trace)).await;
+        let call = Call::new(role, connection, request_id, event);
+        let mut invoked = function.backend.invoke(Call { deadline: permit.deadline, trace, ..call }).await;
         invocation.measured(&mut invoked);
         if let Some(state) = function.backend.circuit() {
             self.metrics.circuit(role, state);
@@ -303,11 +304,16 @@ impl Functions {
 }
 
 impl Function {
-    async fn turn(&self, place: Option<Place>, invocation: &mut Invocation<'_>) -> Result<Turn, Failure> {
+    async fn permit(
+        &self,
+        slot: Option<QueueSlot>,
+        deadline: Option<Instant>,
+        invocation: &mut Invocation<'_>,
+    ) -> Result<RunPermit, Failure> {
         let asked = Instant::now();
-        let turn = self.admission.turn(place).await?;
+        let permit = self.limit.permit(slot, deadline).await?;
         invocation.called(asked.elapsed());
-        Ok(turn)
+        Ok(permit)
     }
 
     /// Logs the failure and ends the invocation with it.
@@ -344,7 +350,7 @@ impl Function {
         self.log_limits.backend.log(Level::Warn, Some((connection, request_id)), line);
     }
 
-    fn log_no_place(&self, (connection, request_id): (&str, &str)) {
+    fn log_no_slot(&self, (connection, request_id): (&str, &str)) {
         let line = format_args!(
             "{connection}: too many events wait for the register function: see --max-waiting or waiting_calls \
              (request {request_id})"

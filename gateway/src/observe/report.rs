@@ -11,6 +11,7 @@ use std::{
 
 use bytes::Bytes;
 
+pub use super::metrics::labels::InvocationOutcome;
 use crate::{
     contract::{Push, Status},
     function::{Role, Timings},
@@ -182,57 +183,6 @@ pub enum Pusher<'a> {
     Operator,
     /// Anyone else: functions elsewhere, and whoever has the address.
     Unnamed,
-}
-
-/// What an invocation came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum InvocationOutcome {
-    /// The event was carried out.
-    Ok,
-    /// The register function, or the gateway before it, refused the client.
-    Refused,
-    /// The register function refused the client, because its store cannot record it.
-    StoreUnavailable,
-    /// The function failed, or its answer cannot be used.
-    Error,
-    /// The function did not answer in time.
-    TimedOut,
-    /// The function's process did not start, or ended in the middle.
-    Crashed,
-    /// The function's backend has too much to do.
-    Overloaded,
-    /// The function's backend cannot be reached.
-    Unavailable,
-    /// The function's backend has been down for a while and is not called for now.
-    CircuitOpen,
-    /// The caller no longer waits.
-    Abandoned,
-}
-
-impl InvocationOutcome {
-    /// A short name that never changes, for logs and metrics.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Refused => "refused",
-            Self::StoreUnavailable => "store_unavailable",
-            Self::Error => "error",
-            Self::TimedOut => "timeout",
-            Self::Crashed => "crashed",
-            Self::Overloaded => "overloaded",
-            Self::Unavailable => "unavailable",
-            Self::CircuitOpen => "circuit_open",
-            Self::Abandoned => "abandoned",
-        }
-    }
-
-    /// Whether it counts as an error.
-    #[must_use]
-    pub fn is_error(self) -> bool {
-        !matches!(self, Self::Ok | Self::Refused | Self::Abandoned)
-    }
 }
 
 impl Reports {

@@ -76,7 +76,7 @@ fn read_one(run: RunId, log: &str, paths: &HashMap<&str, &str>, logged: &mut Has
 
 /// Whether the gateway calls a cleanup function again that had this outcome.
 fn is_called_again(outcome: &str) -> bool {
-    matches!(outcome, "timeout" | "overloaded" | "unavailable" | "circuit_open")
+    matches!(outcome, "timed_out" | "overloaded" | "unavailable" | "circuit_open")
 }
 
 /// A line without its time and level.

@@ -195,7 +195,7 @@ export const CHINESE = {
   '✓ ok': '✓ 成功',
   '⊘ refused': '⊘ 已拒绝',
   '✕ error': '✕ 错误',
-  '✕ timeout': '✕ 超时',
+  '✕ timed out': '✕ 超时',
   '✕ crashed': '✕ 崩溃',
   '✕ overload': '✕ 过载',
   '✕ down': '✕ 不可用',

@@ -26,10 +26,10 @@ export function translate() {
 }
 
 export const OUTCOMES = {
-  running: t`… running`, ok: t`✓ ok`, refused: t`⊘ refused`, error: t`✕ error`, timeout: t`✕ timeout`, crashed: t`✕ crashed`,
+  running: t`… running`, ok: t`✓ ok`, refused: t`⊘ refused`, error: t`✕ error`, timed_out: t`✕ timed out`, crashed: t`✕ crashed`,
   overloaded: t`✕ overload`, unavailable: t`✕ down`, circuit_open: t`✕ circuit`, store_unavailable: t`✕ store`, abandoned: t`– given up`,
 };
-export const BAD_OUTCOMES = new Set(['error', 'timeout', 'crashed', 'overloaded', 'unavailable', 'circuit_open', 'store_unavailable']);
+export const BAD_OUTCOMES = new Set(['error', 'timed_out', 'crashed', 'overloaded', 'unavailable', 'circuit_open', 'store_unavailable']);
 
 export const GATEWAY_DOWN = t`No answer from the gateway. Is it still running? Trying again every second.`;
 export const NOT_OPENED = t`The connection was refused or not answered. Browsers do not tell a page why, but the timeline does: look in its newest row.`;
