@@ -1,5 +1,7 @@
 //! HTTP requests, byte by byte.
 
+use std::io;
+
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -32,20 +34,32 @@ impl Reply {
 
 /// One HTTP request on a connection of its own.
 pub async fn request(addr: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+    let answer = timeout(SOON, try_request(addr, method, path, headers, body)).await;
+    answer.expect("an answer in time").expect("an answer")
+}
+
+/// Likewise, to an address that may not answer.
+pub async fn try_request(
+    addr: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Reply> {
     use std::fmt::Write as _;
-    let mut connection = TcpStream::connect(addr).await.expect("the address answers");
+    let mut connection = TcpStream::connect(addr).await?;
     let mut head = format!("{method} {path} HTTP/1.1\r\nContent-Length: {}\r\n", body.len());
     let host = [("Host", addr)].into_iter().filter(|_| !headers.iter().any(|(name, _)| *name == "Host"));
     for (name, value) in host.chain(headers.iter().copied()) {
         write!(head, "{name}: {value}\r\n").expect("a string");
     }
     head += "\r\n";
-    connection.write_all(head.as_bytes()).await.expect("a request");
-    connection.write_all(body).await.expect("a body");
-    timeout(SOON, answer(&mut connection, method != "HEAD")).await.expect("an answer in time")
+    connection.write_all(head.as_bytes()).await?;
+    connection.write_all(body).await?;
+    answer(&mut connection, method != "HEAD").await
 }
 
-async fn answer(connection: &mut TcpStream, with_body: bool) -> Reply {
+async fn answer(connection: &mut TcpStream, with_body: bool) -> io::Result<Reply> {
     let mut seen = Vec::new();
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -57,11 +71,13 @@ async fn answer(connection: &mut TcpStream, with_body: bool) -> Reply {
             });
             if !with_body || body.len() >= length.unwrap_or(0) {
                 let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-                return Reply { status, head: head.to_owned(), body: body.to_owned() };
+                return Ok(Reply { status, head: head.to_owned(), body: body.to_owned() });
             }
         }
-        let count = connection.read(&mut buffer).await.expect("an answer");
-        assert_ne!(count, 0, "the connection ended before the answer: {text}");
+        let count = connection.read(&mut buffer).await?;
+        if count == 0 {
+            return Err(io::Error::other(format!("the connection ended before the answer: {text}")));
+        }
         seen.extend_from_slice(&buffer[..count]);
     }
 }

@@ -56,7 +56,7 @@ pub use self::{
     function_process::Function,
     functions::{AsyncFn, Echo},
     gateway::Gateway,
-    http::{Reply, request},
+    http::{Reply, request, try_request},
     in_process::InProcess,
     log::in_process_log,
     need::{Need, needs},
