@@ -20,7 +20,7 @@ use std::{
 
 use crate::{
     journal::{FrameId, Journal, Life, LifeId, Pages},
-    logged::{self, Logged, Logs},
+    logged::{self, Logged, Logs, is_of_lost_node},
     pushes::{Push, Pushes},
     runs::{Fault, RedisFaults, Run, Runs},
 };
@@ -249,9 +249,4 @@ impl fmt::Display for Account {
         }
         Ok(())
     }
-}
-
-/// Whether a connection was closed because the others had declared its node lost.
-fn is_of_lost_node(closed: &str) -> bool {
-    closed.ends_with("(1012): the gateway was cut off")
 }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use scf_websocket_test_harness::{kill, lives, processes};
+use scf_websocket_test_harness::{processes, try_kill};
 use tokio::time::sleep;
 
 use crate::dice::Dice;
@@ -37,15 +37,14 @@ impl Program {
         let mut hanging = HashSet::new();
         while begun.elapsed() < time {
             for pid in processes(|stat| gateways.contains(&stat.parent) && !stat.suspended) {
-                if self.is_cleanup(pid) {
-                    kill(pid, "STOP");
+                if self.is_cleanup(pid) && try_kill(pid, "STOP") {
                     hanging.insert(pid);
                 }
             }
             sleep(Duration::from_millis(20)).await;
         }
-        for pid in hanging.into_iter().filter(|pid| lives(*pid) && self.is_cleanup(*pid)) {
-            kill(pid, "CONT");
+        for pid in hanging.into_iter().filter(|pid| self.is_cleanup(*pid)) {
+            try_kill(pid, "CONT");
         }
     }
 
@@ -59,11 +58,9 @@ impl Program {
 
 /// Suspends a process and lets it continue after this time, if it still exists.
 pub fn pause(pid: u32, time: Duration) {
-    kill(pid, "STOP");
+    try_kill(pid, "STOP");
     tokio::spawn(async move {
         sleep(time).await;
-        if lives(pid) {
-            kill(pid, "CONT");
-        }
+        try_kill(pid, "CONT");
     });
 }

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use crate::{pushes, runs::RunId};
+use crate::{logged, runs::RunId};
 
 /// One connection of a client: its clients are numbered, and so are a client's connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,7 +110,7 @@ impl Journal {
     }
 
     pub fn received(&self, id: LifeId, text: &str) {
-        self.on(id, |life| match (FrameId::parse(text), pushes::number(text)) {
+        self.on(id, |life| match (FrameId::parse(text), logged::push_number(text)) {
             (Some(frame), _) => life.received.push((frame, Instant::now())),
             (None, Some(number)) => life.pushed.push((number, Instant::now())),
             (None, None) => life.foreign.push(text.to_owned()),

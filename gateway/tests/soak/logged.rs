@@ -4,7 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use scf_websocket_gateway::cluster::NodeId;
 
-use crate::{pushes, runs::RunId};
+use crate::runs::RunId;
+
+/// What the soak calls its own pushes begins with this; the number follows.
+pub const PUSH: &str = "push-";
 
 /// What the logs tell.
 #[derive(Debug, Default)]
@@ -107,7 +110,7 @@ impl<'l> Reader<'l, '_> {
                 // Without the request id and the reason, so that equal ends are counted together.
                 let how = how.split(" (request ").next().unwrap_or(how);
                 let reason = how.strip_prefix("closed by a function (4001) ");
-                told.closed_by_push = reason.and_then(pushes::number);
+                told.closed_by_push = reason.and_then(push_number);
                 told.closed = Some(reason.map_or(how, |_| "closed by a function").to_owned());
             }
         }
@@ -158,6 +161,16 @@ impl<'l> Reader<'l, '_> {
             }
         }
     }
+}
+
+/// The number of the push that has sent this frame, or is the reason of this close.
+pub fn push_number(name: &str) -> Option<usize> {
+    name.strip_prefix(PUSH)?.parse().ok()
+}
+
+/// Whether a connection was closed because the others had declared its node lost.
+pub fn is_of_lost_node(closed: &str) -> bool {
+    closed.ends_with("(1012): the gateway was cut off")
 }
 
 /// Which node a process says that it takes over, or has.

@@ -11,11 +11,9 @@ use tokio::time::timeout;
 
 use crate::{
     journal::LifeId,
+    logged::PUSH,
     runs::{RunId, Runs},
 };
-
-/// What a push and the reason of a close are called begins with this; its number follows.
-const NAME: &str = "push-";
 
 /// A gateway that is suspended does not answer.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -69,7 +67,7 @@ impl Pushes {
             all.push(Push { kind, to, by, asked: now, answered: now, answer: Answer::Missing });
             all.len() - 1
         };
-        let name = format!("{NAME}{number}");
+        let name = format!("{PUSH}{number}");
         let websocket = match kind {
             Kind::Frame => {
                 json!({"action": "data send", "secConnectionID": id, "dataType": "text", "data": name})
@@ -88,11 +86,6 @@ impl Pushes {
         let push = &mut self.all()[number];
         (push.answered, push.answer) = (Instant::now(), answer);
     }
-}
-
-/// The number of the push that has sent this frame, or is the reason of this close.
-pub fn number(name: &str) -> Option<usize> {
-    name.strip_prefix(NAME)?.parse().ok()
 }
 
 fn read(status: u16, body: &str) -> Answer {

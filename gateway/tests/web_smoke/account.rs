@@ -40,7 +40,7 @@ impl Account {
         let mut account = Self::default();
         for (id, life) in lives {
             let path = id.to_string();
-            match logged.get(&path) {
+            match logged.opened.get(&path) {
                 Some(told) => {
                     account.connection(*id, life, told, killed);
                     account.frames_of(*id, life, told, lives, &unsent);
@@ -66,7 +66,7 @@ impl Account {
             [] => self.unexplained(format!("{id}: no closing event, {closed}")),
             several => {
                 // Never twice by one instance, and another one only after it was declared lost.
-                let mut by: Vec<_> = several.to_vec();
+                let mut by: Vec<_> = several.iter().map(|cleanup| cleanup.by).collect();
                 by.sort_unstable();
                 by.dedup();
                 if by.len() == several.len() {

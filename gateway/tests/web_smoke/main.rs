@@ -6,6 +6,7 @@
 
 mod account;
 mod client;
+#[expect(dead_code, reason = "the soak asks it more")]
 #[path = "../soak/logged.rs"]
 mod logged;
 mod pusher;

@@ -62,7 +62,7 @@ pub use self::{
     need::{Need, needs},
     port::ReservedPort,
     process::Process,
-    processes::{Stat, is_suspended, kill, lives, processes},
+    processes::{Stat, is_suspended, kill, lives, processes, try_kill},
     programs::{bootstrap_program, example, gateway_program},
     push_address::{Batches, PushAddress, pushed_ids},
     redis::Redis,

@@ -101,7 +101,11 @@ impl Account {
         // A process may take over what it was itself before it was declared lost.
         let is_survivor = |by| seen.logs.has_taken_over(by, id);
         let by_owner = cleanups.iter().filter(|cleanup| cleanup.by == owner).count();
-        let own = if is_survivor(owner) { by_owner.min(1) } else { by_owner };
+        let own = match (is_survivor(owner), due) {
+            (true, Due::Never) => 0,
+            (true, _) => by_owner.min(1),
+            (false, _) => by_owner,
+        };
         let all = cleanups.len() - own;
         let others = cleanups.iter().map(|cleanup| cleanup.by);
         let others: HashSet<_> = others.filter(|by| *by != owner || by_owner > own).collect();

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use scf_websocket_test_harness::{Redis, kill};
+use scf_websocket_test_harness::{Redis, try_kill};
 use tokio::{
     sync::{Mutex, RwLock, mpsc},
     task::JoinSet,
@@ -139,8 +139,8 @@ impl Chaos {
             Fault::CutOff => nodes::cut_off(node, time),
             Fault::Replace => nodes::replace(cluster, node),
             Fault::HangCleanups => nodes::hang_cleanups(cluster, node, Duration::from_secs(1) + time),
-            Fault::RestartRedis => redis::restart(cluster, time / 3),
-            Fault::PauseRedis => redis::pause(cluster, Duration::from_millis(100) + time * 7 / 10),
+            Fault::RestartRedis => Some(redis::restart(cluster, time / 3)),
+            Fault::PauseRedis => Some(redis::pause(cluster, Duration::from_millis(100) + time * 7 / 10)),
             Fault::FillRedis => redis::fill(cluster, Duration::from_secs(1) + time),
             Fault::LoseData(loss) => redis::lose_data(cluster, loss, node, time),
         };
@@ -171,7 +171,7 @@ impl Chaos {
     fn kill_a_function(&mut self) {
         if let Some(pid) = self.a_function() {
             self.done.count("a function killed");
-            kill(pid, "KILL");
+            try_kill(pid, "KILL");
         }
     }
 

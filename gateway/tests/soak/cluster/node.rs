@@ -45,6 +45,11 @@ impl Node {
         self.gateway.pid()
     }
 
+    /// The log of the process so far.
+    pub fn log(&self) -> String {
+        self.gateway.log()
+    }
+
     /// The connections that the process has opened, and their ids.
     pub fn connections(&self) -> Vec<(LifeId, String)> {
         let log = self.gateway.log();

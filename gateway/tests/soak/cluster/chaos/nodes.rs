@@ -24,7 +24,7 @@ pub type Running = Option<BoxFuture<'static, bool>>;
 const PUSHED: usize = 12;
 
 /// For so long the records of a process that has ended may be there: the lease, and a cleanup function that hangs.
-const TAKE_OVER: Duration = Duration::from_secs(60);
+const TAKE_OVER: Duration = Duration::from_mins(1);
 
 fn free(node: Arc<Mutex<Node>>) -> Option<OwnedMutexGuard<Node>> {
     node.try_lock_owned().ok()
@@ -89,11 +89,12 @@ async fn is_taken_over(
     names: impl IntoIterator<Item = scf_websocket_gateway::cluster::NodeId>,
     records: OwnedRwLockReadGuard<()>,
 ) -> bool {
-    let keys: String = names.into_iter().map(|name| format!(" {{scf-ws}}:connections:{name}")).collect();
+    let keys: Vec<_> = names.into_iter().map(|name| format!("{{scf-ws}}:connections:{name}")).collect();
+    let keys = keys.join(" ");
     let begun = Instant::now();
-    while !keys.is_empty() && cluster.redis.lock().await.command(&format!("EXISTS{keys}")) != ":0\r\n" {
+    while !keys.is_empty() && cluster.redis.lock().await.command(&format!("EXISTS {keys}")) != ":0\r\n" {
         if begun.elapsed() > TAKE_OVER {
-            println!("soak: these records are not taken over:{keys}");
+            println!("soak: these records are not taken over: {keys}");
             return false;
         }
         sleep(Duration::from_millis(200)).await;
