@@ -83,9 +83,7 @@ impl<'p> Seen<'p> {
     fn was_taken_over(&self, id: LifeId, life: &Life) -> bool {
         let Some(told) = self.told(id) else { return false };
         // A client may leave, and its suspended node notice that before it notices that it was declared lost.
-        let is_survivor = |by| by != life.run || self.logs.has_taken_over(by, &told.id);
-        let was_taken_over = told.cleanups.iter().any(|cleanup| is_survivor(cleanup.by));
-        told.closed.as_deref().is_some_and(is_of_lost_node) || was_taken_over
+        told.closed.as_deref().is_some_and(is_of_lost_node) || self.logs.is_taken_over(&told.id)
     }
 
     /// Since when its functions need not know this connection any more, whether its client has noticed or not.

@@ -21,6 +21,11 @@ pub struct Logs {
 }
 
 impl Logs {
+    /// Whether any process has taken the node of this connection over.
+    pub fn is_taken_over(&self, id: &str) -> bool {
+        NodeId::of_connection(id).is_some_and(|lost| self.taken_over.iter().any(|(_, node)| *node == lost))
+    }
+
     /// Whether a process calls the closing events of this connection as the survivor of its node.
     pub fn has_taken_over(&self, by: RunId, id: &str) -> bool {
         NodeId::of_connection(id).is_some_and(|node| self.taken_over.contains(&(by, node)))
