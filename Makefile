@@ -17,7 +17,7 @@ $(if $(EXAMPLE),$(if $(filter-out build package run deploy destroy deploy-status
 $(if $(and $(EXAMPLE),$(BOOTSTRAP)),$(error Set EXAMPLE or BOOTSTRAP, not both))
 
 # A variable that nothing reads is most likely misspelled. Those of the functions begin with WS_.
-KNOWN    := TARGET FEATURES EXAMPLE BOOTSTRAP LISTEN ARGS ROUNDS SECTIONS SECONDS PICTURE DRY ONE ADOPT SETTINGS WEB WEB_ZIP GATEWAY_TOML PACKAGED
+KNOWN    := TARGET FEATURES EXAMPLE BOOTSTRAP CONFIG LISTEN ARGS ROUNDS SECTIONS SECONDS PICTURE DRY ONE ADOPT SETTINGS WEB WEB_ZIP GATEWAY_TOML PACKAGED
 GIVEN    := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 UNKNOWN  := $(firstword $(filter-out $(KNOWN) WS_% RUST_% CARGO_% CI -%,$(GIVEN)))
 $(if $(UNKNOWN),$(error $(UNKNOWN)= is no variable of make; there are: $(KNOWN), and those of the functions, WS_...))
@@ -69,11 +69,11 @@ gateway-to-run:
 package: $(if $(WEB),$(if $(BOOTSTRAP),,build) gateway,build) ## bootstrap.zip, the file to upload (EXAMPLE=chat for chat.zip; WEB=1, also with BOOTSTRAP=path, for web.zip)
 	$(if $(WEB),scripts/package.sh $(or $(BOOTSTRAP),$(PACKAGED)) $(WEB_ZIP) $(GATEWAY) $(GATEWAY_TOML),scripts/package.sh $(PACKAGED) $(PROGRAM).zip)
 
-# Only the bootstrap relays frames to a room.
+# Only the bootstrap relays frames to a room. What a file describes is run as it is.
 run: export RELAY := $(if $(BOOTSTRAP)$(EXAMPLE),,1)
-run: $(if $(BOOTSTRAP),,build) gateway-to-run ## a whole WebSocket API on this machine (LISTEN=host:port, EXAMPLE=chat or BOOTSTRAP=path of your own program, ARGS="gateway options")
-	exec scripts/run.sh $(RUN) --bootstrap $(or $(BOOTSTRAP),$(PACKAGED)) --listen $(LISTEN) \
-		$(patsubst %,--client-page %,$(wildcard examples/$(EXAMPLE).html)) $(ARGS)
+run: $(if $(BOOTSTRAP)$(CONFIG),,build) gateway-to-run ## a whole WebSocket API on this machine (LISTEN=host:port, EXAMPLE=chat or BOOTSTRAP=path of your own program, ARGS="gateway options"; or CONFIG=gateway.toml)
+	exec $(if $(CONFIG),$(RUN) --config $(CONFIG),scripts/run.sh $(RUN) --bootstrap $(or $(BOOTSTRAP),$(PACKAGED)) --listen $(LISTEN) \
+		$(patsubst %,--client-page %,$(wildcard examples/$(EXAMPLE).html))) $(ARGS)
 
 smoke: $(if $(WEB),package-web-chat,package) ## drive the packaged zip with real WebSocket clients, and print what was seen (WEB=1: the web function's)
 	$(if $(WEB),WEB_ZIP=$(CURDIR)/$(WEB_CHAT) cargo test -q --locked -p scf-websocket-gateway --test web_smoke,scripts/smoke.sh bootstrap.zip)
@@ -127,8 +127,10 @@ bench: package $(if $(filter gateway% cluster,$(SECTIONS)),gateway) ## measure i
 bench-instructions: build ## count the instructions of an invocation; fails when they have grown by a tenth
 	scripts/count-instructions.sh
 
-lint: ## format, clippy and documentation, warnings being errors
+lint: ## format, spelling, links, clippy and documentation, warnings being errors
 	cargo fmt --all --check
+	scripts/spelling.sh
+	cargo test -q --locked -p scf-websocket --test behaviours -- links::
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --locked -p scf-websocket-gateway --test smoke --test web_smoke --test browser --test soak --test attack -- -D warnings
 	cargo clippy --locked --features tls --all-targets -- -D warnings

@@ -38,4 +38,5 @@ container=$(build from gateway)
 build run --isolation chroot "$container" -- /gateway --help >"$room/help"
 grep -q -- --listen "$room/help" || { echo "check-gateway-files: the gateway does not start in the image" >&2; exit 1; }
 build rm "$container" >/dev/null
+echo "deploy/gateway/kubernetes.md: NOT CHECKED what buildah push and kubectl do, which need a registry and a cluster" >&2
 echo "deploy/gateway: the unit is accepted, the image builds and its gateway starts"

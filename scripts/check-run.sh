@@ -6,9 +6,9 @@ cd "$(dirname "$0")/.."
 scripts/need.sh curl python3
 
 # The processes that `make run` starts here.
-ours="--listen 127.0.0.1:9481|$PWD/target/package/(bootstrap|chat)|$PWD/gateway/tests/runtimes/echo.py"
-log=$(mktemp)
-trap 'kill "${make:-}" 2>/dev/null || true; rm -f "$log"' EXIT
+log=$(mktemp) file=$(mktemp)
+ours="--listen 127.0.0.1:9481|--config $file|$PWD/target/package/(bootstrap|chat)|$PWD/gateway/tests/runtimes/echo.py"
+trap 'kill "${make:-}" 2>/dev/null || true; rm -f "$log" "$file"' EXIT
 
 fail() {
     echo "check-run: $*" >&2
@@ -57,6 +57,20 @@ end
 # A user's own program, in another language.
 start BOOTSTRAP="$PWD/gateway/tests/runtimes/echo.py"
 handshake || fail "the user's own program did not accept the client"
+end
+
+# What a file describes; with it no program is built.
+cat >"$file" <<END
+listen = "127.0.0.1:9481"
+
+[[api]]
+path = "/chat"
+register = "process:$PWD/gateway/tests/runtimes/echo.py"
+transfer = "process:$PWD/gateway/tests/runtimes/echo.py"
+cleanup = "process:$PWD/gateway/tests/runtimes/echo.py"
+END
+start CONFIG="$file"
+handshake || fail "the file's function did not accept the client"
 end
 
 # An example, whose variables are not the bootstrap's, with its page beside the developer's.

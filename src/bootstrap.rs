@@ -28,7 +28,7 @@ use crate::functions::{Decision, Functions};
 use crate::role::Role;
 use crate::startup::Program;
 
-/// The variables of `bootstrap`, in the order of the README's table.
+/// The variables of `bootstrap`, in the order of the table of docs/variables.md.
 pub const VARIABLES: &[Variable] = &[
     ROLE_REQUIRED,
     PUSH_URL,

@@ -55,7 +55,7 @@ fn a_push_without_an_address_is_a_clear_error() {
     let shout = Function::of_example("shout", &[]);
     assert_eq!(
         error(&shout.invoke(DATA_RECV)),
-        "WS_PUSH_URL is not set; a function that pushes needs the reverse push address, http://…"
+        "WS_PUSH_URL is not set; write the reverse push address, http://…"
     );
     assert_eq!(response(&shout.invoke(BINARY)), BINARY, "a function that does not push needs no address");
 }

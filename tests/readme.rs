@@ -1,6 +1,7 @@
-//! The documents match the program: the README's table of variables equals `--help`, CI runs its commands, and the tests
+//! The documents match the program: the table of variables equals `--help`, CI runs its commands, and the tests
 //! that docs/guarantees.md and SECURITY.md name exist.
 
+mod figures;
 mod languages;
 pub mod markdown;
 
@@ -28,23 +29,55 @@ fn the_table_of_variables_matches_the_program() {
     };
     let rows = VARIABLES.iter().map(row).collect::<Vec<_>>().concat();
     let table = format!("| variable | values | default |\n| --- | --- | --- |\n{rows}\n");
-    assert!(file("README.md").contains(&table), "README.md must contain:\n{table}");
+    assert!(file("docs/variables.md").contains(&table), "docs/variables.md must contain:\n{table}");
 }
 
+/// What runs the commands of each document, and names it.
+const RUN_BY: [(&str, &str); 12] = [
+    ("README.md", "gateway/tests/python_functions.rs"),
+    ("docs/admin-api.md", "gateway/tests/admin_api.rs"),
+    ("docs/cluster.md", "scripts/check-documents.sh"),
+    ("docs/deploy.md", "scripts/check-documents.sh"),
+    ("docs/from-the-python-samples.md", "gateway/tests/python_functions.rs"),
+    ("docs/in-a-web-function.md", "scripts/check-documents.sh"),
+    ("docs/in-production.md", "scripts/check-documents.sh"),
+    ("docs/other-languages.md", "tests/other_languages.rs"),
+    ("docs/own-functions.md", "scripts/check-own-functions.sh"),
+    ("docs/push.md", "gateway/tests/push_commands.rs"),
+    ("deploy/gateway/kubernetes.md", "scripts/check-gateway-files.sh"),
+    ("deploy/gateway/virtual-machine.md", "scripts/check-documents.sh"),
+];
+
 #[test]
-fn every_command_is_run_by_ci() {
-    let (readme, ci) = (sections(&file("README.md")), file(".ci/run"));
-    let blocks = readme.iter().flat_map(|section| &section.code).filter(|block| block.language == "sh");
-    let mut commands = 0;
-    for line in blocks.flat_map(|block| &block.lines) {
-        let command = line.split(" #").next().unwrap_or_default().trim();
-        if command.is_empty() {
+fn every_command_is_run() {
+    let ci = file(".ci/run");
+    for document in crate::links::documents() {
+        let name = document.to_string_lossy();
+        let sections = sections(&file(&name));
+        let blocks: Vec<_> = sections
+            .iter()
+            .flat_map(|section| &section.code)
+            .filter(|block| ["", "sh", "console"].contains(&block.language.as_str()))
+            .collect();
+        // Translations have the commands of their originals.
+        let of_a_reader = name.starts_with("docs/") || name.starts_with("deploy/") || name == "README.md";
+        if blocks.is_empty() || !of_a_reader || name.contains("zh-CN") {
             continue;
         }
-        commands += 1;
-        assert!(ci.contains(command), "`{command}` is in README.md but not in .ci/run");
+        for block in &blocks {
+            assert_ne!(
+                block.language, "",
+                "{name}: commands are marked sh, and other text is text: {:?}",
+                block.lines
+            );
+        }
+        let runs = RUN_BY.iter().find(|(known, _)| *known == name).map(|(_, by)| *by);
+        let by = runs.unwrap_or_else(|| panic!("nothing runs the commands of {name}: see RUN_BY"));
+        assert!(file(by).contains(&*name), "{by} does not name {name}");
+        let in_ci = by.strip_suffix(".sh").is_none_or(|script| ci.contains(script));
+        assert!(in_ci, "{by} is not in .ci/run");
     }
-    assert!(commands > 3, "only {commands} commands found in README.md");
+    assert!(ci.contains("scripts/check-run.sh # runs make run and make run EXAMPLE=chat"));
 }
 
 #[test]

@@ -70,8 +70,9 @@ const NOT_LOGGED: [(&str, &str); 21] = [
 ];
 
 /// Beginnings of texts that reach no such line though others of their file do, each with the reason.
-const NO_MESSAGES: [(&str, &str); 4] = [
-    ("A WebSocket gateway before", "--help"),
+const NO_MESSAGES: [(&str, &str); 5] = [
+    ("{frames_in} frames", "a connection that has ended, at level info"),
+    ("A WebSocket gateway in front of", "--help"),
     ("push_url={}", "the first line of the log, at level info"),
     (" room={}", "the first line of the log, at level info"),
     ("given up: the caller", "the page"),
@@ -326,7 +327,10 @@ fn problems(messages: &Messages, entries: &[Entry]) -> Vec<String> {
             ));
         }
     }
-    for Entry { line, message, is_explained } in entries {
+    for (at, Entry { line, message, is_explained }) in entries.iter().enumerate() {
+        if entries[..at].iter().any(|entry| entry.message == *message) {
+            problems.push(format!("{DOCUMENT}:{line}: `{message}` stands in a row above, too"));
+        }
         if !messages.contains_key(message) {
             problems.push(format!("{DOCUMENT}:{line}: no program prints `{message}`; correct or remove it"));
         }
@@ -374,14 +378,15 @@ fn each_kind_of_message_is_found() {
 #[test]
 fn missing_outdated_and_unexplained_entries_are_found() {
     let document = "| message | cause | remedy |\n| --- | --- | --- |\n\
-        | `known …`, `` `old` one `` | a cause | a remedy |\n| `a \\| b` | ? | ? |\n";
+        | `known …`, `` `old` one `` | a cause | a remedy |\n| `a \\| b` | ? | ? |\n| `known …` | a cause | a remedy |\n";
     let place = |is_required| Place { file: "src/x.rs".to_owned(), line: 1, is_required };
     let messages = [("known …", true), ("a | b", false), ("new `x`", true), ("short", false)]
         .map(|(message, is_required)| (message.to_owned(), place(is_required)))
         .into();
     let problems = problems(&messages, &entries(document));
-    assert_eq!(problems.len(), 3, "{problems:#?}");
+    assert_eq!(problems.len(), 4, "{problems:#?}");
     assert!(problems[0].ends_with("\n| `` new `x` `` | ? | ? |"), "{}", problems[0]);
     assert!(problems[1].contains(":3: no program prints ``old` one`"), "{}", problems[1]);
     assert!(problems[2].contains(":4: `a | b` needs a cause"), "{}", problems[2]);
+    assert!(problems[3].contains(":5: `known …` stands in a row above"), "{}", problems[3]);
 }

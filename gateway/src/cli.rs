@@ -15,16 +15,16 @@ use scf_websocket_gateway::{
     push::check_token,
 };
 
-const ABOUT: &str = "A WebSocket gateway before register, transfer and cleanup functions: on this machine, at an HTTP address, or in the cloud";
+const ABOUT: &str = "A WebSocket gateway in front of register, transfer and cleanup functions: on this machine, at an HTTP address, or in the cloud";
 const LONG_ABOUT: &str = "\
-A WebSocket gateway before register, transfer and cleanup functions: on this machine, at an HTTP address, or in the \
+A WebSocket gateway in front of register, transfer and cleanup functions: on this machine, at an HTTP address, or in the \
 cloud.
 
 In production everything is in a file (--config), which SIGHUP reads again; examples/gateway.toml has every key. \
 Without a file there is one WebSocket API, whose functions are processes of one program (--bootstrap). They get the variables that SCF documents, WS_ROLE, \
-WS_PUSH_URL (unless set), every WS_* variable of this program's own environment, and --env.
+WS_PUSH_URL (unless set), PATH, HOME, RUST_LOG and every WS_* variable of this program's own environment, and --env.
 
-Of a flag given twice the last one counts. Ends with 0 after SIGINT or SIGTERM, 1 if it could not start, 2 if the \
+Of a flag given twice the last one counts. Exits with 0 after SIGINT or SIGTERM, 1 if it could not start, 2 if the \
 command line or the file is wrong.";
 
 /// The flags that describe one API, and where the gateway listens: what a file says too.
@@ -51,7 +51,7 @@ const WEB_FUNCTION: &str = "scf_bootstrap";
 
 /// What the command line asks for.
 pub enum Command {
-    /// A gateway before one API, described by flags.
+    /// A gateway in front of one API, described by flags.
     Serve { builder: Box<Builder>, warnings: Vec<String> },
     /// The gateway that a file describes.
     ServeFile { file: PathBuf, trace: bool, take_over: bool },
@@ -70,15 +70,15 @@ pub struct Cli {
     #[arg(long, value_name = "FILE", conflicts_with_all = OF_ONE_API)]
     config: Option<PathBuf>,
 
-    /// Only read the file and say everything that is wrong with it; ends with 2 if anything is
+    /// Only read the file and say everything that is wrong with it; exits with 2 if anything is wrong
     #[arg(long, requires = "config")]
     check: bool,
 
-    /// With --check: also ask each backend whether its function can be called, running none; ends with 1 if one cannot
+    /// With --check: also ask each backend whether its function can be called, running none; exits with 1 if one cannot
     #[arg(long, requires = "check")]
     online: bool,
 
-    /// Let the gateway that runs with this file start its program anew, which takes over its listening sockets; ends with 1 if nothing changed
+    /// Let the gateway that runs with this file start its program anew, which takes over its listening sockets; exits with 1 if nothing changed
     #[arg(long, requires = "config", conflicts_with = "check")]
     replace: bool,
 
@@ -138,7 +138,7 @@ pub struct Cli {
     #[arg(long)]
     integration_response: bool,
 
-    /// Log a line an invocation, with its times
+    /// Log one line for each invocation, with its times
     #[arg(long)]
     trace: bool,
 
@@ -238,7 +238,9 @@ pub fn inherited() -> impl Iterator<Item = (String, OsString)> {
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
-    let mut addresses = text.to_socket_addrs().map_err(|error| format!("{error}; write 127.0.0.1:9000"))?;
+    let mut addresses = text
+        .to_socket_addrs()
+        .map_err(|error| format!("{error}; write an address and a port, such as 127.0.0.1:9000"))?;
     addresses.next().ok_or_else(|| "the name has no address".to_owned())
 }
 

@@ -19,6 +19,7 @@ use scf_websocket_gateway::{
     file_limit,
     function::local::orphan_reaper,
     hand_over::{self, Predecessor, Sockets, notify},
+    metrics::Totals,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -154,12 +155,9 @@ async fn serve_file(served: ServedFile) -> Result<(), String> {
     let running = start(builder.trace(trace)).await?;
     // In a web function, what is printed is kept in a log.
     announce(&running, format, config.web_function.is_some());
-    log::info!(
-        "gateway {} with {}: {}",
-        env!("CARGO_PKG_VERSION"),
-        file.display(),
-        Summary(&config).in_a_line()
-    );
+    let (version, configuration) = (env!("CARGO_PKG_VERSION"), file.display());
+    let summary = Summary(&config).in_a_line();
+    log::info!(version, configuration:%; "gateway {version} with {configuration}: {summary}");
     if let Some(predecessor) = predecessor {
         replacing.take_over(predecessor);
     }
@@ -217,7 +215,13 @@ async fn shut_down(running: Running, signals: &mut Signals, started: Instant) {
         () = running.shutdown() => {}
         name = signals.next() => log::warn!("{name} again: stopping at once"),
     }
-    log::info!("after {} s: {}", started.elapsed().as_secs(), metrics.totals());
+    let (seconds, totals) = (started.elapsed().as_secs(), metrics.totals());
+    let Totals { clients, frames_in, bytes_in, frames_out, bytes_out, .. } = totals;
+    let Totals { calls, calls_failed, pushes, pushes_failed, .. } = totals;
+    log::info!(
+        seconds, clients, frames_in, bytes_in, frames_out, bytes_out, calls, calls_failed, pushes, pushes_failed;
+        "after {seconds} s: {totals}"
+    );
 }
 
 async fn start(builder: Builder) -> Result<Running, String> {

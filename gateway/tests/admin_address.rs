@@ -32,7 +32,7 @@ async fn the_page_moves_to_the_admin_address() {
     let (gateway, admin) = with_admin(None).await;
     let page = request(&admin, "GET", "/", &[], b"").await;
     assert!(page.status == 200 && page.body.contains("<html"), "{page:?}");
-    for path in ["/", "/timeline", "/timeline/cluster", "/metrics", "/healthz", "/page/main.js"] {
+    for path in ["/", "/timeline", "/admin/health", "/metrics", "/healthz", "/page/main.js"] {
         assert_ne!(request(gateway.addr(), "GET", path, &[], b"").await.status, 200, "{path}");
     }
     assert_eq!(request(&admin, "GET", "/", &[("Host", "rebound.example")], b"").await.status, 403);
@@ -54,7 +54,7 @@ async fn a_password_guards_what_shows_payloads_and_not_the_health() {
     let (_gateway, admin) = with_admin(Some("hunter2")).await;
     let authorization = format!("Basic {}", STANDARD.encode("anyone:hunter2"));
     let wrong = format!("Basic {}", STANDARD.encode("anyone:hunter3"));
-    for path in ["/", "/timeline", "/timeline/cluster", "/metrics", "/page/main.js", "/timeline/push"] {
+    for path in ["/", "/timeline", "/admin/health", "/metrics", "/page/main.js", "/timeline/push"] {
         for headers in [vec![], vec![("Authorization", wrong.as_str())]] {
             assert_eq!(request(&admin, "GET", path, &headers, b"").await.status, 401, "{path}");
         }
@@ -86,7 +86,7 @@ async fn a_monitoring_system_gets_the_metrics_and_nothing_else() {
         let headers = [("Authorization", credentials.as_str())];
         let statuses = async |path| request(&admin, "GET", path, &headers, b"").await.status;
         assert_eq!((statuses("/metrics").await, statuses("/").await), (metrics, page), "{credentials}");
-        assert_eq!(statuses("/timeline/cluster").await, page, "{credentials}");
+        assert_eq!(statuses("/admin/health").await, page, "{credentials}");
     }
     // Without a password the token guards the metrics all the same.
     let (_gateway, admin) = with(|admin| admin.metrics_token = Some(Secret::new("read-only"))).await;
@@ -99,7 +99,7 @@ async fn without_a_page_nothing_shows_payloads() {
     let admin = Admin::new(([127, 0, 0, 1], 0).into());
     let gateway = InProcess::echo().gateway(|builder| builder.admin(admin).without_page()).start().await;
     let admin = gateway.running().admin_addr().expect("an admin address").to_string();
-    for path in ["/", "/timeline", "/timeline/cluster", "/page/main.js"] {
+    for path in ["/", "/timeline", "/admin/health", "/page/main.js"] {
         assert_eq!(request(&admin, "GET", path, &[], b"").await.status, 404, "{path}");
         assert_ne!(request(gateway.addr(), "GET", path, &[], b"").await.status, 200, "{path}");
     }

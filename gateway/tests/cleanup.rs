@@ -108,7 +108,7 @@ async fn a_function_closes_it() {
     assert_eq!(client.closed().await.0, CloseCode::NORMAL_CLOSURE);
     drop(client);
     let record = gateway.wait_for_record("closed", |record| record["what"] == "closed").await;
-    assert_eq!(record["message"], "closed by a function");
+    assert_eq!(record["message"], "closed by a function (1000)");
     let push = gateway.wait_for_record("the push", |record| record["action"] == "closing").await;
     assert_eq!(push["err_no"], 0);
     gateway

@@ -33,18 +33,22 @@ async fn clients_leave_at_a_steady_pace_each_with_its_cleanup() {
         let ready = request(&admin, "GET", "/readyz", &[], b"").await;
         let healthy = request(&admin, "GET", "/healthz", &[], b"").await;
         let newcomer = request(&addr, "GET", "/", &UPGRADE, b"").await;
+        let replay =
+            request(&admin, "POST", "/timeline/replay", &JSON, br#"{"role":"cleanup","event":{}}"#).await;
         let mut ends = vec![first];
         while let Some(end) = clients.join_next().await {
             ends.push(end.expect("no panic"));
         }
         ends.push((last.closed().await, Instant::now()));
-        (ready, healthy, newcomer, ends)
+        (ready, healthy, [newcomer, replay], ends)
     };
-    let ((ready, healthy, newcomer, ends), ()) = tokio::join!(watch, gateway.shutdown());
+    let ((ready, healthy, refused, ends), ()) = tokio::join!(watch, gateway.shutdown());
     assert_eq!((ready.status, ready.body.as_str()), (503, "draining\n"));
     assert_eq!(healthy.status, 200);
-    assert_eq!(newcomer.status, 503);
-    assert_eq!(newcomer.json()["errMsg"], "the gateway is shutting down");
+    for refused in refused {
+        assert_eq!(refused.status, 503);
+        assert_eq!(refused.json()["errMsg"], "the gateway is shutting down");
+    }
     for ((code, reason), _) in &ends {
         assert_eq!((*code, reason.as_str()), (CloseCode::GOING_AWAY, "the gateway is shutting down"));
     }
@@ -54,6 +58,7 @@ async fn clients_leave_at_a_steady_pace_each_with_its_cleanup() {
     assert_eq!(gateway.events("cleanup").len(), ends.len());
 }
 
+const JSON: [(&str, &str); 1] = [("Content-Type", "application/json")];
 const UPGRADE: [(&str, &str); 4] = [
     ("Connection", "Upgrade"),
     ("Upgrade", "websocket"),

@@ -1,5 +1,7 @@
 //! SIGUSR2 and `--replace`: a new process takes the place of the one that runs.
 
+mod under_load;
+
 use std::{
     os::unix::net::UnixDatagram,
     process::Command,
@@ -18,8 +20,6 @@ use tokio::{
     time::timeout,
 };
 
-const CLIENTS: usize = 4;
-
 /// The functions of the clients, which know the id of each by the number in its query.
 struct Functions {
     server: Server,
@@ -27,8 +27,8 @@ struct Functions {
 }
 
 impl Functions {
-    async fn start() -> Self {
-        let ids = Arc::new(Mutex::new(vec![None; CLIENTS]));
+    async fn start(clients: usize) -> Self {
+        let ids = Arc::new(Mutex::new(vec![None; clients]));
         let known = Arc::clone(&ids);
         let handler = move |request: Request| -> futures_util::future::BoxFuture<'static, Reply> {
             let mut event: Value = serde_json::from_slice(&request.body).expect("an event");
@@ -140,7 +140,7 @@ impl Pusher {
 
 #[tokio::test]
 async fn a_new_process_that_does_not_come_up_changes_nothing() {
-    let functions = Functions::start().await;
+    let functions = Functions::start(4).await;
     let gateway = from_file(&functions.file(30)).start();
     let mut client = gateway.connect("/?n=0").await;
     gateway.rewrite("listen = \"nowhere\"\n");
@@ -173,7 +173,7 @@ async fn replace(gateway: &Gateway) -> (Option<i32>, String) {
 
 #[tokio::test]
 async fn clients_of_the_old_process_are_reached_through_the_new_one() {
-    let functions = Functions::start().await;
+    let functions = Functions::start(4).await;
     let gateway = from_file(&functions.file(3600)).start();
     let mut clients = Vec::new();
     for number in 0..3 {
@@ -228,7 +228,7 @@ async fn systemd_is_told_which_process_is_the_main_one() {
         let length = socket.recv(&mut state).expect("a state in time");
         String::from_utf8_lossy(&state[..length]).into_owned()
     };
-    let functions = Functions::start().await;
+    let functions = Functions::start(4).await;
     let gateway = from_file(&functions.file(1)).own_env("NOTIFY_SOCKET", &path.display().to_string()).start();
     assert_eq!(next(), "READY=1");
     gateway.signal("USR2");

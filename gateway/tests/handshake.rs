@@ -138,9 +138,11 @@ async fn what_a_failing_function_says_goes_to_the_log_and_not_to_the_client() {
     if !needs(Need::Python) {
         return;
     }
-    for (way, said) in
-        [("error", "it did not work out"), ("rubbish", "decides nothing"), ("exits before ready", "status 4")]
-    {
+    for (way, said) in [
+        ("error", "it did not work out"),
+        ("rubbish", "is not a valid decision"),
+        ("exits before ready", "status 4"),
+    ] {
         let gateway = misbehaving(way, None).start();
         let refused = gateway.ask("/", &[]).await;
         assert!(!refused.body.contains(said), "{way}: {refused:?}");

@@ -320,7 +320,7 @@ async fn six_megabytes_go_both_ways_and_no_byte_more() {
     assert_eq!(invoked.result.map(|answer| answer.len()), Ok(LIMIT_BYTES));
     assert_eq!(server.seen()[0].body.len(), LIMIT_BYTES);
     let failure = result(&remote, Role::Register).await.expect_err("too large");
-    assert!(matches!(&failure, Failure::Error(why) if why.contains("6 MB")), "{failure:?}");
+    assert!(matches!(&failure, Failure::Error(why) if why.contains("6 MiB")), "{failure:?}");
     assert_eq!(server.seen().len(), 2, "not tried again");
 }
 

@@ -72,10 +72,10 @@ async fn one_program_that_finds_its_role_by_itself_is_told_so() {
         return;
     }
     let gateway = misbehaving("not at all", Some("no role")).env("WS_ROLE", "auto").start();
-    // This runtime knows no such role, and its answer decides nothing.
+    // This runtime knows no such role, and its answer is no decision.
     let refused = gateway.ask("/", &[]).await;
     assert_eq!(refused.status, 502);
-    gateway.wait_for_log("decides nothing").await;
+    gateway.wait_for_log("is not a valid decision").await;
 }
 
 #[tokio::test]

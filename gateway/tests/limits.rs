@@ -110,7 +110,7 @@ async fn a_frame_of_6_mb_and_one_byte_is_refused() {
     let gateway = limited(|_| ()).await;
     let mut client = gateway.connect("/").await;
     client.send(Message::binary(vec![0; (6 << 20) + 1])).await;
-    let text = "a frame or its event exceeds 6 MB".to_owned();
+    let text = "a frame or its event exceeds 6 MiB".to_owned();
     assert_eq!(closed(client).await, (CloseCode::MESSAGE_TOO_BIG, text));
     hits(&gateway, "frame_bytes", 1.0).await;
 }

@@ -8,7 +8,7 @@ use std::{
 
 use axum::http::header::SEC_WEBSOCKET_PROTOCOL;
 use scf_websocket_test_harness::{Gateway, echo, from_file, misbehaving};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Waits until the connection's end is logged, and returns the lines that name it.
 async fn life(gateway: &Gateway, id: &str, end: &str) -> Vec<String> {
@@ -48,6 +48,7 @@ async fn in_json_each_line_is_an_object_with_the_ids_as_fields() {
     let gateway = echo().args(&["--log-format", "json", "--trace"]).start();
     let mut client = gateway.connect("/").await;
     let id = client.id(&gateway).await;
+    let mark = gateway.events("transfer")[0]["websocket"]["data"].as_str().map(str::len);
     client.close().await;
     gateway.wait_for_log("trace role=cleanup").await;
     let offer = [(SEC_WEBSOCKET_PROTOCOL, "chat")];
@@ -77,6 +78,21 @@ async fn in_json_each_line_is_an_object_with_the_ids_as_fields() {
     for line in &life {
         assert_eq!(line["request_id"].as_str().map(str::len), Some(36), "{line}");
     }
+    let closed = life.iter().find(|line| line["code"].is_number()).expect("a line about its end");
+    let fields = [
+        ("address", json!("127.0.0.1")),
+        ("path", json!("/")),
+        ("code", json!(1000)),
+        ("reason", json!("closed_by_client")),
+        ("frames_in", json!(1)),
+        ("frames_out", json!(1)),
+        ("bytes_in", json!(mark)),
+        ("bytes_out", json!(mark)),
+    ];
+    for (name, value) in fields {
+        assert_eq!(closed[name], value, "{name} in {closed}");
+    }
+    assert!(closed["ms"].is_u64(), "{closed}");
     // Whatever names a connection has both.
     for line in &lines {
         let names_one = line["message"].as_str().is_some_and(|message| message.contains("=="));

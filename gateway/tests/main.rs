@@ -2,6 +2,7 @@
 //! harness, in one program.
 
 mod admin_address;
+mod admin_api;
 mod backend_faults;
 mod batches;
 mod check;
@@ -35,6 +36,7 @@ mod looking;
 mod memory;
 mod misbehaving_runtimes;
 mod overload;
+mod page_words;
 mod production;
 mod proxies;
 mod push_address;
@@ -46,6 +48,7 @@ mod readme;
 mod registry_faults;
 mod reload;
 mod request_heads;
+mod retry_after;
 mod reverse_proxies;
 mod rfc6455;
 mod role_credentials;

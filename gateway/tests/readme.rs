@@ -104,8 +104,10 @@ fn the_files_of_the_documents_have_no_errors() {
     let files = authority.files();
     for document in ["README.md", "README.zh-CN.md", "docs/in-production.md"] {
         let text = file(document);
-        let text =
-            text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the file");
+        let blocks: Vec<&str> =
+            text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        // In the README the APIs come first, and the part that is to be put before them later.
+        let text = blocks[..blocks.len().min(2)].iter().rev().copied().collect::<String>();
         let text = text
             .replace("/etc/scf-websocket/tls/fullchain.pem", &files.certificate.display().to_string())
             .replace("/etc/scf-websocket/tls/privkey.pem", &files.key.display().to_string());

@@ -166,7 +166,7 @@ async fn an_outcome_over_6_mb_is_413() {
     next(&api).await;
     let refused = call(&api, "POST", "/invocation/response", &vec![b'x'; limit + 1]).await;
     assert_eq!(refused.status, 413);
-    assert!(refused.body.contains("6 MB"), "{refused:?}");
+    assert!(refused.body.contains("6 MiB"), "{refused:?}");
     assert_eq!(call(&api, "POST", "/invocation/response", &vec![b'x'; limit]).await.status, 200);
     assert!(matches!(offer.decided().await.outcome, Outcome::Response(body) if body.len() == limit));
 }

@@ -1,4 +1,4 @@
-//! The variables, as `--help` and the README's table show them.
+//! The variables, as `--help` and docs/variables.md show them.
 
 /// An environment variable, as `--help` shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use crate::store::{RoomName, Seen, StoreError};
 /// A push to one connection, to several, or to a room: call one of its methods to send a message.
 ///
 /// A connection that no longer exists, one that the gateway cannot serve now, and a frame that it refuses since it has
-/// more than 6 MB are no errors: the [`PushReport`] counts them, and the log has a warning. A push fails only if no connection's push reached the gateway before the
+/// more than 6 MiB are no errors: the [`PushReport`] counts them, and the log has a warning. A push fails only if no connection's push reached the gateway before the
 /// [deadline](super::Context::deadline), if the room cannot be listed, or if `WS_PUSH_URL` is not set.
 #[must_use = "a push is sent by one of its methods"]
 pub struct Push<'p> {

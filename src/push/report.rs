@@ -69,9 +69,9 @@ pub enum PushError {
 impl fmt::Display for PushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotConfigured => f.write_str(
-                "WS_PUSH_URL is not set; a function that pushes needs the reverse push address, http://…",
-            ),
+            Self::NotConfigured => {
+                f.write_str("WS_PUSH_URL is not set; write the reverse push address, http://…")
+            }
             Self::Room(e) => e.fmt(f),
             Self::CloseCode { code } => {
                 write!(

@@ -14,6 +14,7 @@ use std::sync::{
 
 use axum::{
     Router,
+    body::Body,
     extract::{Request, State},
     http::{
         HeaderMap, StatusCode,
@@ -31,6 +32,9 @@ use crate::{
     observe::metrics::{self, Metrics},
     registry::ConnectionRegistry,
 };
+
+/// What a gateway is whose clients are welcome.
+pub(crate) const READY: &str = "ready";
 
 /// Whether a load balancer should send clients here; shared by all who set it and the one who shows it.
 #[derive(Clone, Default)]
@@ -65,6 +69,17 @@ impl Readiness {
     #[must_use]
     pub fn is_cut_off(&self) -> bool {
         self.registry.get().is_some_and(|registry| !registry.is_joined())
+    }
+
+    /// Whether clients are welcome, or why they are not, in a few words.
+    #[must_use]
+    pub fn for_clients(&self) -> &'static str {
+        match self.stage() {
+            Stage::Starting => "starting",
+            Stage::Ready if self.is_cut_off() => "cut off from the cluster",
+            Stage::Ready => READY,
+            Stage::Draining => "draining",
+        }
     }
 
     /// The stage it is in.
@@ -112,13 +127,9 @@ async fn ready_for_pushes(State(readiness): State<Readiness>) -> Response {
 }
 
 async fn ready(State(readiness): State<Readiness>) -> Response {
-    match readiness.stage() {
-        Stage::Starting => plain(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
-        Stage::Ready if readiness.is_cut_off() => {
-            plain(StatusCode::SERVICE_UNAVAILABLE, "cut off from the cluster\n")
-        }
-        Stage::Ready => plain(StatusCode::OK, "ready\n"),
-        Stage::Draining => plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+    match readiness.for_clients() {
+        READY => plain(StatusCode::OK, format!("{READY}\n")),
+        other => plain(StatusCode::SERVICE_UNAVAILABLE, format!("{other}\n")),
     }
 }
 
@@ -136,9 +147,9 @@ async fn expose(State(metrics): State<Arc<Metrics>>, headers: HeaderMap) -> Resp
     }
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response {
+fn plain(status: StatusCode, text: impl Into<Body>) -> Response {
     let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "no-store")];
-    (status, headers, text).into_response()
+    (status, headers, text.into()).into_response()
 }
 
 /// Any of the secrets passes; if there is none, everybody does.

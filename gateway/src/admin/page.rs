@@ -1,9 +1,10 @@
 //! The page at `/`, the time line behind it at `/timeline`, and the actions that the page offers.
 //!
 //! [`entry`] gets each request that is no reverse push and answers those that are the page's: its files, the stream of
-//! records, the view of the cluster, the actions of [`actions`], and the client page of `--client-page`. Any other is a client's.
+//! records, what [`api`] answers, the actions of [`actions`], and the client page of `--client-page`. Any other is a client's.
 
 mod actions;
+mod api;
 mod header;
 mod origin;
 
@@ -27,8 +28,6 @@ use crate::{admin::page_access::PageAccess, connection::handshake, start::app::A
 
 /// Where a client page is served, beside the page.
 pub(crate) const CLIENT_PAGE: &str = "/client";
-/// Where the view of the cluster is.
-const CLUSTER: &str = "/timeline/cluster";
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -47,6 +46,7 @@ files! {
     "/page/style.css" CSS "style.css",
     "/page/main.js" SCRIPT "main.js",
     "/page/actions.js" SCRIPT "actions.js",
+    "/page/chinese.js" SCRIPT "chinese.js",
     "/page/client.js" SCRIPT "client.js",
     "/page/cluster.js" SCRIPT "cluster.js",
     "/page/connections.js" SCRIPT "connections.js",
@@ -83,7 +83,7 @@ pub(crate) async fn entry_for_operators(State(app): State<Arc<App>>, request: Re
             handshake::entry(State(app), request).await
         }
         Err(_) => {
-            let sentence = "there are /healthz, /readyz, /readyz/push, /metrics and, unless page = false, the page at /\n";
+            let sentence = "there are /healthz, /readyz, /readyz/push, /metrics and, unless page = false, the page at / with the API at /admin/health\n";
             (StatusCode::NOT_FOUND, sentence).into_response()
         }
     }
@@ -96,8 +96,8 @@ async fn serve(app: &Arc<App>, request: Request) -> Result<Response, Request> {
     let file = FILES.iter().find(|(at, ..)| *at == path);
     let action = actions::at(path).filter(|_| *request.method() == Method::POST);
     let client_page = app.client_page.clone().filter(|_| path == CLIENT_PAGE);
-    let is_cluster = path == CLUSTER;
-    let is_data = is_cluster || path == "/timeline";
+    let is_api = api::is_read(path);
+    let is_data = is_api || path == "/timeline";
     let is_ours = action.is_some() || reads && (file.is_some() || client_page.is_some() || is_data);
     if !is_ours || request.headers().contains_key(UPGRADE) {
         return Err(request);
@@ -113,7 +113,10 @@ async fn serve(app: &Arc<App>, request: Request) -> Result<Response, Request> {
         (Some(action), ..) => actions::perform(app, action, request).await,
         (None, Some(file), _) => serve_file(file, host),
         (None, None, Some(client_page)) => serve_client_page(&client_page, host).await,
-        (None, None, None) if is_cluster => cluster(app, host).await,
+        (None, None, None) if is_api => match api::read(app, request.uri()).await {
+            Ok(json) => answer(JSON, json, "default-src 'none'", host),
+            Err((code, sentence)) => actions::refuse(code, &sentence),
+        },
         (None, None, None) => timeline(app),
     })
 }
@@ -167,13 +170,5 @@ fn timeline(app: &App) -> Response {
     match &app.timeline {
         Some(timeline) => timeline.stream().into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
-    }
-}
-
-/// `null` where this gateway is alone.
-async fn cluster(app: &App, host: &str) -> Response {
-    match serde_json::to_vec(&app.registry.overview().await) {
-        Ok(json) => answer(JSON, json, "default-src 'none'", host),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

@@ -24,6 +24,7 @@ mod web_function;
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
+pub(crate) use self::values::network;
 pub use self::{
     api::Api,
     changes::FileChanges,

@@ -294,9 +294,9 @@ impl<'p, 'i> Section<'p, 'i> {
             let (written, prefix) = (name.get_ref().as_ref(), self.prefix);
             let misplaced = !prefix.is_empty() && TOP_LEVEL.contains(&written);
             let hint = match nearest(written, &self.asked) {
-                _ if misplaced => "; the key of this name belongs above the first [table]".to_owned(),
-                Some(meant) => format!("; did you mean {prefix}{meant}?"),
-                None => String::new(),
+                _ if misplaced => "the key of this name belongs above the first [table]".to_owned(),
+                Some(meant) => format!("did you mean {prefix}{meant}?"),
+                None => format!("known here: {}", self.asked.join(", ")),
             };
             // A name that TOML writes in quotes is shown in them: it may be empty.
             let bare = |character: char| character.is_ascii_alphanumeric() || "_-".contains(character);
@@ -305,9 +305,7 @@ impl<'p, 'i> Section<'p, 'i> {
             } else {
                 format!("{written:?}")
             };
-            let known = self.asked.join(", ");
-            let message = format!("{prefix}{shown} is not a known key; known here: {known}{hint}");
-            self.problems.add(&name.span(), message);
+            self.problems.add(&name.span(), format!("{prefix}{shown} is not a known key; {hint}"));
         }
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// A network in CIDR notation, or a single address.
-pub(super) fn network(text: &str) -> Result<IpNet, String> {
+pub(crate) fn network(text: &str) -> Result<IpNet, String> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(address.into());
     }

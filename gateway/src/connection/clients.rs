@@ -8,7 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
@@ -115,6 +115,16 @@ impl Clients {
             unlisted_proxy_is_logged: AtomicBool::new(false),
             refusals: Default::default(),
         })
+    }
+
+    /// How many clients are connected, or about to be.
+    pub(crate) fn open(&self) -> usize {
+        self.admission.open()
+    }
+
+    /// Until when the certificate is valid, if there is one.
+    pub(crate) fn certificate_expires(&self) -> Option<SystemTime> {
+        self.tls.as_ref().map(|tls| tls.expires())
     }
 
     /// The settings for a connection that is accepted now.

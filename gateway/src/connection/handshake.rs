@@ -57,7 +57,7 @@ const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
 /// What the path and the query of a client have at most: they are kept with its connection.
 const MAX_PATH_BYTES: usize = 8192;
 
-/// When a client that was refused for lack of capacity may try again, unless the function's backend says when.
+/// When a client that is over a limit of its address may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A valid request to connect.
@@ -399,7 +399,7 @@ fn refusal_status(err_no: i64) -> StatusCode {
 /// The client keeps the `errNo` that tells it apart from other refusals.
 fn store_unavailable() -> Response {
     let status = Status::refused(STORE_UNAVAILABLE, "clients cannot be recorded now: try again later");
-    retry_after(answer(StatusCode::SERVICE_UNAVAILABLE, &status), RETRY_AFTER)
+    answer(StatusCode::SERVICE_UNAVAILABLE, &status)
 }
 
 fn log_not_registered(asked: &UpgradeRequest, request_id: &str, error: &RegistryError) {
@@ -410,12 +410,12 @@ fn log_not_registered(asked: &UpgradeRequest, request_id: &str, error: &Registry
 
 fn not_registered() -> Response {
     let sentence = "the gateway cannot take new connections now: try again later";
-    retry_after(refuse(StatusCode::SERVICE_UNAVAILABLE, sentence), RETRY_AFTER)
+    refuse(StatusCode::SERVICE_UNAVAILABLE, sentence)
 }
 
 fn overloaded() -> Response {
     let sentence = "the gateway has too much to do: try again later";
-    retry_after(refuse(StatusCode::SERVICE_UNAVAILABLE, sentence), RETRY_AFTER)
+    refuse(StatusCode::SERVICE_UNAVAILABLE, sentence)
 }
 
 /// Names the whole seconds after which the client may try again, at least one.
@@ -458,7 +458,6 @@ fn failed(failure: &Failure, request_id: &str) -> Response {
         Failure::Overloaded { retry_after: after } | Failure::CircuitOpen { retry_after: after, .. } => {
             retry_after(response, *after)
         }
-        Failure::Unavailable(_) => retry_after(response, RETRY_AFTER),
         _ => response,
     }
 }
@@ -511,9 +510,10 @@ async fn open(
         sub_protocol: sub_protocol.as_ref().and_then(|value| value.to_str().ok()),
     });
     let (connection, request_id) = (opened.id(), &opened.request_id);
+    let (from, address, path) = (asked.from(), asked.client, &*asked.path);
     info!(
-        connection, request_id;
-        "{connection} opened from {} on {} (request {request_id})", asked.from(), asked.path
+        connection, request_id, address:%, path;
+        "{connection} opened from {from} on {path} (request {request_id})"
     );
     let answered = answer_to.send(switching(&asked.accept_key, sub_protocol, opened.deflate)).is_ok();
     let upgraded = tokio::time::timeout(UPGRADE_TIMEOUT, asked.upgrade);

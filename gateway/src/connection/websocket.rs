@@ -23,7 +23,7 @@ mod transfers;
 
 use std::{
     sync::{Arc, atomic::AtomicBool},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use hyper::upgrade::Upgraded;
@@ -43,7 +43,7 @@ use crate::{
         limits::{Permit, Share},
     },
     observe::report::Report,
-    registry::{Deliveries, Ownership},
+    registry::{Deliveries, Ownership, Traffic},
     server::http::{Stream, upgraded_stream},
     start::{apis::RunningApi, app::App},
 };
@@ -105,7 +105,7 @@ async fn finish(app: &App, opened: &Opened, socket: Socket<Stream>, transfers: T
     let Opened { ownership, api, deliveries, request_id, current, permit, .. } = opened;
     let id = ownership.id();
     ownership.seal();
-    report_closed(app, api, (id, request_id), deliveries.path(), &end);
+    report_closed(app, api, (id, request_id), deliveries, &end);
     let (cleaned, is_cleaned) = oneshot::channel::<()>();
     let closed = async {
         // With its last connection the instance of a web function may be frozen, in the middle of a cleanup too.
@@ -131,21 +131,36 @@ async fn finish(app: &App, opened: &Opened, socket: Socket<Stream>, transfers: T
 /// The client was gone before its connection became a WebSocket; the register function had accepted it.
 pub(crate) async fn never_began(app: &App, opened: Opened) {
     let names = (opened.id(), opened.request_id.as_str());
-    report_closed(app, &opened.api, names, opened.deliveries.path(), &End::never_opened());
+    report_closed(app, &opened.api, names, &opened.deliveries, &End::never_opened());
     opened.permit.release();
     if let Some(due) = opened.ownership.end().await {
         clean_up(&app.cleanups, &opened.api, due).await;
     }
 }
 
-fn report_closed(app: &App, api: &RunningApi, (id, request_id): (&str, &str), path: &str, end: &End) {
-    info!(connection = id, request_id; "{id} {end} (request {request_id})");
+/// One line says all of a connection that has ended. What is still sent with the close frame is not in it.
+fn report_closed(
+    app: &App,
+    api: &RunningApi,
+    (connection, request_id): (&str, &str),
+    deliveries: &Deliveries,
+    end: &End,
+) {
+    let info = deliveries.info();
+    let traffic = info.traffic.unwrap_or_default();
+    let (path, address, ms) = (&*info.path, info.source_ip, info.age_ms());
+    let (reason, code) = (end.reason.name(), end.logged_code());
+    let Traffic { frames_in, bytes_in, frames_out, bytes_out, .. } = traffic;
+    info!(
+        connection, request_id, reason, code, address:%, path, ms, frames_in, bytes_in, frames_out, bytes_out;
+        "{connection} {end} (request {request_id}): from {address} on {path} for {:.1} s, {traffic}",
+        Duration::from_millis(ms).as_secs_f64()
+    );
     api.metrics.closed(end.reason);
     if let Some(limit) = end.limit {
         app.clients.metrics.limit_hit(limit);
     }
-    let reason = end.reason.name();
-    app.reports.report(|| Report::ConnectionClosed { connection: id, path, reason, message: end.sentence() });
+    app.reports.report(|| Report::ConnectionClosed { connection, path, reason, message: end.sentence() });
 }
 
 #[cfg(test)]

@@ -59,7 +59,12 @@ impl Close {
     /// What fits into a close frame beside the code, in bytes.
     const MAX_REASON_BYTES: usize = 123;
 
-    fn read(code: Option<u16>, reason: Option<&str>, cleanup: Option<bool>) -> Result<Self, String> {
+    /// The error says what is not allowed.
+    pub(crate) fn new(
+        code: Option<u16>,
+        reason: Option<&str>,
+        cleanup: Option<bool>,
+    ) -> Result<Self, String> {
         let (code, reason) = (code.unwrap_or(1000), reason.unwrap_or_default());
         if !matches!(code, 1000 | 1008 | 1011 | 3000..=4999) {
             return Err(format!("the code {code} is not 1000, 1008, 1011 or 3000 to 4999"));
@@ -181,7 +186,7 @@ impl Push {
             }
             Some("closing") => {
                 let close =
-                    Close::read(fields.code, fields.reason.as_ref().map(Text::as_str), fields.cleanup)?;
+                    Close::new(fields.code, fields.reason.as_ref().map(Text::as_str), fields.cleanup)?;
                 Ok(Self::Close { to, close })
             }
             Some(other) => Err(format!("the action {other:?} is neither \"data send\" nor \"closing\"")),

@@ -162,7 +162,7 @@ impl Functions {
                 Ok(Registration::Refused(decision.err_no, answer))
             }
             Err(error) => {
-                let message = format!("the register function's answer decides nothing: {error}");
+                let message = format!("the register function's answer is not a valid decision: {error}");
                 Err(self.register.fail(invocation, Failure::Error(message.into()), Some(&answer)))
             }
         }

@@ -75,7 +75,7 @@ pub struct Call<'a> {
     pub connection: &'a str,
     /// A UUID; the log names the invocation by it.
     pub request_id: &'a str,
-    /// The event's JSON, 6 MB at most.
+    /// The event's JSON, 6 MiB at most.
     pub event: Bytes,
 }
 

@@ -37,6 +37,7 @@ pub use self::{
     cluster::ClusterMetrics,
     format::Format,
     routes::RouteMetrics,
+    totals::Totals,
 };
 use crate::connection::limits::{self, Limit, Limits};
 

@@ -27,14 +27,15 @@ use log::{Level, debug};
 
 pub use self::address::{PATH, check_token, path};
 use self::response::Failed;
+pub(crate) use self::response::{Found, err_no};
 use crate::{
-    contract::{MAX_BATCH, MAX_EVENT_BYTES, Push, Recipients, Status},
+    contract::{Close, MAX_BATCH, MAX_EVENT_BYTES, Push, Recipients, Status},
     observe::{
         log_limit::LogLimit,
         metrics::{Metrics, labels::PushOutcome},
         report::{Report, Reports},
     },
-    registry::{Deliver, Delivery, DeliveryError},
+    registry::{ConnectionInfo, Deliver, Delivery, DeliveryError},
     server::http::{Activity, read_body},
 };
 
@@ -126,30 +127,58 @@ impl PushAddress {
     }
 
     async fn carry_out(&self, push: &Push, instance: Option<&str>) -> Response {
-        let delivery = match push {
-            Push::Send { frame, .. } => Delivery::Frame(frame.clone()),
-            Push::Close { close, .. } => Delivery::Close(close.clone()),
-        };
         let to = push.to();
-        let mut delivered = self.registry.deliver(to.ids(), delivery).await;
-        // A result too few must not pass for a success.
-        delivered.resize_with(to.ids().len(), || Err(no_result()));
-        for result in &delivered {
-            self.metrics.push(outcome(result));
-        }
+        let delivered = self.deliver(push).await;
         let failed: Vec<_> = to.ids().iter().zip(&delivered).filter_map(failed).collect();
         let (code, status) = match (to, failed.first()) {
             (Recipients::One(_), Some(Failed { error, .. })) => refusal(error),
             (Recipients::One(_) | Recipients::Batch(_), _) => (StatusCode::OK, Status::ok()),
         };
-        self.log_failures(push, &failed, &status);
-        let report =
-            || Report::PushAnswered { instance, push: Ok(push), status: &status, failed: failed.len() };
-        self.reports.report(report);
+        self.note(push, instance, &failed, &status);
         match to {
             Recipients::One(_) => response::status(code, &status),
             Recipients::Batch(_) => response::batch(&failed),
         }
+    }
+
+    /// A result for each of the connections that the push names.
+    async fn deliver(&self, push: &Push) -> Vec<Result<(), DeliveryError>> {
+        let delivery = match push {
+            Push::Send { frame, .. } => Delivery::Frame(frame.clone()),
+            Push::Close { close, .. } => Delivery::Close(close.clone()),
+        };
+        let ids = push.to().ids();
+        let mut delivered = self.registry.deliver(ids, delivery).await;
+        // A result too few must not pass for a success.
+        delivered.resize_with(ids.len(), || Err(no_result()));
+        for result in &delivered {
+            self.metrics.push(outcome(result));
+        }
+        delivered
+    }
+
+    /// Closes connections for an operator. How many of them there were.
+    pub(crate) async fn close(&self, ids: Vec<String>, close: Close) -> usize {
+        let push = Push::Close { to: Recipients::Batch(ids), close };
+        let delivered = self.deliver(&push).await;
+        let failed: Vec<_> = push.to().ids().iter().zip(&delivered).filter_map(failed).collect();
+        self.note(&push, None, &failed, &Status::ok());
+        delivered.len() - failed.len()
+    }
+
+    /// What is known of a connection.
+    pub(crate) async fn look_up(&self, id: &str) -> Result<ConnectionInfo, DeliveryError> {
+        self.registry.look_up(id).await
+    }
+
+    fn note(&self, push: &Push, instance: Option<&str>, failed: &[Failed<'_>], status: &Status) {
+        self.log_failures(push, failed, status);
+        self.reports.report(|| Report::PushAnswered {
+            instance,
+            push: Ok(push),
+            status,
+            failed: failed.len(),
+        });
     }
 
     /// Connections that cannot be reached are logged, those that are gone are not.

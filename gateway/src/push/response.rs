@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
 use crate::{
     contract::{Attributes, MAX_BATCH, Status},
-    registry::{ConnectionInfo, DeliveryError},
+    registry::{ConnectionInfo, DeliveryError, Traffic},
 };
 
 /// The answer to most pushes.
@@ -36,7 +36,7 @@ pub(super) struct Failed<'a> {
 /// What is known of a connection.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Found<'a> {
+pub(crate) struct Found<'a> {
     #[serde(rename = "secConnectionID")]
     connection: &'a str,
     path: &'a str,
@@ -46,6 +46,23 @@ struct Found<'a> {
     waiting_bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     attributes: Option<&'a Attributes>,
+    #[serde(flatten)]
+    traffic: Option<Traffic>,
+}
+
+impl<'a> Found<'a> {
+    pub(crate) fn of(connection: &'a str, info: &'a ConnectionInfo) -> Self {
+        Self {
+            connection,
+            path: &info.path,
+            source_ip: info.source_ip,
+            connected_at: info.connected_at_ms,
+            last_active_at: info.last_active_at_ms,
+            waiting_bytes: info.waiting_bytes,
+            attributes: info.attributes.as_deref(),
+            traffic: info.traffic,
+        }
+    }
 }
 
 impl Serialize for Failed<'_> {
@@ -67,7 +84,7 @@ impl Serialize for Sentence<'_> {
 }
 
 /// 404: the function forgets the connection, which is gone or about to be. 503: it keeps it.
-pub(super) fn err_no(error: &DeliveryError) -> u32 {
+pub(crate) fn err_no(error: &DeliveryError) -> u32 {
     match error {
         DeliveryError::NotFound | DeliveryError::TooSlow => 404,
         DeliveryError::Unreachable(_) => 503,
@@ -90,17 +107,8 @@ pub(super) fn batch(failed: &[Failed<'_>]) -> Response {
 
 /// The answer to a look at a connection.
 pub(super) fn found(connection: &str, info: &ConnectionInfo) -> Response {
-    let found = Found {
-        connection,
-        path: &info.path,
-        source_ip: info.source_ip,
-        connected_at: info.connected_at_ms,
-        last_active_at: info.last_active_at_ms,
-        waiting_bytes: info.waiting_bytes,
-        attributes: info.attributes.as_deref(),
-    };
-    let status = &Status::ok();
-    encode(StatusCode::OK, &Answer { status, batch: MAX_BATCH, failed: None, connection: Some(found) })
+    let (status, connection) = (&Status::ok(), Some(Found::of(connection, info)));
+    encode(StatusCode::OK, &Answer { status, batch: MAX_BATCH, failed: None, connection })
 }
 
 fn encode(code: StatusCode, answer: &Answer<'_>) -> Response {

@@ -71,6 +71,13 @@ impl Connections {
         (!held.has_ended).then(|| held.outbox.info()).ok_or(DeliveryError::NotFound)
     }
 
+    /// Shows those that have not ended.
+    pub(crate) fn visit(&self, visit: &mut dyn FnMut(&str, ConnectionInfo)) {
+        for held in self.all.iter().filter(|held| !held.has_ended) {
+            visit(held.key(), held.outbox.info());
+        }
+    }
+
     pub(super) fn set_attributes(&self, id: &str, attributes: Attributes) {
         if let Some(held) = self.all.get(id) {
             held.outbox.set_attributes(attributes);

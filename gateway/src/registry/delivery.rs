@@ -1,6 +1,13 @@
 //! What is delivered to a client, what is known of it, and what can go wrong.
 
-use std::{error, fmt, net::IpAddr, sync::Arc};
+use std::{
+    error, fmt,
+    net::IpAddr,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde::Serialize;
 
 use crate::{
     contract::{Attributes, Close, Frame},
@@ -80,6 +87,46 @@ pub struct ConnectionInfo {
     pub waiting_bytes: usize,
     /// What the register function has said of the client.
     pub attributes: Option<Arc<Attributes>>,
+    /// What has gone through it; `None` if another process has it.
+    pub traffic: Option<Traffic>,
+}
+
+impl ConnectionInfo {
+    /// How long ago the client asked to connect, in milliseconds.
+    pub(crate) fn age_ms(&self) -> u64 {
+        epoch_ms().saturating_sub(self.connected_at_ms)
+    }
+}
+
+/// Now, in milliseconds since 1970.
+pub(super) fn epoch_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The data frames of a connection, and the bytes of their payloads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Traffic {
+    /// Frames from the client.
+    pub frames_in: u64,
+    /// Their bytes.
+    pub bytes_in: u64,
+    /// Frames to the client.
+    pub frames_out: u64,
+    /// Their bytes.
+    pub bytes_out: u64,
+}
+
+impl fmt::Display for Traffic {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { frames_in, bytes_in, frames_out, bytes_out } = self;
+        write!(
+            formatter,
+            "{frames_in} frames ({bytes_in} bytes) in, {frames_out} frames ({bytes_out} bytes) out"
+        )
+    }
 }
 
 /// A client that asks to connect.

@@ -49,6 +49,9 @@ pub trait ConnectionRegistry: Deliver {
         true
     }
 
+    /// Shows every connection of this process, with its id, in no order.
+    fn visit(&self, _visit: &mut dyn FnMut(&str, ConnectionInfo)) {}
+
     /// The registry as a person sees it who looks at the page, in JSON; `null` if there is nothing to see.
     fn overview(&self) -> BoxFuture<'_, serde_json::Value> {
         ready(serde_json::Value::Null).boxed()

@@ -86,6 +86,10 @@ impl ConnectionRegistry for MemoryRegistry {
         ready(open()).boxed()
     }
 
+    fn visit(&self, visit: &mut dyn FnMut(&str, ConnectionInfo)) {
+        self.own.0.visit(visit);
+    }
+
     fn start_cleaning(&self, cleaner: Arc<dyn Cleaner>) {
         let owner = Arc::clone(&self.own) as Arc<dyn Owner>;
         *self.cleaning.lock() = Some(DeferredCleanups::start(owner, cleaner));
@@ -116,6 +120,7 @@ mod tests {
     use super::*;
     use crate::{
         contract::{Close, Frame},
+        observe::metrics::labels::Direction,
         registry::send_queue::QueueEnd,
     };
 
@@ -218,10 +223,13 @@ mod tests {
         registry.deliver(&ids([&a]), Delivery::Frame(Frame::text("x".repeat(100)))).await;
         assert!(registry.look_up(id).await.expect("known").waiting_bytes >= 100);
         a.deliveries.next().await.expect("a frame");
-        a.deliveries.note_data();
+        a.deliveries.note_frame(Direction::Out, 100);
+
         a.ownership.accept([("user".to_owned(), "ann".to_owned())].into()).await.expect("memory");
         let after = registry.look_up(id).await.expect("known");
         assert_eq!(after.waiting_bytes, 0);
+        let traffic = after.traffic.expect("its own").to_string();
+        assert_eq!(traffic, "0 frames (0 bytes) in, 1 frames (100 bytes) out");
         assert_eq!(after.attributes.expect("said")["user"], "ann");
         assert!(after.last_active_at_ms >= before.last_active_at_ms);
     }

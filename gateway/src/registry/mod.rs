@@ -22,7 +22,7 @@ mod send_queue;
 
 pub use self::{
     cleaner::{Cleaned, Cleaner},
-    delivery::{ConnectionInfo, Delivery, DeliveryError, NewConnection, RegistryError},
+    delivery::{ConnectionInfo, Delivery, DeliveryError, NewConnection, RegistryError, Traffic},
     interface::{ConnectionRegistry, Deliver, Opening},
     memory::MemoryRegistry,
     ownership::Ownership,

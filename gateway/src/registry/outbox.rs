@@ -8,16 +8,18 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use super::{
     closing::{ClosedBy, Confirmation},
-    delivery::{ConnectionInfo, DeliveryError, NewConnection},
+    delivery::{ConnectionInfo, DeliveryError, NewConnection, Traffic, epoch_ms},
     record::Record,
     send_queue::{QueueEnd, SendQueue},
 };
-use crate::contract::{Attributes, Close, Frame};
+use crate::{
+    contract::{Attributes, Close, Frame},
+    observe::metrics::labels::{Direction, Label as _},
+};
 
 /// The sending end, which a registry keeps for each connection of this process. Clones share it.
 #[derive(Debug, Clone)]
@@ -36,6 +38,14 @@ struct Shared {
     attributes: OnceLock<Arc<Attributes>>,
     connected_at_ms: u64,
     last_active_at_ms: AtomicU64,
+    traffic: [Counted; 2],
+}
+
+/// The data frames of one direction.
+#[derive(Debug, Default)]
+struct Counted {
+    frames: AtomicU64,
+    bytes: AtomicU64,
 }
 
 /// Both ends for a client that asks to connect now.
@@ -49,6 +59,7 @@ pub(crate) fn outbox(new: NewConnection) -> (Outbox, Deliveries) {
         attributes: OnceLock::new(),
         connected_at_ms,
         last_active_at_ms: AtomicU64::new(connected_at_ms),
+        traffic: Default::default(),
     });
     (Outbox(Arc::clone(&shared)), Deliveries(shared))
 }
@@ -88,15 +99,30 @@ impl Outbox {
 
     /// What is known of the connection.
     pub(super) fn info(&self) -> ConnectionInfo {
-        let shared = &self.0;
+        self.0.info()
+    }
+}
+
+impl Shared {
+    fn info(&self) -> ConnectionInfo {
         ConnectionInfo {
-            path: Arc::clone(&shared.path),
-            source_ip: shared.source_ip,
-            connected_at_ms: shared.connected_at_ms,
-            last_active_at_ms: shared.last_active_at_ms.load(Ordering::Relaxed),
-            waiting_bytes: shared.queue.waiting_bytes(),
-            attributes: shared.attributes.get().cloned(),
+            path: Arc::clone(&self.path),
+            source_ip: self.source_ip,
+            connected_at_ms: self.connected_at_ms,
+            last_active_at_ms: self.last_active_at_ms.load(Ordering::Relaxed),
+            waiting_bytes: self.queue.waiting_bytes(),
+            attributes: self.attributes.get().cloned(),
+            traffic: Some(self.traffic()),
         }
+    }
+
+    fn traffic(&self) -> Traffic {
+        let of = |direction: Direction| {
+            let Counted { frames, bytes } = &self.traffic[direction.index()];
+            (frames.load(Ordering::Relaxed), bytes.load(Ordering::Relaxed))
+        };
+        let ((frames_in, bytes_in), (frames_out, bytes_out)) = (of(Direction::In), of(Direction::Out));
+        Traffic { frames_in, bytes_in, frames_out, bytes_out }
     }
 }
 
@@ -140,13 +166,17 @@ impl Deliveries {
         self.0.attributes.get()
     }
 
-    /// A data frame went through, in either direction.
-    pub(crate) fn note_data(&self) {
+    /// A data frame with a payload of this size went through.
+    pub(crate) fn note_frame(&self, direction: Direction, bytes: usize) {
         self.0.last_active_at_ms.store(epoch_ms(), Ordering::Relaxed);
+        let counted = &self.0.traffic[direction.index()];
+        counted.frames.fetch_add(1, Ordering::Relaxed);
+        counted.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn path(&self) -> &str {
-        &self.0.path
+    /// What is known of the connection.
+    pub(crate) fn info(&self) -> ConnectionInfo {
+        self.0.info()
     }
 }
 
@@ -161,9 +191,4 @@ fn delivery_error(end: QueueEnd) -> DeliveryError {
         QueueEnd::Full => DeliveryError::TooSlow,
         QueueEnd::ClosedByFunction | QueueEnd::Gone => DeliveryError::NotFound,
     }
-}
-
-fn epoch_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -17,7 +17,10 @@ use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 use axum::{
     BoxError, Router,
     extract::Request,
-    http::{HeaderValue, StatusCode, header::CONNECTION},
+    http::{
+        HeaderValue, StatusCode,
+        header::{CONNECTION, RETRY_AFTER},
+    },
 };
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
@@ -48,6 +51,9 @@ use crate::{
 /// How long accepting pauses after an error, as when the process is out of file descriptors. The connections that ask
 /// meanwhile wait in the operating system's queue.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// After how many seconds a client that was refused with 503 may try again, unless the answer names another time.
+const SOON: HeaderValue = HeaderValue::from_static("1");
 
 /// A request's head, and what is read of its body at once. hyper's own limit of 400 kB would let a single address with
 /// a thousand connections fill the memory.
@@ -241,6 +247,10 @@ async fn answer(
         let handed_over = handed_over.clone();
         async move {
             let mut response = response.await;
+            // Whoever says 503 says when to try again, if it knows better than soon.
+            if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+                response.headers_mut().entry(RETRY_AFTER).or_insert(SOON);
+            }
             if response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 activity.answered();
                 if handed_over.is_cancelled() {

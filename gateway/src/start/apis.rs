@@ -48,6 +48,10 @@ impl Apis {
         self.current.load().iter().find(|api| *api.path == *path).cloned()
     }
 
+    pub(crate) fn current(&self) -> Vec<Arc<RunningApi>> {
+        self.current.load().to_vec()
+    }
+
     pub(crate) fn first(&self) -> Option<Arc<RunningApi>> {
         self.current.load().first().cloned()
     }
@@ -64,14 +68,14 @@ impl Apis {
 
     /// Every API that a connection may have, the replaced ones included.
     pub(crate) fn all(&self) -> Vec<Arc<RunningApi>> {
-        let mut all = self.current.load().to_vec();
+        let mut all = self.current();
         all.extend(self.replaced.lock().iter().filter_map(Weak::upgrade));
         all
     }
 }
 
 /// Whether a request's path is this one or below it.
-fn contains(api: &str, path: &str) -> bool {
+pub(crate) fn contains(api: &str, path: &str) -> bool {
     let rest = path.strip_prefix(api.trim_end_matches('/'));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -15,12 +15,12 @@ async fn axe_finds_nothing_in_light() {
 
 #[tokio::test]
 async fn axe_finds_nothing_in_dark() {
-    examine(&Look { dark: true, phone: false }).await;
+    examine(&Look { dark: true, ..Look::default() }).await;
 }
 
 #[tokio::test]
 async fn axe_finds_nothing_on_a_phone() {
-    examine(&Look { dark: false, phone: true }).await;
+    examine(&Look { phone: true, ..Look::default() }).await;
 }
 
 async fn examine(look: &Look) {

@@ -134,7 +134,7 @@ async fn axe_finds_nothing_in_light() {
 
 #[tokio::test]
 async fn axe_finds_nothing_on_a_phone_in_the_dark() {
-    examine(&Look { dark: true, phone: true }, "chat-phone-dark.png").await;
+    examine(&Look { dark: true, phone: true, ..Look::default() }, "chat-phone-dark.png").await;
 }
 
 async fn examine(look: &Look, picture: &str) {

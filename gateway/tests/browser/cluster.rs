@@ -75,8 +75,8 @@ async fn the_cluster_is_shown_in_dark_and_on_a_phone_too() {
     let redis = Redis::start(&[]);
     let (gateway, _other) = (node(&redis).await, node(&redis).await);
     for (look, picture) in [
-        (Look { dark: true, phone: false }, "cluster-dark.png"),
-        (Look { dark: false, phone: true }, "cluster-phone.png"),
+        (Look { dark: true, ..Look::default() }, "cluster-dark.png"),
+        (Look { phone: true, ..Look::default() }, "cluster-phone.png"),
     ] {
         let browser = Browser::looking(&look).await;
         browser.open(&gateway).await;
@@ -95,7 +95,7 @@ async fn a_gateway_that_is_alone_shows_none() {
     let gateway = raw().start();
     let browser = Browser::start().await;
     browser.open(&gateway).await;
-    let script = "const done = arguments[arguments.length - 1]; fetch('/timeline/cluster').then((answer) => answer.json()).then(done)";
+    let script = "const done = arguments[arguments.length - 1]; fetch('/admin/health').then((answer) => answer.json()).then(({ cluster }) => done(cluster))";
     let seen = browser.client.execute_async(script, Vec::new()).await.expect("an answer");
     assert_eq!(seen, json!(null));
     browser.connect().await;

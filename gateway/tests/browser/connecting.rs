@@ -72,7 +72,7 @@ async fn a_close_by_the_gateway_is_told_in_plain_words() {
     let file = folder.path().join("large.bin");
     fs::write(&file, vec![0; 6 * 1024 * 1024 + 1]).expect("a file");
     browser.type_in("#file", &file.display().to_string()).await;
-    browser.read("#status", "exceeds 6 MB").await;
+    browser.read("#status", "exceeds 6 MiB").await;
     let closed = ".row[data-what=closed]";
     browser
         .read(
@@ -80,7 +80,6 @@ async fn a_close_by_the_gateway_is_told_in_plain_words() {
             "disconnected from /: closed by the gateway (1009): a frame has more than 6291456 bytes",
         )
         .await;
-    assert!(!browser.text("body").await.contains("MiB"));
     browser.end().await;
 }
 

@@ -37,6 +37,7 @@ pub struct Browser {
 pub struct Look {
     pub dark: bool,
     pub phone: bool,
+    pub chinese: bool,
 }
 
 impl Drop for Browser {
@@ -190,6 +191,7 @@ fn capabilities(profile: &Path, look: &Look) -> serde_json::Map<String, Value> {
     if look.dark {
         arguments.push("--force-dark-mode".to_owned());
     }
+    arguments.push(format!("--accept-lang={}", if look.chinese { "zh-CN" } else { "en" }));
     let mut options = json!({ "args": arguments });
     if look.phone {
         let metrics = json!({ "width": 390, "height": 844, "pixelRatio": 2.0, "touch": true });

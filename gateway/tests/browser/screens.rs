@@ -7,7 +7,7 @@ use crate::harness::{Browser, Look, raw, row};
 #[tokio::test]
 async fn on_a_phone_the_time_line_is_within_the_first_screen_and_a_half() {
     let gateway = raw().start();
-    let browser = Browser::looking(&Look { dark: false, phone: true }).await;
+    let browser = Browser::looking(&Look { phone: true, ..Look::default() }).await;
     browser.open(&gateway).await;
     assert_eq!(browser.value("[innerWidth, innerHeight]").await, serde_json::json!([390, 844]));
     browser.connect().await;
@@ -36,7 +36,7 @@ async fn on_a_phone_the_time_line_is_within_the_first_screen_and_a_half() {
 #[tokio::test]
 async fn the_page_is_shown_in_dark_too() {
     let gateway = raw().start();
-    let browser = Browser::looking(&Look { dark: true, phone: false }).await;
+    let browser = Browser::looking(&Look { dark: true, ..Look::default() }).await;
     browser.open(&gateway).await;
     browser.connect().await;
     browser.send("{\"in\":\"the dark\"}").await;
@@ -48,6 +48,23 @@ async fn the_page_is_shown_in_dark_too() {
     browser.click("#connections > summary").await;
     browser.see("#connection-list li").await;
     println!("dark: {}", browser.picture("dark.png").await.display());
+    browser.end().await;
+}
+
+#[tokio::test]
+async fn a_browser_in_chinese_shows_chinese() {
+    let gateway = raw().start();
+    let browser = Browser::looking(&Look { chinese: true, ..Look::default() }).await;
+    browser.open(&gateway).await;
+    browser.read("#status", "未连接").await;
+    browser.connect().await;
+    browser.read("#status", "已连接到 /, 无子协议").await;
+    browser.send("你好").await;
+    browser.read(&row("transfer", "ok"), "1 次推送").await;
+    browser.click("#disconnect").await;
+    browser.read(&row("cleanup", "ok"), "客户端已断开").await;
+    assert_eq!(browser.value("document.documentElement.lang").await, "zh-CN");
+    println!("chinese: {}", browser.picture("chinese.png").await.display());
     browser.end().await;
 }
 

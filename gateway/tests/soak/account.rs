@@ -76,11 +76,11 @@ impl<'p> Seen<'p> {
     /// Whether functions may have forgotten this connection before its client noticed its end: the other nodes had
     /// declared its node lost.
     fn was_lost(&self, id: LifeId, life: &Life) -> bool {
-        self.runs[life.run].was(Fault::Killed) || self.was_taken_over(id, life)
+        self.runs[life.run].was(Fault::Killed) || self.was_taken_over(id)
     }
 
     /// Likewise, its process being alive.
-    fn was_taken_over(&self, id: LifeId, life: &Life) -> bool {
+    fn was_taken_over(&self, id: LifeId) -> bool {
         let Some(told) = self.told(id) else { return false };
         // A client may leave, and its suspended node notice that before it notices that it was declared lost.
         told.closed.as_deref().is_some_and(is_of_lost_node) || self.logs.is_taken_over(&told.id)

@@ -24,6 +24,12 @@ impl Reply {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
     }
 
+    /// After how many seconds another attempt makes sense.
+    pub fn retry_after(&self) -> Option<u64> {
+        let head = self.head.to_ascii_lowercase();
+        head.lines().find_map(|line| line.strip_prefix("retry-after: ")?.trim().parse().ok())
+    }
+
     /// The `errNo` of a body in the reverse push address's shape, whose sentence is not empty.
     pub fn err_no(&self) -> i64 {
         let body = self.json();
@@ -32,7 +38,7 @@ impl Reply {
     }
 }
 
-/// One HTTP request on a connection of its own.
+/// One HTTP request on a connection of its own. Whoever refuses it with 503 says when to try again.
 pub async fn request(addr: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
     let answer = timeout(SOON, try_request(addr, method, path, headers, body)).await;
     answer.expect("an answer in time").expect("an answer")
@@ -54,9 +60,20 @@ pub async fn try_request(
         write!(head, "{name}: {value}\r\n").expect("a string");
     }
     head += "\r\n";
+<<<<<<< HEAD
     connection.write_all(head.as_bytes()).await?;
     connection.write_all(body).await?;
     answer(&mut connection, method != "HEAD").await
+=======
+    connection.write_all(head.as_bytes()).await.expect("a request");
+    connection.write_all(body).await.expect("a body");
+    let reply = timeout(SOON, answer(&mut connection, method != "HEAD")).await.expect("an answer in time");
+    assert!(
+        reply.status != 503 || reply.retry_after().is_some(),
+        "503 without a time to try again: {reply:?}"
+    );
+    reply
+>>>>>>> main
 }
 
 async fn answer(connection: &mut TcpStream, with_body: bool) -> io::Result<Reply> {

@@ -3,6 +3,7 @@
 //! | path | body |
 //! | --- | --- |
 //! | `POST /timeline/push` | a reverse push, see [`crate::push`] |
+//! | `POST /admin/close` | see [`api::close`] |
 //! | `POST /timeline/replay` | `{"id":12}`, an invocation's id; or `{"role":"transfer","event":{…}}` |
 //!
 //! The answer is a status in the reverse push address's form. Only the page and programs of this machine may act, see
@@ -10,12 +11,16 @@
 
 use std::sync::Arc;
 
-use axum::{extract::Request, http::StatusCode, response::Response};
+use axum::{
+    extract::Request,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse as _, Response},
+};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::origin;
+use super::{api, origin};
 use crate::{
     contract::{MAX_EVENT_BYTES, Status},
     function::Role,
@@ -30,12 +35,14 @@ use crate::{
 pub(super) enum Action {
     Push,
     Replay,
+    Close,
 }
 
 pub(super) fn at(path: &str) -> Option<Action> {
     match path {
         "/timeline/push" => Some(Action::Push),
         "/timeline/replay" => Some(Action::Replay),
+        "/admin/close" => Some(Action::Close),
         _ => None,
     }
 }
@@ -51,6 +58,10 @@ pub(super) async fn perform(app: &Arc<App>, action: Action, request: Request) ->
     match action {
         Action::Push => app.push_address.receive(&body, None, None).await,
         Action::Replay => replay(app, &body),
+        Action::Close => match api::close(app, &body).await {
+            Ok(closed) => ([(CONTENT_TYPE, "application/json")], closed).into_response(),
+            Err(sentence) => refuse(StatusCode::BAD_REQUEST, &sentence),
+        },
     }
 }
 
@@ -109,7 +120,7 @@ fn given(app: &App, role: &str, event: &[u8]) -> Result<Found, Refusal> {
         return Err((StatusCode::BAD_REQUEST, sentence));
     };
     if event.len() > MAX_EVENT_BYTES {
-        let sentence = format!("an event has at most {MAX_EVENT_BYTES} bytes (6 MB)");
+        let sentence = format!("an event has at most {MAX_EVENT_BYTES} bytes (6 MiB)");
         return Err((StatusCode::PAYLOAD_TOO_LARGE, sentence));
     }
     let parsed: serde_json::Value = serde_json::from_slice(event).unwrap_or_default();
@@ -122,6 +133,6 @@ fn given(app: &App, role: &str, event: &[u8]) -> Result<Found, Refusal> {
     Ok((api.ok_or_else(no_api)?, known, connection, Bytes::copy_from_slice(event)))
 }
 
-fn refuse(code: StatusCode, sentence: &str) -> Response {
+pub(super) fn refuse(code: StatusCode, sentence: &str) -> Response {
     answer(code, &Status::refused(u32::from(code.as_u16()), sentence))
 }

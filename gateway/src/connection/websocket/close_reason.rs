@@ -29,7 +29,7 @@ pub enum CloseReason {
     Idle,
     /// The client reads too slowly for what is sent to it: 1008, `too slow`.
     TooSlow,
-    /// A frame exceeds the limit, or the event that it would become exceeds 6 MB: 1009.
+    /// A frame exceeds the limit, or the event that it would become exceeds 6 MiB: 1009.
     TooBig,
     /// The client sends more frames a second than the limit: 1008, `too many frames a second`.
     TooFast,
@@ -130,7 +130,7 @@ impl CloseReason {
             Self::Idle => "idle".to_owned(),
             Self::TooSlow => "too slow".to_owned(),
             Self::TooFast => "too many frames a second".to_owned(),
-            Self::TooBig => "a frame or its event exceeds 6 MB".to_owned(),
+            Self::TooBig => "a frame or its event exceeds 6 MiB".to_owned(),
             Self::Unfinished => "unfinished messages take too much memory".to_owned(),
             Self::MessageTimedOut => "the message took too long".to_owned(),
             Self::NotUtf8 => "a text frame is not UTF-8".to_owned(),
@@ -162,7 +162,7 @@ impl CloseReason {
                 "The client sends more than `frames_per_second`, or a hundred times as many fragments"
             }
             Self::TooBig => {
-                "A frame has more than `frame_bytes`, which the text names if it is less than 6 MB, or its event exceeds 6 MB"
+                "A frame has more than `frame_bytes`, which the text names if it is less than 6 MiB, or its event exceeds 6 MiB"
             }
             Self::Unfinished => {
                 "The messages that have not arrived wholly have more than `unfinished_bytes`, of all clients together, and this client's is among the largest"
@@ -237,6 +237,12 @@ impl End {
         self.own_code.or(self.reason.code())
     }
 
+    /// For the log: 1005 stands for a close frame without a code, and 1006 for none (RFC 6455, section 7.4.1).
+    pub(super) fn logged_code(&self) -> u16 {
+        let none = if self.reason == CloseReason::ClosedByClient { 1005 } else { 1006 };
+        self.code().unwrap_or(none)
+    }
+
     /// A function has closed the connection so.
     pub(super) fn closed_by_function(close: &Close) -> Self {
         if *close == Close::default() {
@@ -276,7 +282,7 @@ impl End {
     }
 
     pub(super) fn idle(time: Duration) -> Self {
-        Self::new(CloseReason::Idle, format!("idle for {} s", time.as_secs_f64()))
+        Self::closed(CloseReason::Idle, &format!("idle for {} s", time.as_secs_f64()))
     }
 
     /// A limit was met.
@@ -363,7 +369,7 @@ impl End {
 impl From<CloseReason> for End {
     fn from(reason: CloseReason) -> Self {
         match reason {
-            CloseReason::ClosedByFunction => Self::new(reason, "closed by a function"),
+            CloseReason::ClosedByFunction => Self::new(reason, "closed by a function (1000)"),
             _ => Self::closed(reason, &reason.text()),
         }
     }

@@ -222,7 +222,7 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
         }
         let now = Instant::now();
         self.heartbeat.data(now);
-        self.connection.deliveries.note_data();
+        self.connection.deliveries.note_frame(Direction::In, payload_bytes);
         let event = event.map_err(|error| {
             End::protocol_error(format_args!("a frame cannot be written as an event: {error}"))
         })?;
@@ -265,7 +265,7 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
                 if let Some(bytes) = frame.data_bytes() {
                     connection.api.metrics.frame(Direction::Out, bytes);
                     heartbeat.data(Instant::now());
-                    connection.deliveries.note_data();
+                    connection.deliveries.note_frame(Direction::Out, bytes);
                     if let Some(after) = frame.compressed_bytes() {
                         connection.api.metrics.compressed(Direction::Out, bytes, after);
                     }

@@ -149,7 +149,7 @@ pub(super) fn no_answer(name: &str, error: SendError) -> AttemptError {
             }
         }
         SendError::TooLarge => AttemptError::permanent(Failure::Error(
-            format!("the answer of {name} is larger than 6 MB").into(),
+            format!("the answer of {name} is larger than 6 MiB").into(),
         )),
     }
 }

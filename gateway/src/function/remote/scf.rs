@@ -78,7 +78,7 @@ impl ScfFunction {
 
     fn parameters(&self, event: &[u8]) -> Result<Bytes, String> {
         if event.len() > MAX_EVENT_BYTES {
-            return Err(format!("it has {} bytes, and the cloud takes 6 MB at most", event.len()));
+            return Err(format!("it has {} bytes, and the cloud takes 6 MiB at most", event.len()));
         }
         let parameters = Parameters {
             function_name: self.target.function(),

@@ -1,31 +1,54 @@
 //! What a process did in its life, in one line for the log.
 
-use std::fmt::Write as _;
+use std::fmt;
 
 use super::{Metrics, catalogue as c, catalogue::Description};
 
+/// Clients, frames, calls and pushes since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Totals {
+    pub clients: u64,
+    pub frames_in: u64,
+    pub bytes_in: u64,
+    pub frames_out: u64,
+    pub bytes_out: u64,
+    pub calls: u64,
+    pub calls_failed: u64,
+    pub pushes: u64,
+    pub pushes_failed: u64,
+}
+
 impl Metrics {
-    /// Clients, frames, calls and pushes since the start.
+    /// What there was since the start.
     #[must_use]
-    pub fn totals(&self) -> String {
+    pub fn totals(&self) -> Totals {
         let text = self.encode().unwrap_or_default();
         let sum = |metric: &Description, label: &str| sum(&text, metric.name, label);
-        let mut totals = format!("{} clients", sum(&c::HANDSHAKES, "outcome=\"accepted\""));
-        for direction in ["in", "out"] {
-            let label = format!("direction=\"{direction}\"");
-            let (frames, bytes) = (sum(&c::FRAMES, &label), sum(&c::FRAME_BYTES, &label));
-            // A text never fails.
-            let _ = write!(totals, ", {frames} frames ({bytes} bytes) {direction}");
+        let (calls, pushes) = (sum(&c::EVENTS, ""), sum(&c::PUSHES, ""));
+        Totals {
+            clients: sum(&c::HANDSHAKES, "outcome=\"accepted\""),
+            frames_in: sum(&c::FRAMES, "direction=\"in\""),
+            bytes_in: sum(&c::FRAME_BYTES, "direction=\"in\""),
+            frames_out: sum(&c::FRAMES, "direction=\"out\""),
+            bytes_out: sum(&c::FRAME_BYTES, "direction=\"out\""),
+            calls,
+            calls_failed: calls - sum(&c::EVENTS, "outcome=\"ok\""),
+            pushes,
+            pushes_failed: pushes - sum(&c::PUSHES, "outcome=\"accepted\""),
         }
-        let (calls, ok) = (sum(&c::EVENTS, ""), sum(&c::EVENTS, "outcome=\"ok\""));
-        let (pushes, accepted) = (sum(&c::PUSHES, ""), sum(&c::PUSHES, "outcome=\"accepted\""));
-        let _ = write!(
-            totals,
-            ", {calls} calls of functions ({} failed), {pushes} pushes ({} failed)",
-            calls - ok,
-            pushes - accepted
-        );
-        totals
+    }
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { clients, frames_in, bytes_in, frames_out, bytes_out, .. } = self;
+        let Self { calls, calls_failed, pushes, pushes_failed, .. } = self;
+        write!(
+            formatter,
+            "{clients} clients, {frames_in} frames ({bytes_in} bytes) in, {frames_out} frames ({bytes_out} bytes) out, \
+             {calls} calls of functions ({calls_failed} failed), {pushes} pushes ({pushes_failed} failed)"
+        )
     }
 }
 

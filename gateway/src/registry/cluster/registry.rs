@@ -216,6 +216,10 @@ impl Deliver for ClusterRegistry {
 }
 
 impl ConnectionRegistry for ClusterRegistry {
+    fn visit(&self, visit: &mut dyn FnMut(&str, ConnectionInfo)) {
+        self.cluster.shared().connections().visit(visit);
+    }
+
     fn open(&self, new: NewConnection) -> BoxFuture<'_, Result<Opening, RegistryError>> {
         async move {
             let shared = self.cluster.shared();

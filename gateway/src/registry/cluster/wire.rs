@@ -311,6 +311,7 @@ fn answer(mut body: Bytes) -> Result<Answer, Malformed> {
                 last_active_at_ms,
                 waiting_bytes,
                 attributes: attributes.map_err(|_| Malformed)?.map(Arc::new),
+                traffic: None,
             }))
         }
         _ => Err(Malformed),
@@ -357,6 +358,7 @@ mod tests {
             last_active_at_ms: u64::MAX,
             waiting_bytes: 3,
             attributes: None,
+            traffic: None,
         };
         let attributes = [("user".to_owned(), "ann".to_owned())].into();
         let known = ConnectionInfo { attributes: Some(Arc::new(attributes)), ..info.clone() };

@@ -205,6 +205,7 @@ impl Other {
             last_active_at_ms: found.last_active_at,
             waiting_bytes: found.waiting_bytes,
             attributes: found.attributes.map(Arc::new),
+            traffic: None,
         })
     }
 

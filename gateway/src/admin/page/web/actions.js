@@ -1,12 +1,14 @@
 // What the page asks the gateway to do.
 
+import { t } from './words.js';
+
 /** Posts JSON to one of the gateway's actions; returns its `errNo` and `errMsg`. */
 export async function act(path, body) {
   try {
     const response = await fetch(path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
     return await response.json();
   } catch (error) {
-    return { errNo: -1, errMsg: `no answer from the gateway: ${error.message}` };
+    return { errNo: -1, errMsg: t`no answer from the gateway: ${error.message}` };
   }
 }
 

@@ -5,7 +5,7 @@ import { addFrame, addNote } from './frames.js';
 import { History } from './history.js';
 import { own } from './own.js';
 import { isLive } from './stream.js';
-import { CLOSE_CODES, GATEWAY_DOWN, NOT_OPENED, OTHER_CODE } from './words.js';
+import { CLOSE_CODES, GATEWAY_DOWN, NOT_OPENED, OTHER_CODE, t } from './words.js';
 
 /** Fields that a reload keeps; each tab has its own. */
 const KEPT_FIELDS = ['path', 'protocols'];
@@ -22,7 +22,7 @@ function setStatus(state, headline, detail) {
   $('send').disabled = $('file').disabled = !open;
   $('send').classList.toggle('main', open);
   $('file-box').classList.toggle('off', !open);
-  document.title = open ? 'WebSocket gateway: connected' : 'WebSocket gateway';
+  document.title = open ? t`WebSocket gateway: connected` : t`WebSocket gateway`;
   // A control that gets disabled loses the focus; hand it to the next one in the walk instead.
   if (open && (focused.disabled || focused === document.body)) $('message').focus();
   else if (!busy && (focused.disabled || state === 'failed' && focused === document.body)) $('connect').focus();
@@ -35,11 +35,11 @@ function connect() {
   try {
     socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}${path}`, protocols);
   } catch (error) {
-    setStatus('failed', 'Not tried.', `The browser does not accept the path or a sub-protocol: ${error.message}`);
+    setStatus('failed', t`Not tried.`, t`The browser does not accept the path or a sub-protocol: ${error.message}`);
     return;
   }
   own.expect();
-  setStatus('connecting', `Connecting to ${path} …`);
+  setStatus('connecting', t`Connecting to ${path} …`);
   socket.binaryType = 'arraybuffer';
   socket.onopen = () => { opened = true; own.settle(); showOpen(path); };
   socket.onmessage = ({ data }) => addFrame('in', data);
@@ -47,16 +47,16 @@ function connect() {
 }
 
 function showOpen(path) {
-  const where = `${path}, ${socket.protocol ? `sub-protocol ${socket.protocol}` : 'no sub-protocol'}`;
-  addNote(`connected to ${where}`);
-  setStatus('open', `Connected to ${where}.`);
+  const where = `${path}, ${socket.protocol ? t`sub-protocol ${socket.protocol}` : t`no sub-protocol`}`;
+  addNote(t`connected to ${where}`);
+  setStatus('open', t`Connected to ${where}.`);
 }
 
 function showClose({ code, reason }, opened, path) {
   const because = reason ? `${code} “${reason}”` : String(code);
-  addNote(opened ? `closed: ${because}` : `could not connect to ${path}`);
-  if (!opened) setStatus('failed', `Could not connect to ${path}.`, isLive() ? NOT_OPENED : GATEWAY_DOWN);
-  else setStatus(code === 1000 ? 'closed' : 'failed', `Closed: ${because}.`, CLOSE_CODES[code] ?? OTHER_CODE);
+  addNote(opened ? t`closed: ${because}` : t`could not connect to ${path}`);
+  if (!opened) setStatus('failed', t`Could not connect to ${path}.`, isLive() ? NOT_OPENED : GATEWAY_DOWN);
+  else setStatus(code === 1000 ? 'closed' : 'failed', t`Closed: ${because}.`, CLOSE_CODES[code] ?? OTHER_CODE);
 }
 
 function send(data) {
@@ -87,7 +87,7 @@ async function sendFile() {
   try {
     send(await file.arrayBuffer());
   } catch (error) {
-    addNote(`${file.name} could not be read: ${error.message}`);
+    addNote(t`${file.name} could not be read: ${error.message}`);
   }
   // Without this, choosing the same file again would raise no event.
   $('file').value = '';

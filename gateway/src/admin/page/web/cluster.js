@@ -2,6 +2,7 @@
 
 import { $, el } from './dom.js';
 import { count, milliseconds } from './format.js';
+import { t } from './words.js';
 
 const INTERVAL_MS = 1000;
 
@@ -33,8 +34,8 @@ async function ask(signal) {
 /** Undefined if there is no answer. */
 async function fetched(signal) {
   try {
-    const answer = await fetch('/timeline/cluster', { signal });
-    return answer.ok ? await answer.json() : undefined;
+    const answer = await fetch('/admin/health', { signal });
+    return answer.ok ? (await answer.json()).cluster : undefined;
   } catch { return undefined; }
 }
 
@@ -42,23 +43,23 @@ function show(seen) {
   $('cluster').hidden = false;
   showSummary(seen);
   if (seen.nodes) showNodes(seen);
-  const renewed = seen.lease_age_ms == null ? 'This node has not had a lease yet.' : `This node renewed its lease ${ago(seen.lease_age_ms)}.`;
-  write($('cluster-note'), seen.nodes ? `A node that is silent for ${seconds(seen.lease_ms)} is declared lost.`
-    : `Redis does not say which nodes there are${rows.size ? ': these are as they were last seen' : ''}. ${renewed}`);
+  const renewed = seen.lease_age_ms == null ? t`This node has not had a lease yet.` : t`This node renewed its lease ${ago(seen.lease_age_ms)}.`;
+  write($('cluster-note'), seen.nodes ? t`A node that is silent for ${seconds(seen.lease_ms)} is declared lost.`
+    : `${rows.size ? t`Redis does not say which nodes there are: these are as they were last seen.` : t`Redis does not say which nodes there are.`} ${renewed}`);
 }
 
 function showSummary({ node, nodes, redis_up, round_trip_ms, pushes, take_overs, declared_lost }) {
   const alive = nodes?.filter(({ lease_age_ms }) => lease_age_ms != null).length;
-  write($('cluster-own'), `this is node ${node}`);
-  write($('cluster-count'), alive == null ? 'nodes unknown' : count(alive, 'node'));
-  write($('cluster-redis'), redis_up ? 'Redis up' : 'Redis away');
+  write($('cluster-own'), t`this is node ${node}`);
+  write($('cluster-count'), alive == null ? t`nodes unknown` : count(alive, 'node'));
+  write($('cluster-redis'), redis_up ? t`Redis up` : t`Redis away`);
   $('cluster-redis').dataset.up = redis_up ? 'yes' : 'no';
-  write($('cluster-lag'), `pub/sub ${round_trip_ms == null ? 'silent' : `${milliseconds(round_trip_ms)} ms`}`);
-  write($('cluster-pushes'), `pushes ${pushes.local.toLocaleString('en')} local, ${pushes.remote.toLocaleString('en')} remote`);
+  write($('cluster-lag'), round_trip_ms == null ? t`pub/sub silent` : t`pub/sub ${milliseconds(round_trip_ms)} ms`);
+  write($('cluster-pushes'), t`pushes ${pushes.local.toLocaleString('en')} local, ${pushes.remote.toLocaleString('en')} remote`);
   const { completed, incomplete, interrupted } = take_overs;
   write($('cluster-take-overs'), count(completed + incomplete + interrupted, 'take-over'));
-  $('cluster-take-overs').title = `By this node: ${completed} completed, ${incomplete} with clients left, ${interrupted} interrupted`;
-  write($('cluster-lost'), `declared lost ${count(declared_lost, 'time')}`);
+  $('cluster-take-overs').title = t`By this node: ${completed} completed, ${incomplete} with clients left, ${interrupted} interrupted`;
+  write($('cluster-lost'), t`declared lost ${count(declared_lost, 'time')}`);
   $('cluster-lost').hidden = declared_lost === 0;
 }
 
@@ -71,7 +72,7 @@ function showNodes({ nodes, node: own }) {
     rows.set(node, row);
     row.dataset.node = node;
     row.dataset.lease = lease_age_ms == null ? 'ended' : 'held';
-    const texts = [node === own ? `${node} (this node)` : node, address, lease_age_ms == null ? 'ended' : ago(lease_age_ms), host, version];
+    const texts = [node === own ? t`${node} (this node)` : node, address, lease_age_ms == null ? t`ended` : ago(lease_age_ms), host, version];
     texts.forEach((text, cell) => write(row.cells[cell], text));
     const list = $('cluster-nodes');
     if (list.children[at] !== row) list.insertBefore(row, list.children[at] ?? null);
@@ -83,4 +84,4 @@ function write(node, text) {
 }
 
 const seconds = (ms) => `${(ms / 1000).toLocaleString('en', { maximumFractionDigits: 1 })} s`;
-const ago = (ms) => `${(ms / 1000).toFixed(1)} s ago`;
+const ago = (ms) => t`${(ms / 1000).toFixed(1)} s ago`;

@@ -4,6 +4,7 @@ import { closeConnection, push } from './actions.js';
 import { $, button, cell, copy, el, onPaint, schedule } from './dom.js';
 import { clock, shortId } from './format.js';
 import { own } from './own.js';
+import { t } from './words.js';
 
 let listed = { total: 0, newest: [] };
 let drawn = null;
@@ -23,7 +24,7 @@ function render() {
   const focused = document.activeElement.closest?.('#connection-list [data-connection]')?.dataset.connection;
   $('connection-list').replaceChildren(...newest.map(item));
   if (focused && document.activeElement === document.body) refocus(focused);
-  $('more-connections').textContent = total > newest.length ? `The newest ${newest.length} of ${total.toLocaleString('en')} are listed.` : '';
+  $('more-connections').textContent = total > newest.length ? t`The newest ${newest.length} of ${total.toLocaleString('en')} are listed.` : '';
 }
 
 function refocus(connection) {
@@ -33,13 +34,13 @@ function refocus(connection) {
 
 function item({ connection, path, sub_protocol, opened_ms }) {
   const mine = connection === own.id;
-  const name = mine ? 'mine' : shortId(connection);
+  const name = mine ? t`mine` : shortId(connection);
   const node = el('li', { className: 'line' },
     cell(mine ? 'client mine' : 'client', name, connection),
-    cell('where', path + (sub_protocol ? `, ${sub_protocol}` : ''), `since ${clock(opened_ms)}`),
-    named(button('Copy id', connection, ({ target }) => copy(target, connection)), name),
-    named(button('Push…', 'Fill in the form below', () => fill(connection)), name),
-    named(button('Close', 'Close this connection as a function would', () => answer(closeConnection(connection), `Closed ${shortId(connection)}.`)), name));
+    cell('where', path + (sub_protocol ? `, ${sub_protocol}` : ''), t`since ${clock(opened_ms)}`),
+    named(button(t`Copy id`, connection, ({ target }) => copy(target, connection)), name),
+    named(button(t`Push…`, t`Fill in the form below`, () => fill(connection)), name),
+    named(button(t`Close`, t`Close this connection as a function would`, () => answer(closeConnection(connection), t`Closed ${shortId(connection)}.`)), name));
   node.dataset.connection = connection;
   return node;
 }
@@ -58,14 +59,14 @@ function fill(connection) {
 async function answer(asked, done) {
   const { errNo, errMsg } = await asked;
   $('push-answer').dataset.failed = errNo === 0 ? 'no' : 'yes';
-  $('push-answer').textContent = errNo === 0 ? done : `Refused with ${errNo}: ${errMsg}`;
+  $('push-answer').textContent = errNo === 0 ? done : t`Refused with ${errNo}: ${errMsg}`;
 }
 
 function onSubmit(event) {
   event.preventDefault();
   const to = $('push-to').value.trim();
   const dataType = $('push-binary').checked ? 'binary' : 'text';
-  answer(push({ action: 'data send', secConnectionID: to, dataType, data: $('push-data').value }), `Pushed to ${to === own.id ? 'my connection' : shortId(to)}.`);
+  answer(push({ action: 'data send', secConnectionID: to, dataType, data: $('push-data').value }), t`Pushed to ${to === own.id ? t`my connection` : shortId(to)}.`);
 }
 
 export function start() {

@@ -1,5 +1,7 @@
 // Elements, repainting, the clipboard.
 
+import { t } from './words.js';
+
 const FEEDBACK_MS = 1500;
 
 export const $ = (id) => document.getElementById(id);
@@ -46,7 +48,7 @@ export async function copy(node, text) {
     copied = copyBySelection(text);
     node.focus();
   }
-  say(node, copied ? 'Copied' : 'Not copied');
+  say(node, copied ? t`Copied` : t`Not copied`);
 }
 
 function copyBySelection(text) {

@@ -2,6 +2,7 @@
 
 import { $ } from './dom.js';
 import { milliseconds } from './format.js';
+import { t } from './words.js';
 
 let latest = null;
 
@@ -14,7 +15,7 @@ export function show(received) {
   $('sum-cold').textContent = cold_starts.toLocaleString('en');
   $('sum-errors').textContent = errors.toLocaleString('en');
   $('sum-errors').parentElement.classList.toggle('some', errors > 0);
-  $('figures').title = `Since the gateway started, ${new Date(since_ms).toLocaleString()}`;
+  $('figures').title = t`Since the gateway started, ${new Date(since_ms).toLocaleString()}`;
   for (const [name, { p50, p95 }] of [['gateway', gateway_ms], ['function', function_ms]]) {
     $(`sum-${name}`).textContent = milliseconds(p50);
     $(`sum-${name}-p95`).textContent = milliseconds(p95);

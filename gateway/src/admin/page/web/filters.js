@@ -3,6 +3,7 @@
 import { $ } from './dom.js';
 import { isBad, rowText } from './row.js';
 import { own } from './own.js';
+import { t } from './words.js';
 
 const hidden = new Set();
 let wanted = '';
@@ -24,7 +25,7 @@ function haystack(record) {
 }
 
 export function showOwn() {
-  $('only-mine-text').textContent = $('only-mine').checked && !own.id ? 'only my connection (not known: all shown)' : 'only my connection';
+  $('only-mine-text').textContent = $('only-mine').checked && !own.id ? t`only my connection (not known: all shown)` : t`only my connection`;
 }
 
 /** Back to all rows. */

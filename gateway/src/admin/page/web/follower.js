@@ -1,5 +1,7 @@
 // A scrolled list that follows its end, unless the reader has scrolled away or reads an unfolded row.
 
+import { t } from './words.js';
+
 export class Follower {
   constructor(list, jump) {
     Object.assign(this, { list, jump, missed: 0, height: 0 });
@@ -28,6 +30,6 @@ export class Follower {
     this.height = this.list.clientHeight;
     this.jump.hidden = this.atEnd();
     if (this.jump.hidden) this.missed = 0;
-    this.jump.textContent = this.missed ? `↓ ${this.missed} new` : '↓ Newest';
+    this.jump.textContent = this.missed ? t`↓ ${this.missed} new` : t`↓ Newest`;
   }
 }

@@ -1,17 +1,19 @@
 // Values as text.
 
-const KB = 1024, MB = 1024 * 1024;
+import { t } from './words.js';
+
+const KIB = 1024, MIB = 1024 * 1024;
 const HEX_BYTES = 1024;
 
 export const clock = (ms) => `${new Date(ms).toTimeString().slice(0, 8)}.${String(Math.floor(ms % 1000)).padStart(3, '0')}`;
-export const count = (n, word, plural = `${word}s`) => `${n.toLocaleString('en')} ${n === 1 ? word : plural}`;
+export const count = (n, word, plural = `${word}s`) => t([`{0} ${n === 1 ? word : plural}`], n.toLocaleString('en'));
 export const milliseconds = (n) => n == null ? '–' : n.toFixed(n >= 100 ? 0 : n >= 10 ? 1 : 2);
 export const shortId = (id) => id.slice(0, 6);
 
-/** With the units of the contract, whose 6 MB are 6 × 1024 × 1024 bytes. */
+/** The contract's limit of an event is 6 MiB. */
 export function size(bytes) {
   if (bytes < 10000) return count(bytes, 'byte');
-  return bytes < MB ? `${(bytes / KB).toFixed(1)} kB` : `${(bytes / MB).toFixed(2)} MB`;
+  return bytes < MIB ? `${(bytes / KIB).toFixed(1)} KiB` : `${(bytes / MIB).toFixed(2)} MiB`;
 }
 
 export function parse(text) {
@@ -40,6 +42,6 @@ export function hexDump(bytes) {
     const ascii = slice.map((byte) => byte >= 32 && byte < 127 ? String.fromCharCode(byte) : '.').join('');
     lines.push(`${at.toString(16).padStart(4, '0')}  ${hex}  ${ascii}`);
   }
-  if (bytes.length > HEX_BYTES) lines.push(`… ${size(bytes.length - HEX_BYTES)} more`);
+  if (bytes.length > HEX_BYTES) lines.push(t`… ${size(bytes.length - HEX_BYTES)} more`);
   return lines.join('\n');
 }

@@ -3,6 +3,7 @@
 import { $, cell, el, onPaint, schedule } from './dom.js';
 import { Follower } from './follower.js';
 import { clock, count, hexDump, pretty, size } from './format.js';
+import { t } from './words.js';
 
 const MAX_FRAMES = 500, SHOWN_CHARS = 4096;
 
@@ -25,7 +26,7 @@ function enqueue(entry) {
 }
 
 function render() {
-  $('frame-count').textContent = sums.out + sums.in ? `${sums.out} sent, ${sums.in} received` : '';
+  $('frame-count').textContent = sums.out + sums.in ? t`${sums.out} sent, ${sums.in} received` : '';
   if (!waiting.length) return;
   const entries = waiting.splice(0);
   frames.change(entries.length, () => {
@@ -53,20 +54,20 @@ function frameElement({ direction, data, at }) {
   const bytes = binary ? data.byteLength : new Blob([data]).size;
   const cut = !binary && data.length > SHOWN_CHARS;
   const json = binary || cut ? undefined : pretty(data);
-  const raw = binary ? `binary, ${count(bytes, 'byte')}` : cut ? `${data.slice(0, SHOWN_CHARS)} …` : data;
+  const raw = binary ? t`binary, ${count(bytes, 'byte')}` : cut ? `${data.slice(0, SHOWN_CHARS)} …` : data;
   const shown = el('div', { className: 'frame-data' }, json ?? raw);
   const meta = cell('frame-meta', binary ? clock(at) : `${size(bytes)}, ${clock(at)}`);
   if (json) meta.append(' ', rawButton(shown, raw, json));
   if (binary || cut) meta.append(' ', saveLink(data, at, binary ? 'bin' : 'txt'));
-  const arrow = el('span', { className: 'arrow' }, cell('unseen', direction === 'out' ? 'sent' : 'received'), direction === 'out' ? '→' : '←');
-  const dump = binary && bytes ? el('div', { className: 'hex', tabIndex: 0, role: 'group', ariaLabel: 'Hex dump' }, hexDump(new Uint8Array(data))) : null;
+  const arrow = el('span', { className: 'arrow' }, cell('unseen', direction === 'out' ? t`sent` : t`received`), direction === 'out' ? '→' : '←');
+  const dump = binary && bytes ? el('div', { className: 'hex', tabIndex: 0, role: 'group', ariaLabel: t`Hex dump` }, hexDump(new Uint8Array(data))) : null;
   const node = el('div', { className: 'frame' }, arrow, el('div', { className: 'content' }, shown, meta), dump);
   node.dataset.direction = direction;
   return node;
 }
 
 function rawButton(shown, raw, json) {
-  const button = el('button', { type: 'button', className: 'as-link', title: 'Show the frame exactly as it was' }, 'raw');
+  const button = el('button', { type: 'button', className: 'as-link', title: t`Show the frame exactly as it was` }, t`raw`);
   button.setAttribute('aria-pressed', 'false');
   button.addEventListener('click', () => {
     const wantsRaw = button.getAttribute('aria-pressed') === 'false';
@@ -78,7 +79,7 @@ function rawButton(shown, raw, json) {
 
 function saveLink(data, at, ending) {
   const name = `frame-${clock(at).replace(/\D/g, '')}.${ending}`;
-  return el('a', { href: URL.createObjectURL(new Blob([data])), download: name, title: `Save as ${name}` }, 'save');
+  return el('a', { href: URL.createObjectURL(new Blob([data])), download: name, title: t`Save as ${name}` }, t`save`);
 }
 
 export function start() {

@@ -10,16 +10,17 @@ import { own } from './own.js';
 import * as picture from './picture.js';
 import { listen } from './stream.js';
 import * as timeline from './timeline.js';
-import { GATEWAY_DOWN } from './words.js';
+import { GATEWAY_DOWN, t, translate } from './words.js';
 
 function setLive(live) {
   picture.setLive(live);
   $('live').dataset.live = live ? 'yes' : 'no';
-  const text = live ? 'live' : GATEWAY_DOWN;
+  const text = live ? t`live` : GATEWAY_DOWN;
   // The same sentence again would be read out again.
   if ($('live').textContent !== text) $('live').textContent = text;
 }
 
+translate();
 for (const part of [client, connections, frames, picture, timeline]) part.start();
 listen({
   began() { timeline.startOver(); cluster.begin(); setLive(true); },

@@ -2,6 +2,7 @@
 
 import { $, el, onPaint } from './dom.js';
 import { count } from './format.js';
+import { t } from './words.js';
 
 const DOTS_AT_MOST = 10;
 
@@ -41,13 +42,13 @@ export function setLive(now) {
 
 function show() {
   document.body.dataset.gateway = live ? 'up' : 'down';
-  $('address').textContent = live ? location.host : 'no answer';
-  $('clients').textContent = !live ? 'unknown' : connected ? `${connected.toLocaleString('en')} connected` : 'none connected';
+  $('address').textContent = live ? location.host : t`no answer`;
+  $('clients').textContent = !live ? t`unknown` : connected ? t`${connected.toLocaleString('en')} connected` : t`none connected`;
   for (const dots of document.querySelectorAll('.dots')) {
     const { role } = dots.closest('[data-role]').dataset;
     const alive = [...instances.values()].filter((instance) => instance.role === role);
     const busy = alive.filter(({ running }) => running.size).length;
-    dots.ariaLabel = dots.title = live ? `${count(alive.length, 'instance')}, ${busy} busy` : 'instances unknown';
+    dots.ariaLabel = dots.title = live ? t`${count(alive.length, 'instance')}, ${busy} busy` : t`instances unknown`;
     dots.replaceChildren(...(alive.length > DOTS_AT_MOST ? [String(alive.length)] : alive.map((_, i) => el('i', { className: i < busy ? 'busy' : '' }))));
   }
 }

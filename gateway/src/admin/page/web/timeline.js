@@ -8,6 +8,7 @@ import { count } from './format.js';
 import { own } from './own.js';
 import { cells, isBad } from './row.js';
 import { unfolded } from './unfolded.js';
+import { t } from './words.js';
 
 const MAX_ROWS = 500, FRESH_AT_MOST = 12;
 
@@ -77,14 +78,14 @@ function showHidden() {
   const painted = [...rows.values()].filter(({ element }) => element).length;
   const none = painted > 0 && shown === 0;
   $('all-hidden').hidden = !none;
-  $('all-hidden-text').textContent = none ? `The filters hide ${painted === 1 ? 'the only row' : `all ${count(painted, 'row')}`}.` : '';
-  $('shown').textContent = shown < painted ? `${shown} of ${count(painted, 'row')}` : '';
+  $('all-hidden-text').textContent = !none ? '' : painted === 1 ? t`The filters hide the only row.` : t`The filters hide all ${count(painted, 'row')}.`;
+  $('shown').textContent = shown < painted ? t`${shown} of ${count(painted, 'row')}` : '';
 }
 
 function showPause() {
   const fresh = [...dirty].filter((id) => !rows.get(id).element).length;
   $('pause').setAttribute('aria-pressed', String(paused));
-  $('pause').textContent = !paused ? 'Pause' : fresh ? `Paused, ${fresh} new` : 'Paused';
+  $('pause').textContent = !paused ? t`Pause` : fresh ? t`Paused, ${fresh} new` : t`Paused`;
 }
 
 function refilter() {

@@ -138,7 +138,8 @@ impl CredentialSource {
     pub(super) fn hint(&self) -> String {
         match self {
             Self::Fixed(_) => {
-                "TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY (or their likes)".to_owned()
+                "TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY (or the variables that SCF sets)"
+                    .to_owned()
             }
             Self::Role(role) => format!("the role {} of this virtual machine", role.name()),
         }
