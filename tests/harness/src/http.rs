@@ -41,7 +41,12 @@ impl Reply {
 /// One HTTP request on a connection of its own. Whoever refuses it with 503 says when to try again.
 pub async fn request(addr: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
     let answer = timeout(SOON, try_request(addr, method, path, headers, body)).await;
-    answer.expect("an answer in time").expect("an answer")
+    let reply = answer.expect("an answer in time").expect("an answer");
+    assert!(
+        reply.status != 503 || reply.retry_after().is_some(),
+        "503 without a time to try again: {reply:?}"
+    );
+    reply
 }
 
 /// Likewise, to an address that may not answer.
@@ -60,20 +65,9 @@ pub async fn try_request(
         write!(head, "{name}: {value}\r\n").expect("a string");
     }
     head += "\r\n";
-<<<<<<< HEAD
     connection.write_all(head.as_bytes()).await?;
     connection.write_all(body).await?;
     answer(&mut connection, method != "HEAD").await
-=======
-    connection.write_all(head.as_bytes()).await.expect("a request");
-    connection.write_all(body).await.expect("a body");
-    let reply = timeout(SOON, answer(&mut connection, method != "HEAD")).await.expect("an answer in time");
-    assert!(
-        reply.status != 503 || reply.retry_after().is_some(),
-        "503 without a time to try again: {reply:?}"
-    );
-    reply
->>>>>>> main
 }
 
 async fn answer(connection: &mut TcpStream, with_body: bool) -> io::Result<Reply> {
