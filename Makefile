@@ -39,7 +39,7 @@ ROUNDS   ?= 7
 SECTIONS ?=
 
 .DEFAULT_GOAL := build
-.PHONY: help toolchain build gateway gateway-to-run package run smoke test test-browser soak soak-cluster attack fuzz diagrams audit bench bench-instructions lint clean
+.PHONY: help toolchain build gateway gateway-to-run package run smoke test test-browser race soak soak-cluster attack fuzz diagrams audit bench bench-instructions lint clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -48,7 +48,7 @@ help: ## list these commands
 	@echo "make $@ is no command of this project; make help lists them" >&2; exit 2
 
 # Whatever calls cargo; only ordered, so that it rebuilds nothing.
-build gateway gateway-to-run test test-browser soak soak-cluster attack fuzz audit bench bench-instructions lint clean: | toolchain
+build gateway gateway-to-run test test-browser race soak soak-cluster attack fuzz audit bench bench-instructions lint clean: | toolchain
 
 toolchain:
 	@scripts/toolchain.sh
@@ -96,6 +96,10 @@ test-browser: build ## drive the page in headless Chromium (PICTURE=$PWD/docs/pa
 	cargo build --locked -p scf-websocket --example chat
 	BOOTSTRAP=$(CURDIR)/$(PACKAGED) CHAT=$(CURDIR)/target/debug/examples/chat cargo test --locked -p scf-websocket-gateway --test browser
 
+race: ## eight clients race through examples/quiz.rs for SECONDS=60, with and without the gateway, over each store
+	scripts/need.sh redis-server
+	SECONDS=$(or $(SECONDS),60) cargo test -q --locked --workspace --test behaviours -- quiz:: --show-output
+
 soak: package ## 200 clients while everything fails that can, for SECONDS=600, and an account of every frame
 	scripts/need.sh redis-server
 	BOOTSTRAP=$(CURDIR)/$(PACKAGED) SECONDS=$(or $(SECONDS),600) cargo test -q --locked -p scf-websocket-gateway --test soak
@@ -120,7 +124,7 @@ diagrams: ## draw docs/diagrams/*.svg anew, after a change of their sources
 audit: ## dependencies: licences, sources, known weaknesses
 	scripts/audit.sh
 
-# The parts of the section gateway: gateway-memory -fan-out -cpu -handshakes -latency -hold; SECONDS is how long the last one holds.
+# The parts of the section gateway: gateway-memory -fan-out -cpu -handshakes -latency -compression -hold; SECONDS is how long the last one holds.
 bench: package $(if $(filter gateway% cluster,$(SECTIONS)),gateway) ## measure it beside its peers (ROUNDS=7, SECTIONS="runtimes cold-start growth endurance fan-out", SECTIONS=gateway ROUNDS=3 SECONDS=60, SECTIONS=cluster ROUNDS=3)
 	BENCH_HOLD_SECONDS=$(SECONDS) scripts/bench.sh $(ROUNDS) $(SECTIONS)
 

@@ -6,7 +6,7 @@ use scf_websocket::{Closing, Config, ConfigError, Context, Frame, Functions, Res
 const HELP: &str = "* /join ROOM, /msg NAME TEXT, /who";
 const NAME: &str = "* please send a name first: letters, digits, . _ and -, at most 32 bytes";
 
-struct Chat;
+pub(crate) struct Chat;
 
 struct Member {
     name: String,

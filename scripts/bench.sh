@@ -32,6 +32,14 @@ if [ -n "$of_the_gateway" ]; then
     # A second row, if it has ever been built: make gateway TARGET=x86_64-unknown-linux-gnu
     [ ! -e "target/$glibc/gateway/gateway" ] ||
         PROFILE=gateway scripts/build-static.sh "$glibc" --locked -p scf-websocket-gateway --bin gateway
+    case " $of_the_gateway " in
+    *" gateway "* | *" gateway-compression "*)
+        target=$(scripts/target.sh)
+        CFG=compress_each PROFILE=gateway scripts/build-static.sh "$target" --locked -p scf-websocket-gateway --bin gateway \
+            --target-dir target/compress-each
+        install "target/compress-each/$target/gateway/gateway" target/package/gateway-compress-each
+        ;;
+    esac
     bench=target/$glibc/gateway/scf-websocket-bench
 fi
 if [ -n "$others" ]; then

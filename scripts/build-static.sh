@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds a static file: build-static.sh TARGET CARGO-OPTION... [PROFILE=packaged or gateway]
+# Builds a static file: build-static.sh TARGET CARGO-OPTION... [PROFILE=packaged or gateway, CFG=a condition of the code]
 #
 # Static, since SCF's system has an older C library than any build machine's, and a container may have none. What is
 # packaged for SCF is at fixed addresses, since relocations cost room and start-up time; the gateway, which strangers
@@ -16,7 +16,7 @@ packaged) model=static ;;
 esac
 name=$(printf '%s' "$target" | tr - _)
 upper=$(printf '%s' "$name" | tr '[:lower:]' '[:upper:]')
-export "CARGO_TARGET_${upper}_RUSTFLAGS=-C target-feature=+crt-static -C relocation-model=$model"
+export "CARGO_TARGET_${upper}_RUSTFLAGS=-C target-feature=+crt-static -C relocation-model=$model${CFG:+ --cfg $CFG}"
 # ring's C code (feature tls) calls little of a C library, so the host's compiler serves musl too, in place of musl-gcc, as
 # long as it does not call the checked variants that only glibc has.
 if [ "$target" = "$(uname -m)-unknown-linux-musl" ] && ! printenv "CC_$name" >/dev/null; then

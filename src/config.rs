@@ -107,6 +107,19 @@ impl Config {
     /// The value of a variable, parsed by a function of your own whose error describes the allowed values; `None` if
     /// the variable is not set.
     ///
+    /// ```
+    /// # use scf_websocket::{Config, ConfigError};
+    /// /// `GREETINGS="hello,good day"`
+    /// fn greetings(config: &Config) -> Result<Vec<String>, ConfigError> {
+    ///     config.require_store("the greetings that were used up")?;
+    ///     let list = config.get_with("GREETINGS", |text| match text {
+    ///         "" => Err("texts, separated by commas".to_owned()),
+    ///         list => Ok(list.split(',').map(str::to_owned).collect()),
+    ///     })?;
+    ///     Ok(list.unwrap_or_else(|| vec!["hello".to_owned()]))
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// If the value does not parse.
     pub fn get_with<T>(

@@ -63,6 +63,16 @@ impl<'e> Connecting<'e> {
     }
 
     /// The IP address of the client.
+    ///
+    /// ```
+    /// # use scf_websocket::{Connecting, Decision};
+    /// fn decide(client: &Connecting<'_>) -> Decision {
+    ///     match client.source_ip() {
+    ///         Some(ip) if ip.starts_with("10.") => Decision::accept(),
+    ///         _ => Decision::refuse(403, "from inside only"),
+    ///     }
+    /// }
+    /// ```
     #[must_use]
     pub fn source_ip(&self) -> Option<&str> {
         self.request().context.get("sourceIp")?.as_str()
@@ -75,6 +85,15 @@ impl<'e> Connecting<'e> {
     }
 
     /// All headers of the client's request, their names in lower case.
+    ///
+    /// ```
+    /// # use scf_websocket::Connecting;
+    /// fn trace(client: &Connecting<'_>) {
+    ///     for (name, value) in client.headers().filter(|(name, _)| *name != "cookie") {
+    ///         log::debug!("{} {name}: {value}", client.id());
+    ///     }
+    /// }
+    /// ```
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.request().headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -86,6 +105,14 @@ impl<'e> Connecting<'e> {
     }
 
     /// All parameters of the query, decoded.
+    ///
+    /// ```
+    /// # use scf_websocket::{Connecting, Decision};
+    /// /// Every later event of the connection carries what stood in the query.
+    /// fn decide(client: &Connecting<'_>) -> Decision {
+    ///     client.query_parameters().fold(Decision::accept(), |decision, (name, value)| decision.attribute(name, value))
+    /// }
+    /// ```
     pub fn query_parameters(&self) -> impl Iterator<Item = (&str, &str)> {
         self.request().query.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -97,6 +124,15 @@ impl<'e> Connecting<'e> {
     }
 
     /// The event's `requestContext`, as JSON: what the gateway says of the request beyond the other methods.
+    ///
+    /// ```
+    /// # use scf_websocket::{Connecting, Result};
+    /// /// The release stage of the API behind which the client is.
+    /// fn stage(client: &Connecting<'_>) -> Result<Option<String>> {
+    ///     let context: serde_json::Value = serde_json::from_str(client.request_context())?;
+    ///     Ok(context["stage"].as_str().map(str::to_owned))
+    /// }
+    /// ```
     #[must_use]
     pub fn request_context(&self) -> &str {
         self.request().context_json

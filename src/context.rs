@@ -74,6 +74,14 @@ impl<'c> Context<'c> {
     }
 
     /// SCF's id of the invocation; `-` if SCF sent none.
+    ///
+    /// ```
+    /// # use scf_websocket::Context;
+    /// fn trace(context: &Context<'_>) {
+    ///     let (name, version) = (context.function_name(), context.function_version());
+    ///     log::info!("{} of {name:?} {version:?} in {:?}", context.request_id(), context.region());
+    /// }
+    /// ```
     #[must_use]
     pub fn request_id(&self) -> &str {
         self.invocation.request_id
@@ -83,6 +91,16 @@ impl<'c> Context<'c> {
     ///
     /// Pushes and stores give up at this moment. A function that is still running shortly after it is reported as
     /// failed, and its process ends.
+    ///
+    /// ```
+    /// # use scf_websocket::Context;
+    /// # fn ask(timeout: std::time::Duration) {}
+    /// /// Asks another service, and leaves a second for the pushes.
+    /// fn look_up(context: &Context<'_>) {
+    ///     let until = context.deadline() - std::time::Duration::from_secs(1);
+    ///     ask(until.saturating_duration_since(std::time::Instant::now()));
+    /// }
+    /// ```
     #[must_use]
     pub fn deadline(&self) -> Instant {
         self.invocation.deadline
@@ -109,6 +127,14 @@ impl<'c> Context<'c> {
     }
 
     /// The function's memory in MB, if SCF sent it.
+    ///
+    /// ```
+    /// # use scf_websocket::Context;
+    /// /// How many pictures are kept.
+    /// fn capacity(context: &Context<'_>) -> u64 {
+    ///     context.memory_limit_mb().unwrap_or(128) / 4
+    /// }
+    /// ```
     #[must_use]
     pub fn memory_limit_mb(&self) -> Option<u64> {
         self.invocation.memory_limit_mb

@@ -23,7 +23,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// }
 ///
 /// assert_eq!(seconds("").unwrap_err().to_string(), "the text is empty");
-/// assert_eq!(seconds("x").unwrap_err().to_string(), "invalid digit found in string");
+/// let error = seconds("x").unwrap_err();
+/// assert_eq!(error.to_string(), "invalid digit found in string");
+/// assert!(error.downcast_ref::<std::num::ParseIntError>().is_some());
+/// assert!(error.inner().source().is_none());
 /// ```
 pub struct Error(Box<dyn StdError + Send + Sync>);
 

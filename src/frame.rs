@@ -41,6 +41,21 @@ pub struct Frame<'e> {
 }
 
 /// Why a frame is not the expected JSON.
+///
+/// ```
+/// # use scf_websocket::{Context, Frame, FrameError, Result};
+/// /// Tells a client that sends rubbish, in place of closing its connection.
+/// fn number(frame: &Frame<'_>, context: &mut Context<'_>) -> Result<Option<i32>> {
+///     match frame.json() {
+///         Ok(number) => Ok(Some(number)),
+///         Err(FrameError::Json { source }) => {
+///             context.push(frame.connection()).text(&format!("a number, please: {source}"))?;
+///             Ok(None)
+///         }
+///         Err(other) => Err(other)?,
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FrameError {
@@ -101,6 +116,14 @@ impl<'e> Frame<'e> {
     }
 
     /// All attributes of the connection, by name.
+    ///
+    /// ```
+    /// # use scf_websocket::Frame;
+    /// fn trace(frame: &Frame<'_>) {
+    ///     let attributes: Vec<String> = frame.attributes().map(|(name, value)| format!("{name}={value}")).collect();
+    ///     log::debug!("a frame of {}", attributes.join(" "));
+    /// }
+    /// ```
     pub fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
         self.attributes.iter()
     }
@@ -164,6 +187,14 @@ impl<'e> Frame<'e> {
 }
 
 /// A connection that has ended.
+///
+/// ```
+/// # use scf_websocket::{Closing, Context, Result};
+/// fn cleanup(connection: &Closing<'_>, context: &mut Context<'_>) -> Result<()> {
+///     context.room("lobby").leave(connection.id())?;
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Closing<'e> {
     connection: &'e ConnectionId<'e>,

@@ -60,6 +60,18 @@ pub trait Functions {
     /// Settings to show in the first line of the log: `key=value` pairs separated by spaces, without secrets.
     ///
     /// By default there are none.
+    ///
+    /// ```
+    /// struct Quiz {
+    ///     seconds: u32,
+    /// }
+    ///
+    /// impl scf_websocket::Functions for Quiz {
+    ///     fn settings(&self) -> String {
+    ///         format!("seconds={}", self.seconds)
+    ///     }
+    /// }
+    /// ```
     fn settings(&self) -> String {
         String::new()
     }
@@ -88,8 +100,11 @@ impl<F: Functions + ?Sized> Functions for Box<F> {
 /// ```
 /// use scf_websocket::Decision;
 ///
-/// assert!(Decision::accept_with("chat").is_accepted());
-/// assert_eq!(Decision::refuse(401, "a token, please").err_no(), 401);
+/// let accepted = Decision::accept_with("chat");
+/// assert!(accepted.is_accepted());
+/// assert_eq!(accepted.sub_protocol(), Some("chat"));
+/// let refused = Decision::refuse(401, "a token, please");
+/// assert_eq!((refused.err_no(), refused.message()), (401, "a token, please"));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision(pub(crate) DecisionKind);

@@ -3,6 +3,18 @@
 use std::fmt;
 
 /// Which events a function serves (`WS_ROLE`).
+///
+/// ```
+/// use scf_websocket::{Config, ConfigError, Role};
+///
+/// /// Only what pushes needs a push address.
+/// fn check(config: &Config) -> Result<(), ConfigError> {
+///     match config.role() {
+///         Role::Transfer | Role::Auto => config.require_push("what it receives it sends on"),
+///         role => Ok(log::debug!("{} pushes nothing", role.name())),
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// A client asks to connect.

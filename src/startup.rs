@@ -23,6 +23,19 @@ use crate::runtime;
 const ONLINE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Functions, or a result that holds them: what the closure of [`main`] may return.
+///
+/// ```
+/// # struct Shout;
+/// # impl scf_websocket::Functions for Shout {}
+/// use scf_websocket::{Config, ConfigError, IntoFunctions};
+///
+/// fn shout(config: &Config) -> Result<Shout, ConfigError> {
+///     config.require_push("it answers each frame").map(|()| Shout)
+/// }
+///
+/// let functions: Result<Shout, ConfigError> = Ok(Shout);
+/// assert!(functions.into_functions().is_ok());
+/// ```
 pub trait IntoFunctions {
     /// The functions.
     type Functions: Functions + 'static;
@@ -71,7 +84,17 @@ pub fn main<T: IntoFunctions>(functions: impl FnOnce(&Config) -> T) -> ExitCode 
     Program::new().main(functions)
 }
 
-/// A program around functions of your own, with more settings than [`main`] offers; see [`Config`] for an example.
+/// A program around functions of your own, with more settings than [`main`] offers; see [`Config`] for variables.
+///
+/// ```no_run
+/// # struct Shout;
+/// # impl scf_websocket::Functions for Shout {}
+/// use scf_websocket::Program;
+///
+/// fn main() -> std::process::ExitCode {
+///     Program::new().named(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")).main(|_| Shout)
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Program {
     name: &'static str,

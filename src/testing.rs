@@ -51,6 +51,30 @@ use crate::store::{MemoryStore, StoreSettings};
 /// wrong, and panics.
 ///
 /// The members of a room come in an order that is another in each test.
+///
+/// ```
+/// # use scf_websocket::{Closing, Connecting, Context, Decision, Functions, Result, testing::Harness};
+/// # struct Lobby;
+/// # impl Functions for Lobby {
+/// #     fn register(&mut self, client: &Connecting<'_>, context: &mut Context<'_>) -> Result<Decision> {
+/// #         context.room("lobby").join(client.id())?;
+/// #         Ok(Decision::accept())
+/// #     }
+/// #     fn cleanup(&mut self, connection: &Closing<'_>, context: &mut Context<'_>) -> Result<()> {
+/// #         context.room("lobby").push().text(&format!("{} left", connection.id()))?;
+/// #         Ok(())
+/// #     }
+/// # }
+/// # fn main() -> Result<()> {
+/// let mut lobby = Harness::new(Lobby);
+/// lobby.connect("ann")?;
+/// lobby.connect("ben")?;
+/// lobby.leave("ben")?;
+/// assert_eq!(lobby.texts_to("ann"), ["ben left"]);
+/// assert!(!lobby.is_connected("ben"));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Harness<F> {
     functions: F,
     resources: Resources,
@@ -72,6 +96,27 @@ impl<F: Functions> Harness<F> {
     }
 
     /// The functions.
+    ///
+    /// ```
+    /// # use scf_websocket::{Context, Frame, Functions, Result, testing::Harness};
+    /// struct Counter(u32);
+    ///
+    /// impl Functions for Counter {
+    ///     fn transfer(&mut self, _: &Frame<'_>, _: &mut Context<'_>) -> Result<()> {
+    ///         self.0 += 1;
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<()> {
+    /// let mut counter = Harness::new(Counter(0));
+    /// counter.connect("ann")?;
+    /// counter.send_text("ann", "hello")?;
+    /// counter.send_binary("ann", &[0, 255])?;
+    /// assert_eq!(counter.functions().0, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn functions(&mut self) -> &mut F {
         &mut self.functions
     }
@@ -142,7 +187,8 @@ impl<F: Functions> Harness<F> {
     /// Lets a client connect: an id, or a [`Client`] with a query, headers and more.
     ///
     /// # Errors
-    /// That of [`Functions::register`], or of a [`Functions::cleanup`] that it led to. The client is then refused.
+    /// That of [`Functions::register`], or of a [`Functions::cleanup`] that it led to. After an error of `register`, which
+    /// may have recorded the client, the client is refused and `cleanup` is called.
     ///
     /// # Panics
     /// If the client is connected.
@@ -166,6 +212,7 @@ impl<F: Functions> Harness<F> {
             !self.is_connected(id),
             "the client {id:?} is connected already; each connection has its own id"
         );
+        let pushed = self.gateway.pushed();
         self.gateway.enter(id, Attributes::Null);
         let decided = self.handle(&client.event(), |functions, event, websocket, context| {
             let decision = functions.register(&Connecting::of(event, websocket), context)?;
@@ -175,10 +222,16 @@ impl<F: Functions> Harness<F> {
         });
         match &decided {
             // A function may have closed it meanwhile.
-            Ok((decision, attributes)) if decision.is_accepted() && self.is_connected(id) => {
+            Ok((decision, _)) if decision.is_accepted() && !self.is_connected(id) => {}
+            Ok((decision, attributes)) if decision.is_accepted() => {
                 self.gateway.enter(id, attributes.clone());
             }
-            _ => _ = self.gateway.remove(id),
+            Ok(_) => self.gateway.refuse(id, pushed),
+            Err(_) => {
+                self.gateway.refuse(id, pushed);
+                // The test is to see what failed first.
+                let _ = self.closed(id, &Attributes::Null);
+            }
         }
         self.clean_up()?;
         Ok(decided?.0)
@@ -232,6 +285,27 @@ impl<F: Functions> Harness<F> {
     }
 
     /// Lets a client vanish without a cleanup event: pushes to it are reported as gone.
+    ///
+    /// ```
+    /// # use scf_websocket::{Context, Frame, Functions, Result, testing::Harness};
+    /// # struct Poke;
+    /// # impl Functions for Poke {
+    /// #     fn transfer(&mut self, frame: &Frame<'_>, context: &mut Context<'_>) -> Result<()> {
+    /// #         let report = context.push("ben").text("poke")?;
+    /// #         context.push(frame.connection()).text(if report.gone().is_empty() { "done" } else { "gone" })?;
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// # fn main() -> Result<()> {
+    /// let mut poke = Harness::new(Poke);
+    /// poke.connect("ann")?;
+    /// poke.connect("ben")?;
+    /// poke.vanish("ben");
+    /// poke.send_text("ann", "poke ben")?;
+    /// assert_eq!(poke.texts_to("ann"), ["gone"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn vanish(&mut self, connection: &str) {
         self.gateway.remove(connection);
     }

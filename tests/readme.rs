@@ -33,19 +33,18 @@ fn the_table_of_variables_matches_the_program() {
 }
 
 /// What runs the commands of each document, and names it.
-const RUN_BY: [(&str, &str); 12] = [
+const RUN_BY: [(&str, &str); 11] = [
     ("README.md", "gateway/tests/python_functions.rs"),
     ("docs/admin-api.md", "gateway/tests/admin_api.rs"),
     ("docs/cluster.md", "scripts/check-documents.sh"),
     ("docs/deploy.md", "scripts/check-documents.sh"),
     ("docs/from-the-python-samples.md", "gateway/tests/python_functions.rs"),
     ("docs/in-a-web-function.md", "scripts/check-documents.sh"),
-    ("docs/in-production.md", "scripts/check-documents.sh"),
+    ("docs/in-production.md", "scripts/check-production.sh"),
     ("docs/other-languages.md", "tests/other_languages.rs"),
     ("docs/own-functions.md", "scripts/check-own-functions.sh"),
     ("docs/push.md", "gateway/tests/push_commands.rs"),
     ("deploy/gateway/kubernetes.md", "scripts/check-gateway-files.sh"),
-    ("deploy/gateway/virtual-machine.md", "scripts/check-documents.sh"),
 ];
 
 #[test]

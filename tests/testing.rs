@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime};
 use scf_websocket::testing::{Client, Content, Harness};
 use scf_websocket::{Closing, Connecting, Context, Decision, Frame, Functions, Result};
 
+use crate::programs::commands::Commands;
+
 /// A room that counts its frames.
 struct Room;
 
@@ -83,46 +85,6 @@ fn a_push_removes_a_client_that_has_vanished() -> Result<()> {
     assert!(!room.is_connected("ann"), "a failed transfer closes the connection");
     assert!(room.pushes().is_empty(), "cleanup was called when nobody was left");
     Ok(())
-}
-
-/// Does what a frame says: `kick ID`, `close ID`, `push ID`, `room`, `later`, `fail`.
-struct Commands;
-
-impl Functions for Commands {
-    fn register(&mut self, client: &Connecting<'_>, context: &mut Context<'_>) -> Result<Decision> {
-        context.room("all").join(client.id())?;
-        context.push(client.id()).text("welcome")?;
-        match client.path() {
-            Some("/refused") => Ok(Decision::refuse(401, "no")),
-            Some("/long") => Ok(Decision::accept().attribute("user", "x".repeat(5000))),
-            _ => Ok(Decision::accept().attribute("user", client.id().to_uppercase())),
-        }
-    }
-
-    fn transfer(&mut self, frame: &Frame<'_>, context: &mut Context<'_>) -> Result<()> {
-        let text = frame.text().unwrap_or_default();
-        let (command, id) = text.split_once(' ').unwrap_or((text, ""));
-        match command {
-            "kick" => context.push(id).and_clean_up().close_with(4001, "kicked")?,
-            "close" => context.push(id).close()?,
-            "push" => context.push(id).text("hello")?,
-            "room" => context.room("all").push().text(frame.attribute("user").unwrap_or_default())?,
-            "later" => {
-                let asked =
-                    context.stored_text("asked").kept_for(Duration::from_mins(1)).set_if_absent("")?;
-                let seen = (asked, context.now(), context.time_left().is_zero());
-                context.push(frame.connection()).json(&seen)?
-            }
-            _ => Err("told to fail")?,
-        };
-        Ok(())
-    }
-
-    fn cleanup(&mut self, connection: &Closing<'_>, context: &mut Context<'_>) -> Result<()> {
-        let user = connection.attribute("user").unwrap_or("nobody");
-        context.room("all").push().text(&format!("{user} left"))?;
-        Ok(())
-    }
 }
 
 fn three() -> Result<Harness<Commands>> {

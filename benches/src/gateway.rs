@@ -1,5 +1,6 @@
 //! The gateway beside its peers and the floor, in interleaved rounds.
 
+mod compression;
 pub mod directory;
 mod figures;
 pub mod goals;
@@ -33,19 +34,23 @@ pub enum Part {
     Cpu,
     Handshakes,
     Latency,
+    /// One frame to all, compressed.
+    Compression,
     Hold,
 }
 
-const ALL: [Part; 6] = [Part::Crowd, Part::Tls, Part::Cpu, Part::Handshakes, Part::Latency, Part::Hold];
+const ALL: [Part; 7] =
+    [Part::Crowd, Part::Tls, Part::Cpu, Part::Handshakes, Part::Latency, Part::Compression, Part::Hold];
 
 /// The names of the sections.
-pub const SECTIONS: [(&str, &[Part]); 7] = [
+pub const SECTIONS: [(&str, &[Part]); 8] = [
     ("gateway", &ALL),
     ("gateway-memory", &[Part::Crowd, Part::Tls]),
     ("gateway-fan-out", &[Part::Crowd]),
     ("gateway-cpu", &[Part::Cpu]),
     ("gateway-handshakes", &[Part::Handshakes]),
     ("gateway-latency", &[Part::Latency]),
+    ("gateway-compression", &[Part::Compression]),
     ("gateway-hold", &[Part::Hold]),
 ];
 
@@ -57,6 +62,7 @@ struct Row {
     cpu: Vec<Echo>,
     handshakes: Vec<Handshakes>,
     latency: Vec<Paced>,
+    compression: Vec<compression::Measured>,
     failures: Vec<String>,
 }
 
@@ -98,6 +104,7 @@ impl Row {
             cpu: Vec::new(),
             handshakes: Vec::new(),
             latency: Vec::new(),
+            compression: Vec::new(),
             failures: Vec::new(),
         }
     }
@@ -113,6 +120,7 @@ impl Row {
             Part::Cpu => self.cpu.push(trial::echo(kind)?),
             Part::Handshakes => self.handshakes.push(trial::handshakes(kind)?),
             Part::Latency => self.latency.push(trial::paced(kind)?),
+            Part::Compression => self.compression.extend(compression::measure(kind)?),
             Part::Tls | Part::Hold => {}
         }
         Ok(())

@@ -28,7 +28,7 @@ Of a flag given twice the last one counts. Exits with 0 after SIGINT or SIGTERM,
 command line or the file is wrong.";
 
 /// The flags that describe one API, and where the gateway listens: what a file says too.
-const OF_ONE_API: [&str; 15] = [
+const OF_ONE_API: [&str; 16] = [
     "listen",
     "push_listen",
     "push_token",
@@ -43,6 +43,7 @@ const OF_ONE_API: [&str; 15] = [
     "send_queue",
     "integration_response",
     "page",
+    "page_rows",
     "client_page",
 ];
 
@@ -150,6 +151,10 @@ pub struct Cli {
     #[arg(long)]
     page: bool,
 
+    /// How many rows of its timeline the page keeps
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = value_parser!(u16).range(1..=5000))]
+    page_rows: u16,
+
     /// A self-contained HTML file for your clients, served at /client beside the page, and read anew for each request
     #[arg(long, value_name = "FILE", value_parser = html_file)]
     client_page: Option<PathBuf>,
@@ -211,7 +216,8 @@ impl Cli {
             .api(api)
             .send_queue_bytes(usize::try_from(self.send_queue).unwrap_or(usize::MAX))
             .trace(self.trace)
-            .page(self.page);
+            .page(self.page)
+            .page_rows(self.page_rows.into());
         if let Some(addr) = self.push_listen {
             builder = builder.push_listen(addr);
         }

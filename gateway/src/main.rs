@@ -153,8 +153,8 @@ async fn serve_file(served: ServedFile) -> Result<(), String> {
         builder = builder.inherit(sockets);
     }
     let running = start(builder.trace(trace)).await?;
-    // In a web function, what is printed is kept in a log.
-    announce(&running, format, config.web_function.is_some());
+    // There, what is printed is kept in a log.
+    announce(&running, format, config.web_function.is_some() || log_format::is_journal(1));
     let (version, configuration) = (env!("CARGO_PKG_VERSION"), file.display());
     let summary = Summary(&config).in_a_line();
     log::info!(version, configuration:%; "gateway {version} with {configuration}: {summary}");

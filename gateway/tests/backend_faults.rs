@@ -187,6 +187,20 @@ async fn more_calls_than_allowed() {
 }
 
 #[tokio::test]
+async fn the_wait_for_a_turn_counts_towards_the_time_out() {
+    let server = start(|_, _| server::Reply::Hang).await;
+    let gateway = beside(&server.addr.to_string(), "concurrent_calls = 1\nfunction_timeout_seconds = 2");
+    let begun = std::time::Instant::now();
+    let replies =
+        unnoticed(&gateway, futures_util::future::join_all((0..4).map(|_| gateway.ask("/far", &[])))).await;
+    // Each after the other would take eight seconds.
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    for reply in replies {
+        assert!(reply.status == 504 || reply.status == 503 && has_retry_after(&reply), "{reply:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_circuit_opens_and_the_log_does_not_repeat_it_for_each_client() {
     let (addr, _socket) = unused();
     let gateway = beside(&addr.to_string(), "function_timeout_seconds = 1");

@@ -1,4 +1,4 @@
-//! A function that says a lot in its error: what the log, the time line and the memory keep of it.
+//! A function that says a lot in its error: what the log, the timeline and the memory keep of it.
 
 use std::fs;
 
@@ -33,7 +33,7 @@ async fn a_quoted_frame_is_cut_and_its_length_is_said() {
     let log = gateway.log();
     let allowed = 3 * FRAMES * MESSAGE_BYTES;
     assert!(log.len() < allowed, "{} bytes of log, more than {allowed}", log.len());
-    // Of the events the time line keeps 16 MB; some are on their way, and the allocator keeps what was free before.
+    // Of the events the timeline keeps 16 MB; some are on their way, and the allocator keeps what was free before.
     let grown = resident_bytes(&gateway).saturating_sub(before);
     assert!(grown < 120 << 20, "the gateway has grown by {} MB", grown >> 20);
 }

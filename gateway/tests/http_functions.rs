@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::future::{FutureExt as _, join_all};
+use futures_util::future::FutureExt as _;
 use scf_websocket_gateway::function::{
     Call, Failure, FunctionBackend as _, Invoked, Role,
     remote::{
@@ -17,7 +17,6 @@ use scf_websocket_gateway::function::{
         circuit::{CircuitSettings, CircuitState},
         client::{HttpClient, Trust},
         http::{HttpFunction, IDLE},
-        limit::LimitSettings,
     },
 };
 use scf_websocket_test_harness::elsewhere::{
@@ -232,26 +231,21 @@ async fn failures_of_the_function_itself_do_not_open_the_circuit() {
 }
 
 #[tokio::test]
-async fn the_time_out_covers_everything() {
+async fn the_time_out_covers_each_attempt_and_its_caller_may_have_less_time() {
     let time = Duration::from_secs(1);
     let server = Server::start(script(vec![Reply::Hang; 4]), None).await;
-    let limit = LimitSettings { running: 1, waiting: 5, retry_after: Duration::from_secs(7) };
-    let remote = remote(&server, RemoteSettings { limit, ..RemoteSettings::new(time) });
+    let remote = remote(&server, RemoteSettings::new(time));
     let began = Instant::now();
-    let outcomes = join_all((0..3).map(|_| invoke(&remote, Role::Transfer, "{}"))).await;
+    let hung = invoke(&remote, Role::Transfer, "{}").await;
     assert!(began.elapsed() >= time);
-    let Err(Failure::TimedOut(sentence)) = &outcomes[0].result else { panic!("{:?}", outcomes[0]) };
+    let Err(Failure::TimedOut(sentence)) = &hung.result else { panic!("{hung:?}") };
     assert!(sentence.contains("1000 ms: see function_timeout_seconds"), "{sentence}");
-    for outcome in &outcomes[1..] {
-        let overloaded = Err(Failure::Overloaded { retry_after: Duration::from_secs(7) });
-        // It may have had its turn in its last moment.
-        assert!(
-            outcome.result == overloaded || matches!(outcome.result, Err(Failure::TimedOut(_))),
-            "{outcome:?}"
-        );
-        assert!(outcome.timings.queued + outcome.timings.ran.unwrap_or_default() >= time / 2, "{outcome:?}");
-    }
     server.hung_up(1).await;
+
+    let mut call = call(Role::Register, "{}");
+    call.deadline = Some(Instant::now());
+    let late = soon("an outcome", remote.invoke(call)).await;
+    assert!(matches!(late.result, Err(Failure::TimedOut(_))), "its caller's time was up: {late:?}");
 
     let slow = Server::start(script(vec![Reply::status(429, ""); 100]), None).await;
     let remote = self::remote(&slow, RemoteSettings::new(time));
@@ -260,27 +254,6 @@ async fn the_time_out_covers_everything() {
         matches!(&failure, Failure::Unavailable(why) if why.contains("429")),
         "the reason, not the time: {failure:?}"
     );
-}
-
-#[tokio::test]
-async fn more_calls_than_allowed_are_refused_at_once() {
-    let server = Server::start(script(vec![Reply::Hang; 2]), None).await;
-    let limit = LimitSettings { running: 2, waiting: 1, retry_after: Duration::from_secs(7) };
-    let remote = remote(&server, RemoteSettings { limit, ..RemoteSettings::new(LONG) });
-    let mut running = join_all((0..2).map(|_| remote.invoke(call(Role::Transfer, "{}"))));
-    tokio::select! {
-        outcomes = &mut running => panic!("{outcomes:?}"),
-        () = server.requests(2) => {}
-    }
-    let mut waiting = remote.invoke(call(Role::Transfer, "{}"));
-    assert!((&mut waiting).now_or_never().is_none());
-    assert_eq!((remote.running(), remote.waiting()), (2, 1));
-    let refused = remote.invoke(call(Role::Transfer, "{}")).now_or_never().expect("at once");
-    assert_eq!(refused.result, Err(Failure::Overloaded { retry_after: Duration::from_secs(7) }));
-    // To give a call up makes room for the one that waits.
-    drop(running);
-    assert!(soon("an answer", waiting).await.result.is_ok());
-    assert_eq!((remote.running(), remote.waiting()), (0, 0));
 }
 
 #[tokio::test]

@@ -218,7 +218,7 @@ async fn an_event_that_takes_too_long_ends_its_process() {
     assert_eq!(client.failed(&gateway).await, "the transfer function timed out");
     let ended = gateway.wait_for_record("its end", |record| record["what"] == "ended").await;
     assert_eq!(ended["message"], "killed: not answered within 300 ms");
-    let late = gateway.wait_for_record("the time-out", |record| record["outcome"] == "timeout").await;
+    let late = gateway.wait_for_record("the time-out", |record| record["outcome"] == "timed_out").await;
     assert!(late["function_ms"].as_f64().is_some_and(|time| time >= 300.0), "{late}");
 }
 

@@ -11,7 +11,7 @@ use scf_websocket_gateway::{
     http::{HeaderCase, Server},
     push,
     registry::{ConnectionInfo, Deliver, Delivery, DeliveryError},
-    report::{Report, Reporter, Reports},
+    report::{Pusher, Report, Reporter, Reports},
 };
 use scf_websocket_test_harness::{Reply, SOON, request};
 use serde_json::json;
@@ -210,8 +210,10 @@ type AnsweredPush = (Option<String>, Option<String>, u32);
 
 impl Reporter for Pushes {
     fn report(&self, report: &Report<'_>) {
-        let Report::PushAnswered { instance, push, status, .. } = report else {
-            panic!("no push: {report:?}")
+        let Report::PushAnswered { by, push, status, .. } = report else { panic!("no push: {report:?}") };
+        let instance = match by {
+            Pusher::Instance(instance) => Some(*instance),
+            _ => None,
         };
         let connection = push.ok().and_then(|push| push.to().ids().first().cloned());
         self.0.lock().expect("no panic").push((instance.map(str::to_owned), connection, status.err_no));

@@ -1,4 +1,4 @@
-//! The time line: whom what happened is attributed to, what is counted, and what may be done from the page.
+//! The timeline: whom what happened is attributed to, what is counted, and what may be done from the page.
 
 use scf_websocket_test_harness::{Gateway, Need, echo, misbehaving, needs, request};
 use serde_json::{Value, json};

@@ -3,6 +3,18 @@
 use std::fmt;
 
 /// Why the configuration cannot be used: one line that names the variable and what is allowed.
+///
+/// ```
+/// use scf_websocket::{Config, ConfigError};
+///
+/// /// A secret that may be missing where nobody else can connect.
+/// fn secret(config: &Config) -> Result<Option<String>, ConfigError> {
+///     match config.require("SECRET", "any text") {
+///         Err(ConfigError::Missing { .. }) => Ok(None),
+///         other => other.map(Some),
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {

@@ -1,6 +1,12 @@
 //! The variables, as `--help` and docs/variables.md show them.
 
 /// An environment variable, as `--help` shows it.
+///
+/// ```
+/// use scf_websocket::Variable;
+///
+/// const REPEAT: Variable = Variable { name: "WS_REPEAT", values: "how often to greet, a number", default: "`1`" };
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variable {
     /// The name in the environment.

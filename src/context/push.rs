@@ -21,6 +21,16 @@ use crate::store::{RoomName, Seen, StoreError};
 /// A connection that no longer exists, one that the gateway cannot serve now, and a frame that it refuses since it has
 /// more than 6 MiB are no errors: the [`PushReport`] counts them, and the log has a warning. A push fails only if no connection's push reached the gateway before the
 /// [deadline](super::Context::deadline), if the room cannot be listed, or if `WS_PUSH_URL` is not set.
+///
+/// ```
+/// # use scf_websocket::{Context, Frame, Result};
+/// /// Answers the client and tells the others.
+/// fn answer(frame: &Frame<'_>, context: &mut Context<'_>) -> Result<()> {
+///     context.push(frame.connection()).text("thank you")?;
+///     context.room("lobby").push_others(frame.connection()).binary(&[0, 255])?;
+///     Ok(())
+/// }
+/// ```
 #[must_use = "a push is sent by one of its methods"]
 pub struct Push<'p> {
     resources: &'p mut Resources,
@@ -104,6 +114,15 @@ impl<'p> Push<'p> {
     /// Closes the connection or connections. The client receives code 1000. No cleanup event follows, so a function that
     /// closes a connection does what its own `cleanup` would do; or see [`Push::and_clean_up`].
     ///
+    /// ```
+    /// # use scf_websocket::{Context, Frame, Result};
+    /// fn quit(frame: &Frame<'_>, context: &mut Context<'_>) -> Result<()> {
+    ///     context.room("lobby").leave(frame.connection())?;
+    ///     context.push(frame.connection()).close()?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// See [`Push`].
     pub fn close(self) -> Result<PushReport, PushError> {
@@ -164,6 +183,15 @@ impl<'p> Push<'p> {
 }
 
 /// The close of a connection, of several, or of those in a room, that the cleanup function is called for.
+///
+/// ```
+/// # use scf_websocket::{Context, Result};
+/// /// `cleanup` tells of each player that it has left, as if the player had closed the connection.
+/// fn end_of_game(players: &[String], context: &mut Context<'_>) -> Result<()> {
+///     context.push_all(players).and_clean_up().close()?;
+///     Ok(())
+/// }
+/// ```
 #[must_use = "a connection is closed by one of its methods"]
 pub struct PushClose<'p>(Push<'p>);
 

@@ -97,6 +97,17 @@ impl<'r> Room<'r> {
     ///
     /// # Errors
     /// See [`Room`].
+    ///
+    /// ```
+    /// # use scf_websocket::{Context, Result};
+    /// /// Empties the room, whose clients stay connected.
+    /// fn end_of_game(context: &mut Context<'_>) -> Result<()> {
+    ///     let mut room = context.room("game");
+    ///     room.push().text("the game is over")?;
+    ///     let members = room.members()?;
+    ///     Ok(room.leave_all(&members)?)
+    /// }
+    /// ```
     pub fn leave_all<I: AsRef<str>>(&mut self, connections: &[I]) -> Result<(), StoreError> {
         if connections.is_empty() {
             return Ok(());
@@ -110,6 +121,16 @@ impl<'r> Room<'r> {
     ///
     /// # Errors
     /// See [`Room`].
+    ///
+    /// ```
+    /// # use scf_websocket::{Context, Frame, Result};
+    /// /// Answers with the number of clients in the room.
+    /// fn count(frame: &Frame<'_>, context: &mut Context<'_>) -> Result<()> {
+    ///     let members = context.room("lobby").members()?;
+    ///     context.push(frame.connection()).text(&format!("{} are here", members.len()))?;
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn members(&mut self) -> Result<Vec<String>, StoreError> {
         let name = self.name()?;
         let listing = self.resources.store()?.list(&name, self.seen, self.deadline)?;

@@ -15,6 +15,18 @@ use crate::store::{Expected, StoreError};
 ///
 /// Redis holds it as the string `ws:texts:<key>`, a directory as a folder in its folder `%values`.
 ///
+/// ```
+/// # use scf_websocket::{Closing, Context, Result};
+/// /// Forgets what was stored about a client.
+/// fn forget(client: &Closing<'_>, context: &mut Context<'_>) -> Result<()> {
+///     let mut draft = context.stored_text(&format!("draft of {}", client.id()));
+///     if let Some(text) = draft.get()? {
+///         context.room("editors").push().text(&text)?;
+///     }
+///     Ok(context.stored_text(&format!("draft of {}", client.id())).remove()?)
+/// }
+/// ```
+///
 /// # Errors
 /// Each method fails with a [`StoreError`] if `WS_STORE` is not set, or the store does not answer before the
 /// [deadline](super::Context::deadline). A write that has failed may have been carried out, but not twice.

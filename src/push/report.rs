@@ -20,6 +20,9 @@ use crate::store::StoreError;
 /// fn remind(id: &str, context: &mut Context<'_>) -> Result<bool> {
 ///     let report = context.push(id).text("your turn")?;
 ///     log::info!("{report}");
+///     if report.failed() + report.untried() > 0 {
+///         log::warn!("ask again");
+///     }
 ///     Ok(report.gone().is_empty())
 /// }
 /// ```
@@ -35,6 +38,18 @@ pub struct PushReport {
 }
 
 /// Why a message was not pushed.
+///
+/// ```
+/// # use scf_websocket::{Context, PushError, Result};
+/// /// Pushes what may be lost.
+/// fn hint(id: &str, context: &mut Context<'_>) -> Result<()> {
+///     match context.push(id).text("someone is typing") {
+///         Err(PushError::Unreachable { reason, .. }) => log::info!("no hint: {reason}"),
+///         other => drop(other?),
+///     }
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PushError {

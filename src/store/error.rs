@@ -8,6 +8,18 @@ use std::path::PathBuf;
 use crate::log_text::excerpt;
 
 /// Why a room, a text or a list could not be read or written.
+///
+/// ```
+/// # use scf_websocket::{Connecting, Context, Decision, Result, StoreError};
+/// /// Refuses a client that asks for a room whose name is not allowed, and fails if there is no store.
+/// fn enter(client: &Connecting<'_>, context: &mut Context<'_>) -> Result<Decision> {
+///     match context.room(client.query("room").unwrap_or("lobby")).join(client.id()) {
+///         Ok(()) => Ok(Decision::accept()),
+///         Err(StoreError::RoomName { allowed, .. }) => Ok(Decision::refuse(400, allowed)),
+///         Err(other) => Err(other)?,
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StoreError {

@@ -48,7 +48,20 @@ pub struct Pushed {
     pub content: Content,
 }
 
-/// What a push contains.
+/// What a push contains; see [`Pushed`] for a close.
+///
+/// ```
+/// # use scf_websocket::testing::{Content, Pushed};
+/// /// What a test counts.
+/// fn bytes(pushes: &[Pushed]) -> usize {
+///     let contents = pushes.iter().map(|push| match &push.content {
+///         Content::Text(text) => text.len(),
+///         Content::Binary(bytes) => bytes.len(),
+///         _ => 0,
+///     });
+///     contents.sum()
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Content {
@@ -89,6 +102,19 @@ impl Gateway {
     /// A client is not connected any more; its attributes, if it was.
     pub(super) fn remove(&self, connection: &str) -> Option<Attributes> {
         self.state().connected.remove(connection)
+    }
+
+    /// How many pushes are recorded.
+    pub(super) fn pushed(&self) -> usize {
+        self.state().pushes.len()
+    }
+
+    /// A client is refused: nothing that was pushed to it since then reaches it.
+    pub(super) fn refuse(&self, connection: &str, since: usize) {
+        let mut state = self.state();
+        state.connected.remove(connection);
+        let mut number = 0..;
+        state.pushes.retain(|push| number.next() < Some(since) || push.connection != connection);
     }
 
     pub(super) fn attributes(&self, connection: &str) -> Option<Attributes> {

@@ -189,7 +189,7 @@ fn received(load: &mut Load, address: SocketAddr, connections: &[String]) -> Res
     for number in 0..WARM_FAN_OUTS {
         let payload = format!("a-frame-to-all-of-the-batch-{number}");
         let body = batch(connections, &payload);
-        taken.push(load.fan_out_post(address, PUSH_PATH, &payload, &body)?.as_secs_f64());
+        taken.push(load.fan_out_post(address, PUSH_PATH, &payload, &body)?.seconds());
     }
     median(taken).ok_or_else(|| "nothing was pushed".into())
 }
@@ -220,11 +220,11 @@ fn room(count: usize) -> Result<RoomTime> {
         load.connect(CROWD / count)?;
     }
     load.idle(Duration::from_secs(1))?;
-    let first = load.fan_out_frame("the-first-frame")?.as_secs_f64();
+    let first = load.fan_out_frame("the-first-frame")?.seconds();
     let before = nodes.redis_time()?;
     let mut warm = Vec::new();
     for number in 0..WARM_FAN_OUTS {
-        warm.push(load.fan_out_frame(&format!("a-frame-to-all-{number}"))?.as_secs_f64());
+        warm.push(load.fan_out_frame(&format!("a-frame-to-all-{number}"))?.seconds());
     }
     let redis = nodes.redis_time()?.saturating_sub(before).as_secs_f64() / float(WARM_FAN_OUTS as u64);
     Ok(RoomTime { first, warm: median(warm).unwrap_or(f64::NAN), redis })

@@ -3,7 +3,7 @@
 use super::figures::{self, Figure};
 use super::subject::Kind;
 use super::trial::Hold;
-use super::{Part, Row, hold};
+use super::{Part, Row, compression, hold};
 use crate::table::{Table, cell, float, ratio};
 
 /// Bytes of an idle connection.
@@ -47,6 +47,7 @@ pub(super) fn table(parts: &[Part], rows: &[Row], held: Option<&Hold>) -> Table 
             Part::Latency => {
                 goals.at_most("p99 to p50", P99_TO_P50, "", figures::of(own, figures::p99_to_p50));
             }
+            Part::Compression => compression::goals(&mut goals, own),
             Part::Hold => {
                 let answered = held.map(|held| float(held.answered));
                 goals.at_least("connections that answer at the end", float(hold::CLIENTS as u64), answered);

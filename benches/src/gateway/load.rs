@@ -28,6 +28,26 @@ pub struct Latency {
     pub p999: Duration,
 }
 
+/// What came of one frame to all clients.
+#[derive(Debug, Clone, Copy)]
+pub struct FanOut {
+    /// To the last receipt.
+    pub time: Duration,
+    /// That all clients have received.
+    pub bytes: u64,
+}
+
+impl FanOut {
+    fn new(answer: &Value) -> Result<Self> {
+        let bytes = answer["bytes"].as_u64().ok_or_else(|| format!("ws-load answered {answer}"))?;
+        Ok(Self { time: seconds(answer, "seconds")?, bytes })
+    }
+
+    pub fn seconds(&self) -> f64 {
+        self.time.as_secs_f64()
+    }
+}
+
 impl Load {
     /// Its clients connect to this server.
     pub fn start(server: &Server) -> Result<Self> {
@@ -52,13 +72,23 @@ impl Load {
         self.command(&target).map(drop)
     }
 
+    /// Clients that are opened from now on offer this extension, which the server has to take.
+    pub fn offer(&mut self, extension: &str) -> Result<()> {
+        self.command(&format!("offer {extension}")).map(drop)
+    }
+
+    /// All clients together read so many bytes in a second from now on.
+    pub fn rate(&mut self, bytes_per_second: f64) -> Result<()> {
+        self.command(&format!("rate {bytes_per_second}")).map(drop)
+    }
+
     /// Opens as many clients more. Returns how long that took.
     pub fn connect(&mut self, count: usize) -> Result<Duration> {
         self.seconds(&format!("connect {count} {IN_FLIGHT}"), "seconds")
     }
 
-    /// One frame to all clients. Returns the time to the last receipt.
-    pub fn fan_out(&mut self, server: &Server, payload: &str) -> Result<Duration> {
+    /// One frame to all clients.
+    pub fn fan_out(&mut self, server: &Server, payload: &str) -> Result<FanOut> {
         match &server.publish {
             None => self.fan_out_frame(payload),
             Some(publish) => {
@@ -69,8 +99,8 @@ impl Load {
     }
 
     /// Likewise, where the first client sends it.
-    pub fn fan_out_frame(&mut self, payload: &str) -> Result<Duration> {
-        self.seconds(&format!("fan-out frame {payload}"), "seconds")
+    pub fn fan_out_frame(&mut self, payload: &str) -> Result<FanOut> {
+        FanOut::new(&self.command(&format!("fan-out frame {payload}"))?)
     }
 
     /// Likewise, where this request sends it.
@@ -80,8 +110,8 @@ impl Load {
         path: &str,
         payload: &str,
         body: &str,
-    ) -> Result<Duration> {
-        self.seconds(&format!("fan-out post {address} {path} {payload} {body}"), "seconds")
+    ) -> Result<FanOut> {
+        FanOut::new(&self.command(&format!("fan-out post {address} {path} {payload} {body}"))?)
     }
 
     /// Waits until the clients have received so many frames in all, and fails if there are more.

@@ -19,6 +19,8 @@ pub fn start(purpose: Purpose) -> Result<Server> {
     let (listen, publish) = (free_address()?, free_address()?);
     let backend = Helper::start("ws-backend")?;
     let folder = directory.path().display();
+    let deflate =
+        if purpose == Purpose::CompressedRoom { "nchan_deflate_message_for_websocket on;" } else { "" };
     let config = directory.write(
         "nginx.conf",
         &format!(
@@ -55,7 +57,7 @@ pub fn start(purpose: Purpose) -> Result<Server> {
                  }}
                  server {{
                      listen {publish};
-                     location = /publish {{ nchan_publisher; nchan_channel_id room; }}
+                     location = /publish {{ nchan_publisher; nchan_channel_id room; {deflate} }}
                  }}
              }}
              {}
@@ -75,7 +77,7 @@ pub fn start(purpose: Purpose) -> Result<Server> {
         .spawn()?;
     let mut server = Server {
         address: listen,
-        path: if purpose == Purpose::Room { "/room" } else { "/echo" },
+        path: if purpose.is_room() { "/room" } else { "/echo" },
         certificate: None,
         publish: Some(Publish { address: publish, path: "/publish", body: "PAYLOAD" }),
         processes: Processes::tree(vec![process]),

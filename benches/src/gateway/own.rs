@@ -31,10 +31,11 @@ frames_per_second = 1000000
 pub fn start(file: &Path, purpose: Purpose) -> Result<Server> {
     let directory = Directory::make()?;
     let (listen, push_listen) = (free_address()?, free_address()?);
-    let redis = (purpose == Purpose::Room).then(Redis::start).transpose()?;
+    let redis = purpose.is_room().then(Redis::start).transpose()?;
     let room = redis.as_ref().map(room);
     let mut certificate = None;
     let mut tls = String::new();
+    let compression = purpose == Purpose::CompressedRoom;
     if purpose == Purpose::EchoOverTls {
         let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()])?;
         certificate = Some(directory.write("certificate.pem", &cert.pem())?);
@@ -48,6 +49,7 @@ pub fn start(file: &Path, purpose: Purpose) -> Result<Server> {
             "listen = \"{listen}\"\n\
              push_listen = \"{push_listen}\"\n\
              push_token = \"bench\"\n\
+             compression = {compression}\n\
              {tls}\n\
              {LIMITS}\
              [[api]]\n\

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::subject::{Kind, about};
 use super::trial::{CROWD, CROWD_OVER_TLS, ECHOING, FIRST, HANDSHAKES, Hold, PACED};
-use super::{Part, Row, figures, goals, hold};
+use super::{Part, Row, compression, figures, goals, hold};
 use crate::table::{DASH, Table, cell, float, ms, ratio, seconds, thousands, us};
 
 const INTRODUCTION: &str = "\
@@ -25,6 +25,7 @@ pub fn report(parts: &[Part], rows: &[Row], hold: Option<&Hold>) -> String {
             Part::Cpu => cpu(rows),
             Part::Handshakes => handshakes(rows),
             Part::Latency => latency(rows),
+            Part::Compression => compression::report(rows),
             Part::Hold => hold.map(held).unwrap_or_default(),
         };
     }

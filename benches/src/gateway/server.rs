@@ -17,12 +17,20 @@ use crate::Result;
 pub enum Purpose {
     /// Idle clients that all receive what is published.
     Room,
+    /// The same, with compression for clients that offer it.
+    CompressedRoom,
     /// Every client receives its own frames.
     Echo,
     /// The same, over TLS.
     EchoOverTls,
     /// As `Echo`, started with the soft limit of 1,024 open files that a system gives.
     EchoWithFewFiles,
+}
+
+impl Purpose {
+    pub fn is_room(self) -> bool {
+        matches!(self, Self::Room | Self::CompressedRoom)
+    }
 }
 
 /// A running server. Dropping it ends all its processes.

@@ -41,10 +41,10 @@ pub fn crowd(kind: &Kind) -> Result<Crowd> {
     if !kind.fans_out() {
         return Ok(crowd);
     }
-    crowd.first_fan_out = Some(load.fan_out(&server, PAYLOAD)?);
+    crowd.first_fan_out = Some(load.fan_out(&server, PAYLOAD)?.time);
     let mut warm = Vec::new();
     for number in 0..WARM_FAN_OUTS {
-        warm.push(load.fan_out(&server, &format!("{PAYLOAD}-{number}"))?);
+        warm.push(load.fan_out(&server, &format!("{PAYLOAD}-{number}"))?.time);
     }
     crowd.warm_fan_out = median(warm);
     load.idle(Duration::from_secs(1))?;
@@ -66,6 +66,11 @@ fn idle_memory(server: &Server, load: &mut Load, clients: usize) -> Result<Crowd
     load.idle(Duration::from_secs(2))?;
     let bytes = growth(server.processes.memory()?, base_bytes, clients);
     Ok(Crowd { base_bytes, bytes, bytes_afterwards: None, first_fan_out: None, warm_fan_out: None })
+}
+
+/// What an idle connection costs, in bytes.
+pub fn growth_of_idle(server: &Server, load: &mut Load, clients: usize) -> Result<f64> {
+    Ok(idle_memory(server, load, clients)?.bytes)
 }
 
 fn growth(after: u64, before: u64, clients: usize) -> f64 {

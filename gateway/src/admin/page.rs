@@ -1,4 +1,4 @@
-//! The page at `/`, the time line behind it at `/timeline`, and the actions that the page offers.
+//! The page at `/`, the timeline behind it at `/timeline`, and the actions that the page offers.
 //!
 //! [`entry`] gets each request that is no reverse push and answers those that are the page's: its files, the stream of
 //! records, what [`api`] answers, the actions of [`actions`], and the client page of `--client-page`. Any other is a client's.
@@ -104,7 +104,7 @@ async fn serve(app: &Arc<App>, request: Request) -> Result<Response, Request> {
     }
     let host = header(request.headers(), HOST);
     if !app.page.allows(host) {
-        let sentence = "The page and the time line show payloads: they are served on the loopback address under \
+        let sentence = "The page and the timeline show payloads: they are served on the loopback address under \
                         the name `localhost` or its IP address, elsewhere only with --page.\n";
         return Ok((StatusCode::FORBIDDEN, sentence).into_response());
     }

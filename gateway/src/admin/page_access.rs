@@ -1,4 +1,4 @@
-//! Who may see the page and the time line, which show payloads.
+//! Who may see the page and the timeline, which show payloads.
 
 use std::net::IpAddr;
 

@@ -113,7 +113,7 @@ pub(super) fn read(mut table: Section<'_, '_>, folder: &Path) -> Read {
     let init_timeout = table.seconds("init_timeout_seconds", 10, 1..=900);
     let memory_mb = table.integer("memory_mb", 128, 1..=1_048_576);
     let concurrent_calls = table.count("concurrent_calls", 256, 1..=100_000);
-    let waiting_calls = table.count("waiting_calls", 1024, 1..=1_000_000);
+    let waiting_calls = table.count("waiting_calls", 1000, 1..=1_000_000);
     let env = table.section("env", "api.env.").map(|variables| env(variables, &targets)).unwrap_or_default();
     table.finish();
     let [register, transfer, cleanup] = targets.clone().map(|target| target.map(Spanned::into_inner));

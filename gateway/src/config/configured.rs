@@ -38,7 +38,7 @@ pub fn builder(config: &Config, backends: &Backends) -> Result<Builder, Backends
         let settings = ClusterSettings { lease: config.cluster_lease, ..ClusterSettings::new(redis.clone()) };
         builder = builder.cluster(settings);
     }
-    builder = builder.clients(clients(config)).page_for_operators_only();
+    builder = builder.clients(clients(config)).page_for_operators_only().page_rows(config.page_rows);
     if !config.page {
         builder = builder.without_page();
     }

@@ -58,6 +58,8 @@ pub struct Config {
     pub admin: Option<Admin>,
     /// Whether the page is served at that address.
     pub page: bool,
+    /// How many rows of its timeline are kept.
+    pub page_rows: usize,
     /// How the gateway logs.
     pub log: LogSettings,
     /// Whether a change of the file is noticed without SIGHUP.

@@ -21,6 +21,7 @@ use crate::{
     config::secret::Secret,
     connection::{compression::Compression, limits::Limits, timeouts::Timeouts},
     contract::MAX_EVENT_BYTES,
+    observe::timeline,
     push::address,
     registry::cluster::{self, RedisUrl},
     server::{client_address::Proxies, tls::CertificateFiles},
@@ -73,6 +74,7 @@ fn assemble(
     let admin_listen = top.parsed("admin_listen", values::address);
     let metrics_token = secret(&mut top, "metrics_token", environment, values::metrics_token);
     let page = top.flag("page", true);
+    let page_rows = top.count("page_rows", timeline::ROWS, 1..=timeline::MAX_ROWS);
     let cluster = secret(&mut top, "cluster", environment, RedisUrl::parse);
     let cluster_lease = top.seconds("cluster_lease_seconds", cluster::LEASE.as_secs(), 1..=300);
     let drain = top.seconds("drain_seconds", 30, 0..=86_400);
@@ -121,6 +123,7 @@ fn assemble(
         push_token,
         admin,
         page,
+        page_rows,
         log,
         watch,
         cluster,

@@ -113,6 +113,7 @@ fn keep_what_needs_a_restart(running: &Config, new: &mut Config) -> Vec<&'static
     let metrics = |config: &Config| config.admin.as_ref().and_then(|admin| admin.metrics_token.clone());
     keep("metrics_token", metrics(running) != metrics(new));
     keep("page", running.page != new.page);
+    keep("page_rows", running.page_rows != new.page_rows);
     keep("cluster", running.cluster != new.cluster);
     keep("cluster_lease_seconds", running.cluster_lease != new.cluster_lease);
     keep("[web_function]", running.web_function != new.web_function);
@@ -127,7 +128,8 @@ fn keep_what_needs_a_restart(running: &Config, new: &mut Config) -> Vec<&'static
     new.push_url.clone_from(&running.push_url);
     new.push_token.clone_from(&running.push_token);
     new.admin.clone_from(&running.admin);
-    (new.page, new.log, new.watch) = (running.page, running.log, running.watch);
+    (new.page, new.page_rows) = (running.page, running.page_rows);
+    (new.log, new.watch) = (running.log, running.watch);
     new.cluster.clone_from(&running.cluster);
     new.cluster_lease = running.cluster_lease;
     new.web_function.clone_from(&running.web_function);
@@ -244,7 +246,7 @@ cleanup = "http://127.0.0.1/c"
             "push_token = \"old\"",
             "push_token = \"new\"\nlisten = \"127.0.0.1:1\"\n\
             push_listen = \"127.0.0.1:2\"\npush_url = \"http://x\"\nadmin_listen = \"127.0.0.1:3\"\n\
-            metrics_token = \"x\"\npage = false\nlog_format = \"json\"\nlog_level = \"warn\"\nwatch = true\n\
+            metrics_token = \"x\"\npage = false\npage_rows = 9\nlog_format = \"json\"\nlog_level = \"warn\"\nwatch = true\n\
             cluster = \"redis://x\"\ncluster_lease_seconds = 1\ndrain_seconds = 1",
         );
         let running = config(FILE);
@@ -257,6 +259,7 @@ cleanup = "http://127.0.0.1/c"
             "admin_listen",
             "metrics_token",
             "page",
+            "page_rows",
             "cluster",
             "cluster_lease_seconds",
             "log_format",

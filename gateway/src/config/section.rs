@@ -16,7 +16,7 @@ use toml::{
 use super::problems::Problems;
 
 /// Keys that stand above the first table. Below one they would be its own, which TOML does not show.
-pub(super) const TOP_LEVEL: [&str; 14] = [
+pub(super) const TOP_LEVEL: [&str; 15] = [
     "listen",
     "push_listen",
     "push_url",
@@ -24,6 +24,7 @@ pub(super) const TOP_LEVEL: [&str; 14] = [
     "admin_listen",
     "metrics_token",
     "page",
+    "page_rows",
     "cluster",
     "cluster_lease_seconds",
     "drain_seconds",

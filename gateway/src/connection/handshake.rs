@@ -60,6 +60,9 @@ const MAX_PATH_BYTES: usize = 8192;
 /// When a client that is over a limit of its address may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// What a client is told that the registry does not take.
+const NOT_REGISTERED: &str = "the gateway cannot take new connections now: try again later";
+
 /// A valid request to connect.
 struct UpgradeRequest {
     api: Arc<RunningApi>,
@@ -87,15 +90,16 @@ pub(crate) async fn entry(State(app): State<Arc<App>>, request: Request) -> Resp
     if *request.method() == Method::HEAD || !names(request.headers(), UPGRADE_HEADER, "websocket") {
         return upgrade_required("this is a WebSocket address: ask for an upgrade to it");
     }
-    let Some(api) = app.api(request.uri().path()) else {
+    let path: Arc<str> = request.uri().path().into();
+    let Some(api) = app.api(&path) else {
         app.clients.metrics.unknown_path();
-        return refuse(StatusCode::NOT_FOUND, "no WebSocket API has this path");
+        return refuse_uncalled(&app, &path, StatusCode::NOT_FOUND, "no WebSocket API has this path");
     };
-    let asked = match UpgradeRequest::read(&app, request, Arc::clone(&api)) {
+    let asked = match UpgradeRequest::read(&app, request, (Arc::clone(&path), Arc::clone(&api))) {
         Ok(asked) => asked,
-        Err(refusal) => {
+        Err((code, sentence)) => {
             api.metrics.handshake(HandshakeOutcome::Malformed);
-            return *refusal;
+            return refuse_uncalled(&app, &path, code, &sentence);
         }
     };
     match admit(&app, &asked) {
@@ -110,7 +114,7 @@ fn admit(app: &App, asked: &UpgradeRequest) -> Result<Permit, Box<Response>> {
         asked.api.metrics.handshake(outcome);
         let from = asked.from();
         let line = format!("a client from {from} on {} was refused with {}", asked.path, code.as_u16());
-        (line, Box::new(refuse(code, sentence)))
+        (line, Box::new(refuse_uncalled(app, &asked.path, code, sentence)))
     };
     if app.stopping.is_cancelled() {
         let sentence = "the gateway is shutting down";
@@ -147,20 +151,25 @@ impl UpgradeRequest {
         }
     }
 
-    fn read(app: &App, mut request: Request, api: Arc<RunningApi>) -> Result<Self, Box<Response>> {
-        let bad = |sentence: &str| Box::new(refuse(StatusCode::BAD_REQUEST, sentence));
+    fn read(
+        app: &App,
+        mut request: Request,
+        (path, api): (Arc<str>, Arc<RunningApi>),
+    ) -> Result<Self, (StatusCode, String)> {
+        let bad = |sentence: &str| (StatusCode::BAD_REQUEST, sentence.to_owned());
         let headers = request.headers();
         if !names(headers, CONNECTION, "upgrade") {
             return Err(bad("the header Connection does not name the upgrade"));
         }
         if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-            return Err(Box::new(upgrade_required("only version 13 of the WebSocket protocol is supported")));
+            let sentence = "only version 13 of the WebSocket protocol is supported";
+            return Err((StatusCode::UPGRADE_REQUIRED, sentence.to_owned()));
         }
         let length = request.uri().path_and_query().map_or(0, |asked| asked.as_str().len());
         if length > MAX_PATH_BYTES {
             let sentence =
                 format!("path and query have {length} bytes; at most {MAX_PATH_BYTES} are accepted");
-            return Err(Box::new(refuse(StatusCode::URI_TOO_LONG, &sentence)));
+            return Err((StatusCode::URI_TOO_LONG, sentence));
         }
         let key = headers.get(SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes);
         let Some(key) = key.filter(|key| STANDARD.decode(key).is_ok_and(|key| key.len() == 16)) else {
@@ -171,7 +180,6 @@ impl UpgradeRequest {
         let extensions = list(headers, SEC_WEBSOCKET_EXTENSIONS);
         let origin = api.origins.check(headers);
         let details = RequestDetails::of(headers, request.uri());
-        let path = request.uri().path().into();
         let Some(Peer(peer)) = request.extensions().get().copied() else {
             return Err(bad("the client's address is unknown"));
         };
@@ -287,12 +295,13 @@ async fn decide(
     let request_id = ids::request_id().map_err(|error| {
         asked.api.metrics.handshake(HandshakeOutcome::FunctionFailed);
         warn!("the system gave no random bytes for a request id: {error}");
-        refuse(StatusCode::SERVICE_UNAVAILABLE, "the gateway cannot name a request now")
+        let sentence = "the gateway cannot name a request now";
+        refuse_uncalled(app, &asked.path, StatusCode::SERVICE_UNAVAILABLE, sentence)
     })?;
     let opening = app.registry.open(new_connection(app, asked, current)).await.map_err(|error| {
         log_not_registered(asked, &request_id, &error);
         asked.api.metrics.handshake(HandshakeOutcome::FunctionFailed);
-        not_registered()
+        refuse_uncalled(app, &asked.path, StatusCode::SERVICE_UNAVAILABLE, NOT_REGISTERED)
     })?;
     let connection = opening.ownership.id();
     let event = match connecting_event(asked, connection, &request_id) {
@@ -301,7 +310,7 @@ async fn decide(
             opening.ownership.settle();
             asked.api.metrics.handshake(HandshakeOutcome::Malformed);
             let sentence = format!("the request cannot be written as an event: {error}");
-            return Err(refuse(StatusCode::BAD_REQUEST, &sentence).into());
+            return Err(refuse_uncalled(app, &asked.path, StatusCode::BAD_REQUEST, &sentence).into());
         }
     };
     let functions = &asked.api.functions;
@@ -309,7 +318,7 @@ async fn decide(
     asked.api.metrics.handshake(outcome(&registered));
     // What meets every client alike has its own line.
     let level = match &registered {
-        Ok(Registration::NoPlace | Registration::StoreUnavailable) => Level::Debug,
+        Ok(Registration::NoSlot | Registration::StoreUnavailable) => Level::Debug,
         Err(failure) if failure.is_of_backend() => Level::Debug,
         _ => Level::Info,
     };
@@ -320,8 +329,9 @@ async fn decide(
                 Ok(()) => return Ok(Decided { opening, request_id, agreed }),
                 Err(error) => {
                     log_not_registered(asked, &request_id, &error);
+                    let refusal = refuse(StatusCode::SERVICE_UNAVAILABLE, NOT_REGISTERED);
                     return Err(Refused {
-                        response: Box::new(not_registered()),
+                        response: Box::new(refusal),
                         may_be_registered: Some(opening.ownership),
                     });
                 }
@@ -334,7 +344,7 @@ async fn decide(
         Ok(Registration::StoreUnavailable) => {
             ("the register function's store is unavailable".to_owned(), store_unavailable())
         }
-        Ok(Registration::NoPlace) => {
+        Ok(Registration::NoSlot) => {
             ("too many events wait for the register function".to_owned(), overloaded())
         }
         Ok(Registration::ClientGone) => {
@@ -376,7 +386,11 @@ fn log_refused(
     let line =
         format_args!("{connection} from {from} was refused with {status}: {why} (request {request_id})");
     asked.api.functions.refused_clients.log(level, Some((connection, request_id)), line);
-    app.reports.report(|| Report::ConnectionRefused { connection, path: &asked.path, message: why });
+    app.reports.report(|| Report::ConnectionRefused {
+        connection: Some(connection),
+        path: &asked.path,
+        message: why,
+    });
 }
 
 fn outcome(registered: &Result<Registration, Failure>) -> HandshakeOutcome {
@@ -386,7 +400,7 @@ fn outcome(registered: &Result<Registration, Failure>) -> HandshakeOutcome {
         Ok(Registration::StoreUnavailable) => HandshakeOutcome::StoreUnavailable,
         Ok(Registration::ClientGone) => HandshakeOutcome::Abandoned,
         Err(Failure::Stopping) => HandshakeOutcome::Draining,
-        Ok(Registration::NoPlace) | Err(_) => HandshakeOutcome::FunctionFailed,
+        Ok(Registration::NoSlot) | Err(_) => HandshakeOutcome::FunctionFailed,
     }
 }
 
@@ -406,11 +420,6 @@ fn log_not_registered(asked: &UpgradeRequest, request_id: &str, error: &Registry
     let line =
         format_args!("a client from {} cannot be accepted: {error} (request {request_id})", asked.from());
     asked.api.functions.register.log_limits.backend.log(Level::Warn, None, line);
-}
-
-fn not_registered() -> Response {
-    let sentence = "the gateway cannot take new connections now: try again later";
-    refuse(StatusCode::SERVICE_UNAVAILABLE, sentence)
 }
 
 fn overloaded() -> Response {
@@ -539,6 +548,12 @@ fn switching(accept_key: &str, sub_protocol: Option<HeaderValue>, deflate: Optio
         headers.insert(SEC_WEBSOCKET_EXTENSIONS, extension);
     }
     response
+}
+
+/// Refuses a client whose register function is not called.
+fn refuse_uncalled(app: &App, path: &str, code: StatusCode, sentence: &str) -> Response {
+    app.reports.report(|| Report::ConnectionRefused { connection: None, path, message: sentence });
+    if code == StatusCode::UPGRADE_REQUIRED { upgrade_required(sentence) } else { refuse(code, sentence) }
 }
 
 fn upgrade_required(sentence: &str) -> Response {

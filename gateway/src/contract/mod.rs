@@ -6,6 +6,7 @@
 
 mod frame;
 mod push;
+pub(crate) mod trace_context;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;

@@ -89,7 +89,7 @@ impl<'a> Invocation<'a> {
     fn close(&mut self, outcome: InvocationOutcome, message: Option<&str>, answer: Option<&[u8]>) {
         self.has_ended = true;
         if let Some(timer) = self.timer.take() {
-            timer.finish(outcome.into());
+            timer.finish(outcome);
         }
         let total = self.subject.received.elapsed();
         self.reports.report(|| Report::InvocationEnded {

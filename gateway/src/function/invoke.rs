@@ -14,7 +14,7 @@ use crate::{
     contract::{Agreed, Attributes, ClosingEvent, ConnectAnswer, STORE_UNAVAILABLE, encode},
     function::{
         Call, Failure, FailureMessage, FunctionBackend, Role,
-        admission::{Admission, Place, Turn},
+        call_limit::{CallLimit, QueueSlot, RunPermit},
         integration_response,
         invocation::{Invocation, Subject},
     },
@@ -46,7 +46,7 @@ pub(crate) struct Functions {
 /// A function, and how many of its events may run and wait.
 pub(crate) struct Function {
     pub(crate) backend: Arc<dyn FunctionBackend>,
-    pub(crate) admission: Admission,
+    pub(crate) limit: CallLimit,
     pub(crate) log_limits: FunctionLogLimits,
 }
 
@@ -72,7 +72,7 @@ pub(crate) enum Registration {
     /// The function's store cannot record the client.
     StoreUnavailable,
     /// Too many events wait: the function was not called.
-    NoPlace,
+    NoSlot,
     /// The client has gone before the function was called.
     ClientGone,
 }
@@ -106,32 +106,33 @@ impl Functions {
         received: Instant,
         client_gone: impl Future<Output = ()>,
     ) -> Result<Registration, Failure> {
-        let Some(place) = self.register.admission.try_place() else {
-            self.register.log_no_place((connection, request_id));
-            return Ok(Registration::NoPlace);
+        let Some(slot) = self.register.limit.try_slot() else {
+            self.register.log_no_slot((connection, request_id));
+            return Ok(Registration::NoSlot);
         };
         let waited = Duration::ZERO;
         let mut invocation =
             self.begin(Role::Register, connection, request_id, &event, (received, waited), false);
-        let turn = tokio::select! {
+        let deadline = self.register.backend.timeout().map(|timeout| received + timeout);
+        let permit = tokio::select! {
             biased;
-            turn = self.register.turn(Some(place), &mut invocation) => turn,
+            permit = self.register.permit(Some(slot), deadline, &mut invocation) => permit,
             () = client_gone => {
                 let message = "the client has gone before the function was called";
                 invocation.end(InvocationOutcome::Refused, Some(message), None);
                 return Ok(Registration::ClientGone);
             }
         };
-        self.decide(turn, event, invocation).await
+        self.decide(permit, event, invocation).await
     }
 
     async fn decide(
         &self,
-        turn: Result<Turn, Failure>,
+        permit: Result<RunPermit, Failure>,
         event: Bytes,
         mut invocation: Invocation<'_>,
     ) -> Result<Registration, Failure> {
-        let answer = match self.invoke(&self.register, turn, event, &mut invocation).await {
+        let answer = match self.invoke(&self.register, permit, event, &mut invocation).await {
             Ok(answer) => answer,
             Err(failure) => return Err(self.register.fail(invocation, failure, None)),
         };
@@ -173,7 +174,7 @@ impl Functions {
         &self,
         connection: &str,
         frame: FrameEvent,
-        place: Option<Place>,
+        slot: Option<QueueSlot>,
     ) -> Result<(), FailedInvocation> {
         let times = (frame.received, frame.queued.elapsed());
         let request_id = request_id();
@@ -181,10 +182,10 @@ impl Functions {
         if let Some((before, after)) = frame.inflated {
             self.reports.report(|| Report::FrameInflated { request_id: &request_id, before, after });
         }
-        self.carry_out(&self.transfer, place, frame.event, invocation).await
+        self.carry_out(&self.transfer, slot, frame.event, invocation).await
     }
 
-    /// Reports that a client has left; `reason` is there if its node is lost. A failure is logged. Waits without a place,
+    /// Reports that a client has left; `reason` is there if its node is lost. A failure is logged. Waits without a slot,
     /// because a closing event is never left out.
     pub(crate) async fn cleanup(
         &self,
@@ -213,8 +214,8 @@ impl Functions {
         // The reporters receive the outcome, and a failure is logged where it happened.
         match role {
             Role::Register => {
-                let turn = self.register.turn(None, &mut invocation).await;
-                drop(self.decide(turn, event, invocation).await);
+                let permit = self.register.permit(None, None, &mut invocation).await;
+                drop(self.decide(permit, event, invocation).await);
             }
             Role::Transfer => drop(self.carry_out(&self.transfer, None, event, invocation).await),
             Role::Cleanup => drop(self.carry_out(&self.cleanup, None, event, invocation).await),
@@ -224,7 +225,7 @@ impl Functions {
     /// From now on no function is called.
     pub(crate) fn stop_calling(&self) {
         for function in [&self.register, &self.transfer, &self.cleanup] {
-            function.admission.stop();
+            function.limit.stop();
         }
     }
 
@@ -250,12 +251,12 @@ impl Functions {
     async fn carry_out(
         &self,
         function: &Function,
-        place: Option<Place>,
+        slot: Option<QueueSlot>,
         event: Bytes,
         mut invocation: Invocation<'_>,
     ) -> Result<(), FailedInvocation> {
-        let turn = function.turn(place, &mut invocation).await;
-        match self.invoke(function, turn, event, &mut invocation).await {
+        let permit = function.permit(slot, None, &mut invocation).await;
+        match self.invoke(function, permit, event, &mut invocation).await {
             Ok(answer) => {
                 invocation.end(InvocationOutcome::Ok, None, Some(&answer));
                 Ok(())
@@ -270,13 +271,14 @@ impl Functions {
     async fn invoke(
         &self,
         function: &Function,
-        turn: Result<Turn, Failure>,
+        permit: Result<RunPermit, Failure>,
         event: Bytes,
         invocation: &mut Invocation<'_>,
     ) -> Result<Bytes, Failure> {
-        let _turn = turn?;
+        let permit = permit?;
         let Subject { role, connection, request_id, .. } = invocation.subject();
-        let mut invoked = function.backend.invoke(Call::new(role, connection, request_id, event)).await;
+        let call = Call { deadline: permit.deadline, ..Call::new(role, connection, request_id, event) };
+        let mut invoked = function.backend.invoke(call).await;
         invocation.measured(&mut invoked);
         if let Some(state) = function.backend.circuit() {
             self.metrics.circuit(role, state);
@@ -291,11 +293,16 @@ impl Functions {
 }
 
 impl Function {
-    async fn turn(&self, place: Option<Place>, invocation: &mut Invocation<'_>) -> Result<Turn, Failure> {
+    async fn permit(
+        &self,
+        slot: Option<QueueSlot>,
+        deadline: Option<Instant>,
+        invocation: &mut Invocation<'_>,
+    ) -> Result<RunPermit, Failure> {
         let asked = Instant::now();
-        let turn = self.admission.turn(place).await?;
+        let permit = self.limit.permit(slot, deadline).await?;
         invocation.called(asked.elapsed());
-        Ok(turn)
+        Ok(permit)
     }
 
     /// Logs the failure and ends the invocation with it.
@@ -332,7 +339,7 @@ impl Function {
         self.log_limits.backend.log(Level::Warn, Some((connection, request_id)), line);
     }
 
-    fn log_no_place(&self, (connection, request_id): (&str, &str)) {
+    fn log_no_slot(&self, (connection, request_id): (&str, &str)) {
         let line = format_args!(
             "{connection}: too many events wait for the register function: see --max-waiting or waiting_calls \
              (request {request_id})"

@@ -6,7 +6,7 @@ use std::{fmt, ops::Deref};
 const LIMIT_BYTES: usize = 4096;
 
 /// A sentence about a failure. Of a longer one than 4 kB the beginning is kept, and its length: a function may quote the
-/// whole event in its error, and the log, the time line and the memory would hold a copy of each.
+/// whole event in its error, and the log, the timeline and the memory would hold a copy of each.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FailureMessage(Box<str>);
 

@@ -3,7 +3,7 @@
 //! The gateway knows a function only as a [`FunctionBackend`]: an event goes in, an answer or a [`Failure`] comes out,
 //! with the times that it took. [`local`] runs processes on this machine, [`remote`] calls functions elsewhere.
 
-pub(crate) mod admission;
+pub(crate) mod call_limit;
 pub(crate) mod integration_response;
 pub(crate) mod invocation;
 pub(crate) mod invoke;
@@ -12,7 +12,10 @@ mod message;
 pub mod remote;
 pub mod runtime_api;
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -61,6 +64,12 @@ pub trait FunctionBackend: Send + Sync {
         None
     }
 
+    /// What a call may take. A client that asks to connect waits no longer than this in all: for its turn, and for the
+    /// register function. `None`: as long as it takes.
+    fn timeout(&self) -> Option<Duration> {
+        None
+    }
+
     /// Ends what it has started and waits until it is gone.
     fn stop(&self) -> BoxFuture<'_, ()>;
 }
@@ -77,13 +86,15 @@ pub struct Call<'a> {
     pub request_id: &'a str,
     /// The event's JSON, 6 MiB at most.
     pub event: Bytes,
+    /// When nobody waits for the answer any more, if that is before the function's own time-out.
+    pub deadline: Option<Instant>,
 }
 
 impl<'a> Call<'a> {
     /// An event for a function.
     #[must_use]
     pub fn new(role: Role, connection: &'a str, request_id: &'a str, event: Bytes) -> Self {
-        Self { role, connection, request_id, event }
+        Self { role, connection, request_id, event, deadline: None }
     }
 }
 

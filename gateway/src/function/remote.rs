@@ -3,15 +3,15 @@
 //! Both are a [`Remote`], which calls one function:
 //!
 //! ```text
-//! invoke ─▶ limit (concurrent calls, waiting) ─▶ circuit (is it up?) ─▶ attempt ─▶ answer
-//!                                                  ▲                      │ may pass, and time is left
-//!                                                  └────── retry ◀────────┘
+//! invoke ─▶ circuit (is it up?) ─▶ attempt ─▶ answer
+//!                 ▲                  │ may pass, and time is left
+//!                 └───── retry ◀─────┘
 //! ```
 //!
 //! - [`http::HttpFunction`]: POST of the event.
 //! - [`scf::ScfFunction`]: `InvokeFunction` of the cloud API.
 //!
-//! The time-out of a call covers everything: waiting, connecting, each attempt and the pauses between them. Register and
+//! The time-out of a call covers everything: connecting, each attempt and the pauses between them. Register and
 //! cleanup events are idempotent and are sent again if that can help; a frame only if the function did not run:
 //!
 //! | outcome of an attempt | register, cleanup | frame | counts as down |
@@ -37,7 +37,6 @@ pub mod attempt;
 pub mod circuit;
 pub mod client;
 pub mod http;
-pub mod limit;
 mod retry;
 pub mod scf;
 
@@ -45,16 +44,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use log::debug;
-use tokio::{
-    sync::SemaphorePermit,
-    time::{Instant, sleep, timeout_at},
-};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     attempt::{Answer, Attempt, AttemptError, Backend},
     circuit::{Circuit, CircuitSettings, CircuitState, OpenCircuit},
-    limit::{Limit, LimitError, LimitSettings},
     retry::Retry,
 };
 use crate::{
@@ -65,10 +60,8 @@ use crate::{
 /// How a function elsewhere is called.
 #[derive(Debug, Clone)]
 pub struct RemoteSettings {
-    /// What a call may take in all, from its arrival to its answer.
+    /// What a call may take in all.
     pub timeout: Duration,
-    /// How many calls at once.
-    pub limit: LimitSettings,
     /// When the backend counts as down.
     pub circuit: CircuitSettings,
 }
@@ -77,7 +70,7 @@ impl RemoteSettings {
     /// The defaults of everything but the time-out.
     #[must_use]
     pub fn new(timeout: Duration) -> Self {
-        Self { timeout, limit: LimitSettings::default(), circuit: CircuitSettings::default() }
+        Self { timeout, circuit: CircuitSettings::default() }
     }
 }
 
@@ -86,7 +79,6 @@ impl RemoteSettings {
 pub struct Remote<A> {
     function: A,
     timeout: Duration,
-    limit: Limit,
     circuit: Circuit,
     stopping: CancellationToken,
     calls: TaskTracker,
@@ -109,7 +101,6 @@ impl<A: Attempt> Remote<A> {
         Self {
             function,
             timeout: settings.timeout,
-            limit: Limit::new(settings.limit),
             circuit,
             stopping: CancellationToken::new(),
             calls: TaskTracker::new(),
@@ -120,18 +111,6 @@ impl<A: Attempt> Remote<A> {
     #[must_use]
     pub fn circuit(&self) -> CircuitState {
         self.circuit.state()
-    }
-
-    /// The calls being carried out now.
-    #[must_use]
-    pub fn running(&self) -> usize {
-        self.limit.running()
-    }
-
-    /// The calls that wait until they may be carried out.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.limit.waiting()
     }
 
     /// Whether the function could be called, as far as this can be known without calling it. `Ok` says what was
@@ -145,9 +124,7 @@ impl<A: Attempt> Remote<A> {
 
     async fn carry_out(&self, call: &Call<'_>, timings: &mut Timings) -> Result<Bytes, Failure> {
         let deadline = Instant::now() + self.timeout;
-        // Before the call waits in a queue for nothing.
-        self.circuit.check()?;
-        let _permit = self.acquire(deadline, timings).await?;
+        let deadline = call.deadline.map_or(deadline, |earlier| deadline.min(earlier.into()));
         let mut retry = Retry::new(call.role, deadline);
         let mut earlier = None;
         loop {
@@ -167,24 +144,6 @@ impl<A: Attempt> Remote<A> {
             );
             earlier = Some(error.failure);
             sleep(pause).await;
-        }
-    }
-
-    /// Waits for the call's turn.
-    async fn acquire(
-        &self,
-        deadline: Instant,
-        timings: &mut Timings,
-    ) -> Result<SemaphorePermit<'_>, Failure> {
-        let arrived = Instant::now();
-        let permit = timeout_at(deadline, self.limit.acquire()).await;
-        timings.queued = arrived.elapsed();
-        match permit {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(LimitError::Closed)) => Err(Failure::Stopping),
-            Ok(Err(LimitError::Full)) | Err(_) => {
-                Err(Failure::Overloaded { retry_after: self.limit.retry_after() })
-            }
         }
     }
 
@@ -250,9 +209,12 @@ impl<A: Attempt> FunctionBackend for Remote<A> {
         Some(self.circuit.state())
     }
 
+    fn timeout(&self) -> Option<Duration> {
+        Some(self.timeout)
+    }
+
     fn stop(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            self.limit.close();
             self.stopping.cancel();
             self.calls.close();
             self.calls.wait().await;

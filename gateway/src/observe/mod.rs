@@ -1,4 +1,4 @@
-//! What is seen of the gateway's work: reports go to the time line and to other observers, metrics to Prometheus.
+//! What is seen of the gateway's work: reports go to the timeline and to other observers, metrics to Prometheus.
 
 pub(crate) mod log_limit;
 pub mod metrics;

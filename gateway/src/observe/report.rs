@@ -1,4 +1,4 @@
-//! What the gateway reports of its work: to the time line behind the page, and to any other observer.
+//! What the gateway reports of its work: to the timeline behind the page, and to any other observer.
 //!
 //! The parts that do the work hold a [`Reports`] and describe each step as a [`Report`], which only borrows. Without a
 //! [`Reporter`] no report is even put together. An invocation is named by its request id throughout.
@@ -11,6 +11,7 @@ use std::{
 
 use bytes::Bytes;
 
+pub use super::metrics::labels::InvocationOutcome;
 use crate::{
     contract::{Push, Status},
     function::{Role, Timings},
@@ -137,8 +138,8 @@ pub enum Report<'a> {
     },
     /// A client was refused.
     ConnectionRefused {
-        /// The id that the connection would have had.
-        connection: &'a str,
+        /// The id that the connection would have had; `None` if the register function was not called.
+        connection: Option<&'a str>,
         /// The path that was asked for.
         path: &'a str,
         /// Why.
@@ -157,8 +158,8 @@ pub enum Report<'a> {
     },
     /// The push address has answered a request.
     PushAnswered {
-        /// The instance that pushed, if it named itself.
-        instance: Option<&'a str>,
+        /// Who pushed.
+        by: Pusher<'a>,
         /// The push; or the body, if it is no push.
         push: Result<&'a Push, &'a [u8]>,
         /// The answer.
@@ -168,55 +169,18 @@ pub enum Report<'a> {
     },
 }
 
-/// What an invocation came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Who pushes, as far as the request says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum InvocationOutcome {
-    /// The event was carried out.
-    Ok,
-    /// The register function, or the gateway before it, refused the client.
-    Refused,
-    /// The register function refused the client, because its store cannot record it.
-    StoreUnavailable,
-    /// The function failed, or its answer cannot be used.
-    Error,
-    /// The function did not answer in time.
-    TimedOut,
-    /// The function's process did not start, or ended in the middle.
-    Crashed,
-    /// The function's backend has too much to do.
-    Overloaded,
-    /// The function's backend cannot be reached.
-    Unavailable,
-    /// The function's backend has been down for a while and is not called for now.
-    CircuitOpen,
-    /// The caller no longer waits.
-    Abandoned,
-}
-
-impl InvocationOutcome {
-    /// A short name that never changes, for logs and metrics.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Refused => "refused",
-            Self::StoreUnavailable => "store_unavailable",
-            Self::Error => "error",
-            Self::TimedOut => "timeout",
-            Self::Crashed => "crashed",
-            Self::Overloaded => "overloaded",
-            Self::Unavailable => "unavailable",
-            Self::CircuitOpen => "circuit_open",
-            Self::Abandoned => "abandoned",
-        }
-    }
-
-    /// Whether it counts as an error.
-    #[must_use]
-    pub fn is_error(self) -> bool {
-        !matches!(self, Self::Ok | Self::Refused | Self::Abandoned)
-    }
+pub enum Pusher<'a> {
+    /// The instance of this name.
+    Instance(&'a str),
+    /// A function that passes on the trace id with which it was called.
+    Trace(&'a str),
+    /// An operator, at the page or by a program.
+    Operator,
+    /// Anyone else: functions elsewhere, and whoever has the address.
+    Unnamed,
 }
 
 impl Reports {

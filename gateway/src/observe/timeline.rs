@@ -1,8 +1,8 @@
-//! The time line: what happened behind the gateway, kept as the last 500 records and sent live to every viewer.
+//! The timeline: what happened behind the gateway, kept as the newest records and sent live to every viewer.
 //!
 //! A [`Timeline`] is a [`Reporter`](crate::observe::report::Reporter): an invocation's record begins with its event, and grows
 //! with the output and the pushes of the instance that runs it. Each change is announced by the record's id only; its
-//! JSON is made for each viewer, so that a time line without viewers costs next to nothing.
+//! JSON is made for each viewer, so that a timeline without viewers costs next to nothing.
 //!
 //! It exists only where the page is served.
 
@@ -17,4 +17,5 @@ mod ring;
 mod stream;
 mod time;
 
+pub(crate) use self::limits::{MAX_ROWS, ROWS};
 pub(crate) use self::recorder::{RecordedEvent, Timeline};

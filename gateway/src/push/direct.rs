@@ -29,6 +29,6 @@ impl Handler for Direct {
         }
         let (address, activity) = (Arc::clone(&self.address), Arc::clone(&connection.activity));
         let (head, body) = request.into_parts();
-        Box::pin(push(State(address), Some(Extension(activity)), head.uri, Body::new(body)))
+        Box::pin(push(State(address), Some(Extension(activity)), head.uri, head.headers, Body::new(body)))
     }
 }

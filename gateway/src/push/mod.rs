@@ -2,7 +2,8 @@
 //!
 //! [`router`] answers `POST /api-local`, a push to one connection or to a batch of them, and `GET /api-local`, a look at
 //! a connection. It needs nothing of the gateway but a [`Deliver`]. Each push is reported with its answer,
-//! and with the instance's name if the caller put it into the query as `?instance=NAME`.
+//! and with its caller, as far as that
+//! is known: an instance puts its name into the query as `?instance=NAME`, other functions may pass on `traceparent`.
 
 pub(crate) mod address;
 pub(crate) mod direct;
@@ -16,7 +17,7 @@ use axum::{
     body::Body,
     extract::State,
     http::{
-        HeaderValue, StatusCode, Uri,
+        HeaderMap, HeaderValue, StatusCode, Uri,
         header::{ALLOW, CONTENT_TYPE},
     },
     response::{IntoResponse as _, Response},
@@ -29,11 +30,11 @@ pub use self::address::{PATH, check_token, path};
 use self::response::Failed;
 pub(crate) use self::response::{Found, err_no};
 use crate::{
-    contract::{Close, MAX_BATCH, MAX_EVENT_BYTES, Push, Recipients, Status},
+    contract::{Close, MAX_BATCH, MAX_EVENT_BYTES, Push, Recipients, Status, trace_context},
     observe::{
         log_limit::LogLimit,
         metrics::{Metrics, labels::PushOutcome},
-        report::{Report, Reports},
+        report::{Pusher, Report, Reports},
     },
     registry::{ConnectionInfo, Deliver, Delivery, DeliveryError},
     server::http::{Activity, read_body},
@@ -83,13 +84,20 @@ async fn push(
     State(address): State<Arc<PushAddress>>,
     activity: Option<Extension<Arc<Activity>>>,
     uri: Uri,
+    headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let instance = query_value(&uri, "instance");
+    let by = pusher(&uri, &headers);
     match read_body(body, BODY_LIMIT_BYTES).await {
-        Ok(body) => address.receive(&body, instance, activity.as_deref()).await,
-        Err(error) => address.refuse(error.status(), &error.to_string(), instance, b""),
+        Ok(body) => address.receive(&body, by, activity.as_deref()).await,
+        Err(error) => address.refuse(error.status(), &error.to_string(), by, b""),
     }
+}
+
+fn pusher<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Pusher<'a> {
+    let trace = || trace_context::trace_id(headers.get("traceparent")?.to_str().ok()?);
+    let instance = query_value(uri, "instance").map(Pusher::Instance);
+    instance.or_else(|| trace().map(Pusher::Trace)).unwrap_or(Pusher::Unnamed)
 }
 
 impl PushAddress {
@@ -106,27 +114,27 @@ impl PushAddress {
     pub(crate) async fn receive(
         &self,
         body: &Bytes,
-        instance: Option<&str>,
+        by: Pusher<'_>,
         activity: Option<&Arc<Activity>>,
     ) -> Response {
         match Push::parse(body) {
             Ok(Push::Send { frame, .. }) if frame.len() > self.frame_bytes => {
                 let sentence =
                     format!("a frame has at most {} bytes, this one {}", self.frame_bytes, frame.len());
-                self.refuse(StatusCode::PAYLOAD_TOO_LARGE, &sentence, instance, body)
+                self.refuse(StatusCode::PAYLOAD_TOO_LARGE, &sentence, by, body)
             }
             Ok(push) => {
                 // A function may be idle for long and then push on the connection that it has kept.
                 if let Some(activity) = activity {
                     activity.allow_idle();
                 }
-                self.carry_out(&push, instance).await
+                self.carry_out(&push, by).await
             }
-            Err(sentence) => self.refuse(StatusCode::BAD_REQUEST, &sentence, instance, body),
+            Err(sentence) => self.refuse(StatusCode::BAD_REQUEST, &sentence, by, body),
         }
     }
 
-    async fn carry_out(&self, push: &Push, instance: Option<&str>) -> Response {
+    async fn carry_out(&self, push: &Push, by: Pusher<'_>) -> Response {
         let to = push.to();
         let delivered = self.deliver(push).await;
         let failed: Vec<_> = to.ids().iter().zip(&delivered).filter_map(failed).collect();
@@ -134,7 +142,7 @@ impl PushAddress {
             (Recipients::One(_), Some(Failed { error, .. })) => refusal(error),
             (Recipients::One(_) | Recipients::Batch(_), _) => (StatusCode::OK, Status::ok()),
         };
-        self.note(push, instance, &failed, &status);
+        self.note(push, by, &failed, &status);
         match to {
             Recipients::One(_) => response::status(code, &status),
             Recipients::Batch(_) => response::batch(&failed),
@@ -162,7 +170,7 @@ impl PushAddress {
         let push = Push::Close { to: Recipients::Batch(ids), close };
         let delivered = self.deliver(&push).await;
         let failed: Vec<_> = push.to().ids().iter().zip(&delivered).filter_map(failed).collect();
-        self.note(&push, None, &failed, &Status::ok());
+        self.note(&push, Pusher::Operator, &failed, &Status::ok());
         delivered.len() - failed.len()
     }
 
@@ -171,14 +179,9 @@ impl PushAddress {
         self.registry.look_up(id).await
     }
 
-    fn note(&self, push: &Push, instance: Option<&str>, failed: &[Failed<'_>], status: &Status) {
+    fn note(&self, push: &Push, by: Pusher<'_>, failed: &[Failed<'_>], status: &Status) {
         self.log_failures(push, failed, status);
-        self.reports.report(|| Report::PushAnswered {
-            instance,
-            push: Ok(push),
-            status,
-            failed: failed.len(),
-        });
+        self.reports.report(|| Report::PushAnswered { by, push: Ok(push), status, failed: failed.len() });
     }
 
     /// Connections that cannot be reached are logged, those that are gone are not.
@@ -197,16 +200,11 @@ impl PushAddress {
     }
 
     /// Refuses a body that is no push.
-    fn refuse(&self, code: StatusCode, sentence: &str, instance: Option<&str>, body: &[u8]) -> Response {
+    fn refuse(&self, code: StatusCode, sentence: &str, by: Pusher<'_>, body: &[u8]) -> Response {
         self.log_limits.refused.log(Level::Warn, None, format_args!("refused a reverse push: {sentence}"));
         self.metrics.push(PushOutcome::Malformed);
         let status = Status::refused(u32::from(code.as_u16()), sentence);
-        self.reports.report(|| Report::PushAnswered {
-            instance,
-            push: Err(body),
-            status: &status,
-            failed: 0,
-        });
+        self.reports.report(|| Report::PushAnswered { by, push: Err(body), status: &status, failed: 0 });
         response::status(code, &status)
     }
 }

@@ -31,7 +31,7 @@ pub(crate) struct App {
     pub(crate) drain: Drain,
     /// The connections and replays that still have something to do, their closing event included.
     pub(crate) open: TaskTracker,
-    /// Whether the page and the time line are served.
+    /// Whether the page and the timeline are served.
     pub(crate) page: PageAccess,
     /// `None` where no page is served.
     pub(crate) timeline: Option<Arc<Timeline>>,

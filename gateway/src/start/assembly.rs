@@ -8,7 +8,7 @@ use std::sync::{
 use crate::{
     function::{
         FunctionBackend, Role,
-        admission::Admission,
+        call_limit::CallLimit,
         invoke::{Function, FunctionLogLimits, Functions},
         local::{LocalBackend, Processes, orphan_reaper::OrphanReaper},
     },
@@ -67,7 +67,7 @@ impl Assembly {
         };
         Function {
             backend,
-            admission: Admission::new(max_running, api.max_waiting),
+            limit: CallLimit::new(max_running, api.max_waiting),
             log_limits: FunctionLogLimits::default(),
         }
     }

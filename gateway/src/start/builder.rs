@@ -24,7 +24,7 @@ use crate::{
     function::local::orphan_reaper::OrphanReaper,
     observe::{
         report::{Reporter, Reports},
-        timeline::Timeline,
+        timeline::{self, Timeline},
     },
     push::{self, PushAddress, direct::Direct},
     registry::{
@@ -76,6 +76,7 @@ impl Gateway {
             client_page: None,
             no_page: false,
             page_is_disabled: false,
+            page_rows: timeline::ROWS,
             inherited: Sockets::default(),
             relay: None,
             orphan_reaper: None,
@@ -101,6 +102,7 @@ pub struct Builder {
     client_page: Option<PathBuf>,
     no_page: bool,
     page_is_disabled: bool,
+    page_rows: usize,
     inherited: Sockets,
     relay: Option<Arc<Relay>>,
     orphan_reaper: Option<PathBuf>,
@@ -180,6 +182,12 @@ impl Builder {
     /// An HTML file for the clients of an API, served at `/client` wherever the page is served.
     pub fn client_page(mut self, file: impl Into<PathBuf>) -> Self {
         self.client_page = Some(file.into());
+        self
+    }
+
+    /// How many rows of the page's timeline are kept, 500 unless set.
+    pub fn page_rows(mut self, rows: usize) -> Self {
+        self.page_rows = rows;
         self
     }
 
@@ -393,7 +401,7 @@ impl Builder {
         registry: &Arc<dyn ConnectionRegistry>,
     ) -> (App, Assembly) {
         let page = self.page_access(addr);
-        let timeline = (page != PageAccess::Disabled).then(|| Arc::new(Timeline::default()));
+        let timeline = (page != PageAccess::Disabled).then(|| Arc::new(Timeline::keeping(self.page_rows)));
         let mut reporters = self.reporters.clone();
         reporters.extend(timeline.clone().map(|timeline| timeline as Arc<dyn Reporter>));
         let reports = Reports::to(reporters);

@@ -40,8 +40,8 @@ async fn a_refusal_says_why() {
     browser.type_in("#protocols", "other").await;
     browser.click("#connect").await;
     browser.see("#status[data-state=failed]").await;
-    // A browser does not tell a page why; the time line does.
-    browser.read("#status", "in the newest register row").await;
+    // A browser does not tell a page why; the timeline does.
+    browser.read("#status", "look in its newest row").await;
     browser.read(&row("register", "refused"), "no sub-protocol in common").await;
     browser.read(".row[data-what=refused]", "not connected to /: the register function refused it").await;
     browser.end().await;

@@ -1,4 +1,4 @@
-//! The figures above the time line.
+//! The figures above the timeline.
 
 use crate::harness::{Browser, raw, row};
 

@@ -65,3 +65,31 @@ async fn only_errors_are_shown_when_asked_for() {
     browser.read("#sum-errors", "1").await;
     browser.end().await;
 }
+
+#[tokio::test]
+async fn errors_only_shows_rows_with_failed_pushes() {
+    let gateway = raw().env("WS_PUSH_TO", "gone").start();
+    let browser = Browser::start().await;
+    browser.open(&gateway).await;
+    browser.connect().await;
+    browser.send("x").await;
+    browser.read(&row("transfer", "ok"), "1 of 1 push failed").await;
+    browser.click("#only-errors").await;
+    let shown = "[...document.querySelectorAll('#timeline > .row')].filter((row) => !row.hidden)";
+    browser.holds(&format!("{shown}.length === 1 && {shown}[0].dataset.role === 'transfer'")).await;
+    browser.end().await;
+}
+
+#[tokio::test]
+async fn it_is_said_how_many_rows_are_kept() {
+    let gateway = raw().args(&["--page-rows", "4"]).start();
+    let browser = Browser::start().await;
+    browser.open(&gateway).await;
+    browser.connect().await;
+    for text in ["one", "two", "three"] {
+        browser.echo(text).await;
+    }
+    browser.read("#shown", "4 rows; the newest 4 are kept").await;
+    browser.holds("document.querySelectorAll('#timeline > .row').length === 4").await;
+    browser.end().await;
+}

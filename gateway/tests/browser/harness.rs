@@ -66,7 +66,7 @@ impl Browser {
         Self { client, driver, _turn: turn }
     }
 
-    /// Opens the page and waits until its time line is live.
+    /// Opens the page and waits until its timeline is live.
     pub async fn open(&self, gateway: &Gateway) {
         self.client.goto(gateway.page.as_ref().expect("the page's address")).await.expect("the page");
         self.see("#live[data-live=yes]").await;

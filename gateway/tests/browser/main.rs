@@ -6,6 +6,7 @@ mod harness;
 
 mod accessibility;
 mod acting;
+mod behind_a_file;
 mod chat;
 mod cluster;
 mod connecting;

@@ -35,3 +35,24 @@ async fn a_gateway_that_is_gone_is_said_to_be_gone_and_leaves_no_stale_state() {
 fn stop(gateway: Gateway) {
     drop(gateway);
 }
+
+#[tokio::test]
+async fn it_connects_again_when_asked_for_and_not_after_a_disconnection_by_hand() {
+    let gateway = raw().start();
+    let listen = gateway.addr().to_owned();
+    let browser = Browser::start().await;
+    browser.open(&gateway).await;
+    browser.click("#reconnect").await;
+    browser.connect().await;
+    stop(gateway);
+    browser.read("#status[data-state=waiting]", "Connecting again in").await;
+    let _again = raw().args(&["--listen", &listen]).start();
+    browser.see("#status[data-state=open]").await;
+    browser.echo("back").await;
+    browser.click("#disconnect").await;
+    browser.see("#status[data-state=closed]").await;
+    // Longer than the first delay.
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    browser.see("#status[data-state=closed]").await;
+    browser.end().await;
+}

@@ -1,4 +1,4 @@
-//! What a row of the time line tells.
+//! What a row of the timeline tells.
 
 use serde_json::json;
 

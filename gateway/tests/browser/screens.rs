@@ -1,6 +1,8 @@
 //! The page on screens of different sizes, and the pictures of it.
 
-use std::{env, path::PathBuf};
+use std::{env, fs, path::PathBuf};
+
+use tempfile::tempdir;
 
 use crate::harness::{Browser, Look, raw, row};
 
@@ -30,6 +32,63 @@ async fn on_a_phone_the_time_line_is_within_the_first_screen_and_a_half() {
     println!("phone: {}", browser.picture("phone-timeline.png").await.display());
     // Nothing is wider than the screen.
     browser.holds("document.documentElement.scrollWidth <= innerWidth").await;
+    browser.end().await;
+}
+
+/// On a screen of 1280 pixels everything has its line, nothing moves while a person types, and a hex dump has whole lines.
+#[tokio::test]
+async fn on_a_notebook_nothing_wraps() {
+    let gateway = raw().start();
+    let browser = Browser::start().await;
+    browser.client.set_window_size(1280, 943).await.expect("a size");
+    browser.open(&gateway).await;
+    browser.holds("innerWidth === 1280").await;
+    let heights = "JSON.stringify([...document.querySelectorAll('.line:not(li), .figures, fieldset')]\
+                   .map((element) => element.getBoundingClientRect().height))";
+    let before = browser.value(heights).await;
+    let long = "a long text that is typed in here ".repeat(3);
+    browser.click("#only-mine").await;
+    browser.type_in("#path", &long).await;
+    browser.type_in("#protocols", &long).await;
+    browser.reload().await;
+    browser.client.execute("sessionStorage.clear()", Vec::new()).await.expect("a script");
+    browser.reload().await;
+    browser.connect().await;
+    browser.echo("hello").await;
+    let folder = tempdir().expect("a folder");
+    let file = folder.path().join("bytes");
+    fs::write(&file, [0xab; 64]).expect("a file");
+    browser.type_in("#file", &file.display().to_string()).await;
+    browser.read(".frame[data-direction=in] .hex", "0038  ab").await;
+    browser.type_in("#message", "x").await;
+    browser.type_in("#search", &long).await;
+    browser.read("#shown", "0 of 6 rows").await;
+    assert_eq!(browser.value(heights).await, before, "something has moved");
+    // Whatever stands in a line overlaps with all the rest of it.
+    for line in ["#timeline-panel .part > .line", "#filters", "#figures"] {
+        let boxes = format!(
+            "[...document.querySelectorAll('{line} > :not(.unseen)')].map((child) => child.getBoundingClientRect())"
+        );
+        browser.holds(&format!("Math.max(...{boxes}.map(({{ top }}) => top)) < Math.min(...{boxes}.map(({{ bottom }}) => bottom))")).await;
+    }
+    browser
+        .holds("[...document.querySelectorAll('.hex')].every((hex) => hex.scrollWidth <= hex.clientWidth)")
+        .await;
+    browser
+        .client
+        .execute("document.getElementById('show-all').click()", Vec::new())
+        .await
+        .expect("a script");
+    let binary = format!("{}:last-child", row("transfer", "ok"));
+    browser.click(&format!("{binary} summary")).await;
+    let frame = format!("{binary} pre[aria-label=Frame]");
+    browser.read(&frame, "0030  ab").await;
+    let lines = "(Number.parseFloat(getComputedStyle(pre).lineHeight) * pre.textContent.split('\\n').length)";
+    let pre = format!(
+        "((pre) => pre.scrollWidth <= pre.clientWidth && pre.scrollHeight - {lines} < 20)(document.querySelector('{frame}'))"
+    );
+    browser.holds(&pre).await;
+    println!("notebook: {}", browser.picture("notebook.png").await.display());
     browser.end().await;
 }
 

@@ -187,7 +187,7 @@ fn taken_over(line: &str) -> Option<NodeId> {
 
 /// Whether the gateway calls a cleanup function again that had this outcome.
 fn is_called_again(outcome: &str) -> bool {
-    matches!(outcome, "timeout" | "overloaded" | "unavailable" | "circuit_open" | "abandoned")
+    matches!(outcome, "timed_out" | "overloaded" | "unavailable" | "circuit_open" | "abandoned")
 }
 
 /// A line without its time and level.

@@ -203,12 +203,12 @@ impl Gateway {
         eventually(&format!("a line with {text:?}"), || self.log().contains(text).then_some(())).await;
     }
 
-    /// Waits until the time line contains a record of which this is true, and returns its newest state.
+    /// Waits until the timeline contains a record of which this is true, and returns its newest state.
     pub async fn wait_for_record(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         wait_for_record(self.addr(), what, wanted).await
     }
 
-    /// Waits until this is true of the time line's records, each in its newest state, and returns them.
+    /// Waits until this is true of the timeline's records, each in its newest state, and returns them.
     pub async fn records(&self, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         records(self.addr(), wanted).await
     }

@@ -1,5 +1,5 @@
 //! What the tests of this workspace share: the gateway as a process or in the test's own, functions as processes or as
-//! an `async fn`, clients of another implementation than the gateway's, and a look into log, time line and events.
+//! an `async fn`, clients of another implementation than the gateway's, and a look into log, timeline and events.
 //!
 //! [`Api`] starts a process, [`InProcess`] does not: it is for the tests in which processes are not the point.
 //! [`Function`] is one function's process without a gateway: its runtime API and [`PushAddress`] are the gateway's, so
@@ -68,7 +68,7 @@ pub use self::{
     redis::Redis,
     relay::Relay,
     timeline::wait_for_record,
-    wait::{SOON, eventually, wait_until},
+    wait::{SOON, eventually, rounds, wait_until},
     wire::{Act, Gate, Request, Wire},
 };
 pub use scf_websocket_gateway::{

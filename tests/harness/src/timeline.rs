@@ -1,4 +1,4 @@
-//! The time line of a running gateway.
+//! The timeline of a running gateway.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::SOON;
 
-/// Waits until the time line of the gateway at `host:port` contains a record of which this is true, and returns its
+/// Waits until the timeline of the gateway at `host:port` contains a record of which this is true, and returns its
 /// newest state.
 pub async fn wait_for_record(addr: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let mut found = None;
@@ -21,10 +21,10 @@ pub async fn wait_for_record(addr: &str, what: &str, wanted: impl Fn(&Value) -> 
         is_wanted
     });
     let in_time = timeout(SOON, read).await.is_ok();
-    found.filter(|_| in_time).unwrap_or_else(|| panic!("no record in the time line: {what}"))
+    found.filter(|_| in_time).unwrap_or_else(|| panic!("no record in the timeline: {what}"))
 }
 
-/// Waits until this is true of the time line's records, each in its newest state, and returns them.
+/// Waits until this is true of the timeline's records, each in its newest state, and returns them.
 pub(crate) async fn records(addr: &str, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
     let mut records = BTreeMap::new();
     let mut all = Vec::new();
@@ -36,11 +36,11 @@ pub(crate) async fn records(addr: &str, wanted: impl Fn(&[Value]) -> bool) -> Ve
         wanted(&all)
     });
     let in_time = timeout(SOON, read).await.is_ok();
-    assert!(in_time, "the time line has other records: {all:?}");
+    assert!(in_time, "the timeline has other records: {all:?}");
     all
 }
 
-/// Reads the time line until the closure has seen enough.
+/// Reads the timeline until the closure has seen enough.
 async fn read(addr: &str, mut enough: impl FnMut(Value) -> bool) {
     let mut connection = TcpStream::connect(addr).await.expect("the address answers");
     let head = format!("GET /timeline HTTP/1.1\r\nHost: {addr}\r\n\r\n");
@@ -49,7 +49,7 @@ async fn read(addr: &str, mut enough: impl FnMut(Value) -> bool) {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let count = connection.read(&mut buffer).await.expect("events");
-        assert_ne!(count, 0, "the time line ended");
+        assert_ne!(count, 0, "the timeline ended");
         seen.extend_from_slice(&buffer[..count]);
         while let Some(end) = seen.iter().position(|byte| *byte == b'\n') {
             let rest = seen.split_off(end + 1);

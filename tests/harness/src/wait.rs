@@ -1,7 +1,7 @@
 //! Waiting with a bound.
 
 use std::{
-    thread,
+    env, thread,
     time::{Duration, Instant},
 };
 
@@ -43,4 +43,11 @@ pub(crate) fn wait_up_to<T>(
         assert!(begun.elapsed() < limit, "did not happen within {limit:?}: {}", what());
         thread::sleep(INTERVAL);
     }
+}
+
+/// The rounds of a race, from 1: so many, or those that begin within `SECONDS` if that variable is set.
+pub fn rounds(usual: usize) -> impl Iterator<Item = usize> {
+    let seconds = env::var("SECONDS").ok().map(|text| text.parse().expect("SECONDS is a number"));
+    let end = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    (1..).take_while(move |round| end.map_or(*round <= usual, |end| Instant::now() < end))
 }

@@ -3,9 +3,11 @@
 use std::io::{Error, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 
 use rustls::{ClientConnection, StreamOwned};
 
+use crate::expected::Expected;
 use crate::frame;
 
 /// The nonce of RFC 6455's example, and what a server makes of it.
@@ -54,11 +56,13 @@ pub struct Client {
     /// Empty whenever no frame is half received, and then without memory of its own.
     rest: Vec<u8>,
     is_open: bool,
+    /// What the server has to agree to.
+    extension: Option<Arc<str>>,
 }
 
 impl Client {
-    pub fn new(stream: Stream) -> Self {
-        Self { stream, rest: Vec::new(), is_open: false }
+    pub fn new(stream: Stream, extension: Option<Arc<str>>) -> Self {
+        Self { stream, rest: Vec::new(), is_open: false, extension }
     }
 
     /// Sends all of it, or fails: what is sent fits into the buffer of an idle connection.
@@ -72,25 +76,27 @@ impl Client {
         }
     }
 
-    /// Reads what there is, and calls `happened` for everything in it.
+    /// Reads what there is, and calls `happened` for everything in it. Returns how many bytes there were.
     pub fn read(
         &mut self,
         buffer: &mut [u8],
-        expected: &[u8],
+        expected: &mut Expected,
         mut happened: impl FnMut(Happening),
-    ) -> std::io::Result<()> {
+    ) -> std::io::Result<usize> {
+        let mut bytes = 0;
         loop {
             let (stream, is_tls) = self.stream.as_io();
             let read = match stream.read(buffer) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(read) => read,
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(bytes),
                 Err(e) => return Err(e),
             };
+            bytes += read;
             self.received(&buffer[..read], expected, &mut happened)?;
             // What TLS has decrypted and not handed out wakes no epoll.
             if read < buffer.len() && !is_tls {
-                return Ok(());
+                return Ok(bytes);
             }
         }
     }
@@ -98,7 +104,7 @@ impl Client {
     fn received(
         &mut self,
         bytes: &[u8],
-        expected: &[u8],
+        expected: &mut Expected,
         happened: &mut impl FnMut(Happening),
     ) -> std::io::Result<()> {
         if self.rest.is_empty() {
@@ -117,13 +123,13 @@ impl Client {
     fn take(
         &mut self,
         bytes: &[u8],
-        expected: &[u8],
+        expected: &mut Expected,
         happened: &mut impl FnMut(Happening),
     ) -> std::io::Result<usize> {
         let mut used = 0;
         if !self.is_open {
             let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(0) };
-            check_head(&bytes[..end])?;
+            check_head(&bytes[..end], self.extension.as_deref())?;
             self.is_open = true;
             happened(Happening::Opened);
             used = end + 4;
@@ -134,7 +140,7 @@ impl Client {
                 frame::PING => self.send(&frame::masked(frame::PONG, frame.payload))?,
                 frame::PONG => happened(Happening::Pong),
                 frame::CLOSE => return Err(Error::other(close_reason(frame.payload))),
-                _ if frame.payload == expected => happened(Happening::Received),
+                _ if expected.is(&frame) => happened(Happening::Received),
                 _ => happened(Happening::ReceivedOther),
             }
         }
@@ -148,9 +154,12 @@ impl AsFd for Client {
     }
 }
 
-fn check_head(head: &[u8]) -> std::io::Result<()> {
+fn check_head(head: &[u8], extension: Option<&str>) -> std::io::Result<()> {
     let head = String::from_utf8_lossy(head);
-    if head.starts_with("HTTP/1.1 101 ") && head.contains(ACCEPTED) {
+    if head.starts_with("HTTP/1.1 101 ")
+        && head.contains(ACCEPTED)
+        && extension.is_none_or(|extension| head.contains(extension))
+    {
         return Ok(());
     }
     Err(Error::other(format!(

@@ -24,7 +24,17 @@ pub fn target(crowd: &mut Crowd, address: &str, path: &str, certificate: Option<
          Sec-WebSocket-Key: {NONCE}\r\nSec-WebSocket-Version: 13\r\n\r\n"
     );
     let tls = certificate.map(tls_config).transpose()?;
-    crowd.target = Some(Target { address: address.parse()?, request: request.into(), tls });
+    crowd.target = Some(Target { address: address.parse()?, request: request.into(), extension: None, tls });
+    Ok(json!({}))
+}
+
+/// The handshake fails where the server does not take it.
+pub fn offer(crowd: &mut Crowd, extension: &str) -> Result<Value> {
+    let target = crowd.target.as_mut().ok_or("offer before target")?;
+    let end = target.request.len() - 2;
+    let header = format!("Sec-WebSocket-Extensions: {extension}\r\n");
+    target.request.splice(end..end, header.into_bytes());
+    target.extension = Some(extension.into());
     Ok(json!({}))
 }
 
@@ -66,7 +76,7 @@ fn start(target: &Target, number: usize) -> Result<Client> {
         Some(config) => Stream::Tls(Box::new(shake_hands(config, stream)?)),
     };
     set_nonblocking(&stream)?;
-    let mut client = Client::new(stream);
+    let mut client = Client::new(stream, target.extension.clone());
     client.send(&target.request)?;
     Ok(client)
 }

@@ -1,5 +1,6 @@
 //! All clients, and what happens to them.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, epoll};
@@ -7,6 +8,7 @@ use rustix::fd::OwnedFd;
 
 use crate::Result;
 use crate::client::{Client, Happening};
+use crate::expected::Expected;
 use crate::target::Target;
 
 const EVENTS_AT_ONCE: usize = 1024;
@@ -18,7 +20,7 @@ pub struct Crowd {
     buffer: Vec<u8>,
     clients: Vec<Option<Client>>,
     /// The payload whose arrival is [`Happening::Received`].
-    pub expected: Vec<u8>,
+    pub expected: Expected,
     /// What has happened since this was last cleared, each with the client's index.
     pub happened: Vec<(usize, Happening)>,
     /// Why a connection ended, the first one since the command began.
@@ -26,6 +28,10 @@ pub struct Crowd {
     pub target: Option<Target>,
     /// Frames with data that were received in all.
     pub frames: u64,
+    /// Bytes that were received in all, whatever they are.
+    pub bytes: usize,
+    /// The network that all clients share takes so many; `None`: as fast as they come.
+    pub bytes_per_second: Option<f64>,
 }
 
 impl Crowd {
@@ -35,11 +41,13 @@ impl Crowd {
             events: Vec::with_capacity(EVENTS_AT_ONCE),
             buffer: vec![0; BUFFER],
             clients: Vec::new(),
-            expected: Vec::new(),
+            expected: Expected::default(),
             happened: Vec::new(),
             why_ended: None,
             target: None,
             frames: 0,
+            bytes: 0,
+            bytes_per_second: None,
         })
     }
 
@@ -80,14 +88,22 @@ impl Crowd {
             let Some(slot) = self.clients.get_mut(index) else { continue };
             let Some(client) = slot else { continue };
             let (happened, frames) = (&mut self.happened, &mut self.frames);
-            let read = client.read(&mut self.buffer, &self.expected, |what| {
+            let read = client.read(&mut self.buffer, &mut self.expected, |what| {
                 *frames += u64::from(matches!(what, Happening::Received | Happening::ReceivedOther));
                 happened.push((index, what));
             });
-            if let Err(e) = read {
-                *slot = None;
-                self.happened.push((index, Happening::Ended));
-                self.why_ended.get_or_insert(e.to_string());
+            match read {
+                Ok(bytes) => {
+                    self.bytes += bytes;
+                    if let Some(bytes_per_second) = self.bytes_per_second {
+                        thread::sleep(Duration::from_secs_f64(float(bytes) / bytes_per_second));
+                    }
+                }
+                Err(e) => {
+                    *slot = None;
+                    self.happened.push((index, Happening::Ended));
+                    self.why_ended.get_or_insert(e.to_string());
+                }
             }
         }
         Ok(())
@@ -117,4 +133,9 @@ impl Crowd {
             }
         }
     }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "bytes far below 2^52")]
+fn float(bytes: usize) -> f64 {
+    bytes as f64
 }

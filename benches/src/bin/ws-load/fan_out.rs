@@ -45,6 +45,7 @@ fn received_by_all(crowd: &mut Crowd, begun: Instant) -> Result<Value> {
     let mut has_received = vec![false; all];
     let (mut received, mut others) = (0, 0);
     let mut first = None;
+    let before = crowd.bytes;
     crowd
         .poll_until(TIMEOUT, |index, happening| {
             match happening {
@@ -60,5 +61,7 @@ fn received_by_all(crowd: &mut Crowd, begun: Instant) -> Result<Value> {
     if others > 0 {
         return Err(format!("{others} frames were received that were not sent to these clients").into());
     }
-    Ok(json!({ "seconds": seconds, "first_seconds": first.unwrap_or_default().as_secs_f64() }))
+    Ok(
+        json!({ "seconds": seconds, "bytes": crowd.bytes - before, "first_seconds": first.unwrap_or_default().as_secs_f64() }),
+    )
 }

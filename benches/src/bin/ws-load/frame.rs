@@ -8,6 +8,8 @@ pub const PONG: u8 = 10;
 /// Any key will do: nothing here is between the client and the server.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 const FIN: u8 = 0x80;
+/// Set where the payload is compressed.
+const RSV1: u8 = 0x40;
 
 /// A whole frame of a client.
 pub fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
@@ -27,6 +29,7 @@ pub fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
 /// A whole frame of a server at the start of some bytes.
 pub struct Frame<'b> {
     pub opcode: u8,
+    pub is_compressed: bool,
     pub payload: &'b [u8],
     /// Of the frame with its header.
     pub length: usize,
@@ -35,7 +38,7 @@ pub struct Frame<'b> {
 /// `None`: the frame is not whole yet. An error: what the server sends is no frame that the bench expects.
 pub fn parse(bytes: &[u8]) -> Result<Option<Frame<'_>>, &'static str> {
     let [first, second, ..] = bytes else { return Ok(None) };
-    if first & 0xf0 != FIN || second & 0x80 != 0 {
+    if first & 0xf0 & !RSV1 != FIN || second & 0x80 != 0 {
         return Err("the server sent a fragmented or masked frame");
     }
     let (header, length): (usize, _) = match second {
@@ -51,5 +54,10 @@ pub fn parse(bytes: &[u8]) -> Result<Option<Frame<'_>>, &'static str> {
     };
     let end = header.checked_add(length).ok_or("the server sent a frame of an impossible length")?;
     let payload = bytes.get(header..end);
-    Ok(payload.map(|payload| Frame { opcode: first & 0x0f, payload, length: end }))
+    Ok(payload.map(|payload| Frame {
+        opcode: first & 0x0f,
+        is_compressed: first & RSV1 != 0,
+        payload,
+        length: end,
+    }))
 }

@@ -4,6 +4,8 @@
 //! `{"error": …}`. Ends with its input. Between commands, clients answer pings.
 //!
 //! - `target HOST:PORT PATH [CERTIFICATE]`: where clients connect; over TLS with the certificate to trust.
+//! - `offer EXTENSION`: clients that are opened from now on offer it.
+//! - `rate BYTES`: all clients together read so many bytes in a second.
 //! - `connect COUNT IN_FLIGHT`: opens as many more clients.
 //! - `fan-out frame PAYLOAD` | `fan-out post HOST:PORT PATH PAYLOAD BODY`: sends one frame, or one publish request, and
 //!   waits until every client has received the payload.
@@ -21,6 +23,7 @@ mod client;
 mod connect;
 mod crowd;
 mod echo;
+mod expected;
 mod fan_out;
 mod frame;
 mod idle;
@@ -87,6 +90,11 @@ fn execute(crowd: &mut Crowd, line: &str) -> Result<Value> {
     match words.as_slice() {
         ["target", address, path] => connect::target(crowd, address, path, None),
         ["target", address, path, certificate] => connect::target(crowd, address, path, Some(certificate)),
+        ["offer", extension] => connect::offer(crowd, extension),
+        ["rate", bytes] => {
+            crowd.bytes_per_second = Some(bytes.parse()?);
+            Ok(json!({}))
+        }
         ["connect", count, in_flight] => connect::connect(crowd, count.parse()?, in_flight.parse()?),
         ["fan-out", "frame", payload] => fan_out::by_frame(crowd, payload),
         ["fan-out", "post", address, path, payload, body @ ..] => {

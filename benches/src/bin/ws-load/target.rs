@@ -8,5 +8,7 @@ use rustls::ClientConfig;
 pub struct Target {
     pub address: SocketAddrV4,
     pub request: Vec<u8>,
+    /// What clients offer and have to get.
+    pub extension: Option<Arc<str>>,
     pub tls: Option<Arc<ClientConfig>>,
 }

@@ -24,7 +24,7 @@ use super::{api, origin};
 use crate::{
     contract::{MAX_EVENT_BYTES, Status},
     function::Role,
-    observe::timeline::RecordedEvent,
+    observe::{report::Pusher, timeline::RecordedEvent},
     push::{self, answer},
     server::http::read_body,
     start::{apis::RunningApi, app::App},
@@ -56,7 +56,7 @@ pub(super) async fn perform(app: &Arc<App>, action: Action, request: Request) ->
         Err(error) => return refuse(error.status(), &error.to_string()),
     };
     match action {
-        Action::Push => app.push_address.receive(&body, None, None).await,
+        Action::Push => app.push_address.receive(&body, Pusher::Operator, None).await,
         Action::Replay => replay(app, &body),
         Action::Close => match api::close(app, &body).await {
             Ok(closed) => ([(CONTENT_TYPE, "application/json")], closed).into_response(),

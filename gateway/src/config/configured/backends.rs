@@ -13,7 +13,6 @@ use crate::{
             attempt::Attempt,
             client::{HttpClient, TlsError, Trust},
             http::{self, HttpFunction},
-            limit::LimitSettings,
             scf::{
                 self, RegionError, ScfClient, ScfFunction,
                 credentials::{CredentialSource, CredentialsError, METADATA, RoleCredentials, RoleError},
@@ -200,14 +199,8 @@ fn processes(program: &std::path::Path, api: &config::Api) -> Processes {
     processes
 }
 
-/// The gateway's own limit stands before the backend's, which has the same numbers.
 fn remote<A: Attempt + 'static>(function: A, api: &config::Api) -> Arc<Remote<A>> {
-    let limit = LimitSettings {
-        running: api.concurrent_calls,
-        waiting: api.waiting_calls,
-        ..LimitSettings::default()
-    };
-    Arc::new(Remote::new(function, RemoteSettings { limit, ..RemoteSettings::new(api.function_timeout) }))
+    Arc::new(Remote::new(function, RemoteSettings::new(api.function_timeout)))
 }
 
 #[cfg(test)]

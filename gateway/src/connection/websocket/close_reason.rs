@@ -215,7 +215,7 @@ impl CloseReason {
     }
 }
 
-/// A connection's end: its reason, the text that the client receives, and the sentence for the log and the time line.
+/// A connection's end: its reason, the text that the client receives, and the sentence for the log and the timeline.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct End {
     pub(super) reason: CloseReason,

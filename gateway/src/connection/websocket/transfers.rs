@@ -74,7 +74,7 @@ impl<'a> Transfers<'a> {
     }
 }
 
-/// Carries an event out. While it has to wait for a place, nothing further of its connection is read.
+/// Carries an event out. While it has to wait for a slot, nothing further of its connection is read.
 async fn transfer(connection: &Opened, event: FrameEvent, held: &AtomicBool) -> Result<(), FailedInvocation> {
     connection.ownership.certain().await;
     if connection.ownership.is_lost() {
@@ -82,13 +82,13 @@ async fn transfer(connection: &Opened, event: FrameEvent, held: &AtomicBool) -> 
         return Ok(());
     }
     let functions = &connection.api.functions;
-    let admission = &functions.transfer.admission;
-    let mut place = admission.try_place();
-    if place.is_none() {
+    let limit = &functions.transfer.limit;
+    let mut slot = limit.try_slot();
+    if slot.is_none() {
         held.store(true, Ordering::Relaxed);
         // `None` when the gateway stops, which the call finds too.
-        place = admission.place().await.ok();
+        slot = limit.slot().await.ok();
         held.store(false, Ordering::Relaxed);
     }
-    functions.transfer(connection.id(), event, place).await
+    functions.transfer(connection.id(), event, slot).await
 }

@@ -8,7 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -142,6 +142,11 @@ impl FunctionBackend for LocalBackend {
             let result = self.carry_out(call, &mut timings).await;
             Invoked::new(result, timings)
         })
+    }
+
+    /// A cold start included.
+    fn timeout(&self) -> Option<Duration> {
+        Some(self.processes.init_timeout + self.processes.timeout)
     }
 
     /// Ends every process, busy or not.

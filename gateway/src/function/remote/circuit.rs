@@ -120,14 +120,6 @@ impl Circuit {
         }
     }
 
-    /// Whether a call would be let through now. Takes no probe's place.
-    pub fn check(&self) -> Result<(), OpenCircuit> {
-        match &*self.inner.lock() {
-            Inner::Open(outage) => outage.check(),
-            Inner::Closed { .. } => Ok(()),
-        }
-    }
-
     /// Lets a call through, or not.
     pub fn try_acquire(&self) -> Result<Permit<'_>, OpenCircuit> {
         let mut inner = self.inner.lock();
@@ -261,7 +253,6 @@ mod tests {
         assert_eq!(circuit.state(), CircuitState::Open);
         let refused = circuit.try_acquire().expect_err("it is open");
         assert_eq!((refused.why.as_str(), refused.retry_after), ("connection refused", SECOND));
-        assert!(circuit.check().is_err());
     }
 
     #[tokio::test(start_paused = true)]

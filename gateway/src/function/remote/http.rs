@@ -6,7 +6,6 @@
 
 mod address;
 mod retry_after;
-mod traceparent;
 
 use std::time::Duration;
 
@@ -19,14 +18,14 @@ use hyper::{
 };
 
 pub use self::address::{Address, AddressError};
-use self::{retry_after::retry_after, traceparent::traceparent};
+use self::retry_after::retry_after;
 use super::{
     attempt::{Answer, Attempt, AttemptError, Backend, Retryable},
     client::{HttpAnswer, HttpClient, SendError},
 };
 use crate::{
     BoxFuture,
-    contract::MAX_EVENT_BYTES,
+    contract::{MAX_EVENT_BYTES, trace_context::traceparent},
     function::{Call, Failure},
 };
 

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use super::{
     ByLabel, Counter, Families, Family, Gauge, Histogram, catalogue,
     catalogue::Description,
-    labels::{Direction, EventOutcome, HandshakeOutcome, Label, When},
+    labels::{Direction, HandshakeOutcome, InvocationOutcome, Label, When},
     series,
 };
 use crate::{
@@ -63,7 +63,7 @@ impl Drop for ApiSeries {
         families.compressions.remove(&series(&catalogue::COMPRESSIONS, by_api.clone()));
         for role in Role::ALL {
             let labels = [Cow::Owned(api.clone()), Cow::Borrowed(role.name())];
-            remove::<EventOutcome>(&families.events, &catalogue::EVENTS, &labels);
+            remove::<InvocationOutcome>(&families.events, &catalogue::EVENTS, &labels);
             families.event_seconds.remove(&series(&catalogue::EVENT_SECONDS, labels.clone()));
             families.in_flight.remove(&series(&catalogue::EVENTS_IN_FLIGHT, labels.clone()));
             families.circuit.remove(&series(&catalogue::CIRCUIT, labels));
@@ -81,7 +81,7 @@ fn remove<L: Label>(family: &Family<Counter>, description: &Description, before:
 
 #[derive(Debug)]
 struct RoleMetrics {
-    outcomes: ByLabel<EventOutcome>,
+    outcomes: ByLabel<InvocationOutcome>,
     seconds: Histogram,
     in_flight: Gauge,
     circuit: Gauge,
@@ -163,7 +163,7 @@ impl ApiMetrics {
     pub fn event(&self, role: Role) -> EventTimer<'_> {
         let metrics = self.role(role);
         metrics.in_flight.inc();
-        EventTimer { metrics, called: Instant::now(), outcome: EventOutcome::Abandoned }
+        EventTimer { metrics, called: Instant::now(), outcome: InvocationOutcome::Abandoned }
     }
 
     /// The circuit of a function's backend changes its state.
@@ -198,12 +198,12 @@ impl RoleMetrics {
 pub struct EventTimer<'a> {
     metrics: &'a RoleMetrics,
     called: Instant,
-    outcome: EventOutcome,
+    outcome: InvocationOutcome,
 }
 
 impl EventTimer<'_> {
     /// The call has ended so.
-    pub fn finish(mut self, outcome: EventOutcome) {
+    pub fn finish(mut self, outcome: InvocationOutcome) {
         self.outcome = outcome;
     }
 }

@@ -1,6 +1,6 @@
 //! The values that labels of metrics can have. Each is an enum, so that no series is made of what a client sends.
 
-use crate::{connection::websocket::close_reason::CloseReason, observe::report::InvocationOutcome};
+use crate::connection::websocket::close_reason::CloseReason;
 
 /// A label's values.
 pub trait Label: Copy + 'static {
@@ -78,43 +78,42 @@ label! {
 }
 
 label! {
-    /// How an event ended.
-    EventOutcome {
-        /// The function answered.
+    /// What an invocation came to.
+    InvocationOutcome {
+        /// The function has answered.
         Ok = "ok",
+        /// The register function, or the gateway before it, refused the client.
+        Refused = "refused",
+        /// The register function refused the client, because its store cannot record it.
+        StoreUnavailable = "store_unavailable",
         /// The function said that it failed, or its answer cannot be used.
         Error = "error",
-        /// No answer within the API's function time-out.
+        /// The function did not answer in time.
         TimedOut = "timed_out",
-        /// The function's process ended in the middle.
+        /// The function's process did not start, or ended in the middle.
         Crashed = "crashed",
-        /// The function, its process or its backend cannot be reached.
+        /// Too many events run and wait.
+        Overloaded = "overloaded",
+        /// The function's backend cannot be reached.
         Unavailable = "unavailable",
-        /// Too many calls were waiting already.
-        Shed = "shed",
-        /// The register function's store cannot record the client.
-        StoreUnavailable = "store_unavailable",
-        /// The backend's circuit is open.
+        /// The function's backend has been down for a while and is not called for now.
         CircuitOpen = "circuit_open",
-        /// The gateway is shutting down, or the event was given up.
+        /// The caller no longer waits, or the gateway is shutting down.
         Abandoned = "abandoned",
     }
 }
 
-impl From<InvocationOutcome> for EventOutcome {
-    fn from(outcome: InvocationOutcome) -> Self {
-        match outcome {
-            // A client that is refused has the function's answer.
-            InvocationOutcome::Ok | InvocationOutcome::Refused => Self::Ok,
-            InvocationOutcome::StoreUnavailable => Self::StoreUnavailable,
-            InvocationOutcome::Error => Self::Error,
-            InvocationOutcome::TimedOut => Self::TimedOut,
-            InvocationOutcome::Crashed => Self::Crashed,
-            InvocationOutcome::Overloaded => Self::Shed,
-            InvocationOutcome::Unavailable => Self::Unavailable,
-            InvocationOutcome::CircuitOpen => Self::CircuitOpen,
-            InvocationOutcome::Abandoned => Self::Abandoned,
-        }
+impl InvocationOutcome {
+    /// A short name that never changes, for logs and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.value()
+    }
+
+    /// Whether it counts as an error.
+    #[must_use]
+    pub fn is_error(self) -> bool {
+        !matches!(self, Self::Ok | Self::Refused | Self::Abandoned)
     }
 }
 

@@ -1,7 +1,7 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use super::{
-    labels::{Direction, EventOutcome, HandshakeOutcome},
+    labels::{Direction, HandshakeOutcome, InvocationOutcome},
     *,
 };
 use crate::{
@@ -147,7 +147,7 @@ fn an_event_is_in_flight_until_it_ends_one_way_or_the_other() {
     let (answered, given_up) = (chat.event(Role::Transfer), chat.event(Role::Transfer));
     let in_flight = r#"scf_gateway_events_in_flight{api="/chat",role="transfer"}"#;
     assert_eq!(Exposed::of(&metrics).sample(in_flight), Some(2.0));
-    answered.finish(EventOutcome::Ok);
+    answered.finish(InvocationOutcome::Ok);
     drop(given_up);
     let exposed = Exposed::of(&metrics);
     assert_eq!(exposed.sample(in_flight), Some(0.0));

@@ -1,4 +1,4 @@
-//! The figures above the time line: counted over everything since the gateway started, not over the kept records.
+//! The figures above the timeline: counted over everything since the gateway started, not over the kept records.
 
 use std::time::Duration;
 

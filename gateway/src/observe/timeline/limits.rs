@@ -1,7 +1,9 @@
-//! How much the time line keeps, so that it cannot fill the memory.
+//! How much the timeline keeps, so that it cannot fill the memory.
 
-/// Records that are kept.
-pub(super) const RECORDS: usize = 500;
+/// Records that are kept unless another number is set.
+pub(crate) const ROWS: usize = 500;
+/// The most that can be set: each may have some hundred kilobytes.
+pub(crate) const MAX_ROWS: u64 = 5000;
 /// Events longer than [`PAYLOAD_BYTES`] are kept whole, so that they can be sent again, up to this much together.
 pub(super) const WHOLE_EVENTS_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes of an event or an answer.

@@ -1,4 +1,4 @@
-//! The records of the time line, and their JSON.
+//! The records of the timeline, and their JSON.
 
 use std::sync::Arc;
 
@@ -16,6 +16,12 @@ pub(super) struct Record {
     pub(super) id: u64,
     #[serde(flatten)]
     pub(super) what: What,
+}
+
+impl Record {
+    pub(super) fn has_trace(&self, trace: &str) -> bool {
+        matches!(&self.what, What::Invocation(invocation) if invocation.trace.as_deref() == Some(trace))
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -71,6 +77,9 @@ pub(super) struct Invocation {
     pub(super) log: Lines,
     #[serde(skip)]
     pub(super) counted_as_error: bool,
+    /// By which a function may name it when it pushes.
+    #[serde(skip)]
+    pub(super) trace: Option<String>,
     /// The path of the API, for sending the event again.
     #[serde(skip)]
     pub(super) api: Arc<str>,
@@ -126,7 +135,8 @@ pub(super) struct InstanceChange {
 
 #[derive(Debug, Serialize)]
 pub(super) struct ConnectionChange {
-    pub(super) connection: String,
+    /// `None` if the client was refused without a call.
+    pub(super) connection: Option<String>,
     pub(super) what: &'static str,
     pub(super) started_ms: u64,
     pub(super) path: String,

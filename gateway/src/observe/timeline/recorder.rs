@@ -1,4 +1,4 @@
-//! What the time line records of the gateway's reports.
+//! What the timeline records of the gateway's reports.
 
 use std::{
     sync::Arc,
@@ -10,17 +10,18 @@ use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
 use super::{
-    limits::BUFFERED_CHANGES,
+    limits::{BUFFERED_CHANGES, LINE_BYTES},
     open::OpenConnection,
-    payload::{Payload, shown_payload},
+    payload::{Payload, cut, shown_payload},
     push::Pushed,
     record::{ConnectionChange, ForeignPush, InstanceChange, Invocation, Lines, Pushes, State, What},
     ring::{Attribution, Ring, Running},
     time::{epoch_ms, float_ms, millis},
 };
 use crate::{
+    contract::trace_context::trace_of,
     function::{Role, Timings},
-    observe::report::{InvocationOutcome, Report, Reporter},
+    observe::report::{InvocationOutcome, Pusher, Report, Reporter},
 };
 
 /// The records, and the viewers that follow them.
@@ -40,9 +41,10 @@ pub(crate) struct RecordedEvent {
     pub(crate) event: Option<Bytes>,
 }
 
-impl Default for Timeline {
-    fn default() -> Self {
-        Self { ring: Mutex::default(), changes: broadcast::Sender::new(BUFFERED_CHANGES) }
+impl Timeline {
+    /// With so many records.
+    pub(crate) fn keeping(rows: usize) -> Self {
+        Self { ring: Mutex::new(Ring::keeping(rows)), changes: broadcast::Sender::new(BUFFERED_CHANGES) }
     }
 }
 
@@ -59,7 +61,7 @@ impl Reporter for Timeline {
                 waited,
                 replay,
             } => {
-                let invocation = begun(api, role, connection, event, received, waited, replay);
+                let invocation = begun(request_id, api, role, connection, event, received, waited, replay);
                 self.invocation(request_id, invocation);
             }
             Report::FrameInflated { request_id, before, after } => self.inflated(request_id, before, after),
@@ -79,16 +81,16 @@ impl Reporter for Timeline {
             }
             Report::OutputLine { instance, line } => self.line(instance, line),
             Report::ConnectionOpened { connection, path, sub_protocol } => {
-                self.connection("opened", connection, path, sub_protocol, None);
+                self.connection("opened", Some(connection), path, sub_protocol, None);
             }
             Report::ConnectionRefused { connection, path, message } => {
                 self.connection("refused", connection, path, None, Some(message));
             }
             Report::ConnectionClosed { connection, path, message, .. } => {
-                self.connection("closed", connection, path, None, Some(message));
+                self.connection("closed", Some(connection), path, None, Some(message));
             }
-            Report::PushAnswered { instance, push, status, failed } => {
-                self.pushed(instance, Pushed::new(push, status, failed));
+            Report::PushAnswered { by, push, status, failed } => {
+                self.pushed(by, Pushed::new(push, status, failed));
             }
         }
     }
@@ -108,12 +110,10 @@ impl Timeline {
         })
     }
 
-    /// A push of an instance, or of a caller that named none.
-    fn pushed(&self, instance: Option<&str>, push: Pushed) {
+    /// A record of its own if it is not known which invocation made it.
+    fn pushed(&self, by: Pusher<'_>, push: Pushed) {
         let mut ring = self.ring.lock();
-        let by =
-            instance.and_then(|instance| ring.instances.get(instance)).and_then(|found| found.invocation);
-        let id = match by {
+        let id = match ring.invocation_of(by) {
             Some(id) => {
                 let Some(invocation) = ring.invocation_mut(id) else { return };
                 let newly_wrong = push.is_malformed() && !invocation.counted_as_error;
@@ -221,28 +221,28 @@ impl Timeline {
     fn connection(
         &self,
         what: &'static str,
-        connection: &str,
+        connection: Option<&str>,
         path: &str,
         sub_protocol: Option<&str>,
         message: Option<&str>,
     ) {
         let change = ConnectionChange {
-            connection: connection.to_owned(),
+            connection: connection.map(str::to_owned),
             what,
             started_ms: epoch_ms(),
-            path: path.to_owned(),
+            path: cut(path.as_bytes(), LINE_BYTES),
             sub_protocol: sub_protocol.map(str::to_owned),
             message: message.map(str::to_owned),
         };
         let mut ring = self.ring.lock();
-        if what == "opened" {
+        if let Some(connection) = connection.filter(|_| what == "opened") {
             ring.open.change().opened(OpenConnection {
-                connection: change.connection.clone(),
+                connection: connection.to_owned(),
                 path: change.path.clone(),
                 sub_protocol: change.sub_protocol.clone(),
                 opened_ms: change.started_ms,
             });
-        } else if what == "closed" {
+        } else if let Some(connection) = connection.filter(|_| what == "closed") {
             ring.open.change().closed(connection);
         }
         let id = ring.add(What::Connection(change));
@@ -303,7 +303,9 @@ impl Timeline {
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "the fields of a report")]
 fn begun(
+    request_id: &str,
     api: &Arc<str>,
     role: Role,
     connection: &str,
@@ -335,6 +337,7 @@ fn begun(
         pushes: Pushes::default(),
         log: Lines::default(),
         counted_as_error: false,
+        trace: trace_of(request_id),
         api: Arc::clone(api),
     }
 }

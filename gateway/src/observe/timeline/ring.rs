@@ -9,15 +9,18 @@ use serde::Serialize;
 
 use super::{
     figures::Figures,
-    limits::{RECORDS, WHOLE_EVENTS_BYTES},
+    limits::WHOLE_EVENTS_BYTES,
     open::OpenConnections,
     record::{InstanceChange, Invocation, Record, What},
     time::float_ms,
 };
+use crate::observe::report::Pusher;
 
 /// Records in the order of their ids, without gaps.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
+    /// How many records are kept.
+    pub(super) rows: usize,
     records: VecDeque<Record>,
     next_id: u64,
     /// The records whose events are kept beyond what is shown, and how many bytes beyond.
@@ -79,10 +82,15 @@ pub(super) struct Attribution {
 }
 
 impl Ring {
+    /// With so many records.
+    pub(super) fn keeping(rows: usize) -> Self {
+        Self { rows, ..Self::default() }
+    }
+
     pub(super) fn add(&mut self, what: What) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
-        if self.records.len() == RECORDS {
+        if self.records.len() >= self.rows {
             self.records.pop_front();
         }
         if let What::Invocation(invocation) = &what {
@@ -132,6 +140,26 @@ impl Ring {
         self.records.iter().map(|record| record.id).collect()
     }
 
+    /// The invocation that made a push, where that is known: the one that an instance runs, or that has this trace. A
+    /// function elsewhere that names nothing made it if no other invocation runs.
+    pub(super) fn invocation_of(&self, by: Pusher<'_>) -> Option<u64> {
+        match by {
+            Pusher::Instance(instance) => self.instances.get(instance)?.invocation,
+            Pusher::Trace(trace) => {
+                let known = self.records.iter().rev().find(|record| record.has_trace(trace));
+                known.map(|record| record.id).or_else(|| self.only_invocation_elsewhere())
+            }
+            Pusher::Unnamed => self.only_invocation_elsewhere(),
+            Pusher::Operator => None,
+        }
+    }
+
+    fn only_invocation_elsewhere(&self) -> Option<u64> {
+        let mut running = self.running.values();
+        let only = running.next().filter(|_| running.next().is_none() && self.instances.is_empty())?;
+        Some(only.record)
+    }
+
     /// All of them, since the records of those that have run for long are gone.
     pub(super) fn living(&self) -> Vec<Living<'_>> {
         let instances = self.instances.iter();
@@ -173,7 +201,7 @@ mod tests {
         function::Role,
         observe::{
             report::{Report, Reporter as _},
-            timeline::{limits::RECORDS, recorder::Timeline},
+            timeline::recorder::Timeline,
         },
     };
 
@@ -195,15 +223,15 @@ mod tests {
 
     #[test]
     fn the_newest_records_are_kept() {
-        let timeline = Timeline::default();
-        begin(&timeline, RECORDS + 1, &Bytes::from_static(b"{}"));
+        let timeline = Timeline::keeping(3);
+        begin(&timeline, 4, &Bytes::from_static(b"{}"));
         let ids: Vec<u64> = timeline.ring.lock().ids().into();
-        assert_eq!(ids, (1..=RECORDS as u64).collect::<Vec<_>>());
+        assert_eq!(ids, [1, 2, 3]);
     }
 
     #[test]
     fn the_newest_long_events_are_kept_whole() {
-        let timeline = Timeline::default();
+        let timeline = Timeline::keeping(4);
         begin(&timeline, 4, &Bytes::from(vec![b'x'; 6 * 1024 * 1024]));
         let whole =
             [0, 1, 2, 3].map(|id| timeline.event(id).is_some_and(|recorded| recorded.event.is_some()));

@@ -1,6 +1,6 @@
-//! The time line as Server-Sent Events: first the living `instances` and every record that is kept, then each record
-//! again when it changes. Between them, at most five times a second and only when they have changed, `figures` and
-//! `connections`.
+//! The timeline as Server-Sent Events: first the number of `rows` that are kept, the living `instances` and every record,
+//! then each record again when it changes. Between them, at most five times a second and only when they have changed,
+//! `figures` and `connections`.
 
 use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
@@ -21,8 +21,8 @@ struct Reader {
     changes: Receiver<u64>,
     /// Ids to be sent before the next change is waited for.
     backlog: VecDeque<u64>,
-    /// Whether the instances were sent. From then on the records tell of them.
-    began: bool,
+    /// What is sent first. The instances are: from then on the records tell of them.
+    first: VecDeque<Event>,
     /// The versions that were sent last.
     figures: Option<u64>,
     connections: Option<u64>,
@@ -35,15 +35,18 @@ impl Timeline {
     pub(crate) fn stream(self: &Arc<Self>) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<>> {
         // Subscribed before the ids are read, so that no change falls in between; one sent twice does no harm.
         let changes = self.changes.subscribe();
+        let ring = self.ring.lock();
+        let first = [named("rows", &ring.rows), named("instances", &ring.living())];
         let reader = Reader {
             timeline: Arc::clone(self),
             changes,
-            backlog: self.ring.lock().ids(),
-            began: false,
+            backlog: ring.ids(),
+            first: first.into_iter().flatten().collect(),
             figures: None,
             connections: None,
             summary_due: Instant::now(),
         };
+        drop(ring);
         let events = stream::unfold(reader, |mut reader| async move {
             let event = reader.next().await?;
             Some((Ok(event), reader))
@@ -60,9 +63,8 @@ impl Timeline {
 
 impl Reader {
     async fn next(&mut self) -> Option<Event> {
-        if !self.began {
-            self.began = true;
-            return named("instances", &self.timeline.ring.lock().living());
+        if let Some(event) = self.first.pop_front() {
+            return Some(event);
         }
         loop {
             if let Some(event) = self.summary() {

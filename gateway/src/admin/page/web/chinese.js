@@ -43,6 +43,11 @@ export const CHINESE = {
   'Closed: {0}.': '已断开：{0}。',
   'could not connect to {0}': '无法连接到 {0}',
   'Could not connect to {0}.': '无法连接到 {0}。',
+  'Reconnect': '自动重连',
+  'Connect again, after a growing delay, when the connection is lost or refused': '连接中断或被拒绝后自动重新连接，间隔逐渐加长',
+  'Connecting again in {0}.': '{0} 后重新连接。',
+  '{0} second': '{0} 秒',
+  '{0} seconds': '{0} 秒',
   'Text frame': '文本帧',
   'sends,': '发送，',
   'breaks,': '换行，',
@@ -52,8 +57,8 @@ export const CHINESE = {
   'Send a binary file': '发送二进制文件',
   '{0} could not be read: {1}': '无法读取 {0}：{1}',
   'No answer from the gateway. Is it still running? Trying again every second.': '网关没有响应。它是否仍在运行？每秒重试一次。',
-  'The connection was refused or not answered. Browsers do not tell a page why, but the time line does: look in the newest register row.':
-    '连接被拒绝，或没有得到响应。浏览器不会告诉页面原因，但可以在时间线中最新的 register 一行查看。',
+  'The connection was refused or not answered. Browsers do not tell a page why, but the timeline does: look in its newest row.':
+    '连接被拒绝，或没有得到响应。浏览器不会告诉页面原因，但可以在时间线最新的一行查看。',
   'A normal close: one side asked for it and the other agreed.': '正常断开：一方请求断开，另一方同意。',
   'The gateway is shutting down.': '网关正在关闭。',
   'One side violated the WebSocket protocol.': '其中一方违反了 WebSocket 协议。',
@@ -62,8 +67,12 @@ export const CHINESE = {
   'A text frame was not valid UTF-8.': '文本帧不是有效的 UTF-8。',
   'The gateway closed it because this client broke a limit, for example by reading too slowly.': '该客户端超出了某项限制，例如读取过慢，因此被网关断开。',
   'Too big: the frame, or the event made of it, exceeds 6 MiB.': '数据帧或由它生成的事件超过 6 MiB。',
-  'A function failed on a frame, so the gateway closed the connection. The red row in the time line says why.':
+  'A function failed on a frame, so the gateway closed the connection. The red row in the timeline says why.':
     '函数处理数据帧失败，因此网关断开了连接。时间线中红色的一行说明了原因。',
+  'The gateway was cut off from its cluster, where another one took its clients over. Connect again.':
+    '网关与集群失去联系，其客户端已由另一个网关接管。请重新连接。',
+  'The transfer function is overloaded or cannot be reached, and did not run. Try again later.':
+    '传输函数过载或无法访问，因此没有运行。请稍后再试。',
   'A code of the application or of an extension.': '应用或扩展自定义的关闭码。',
 
   // The connections.
@@ -109,8 +118,8 @@ export const CHINESE = {
   '↓ {0} new': '↓ {0} 条新内容',
   '↓ Newest': '↓ 最新',
 
-  // The time line.
-  'Time line': '时间线',
+  // The timeline.
+  'Timeline': '时间线',
   'connecting': '正在连接',
   'live': '实时',
   'Search': '搜索',
@@ -119,16 +128,17 @@ export const CHINESE = {
   'init': '初始化',
   'function': '函数',
   'Download': '下载',
-  'Download the time line as JSON': '将时间线下载为 JSON',
+  'Download the timeline as JSON': '将时间线下载为 JSON',
   'The rows on this page, as JSON': '本页各行的 JSON',
   'Pause': '暂停',
   'Paused': '已暂停',
   'Paused, {0} new': '已暂停，{0} 条新内容',
-  'Clear the time line': '清空时间线',
+  'Clear the timeline': '清空时间线',
   'invocations': '调用次数',
   'cold starts': '冷启动',
   'errors': '错误',
-  'ms gateway, median / p95': '毫秒（网关），中位数 / p95',
+  'ms gateway': '毫秒（网关）',
+  'median / 95th percentile': '中位数 / 第 95 百分位数',
   'ms function, median / p95': '毫秒（函数），中位数 / p95',
   'Since the gateway started, {0}': '自网关启动以来，{0}',
   'Rows to show': '要显示的行',
@@ -136,8 +146,9 @@ export const CHINESE = {
   'connections': '连接',
   'other pushes': '其他推送',
   'Pushes that no function made': '不是由函数发起的推送',
-  'only my connection': '仅本页的连接',
-  'only my connection (not known: all shown)': '仅本页的连接（未知，显示全部）',
+  'only mine': '仅本页',
+  'only mine (not known)': '仅本页（未知）',
+  'Rows of the connection of this page': '本页连接的各行',
   'errors only': '仅错误',
   'Rows': '各行',
   'Arrow up and down move from row to row, right unfolds, left folds': '上下方向键在各行之间移动，右键展开，左键折叠',
@@ -147,6 +158,7 @@ export const CHINESE = {
   '{0} row': '{0} 行',
   '{0} rows': '{0} 行',
   '{0} of {1}': '{0} / {1}',
+  '{0}; the newest {1} are kept': '{0}；保留最新的 {1} 行',
   'Nothing has happened yet. Connect on the left: each request to connect, each frame and each disconnection adds a row here, with the function that was called.':
     '还没有任何事件。请在左侧建立连接：每次连接请求、每个数据帧和每次断开都会在这里增加一行，并显示所调用的函数。',
 
@@ -183,7 +195,7 @@ export const CHINESE = {
   '✓ ok': '✓ 成功',
   '⊘ refused': '⊘ 已拒绝',
   '✕ error': '✕ 错误',
-  '✕ timeout': '✕ 超时',
+  '✕ timed out': '✕ 超时',
   '✕ crashed': '✕ 崩溃',
   '✕ overload': '✕ 过载',
   '✕ down': '✕ 不可用',

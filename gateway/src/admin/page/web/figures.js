@@ -1,4 +1,4 @@
-// The figures above the time line, as the gateway counts them.
+// The figures above the timeline, as the gateway counts them.
 
 import { $ } from './dom.js';
 import { milliseconds } from './format.js';

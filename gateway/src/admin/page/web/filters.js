@@ -12,7 +12,7 @@ export function isShown(record) {
   const { kind, role, connection } = record;
   if (hidden.has(kind) || hidden.has(role)) return false;
   if ($('only-mine').checked && own.id && connection !== own.id) return false;
-  if ($('only-errors').checked && !isBad(record)) return false;
+  if ($('only-errors').checked && !isBad(record) && !record.pushes_failed) return false;
   return !wanted || haystack(record).includes(wanted);
 }
 
@@ -25,7 +25,7 @@ function haystack(record) {
 }
 
 export function showOwn() {
-  $('only-mine-text').textContent = $('only-mine').checked && !own.id ? t`only my connection (not known: all shown)` : t`only my connection`;
+  $('only-mine-text').textContent = $('only-mine').checked && !own.id ? t`only mine (not known)` : t`only mine`;
 }
 
 /** Back to all rows. */

@@ -33,12 +33,13 @@ export function bytesOf(base64) {
   try { return Uint8Array.from(atob(whole.slice(0, whole.length - (whole.length % 4 === 1 ? 1 : 0))), (char) => char.charCodeAt(0)); } catch { return undefined; }
 }
 
-/** Offset, sixteen bytes in hexadecimal, the same as ASCII. */
-export function hexDump(bytes) {
+/** Offset, bytes in hexadecimal, the same as ASCII; eight of them where sixteen do not fit in a line. */
+export function hexDump(bytes, narrow) {
+  const width = narrow ? 8 : 16;
   const lines = [];
-  for (let at = 0; at < Math.min(bytes.length, HEX_BYTES); at += 16) {
-    const slice = [...bytes.subarray(at, at + 16)];
-    const hex = slice.map((byte) => byte.toString(16).padStart(2, '0')).join(' ').padEnd(47);
+  for (let at = 0; at < Math.min(bytes.length, HEX_BYTES); at += width) {
+    const slice = [...bytes.subarray(at, at + width)];
+    const hex = slice.map((byte) => byte.toString(16).padStart(2, '0')).join(' ').padEnd(3 * width - 1);
     const ascii = slice.map((byte) => byte >= 32 && byte < 127 ? String.fromCharCode(byte) : '.').join('');
     lines.push(`${at.toString(16).padStart(4, '0')}  ${hex}  ${ascii}`);
   }

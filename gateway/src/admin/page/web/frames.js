@@ -60,7 +60,7 @@ function frameElement({ direction, data, at }) {
   if (json) meta.append(' ', rawButton(shown, raw, json));
   if (binary || cut) meta.append(' ', saveLink(data, at, binary ? 'bin' : 'txt'));
   const arrow = el('span', { className: 'arrow' }, cell('unseen', direction === 'out' ? t`sent` : t`received`), direction === 'out' ? '→' : '←');
-  const dump = binary && bytes ? el('div', { className: 'hex', tabIndex: 0, role: 'group', ariaLabel: t`Hex dump` }, hexDump(new Uint8Array(data))) : null;
+  const dump = binary && bytes ? el('div', { className: 'hex', tabIndex: 0, role: 'group', ariaLabel: t`Hex dump` }, hexDump(new Uint8Array(data), true)) : null;
   const node = el('div', { className: 'frame' }, arrow, el('div', { className: 'content' }, shown, meta), dump);
   node.dataset.direction = direction;
   return node;

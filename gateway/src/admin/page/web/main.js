@@ -23,9 +23,10 @@ function setLive(live) {
 translate();
 for (const part of [client, connections, frames, picture, timeline]) part.start();
 listen({
-  began() { timeline.startOver(); cluster.begin(); setLive(true); },
+  began() { timeline.startOver(); client.offerPaths(); cluster.begin(); setLive(true); },
   lost() { setLive(false); cluster.end(); connections.show({ total: 0, newest: [] }); },
   record(record) { picture.follow(record); own.see(record); timeline.receive(record); schedule(); },
+  rows: timeline.keep,
   instances: picture.begin,
   figures: figures.show,
   connections(listed) { picture.setConnected(listed.total); connections.show(listed); },

@@ -1,4 +1,4 @@
-// One row of the time line: what stands in it while it is folded.
+// One row of the timeline: what stands in it while it is folded.
 
 import { cell, el } from './dom.js';
 import { clock, count, milliseconds, parse, shortId, size } from './format.js';

@@ -1,4 +1,4 @@
-// The rows of the time line: records come in, the list follows.
+// The rows of the timeline: records come in, the list follows.
 
 import { $, el, download, onPaint, schedule } from './dom.js';
 import { figures } from './figures.js';
@@ -10,12 +10,12 @@ import { cells, isBad } from './row.js';
 import { unfolded } from './unfolded.js';
 import { t } from './words.js';
 
-const MAX_ROWS = 500, FRESH_AT_MOST = 12;
+const FRESH_AT_MOST = 12;
 
 const rows = new Map(); // id → { record, element }, oldest first
 const dirty = new Set();
 const timeline = new Follower($('timeline'), $('timeline-newest'));
-let gone = [], cleared = { id: -1, ms: 0 }, trimmedTo = -1, paused = false;
+let kept = 500, gone = [], cleared = { id: -1, ms: 0 }, trimmedTo = -1, paused = false;
 
 export function receive(record) {
   const row = rows.get(record.id);
@@ -29,7 +29,7 @@ export function receive(record) {
 }
 
 function trim() {
-  while (rows.size > MAX_ROWS) {
+  while (rows.size > kept) {
     const [id, { element }] = rows.entries().next().value;
     rows.delete(id);
     dirty.delete(id);
@@ -79,7 +79,8 @@ function showHidden() {
   const none = painted > 0 && shown === 0;
   $('all-hidden').hidden = !none;
   $('all-hidden-text').textContent = !none ? '' : painted === 1 ? t`The filters hide the only row.` : t`The filters hide all ${count(painted, 'row')}.`;
-  $('shown').textContent = shown < painted ? t`${shown} of ${count(painted, 'row')}` : '';
+  const all = count(painted, 'row');
+  $('shown').textContent = t`${shown < painted ? t`${shown} of ${all}` : all}; the newest ${kept.toLocaleString('en')} are kept`;
 }
 
 function showPause() {
@@ -108,6 +109,12 @@ function empty() {
   timeline.showJump();
   showHidden();
   schedule();
+}
+
+/** How many rows the gateway keeps, and this page likewise. */
+export function keep(rows) {
+  kept = rows;
+  showHidden();
 }
 
 /** A new stream begins with everything the gateway still knows, and after a restart its ids begin anew. */

@@ -1,7 +1,7 @@
 // An unfolded row: the event, the answer, the pushes and the log, and what can be done with them.
 
 import { curl, replay } from './actions.js';
-import { button, cell, copy, el, part, say, scrolled } from './dom.js';
+import { $, button, cell, copy, el, part, say, scrolled } from './dom.js';
 import { bytesOf, clock, hexDump, parse, pretty, shortId, size } from './format.js';
 import { own } from './own.js';
 import { batchText, compressionCell, times } from './row.js';
@@ -67,7 +67,7 @@ function framePart(event) {
 function frameText(dataType, data) {
   if (dataType !== 'binary') return pretty(data);
   const bytes = bytesOf(data);
-  return bytes?.length ? hexDump(bytes) : undefined;
+  return bytes?.length ? hexDump(bytes, $('timeline').clientWidth < 720) : undefined;
 }
 
 const coloured = (json) => json.split(/^(\s*"(?:[^"\\]|\\.)*")(?=:)/m).map((piece, i) => i % 2 ? cell('key', piece) : piece);

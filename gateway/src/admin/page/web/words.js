@@ -26,13 +26,13 @@ export function translate() {
 }
 
 export const OUTCOMES = {
-  running: t`… running`, ok: t`✓ ok`, refused: t`⊘ refused`, error: t`✕ error`, timeout: t`✕ timeout`, crashed: t`✕ crashed`,
+  running: t`… running`, ok: t`✓ ok`, refused: t`⊘ refused`, error: t`✕ error`, timed_out: t`✕ timed out`, crashed: t`✕ crashed`,
   overloaded: t`✕ overload`, unavailable: t`✕ down`, circuit_open: t`✕ circuit`, store_unavailable: t`✕ store`, abandoned: t`– given up`,
 };
-export const BAD_OUTCOMES = new Set(['error', 'timeout', 'crashed', 'overloaded', 'unavailable', 'circuit_open', 'store_unavailable']);
+export const BAD_OUTCOMES = new Set(['error', 'timed_out', 'crashed', 'overloaded', 'unavailable', 'circuit_open', 'store_unavailable']);
 
 export const GATEWAY_DOWN = t`No answer from the gateway. Is it still running? Trying again every second.`;
-export const NOT_OPENED = t`The connection was refused or not answered. Browsers do not tell a page why, but the time line does: look in the newest register row.`;
+export const NOT_OPENED = t`The connection was refused or not answered. Browsers do not tell a page why, but the timeline does: look in its newest row.`;
 
 export const CLOSE_CODES = {
   1000: t`A normal close: one side asked for it and the other agreed.`,
@@ -43,7 +43,9 @@ export const CLOSE_CODES = {
   1007: t`A text frame was not valid UTF-8.`,
   1008: t`The gateway closed it because this client broke a limit, for example by reading too slowly.`,
   1009: t`Too big: the frame, or the event made of it, exceeds 6 MiB.`,
-  1011: t`A function failed on a frame, so the gateway closed the connection. The red row in the time line says why.`,
+  1011: t`A function failed on a frame, so the gateway closed the connection. The red row in the timeline says why.`,
+  1012: t`The gateway was cut off from its cluster, where another one took its clients over. Connect again.`,
+  1013: t`The transfer function is overloaded or cannot be reached, and did not run. Try again later.`,
 };
 export const OTHER_CODE = t`A code of the application or of an extension.`;
 

@@ -5,15 +5,22 @@ use std::fmt::Write as _;
 /// A trace whose id is the request id without its hyphens, so that the log and the traces of a function find each
 /// other. A request id that is no UUID gets a random trace id. The flag says "sampled": the gateway leaves the decision
 /// to the function, and most tracing libraries record nothing without it. `None` if the system has no random bytes.
-pub(super) fn traceparent(request_id: &str) -> Option<String> {
+pub(crate) fn traceparent(request_id: &str) -> Option<String> {
     let span = random()?;
-    let trace = hex(request_id).or_else(random)?;
+    let trace = trace_of(request_id).or_else(random)?;
     Some(format!("00-{trace}-{}-01", &span[..16]))
 }
 
-/// 32 hexadecimal digits in lower case that are not all zero.
-fn hex(id: &str) -> Option<String> {
-    let digits: String = id.chars().filter(|char| *char != '-').collect();
+/// The trace id in a header that somebody sent.
+pub(crate) fn trace_id(traceparent: &str) -> Option<&str> {
+    let mut parts = traceparent.trim().split('-');
+    let (_version, trace) = (parts.next()?, parts.next()?);
+    (trace.len() == 32).then_some(trace)
+}
+
+/// The trace id of a request whose id is a UUID: 32 hexadecimal digits in lower case that are not all zero.
+pub(crate) fn trace_of(request_id: &str) -> Option<String> {
+    let digits: String = request_id.chars().filter(|char| *char != '-').collect();
     let valid = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     (valid && digits.bytes().any(|byte| byte != b'0')).then(|| digits.to_ascii_lowercase())
 }
@@ -48,11 +55,20 @@ mod tests {
     }
 
     #[test]
+    fn a_header_that_is_passed_on_names_the_request() {
+        let id = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef";
+        assert_eq!(trace_id(&traceparent(id)).map(str::to_owned), trace_of(id));
+        for other in ["", "00", "00-c6af", "no trace"] {
+            assert_eq!(trace_id(other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn any_other_request_id_gets_a_random_trace() {
         for id in ["", "request 1", "00000000-0000-0000-0000-000000000000"] {
             let header = traceparent(id);
             let trace = header.split('-').nth(1).expect("a trace id");
-            assert!(hex(trace).is_some(), "{header}");
+            assert!(trace_of(trace).is_some(), "{header}");
             assert_ne!(traceparent(id).split('-').nth(1), Some(trace));
         }
     }
