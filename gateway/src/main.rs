@@ -7,7 +7,13 @@ mod cli;
 mod log_format;
 mod replacing;
 
-use std::{io::Write, path::PathBuf, process::ExitCode, sync::Arc, time::Instant};
+use std::{
+    io::Write,
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use clap::Parser as _;
 use cli::Command;
@@ -20,8 +26,12 @@ use scf_websocket_gateway::{
     function::local::orphan_reaper,
     hand_over::{self, Predecessor, Sockets, notify},
     metrics::Totals,
+    push,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// How long what cannot be ended may go on after the shutdown.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The static build's C library has an allocator that is small and slow.
 #[global_allocator]
@@ -100,7 +110,10 @@ fn ended(result: Result<(), String>) -> ExitCode {
 fn run(serving: impl Future<Output = Result<(), String>>) -> Result<(), String> {
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| format!("cannot start the worker threads: {error}"))?;
-    runtime.block_on(serving)
+    let result = runtime.block_on(serving);
+    // The system looks a host name up for as long as it likes.
+    runtime.shutdown_timeout(EXIT_TIMEOUT);
+    result
 }
 
 async fn serve(builder: Builder, format: LogFormat) -> Result<(), String> {
@@ -153,8 +166,8 @@ async fn serve_file(served: ServedFile) -> Result<(), String> {
         builder = builder.inherit(sockets);
     }
     let running = start(builder.trace(trace)).await?;
-    // There, what is printed is kept in a log.
-    announce(&running, format, config.web_function.is_some() || log_format::is_journal(1));
+    // Where a service manager or a web function starts it, what is printed is kept in a log.
+    announce(&running, format, true);
     let (version, configuration) = (env!("CARGO_PKG_VERSION"), file.display());
     let summary = Summary(&config).in_a_line();
     log::info!(version, configuration:%; "gateway {version} with {configuration}: {summary}");
@@ -295,9 +308,10 @@ fn write_addresses(
     format: LogFormat,
     hide_token: bool,
 ) -> std::io::Result<()> {
-    let push = match running.push_url().rsplit_once("/api-").filter(|_| hide_token) {
-        Some((base, _)) => format!("{base}/api-…"),
-        None => running.push_url().to_owned(),
+    let push_url = running.push_url();
+    let push = match push_url.rsplit_once("/api-") {
+        Some((base, _)) if hide_token && !push_url.ends_with(push::PATH) => format!("{base}/api-…"),
+        _ => push_url.to_string(),
     };
     let operators = running.admin_addr().unwrap_or(running.addr());
     let addresses = [

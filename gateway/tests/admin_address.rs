@@ -94,6 +94,24 @@ async fn a_monitoring_system_gets_the_metrics_and_nothing_else() {
     assert_eq!(request(&admin, "GET", "/", &[], b"").await.status, 200);
 }
 
+/// A web page whose name was pointed to this machine would read them otherwise.
+#[tokio::test]
+async fn open_metrics_are_served_under_a_name_of_this_machine_alone() {
+    let metrics = async |admin: &str, headers: &[(&str, &str)]| {
+        request(admin, "GET", "/metrics", headers, b"").await.status
+    };
+    let (_gateway, admin) = with_admin(None).await;
+    for (host, status) in
+        [("rebound.example", 403), ("rebound.example:9002", 403), ("localhost:9002", 200), ("127.0.0.1", 200)]
+    {
+        assert_eq!(metrics(&admin, &[("Host", host)]).await, status, "{host}");
+    }
+    assert_eq!(request(&admin, "GET", "/healthz", &[("Host", "rebound.example")], b"").await.status, 200);
+    let (_gateway, admin) = with(|admin| admin.metrics_token = Some(Secret::new("read-only"))).await;
+    let headers = [("Host", "gateway.example"), ("Authorization", "Bearer read-only")];
+    assert_eq!(metrics(&admin, &headers).await, 200, "whoever has the token is no web page");
+}
+
 #[tokio::test]
 async fn without_a_page_nothing_shows_payloads() {
     let admin = Admin::new(([127, 0, 0, 1], 0).into());

@@ -49,7 +49,7 @@ async fn more_clients_than_the_soft_limit_connect_and_functions_keep_theirs() {
 async fn connections_that_do_not_fit_are_a_warning_that_says_what_to_set() {
     let gateway = started(1000);
     gateway.wait_for_log("limits.connections = 1000 needs more than the 400 files").await;
-    gateway.wait_for_log("to at least 1256, or set limits.connections to at most 144").await;
+    gateway.wait_for_log("and 144 connections are accepted: raise the hard limit").await;
     gateway.rewrite(&file(500));
     gateway.signal("HUP");
     gateway.wait_for_log("limits.connections = 500 needs more than the 400 files").await;

@@ -3,10 +3,14 @@
 use axum::http::header::{COOKIE, PROXY_AUTHORIZATION, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use scf_websocket_test_harness::{
-    InProcess, Need, echo, in_process_log, limits, misbehaving, needs, request,
+    InProcess, Need, SOON, echo, in_process_log, limits, misbehaving, needs, request,
 };
 use serde_json::json;
-use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
 
 #[tokio::test]
 async fn the_event_says_who_asks_for_what() {
@@ -172,6 +176,62 @@ async fn requests_that_are_no_upgrade_are_told_so() {
         assert_eq!(refused.err_no(), 400);
     }
     assert!(gateway.events("register").is_empty(), "the function hears of none of these");
+}
+
+/// What two readers could understand differently is no handshake. Whether the bytes of a body are frames would depend on
+/// when they arrive.
+#[tokio::test]
+async fn a_handshake_has_each_header_once_and_no_body() {
+    const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    const VERSION: &str = "Sec-WebSocket-Version: 13\r\n";
+    const HOST: &str = "Host: x\r\n";
+    if !needs(Need::Python) {
+        return;
+    }
+    let gateway = echo().start();
+    for (headers, body, status) in [
+        (format!("{HOST}{VERSION}{KEY}"), "", 101),
+        (format!("{HOST}{VERSION}{KEY}Content-Length: 0\r\n"), "", 101),
+        (format!("{HOST}{VERSION}{KEY}Content-Length: 6\r\n"), "\u{1}\u{2}hidden", 400),
+        (format!("{HOST}{VERSION}{KEY}Content-Length: 6\r\n"), "", 400),
+        (format!("{HOST}{VERSION}{KEY}Transfer-Encoding: chunked\r\n"), "0\r\n\r\n", 400),
+        (format!("{VERSION}{KEY}"), "", 400),
+        (format!("{HOST}Host: y\r\n{VERSION}{KEY}"), "", 400),
+        (format!("{HOST}{HOST}{VERSION}{KEY}"), "", 400),
+        (format!("{HOST}{VERSION}{KEY}{KEY}"), "", 400),
+        (format!("{HOST}{VERSION}"), "", 400),
+        (format!("{HOST}{VERSION}Sec-WebSocket-Version: 8\r\n{KEY}"), "", 400),
+        (format!("{HOST}Sec-WebSocket-Version: 13, 8\r\n{KEY}"), "", 400),
+        (format!("{HOST}Sec-WebSocket-Version: x\r\n{KEY}"), "", 400),
+        (format!("{HOST}{KEY}"), "", 400),
+        (format!("{HOST}Sec-WebSocket-Version: 8\r\n{KEY}"), "", 426),
+    ] {
+        let mut connection = TcpStream::connect(gateway.addr()).await.expect("the address answers");
+        let request =
+            format!("GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{headers}\r\n{body}");
+        connection.write_all(request.as_bytes()).await.expect("a request");
+        let mut answer = vec![0; 4096];
+        let count = timeout(SOON, connection.read(&mut answer)).await.expect("in time").expect("an answer");
+        let answer = String::from_utf8_lossy(&answer[..count]);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{headers}: {answer}");
+        if status == 426 {
+            assert!(answer.contains("sec-websocket-version: 13\r\n"), "{answer}");
+        }
+    }
+    assert_eq!(gateway.events("register").len(), 2, "the function hears of the first two alone");
+}
+
+#[tokio::test]
+async fn sub_protocols_that_have_no_name_are_not_answered() {
+    if !needs(Need::Python) {
+        return;
+    }
+    let gateway = echo().start();
+    for offered in [",,", ",", " , "] {
+        let (_client, answer) =
+            gateway.connect_with("/", &[(SEC_WEBSOCKET_PROTOCOL, offered)]).await.expect("accepted");
+        assert!(!answer.contains_key(SEC_WEBSOCKET_PROTOCOL), "{offered:?}: {answer:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! Time limits for what a peer sends: 10 s for a request's head, 10 s without progress for its body.
+//! Time limits for what a peer sends: 10 s for a request's head, 10 s without progress for its body, and 30 s for the
+//! body as a whole.
 
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ async fn peers_that_stall_are_cut_and_functions_may_rest() {
     tokio::join!(
         heads_that_are_never_finished_are_cut_and_harm_nobody(),
         a_push_that_stalls_is_408(),
+        a_push_that_drips_is_408(),
+        who_asks_for_nothing_where_functions_push_is_cut(),
         a_runtime_that_stalls_is_cut(),
         functions_may_keep_their_connections(),
     );
@@ -76,6 +79,35 @@ async fn a_push_that_stalls_is_408() {
     let answer = answered(begun(gateway.addr(), head).await).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(answer.contains("nothing came for 10s"), "{answer}");
+}
+
+async fn a_push_that_drips_is_408() {
+    let gateway = InProcess::echo().start().await;
+    let head = "POST /api-local HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n";
+    let (mut reading, mut writing) = begun(gateway.addr(), head).await.into_split();
+    let drip = async {
+        while writing.write_all(b" ").await.is_ok() {
+            sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let mut answer = vec![0; 1024];
+    let answered = async { reading.read(&mut answer).await.expect("an answer") };
+    let count = tokio::select! {
+        count = timeout(AT_LAST, answered) => count.expect("in time"),
+        () = drip => panic!("no answer"),
+    };
+    let answer = String::from_utf8_lossy(&answer[..count]);
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("within 30s"), "{answer}");
+}
+
+async fn who_asks_for_nothing_where_functions_push_is_cut() {
+    let push_listen = ([127, 0, 0, 1], 0).into();
+    let gateway = InProcess::echo().gateway(|builder| builder.push_listen(push_listen)).start().await;
+    let addr = gateway.push.trim_start_matches("http://").split('/').next().expect("an address");
+    assert_eq!(answered(begun(addr, "").await).await, "");
+    let refused =
+        answered(begun(addr, "GET /api-wrong?secConnectionID=x HTTP/1.1\r\nHost: x\r\n\r\n").await).await;
+    assert!(refused.starts_with("HTTP/1.1 403 "), "{refused}");
 }
 
 async fn a_runtime_that_stalls_is_cut() {

@@ -34,14 +34,7 @@ fn web_function(lines: &str, variables: &str) -> FromFile {
 }
 
 fn start(lines: &str) -> Gateway {
-    started(web_function(lines, ""))
-}
-
-/// What it prints is kept in a log, so that the token is not in it.
-fn started(file: FromFile) -> Gateway {
-    let mut gateway = file.start();
-    gateway.push = gateway.push.strip_suffix("/api-…").expect("no token").to_owned() + "/api-secret";
-    gateway
+    web_function(lines, "").start()
 }
 
 async fn push(gateway: &Gateway, id: &str, text: &str) -> Value {
@@ -187,7 +180,7 @@ async fn cleanup_is_called_before_the_close_handshake_ends() {
     let folder = tempfile::tempdir().expect("a folder");
     let cleaned = folder.path().join("cleaned");
     let variables = format!("CLEANUP_MS = \"300\"\nCLEANED = {cleaned:?}");
-    let gateway = started(web_function("", &variables));
+    let gateway = web_function("", &variables).start();
     let mut clients = Vec::new();
     for _ in 0..3 {
         clients.push(gateway.connect("/").await);
@@ -201,18 +194,17 @@ async fn cleanup_is_called_before_the_close_handshake_ends() {
 #[tokio::test]
 async fn a_cleanup_that_hangs_holds_no_client_up() {
     let file = web_function("time_limit_seconds = 5", "CLEANUP_MS = \"600000\"");
-    let gateway = started(file.own_env("RUST_LOG", "info"));
+    let gateway = file.own_env("RUST_LOG", "info").start();
     gateway.connect("/").await.close().await;
     assert_eq!(gateway.events("cleanup").len(), 1, "it is under way");
 }
 
 #[tokio::test]
 async fn functions_get_the_variables_of_the_web_function_but_not_those_of_platform_and_gateway() {
-    let gateway = started(
-        web_function("", "SHOW_VARIABLES = \"yes\"")
-            .own_env("STORE_PASSWORD", "hunter2")
-            .own_env("TENCENTCLOUD_SECRETKEY", SECRETS[1]),
-    );
+    let gateway = web_function("", "SHOW_VARIABLES = \"yes\"")
+        .own_env("STORE_PASSWORD", "hunter2")
+        .own_env("TENCENTCLOUD_SECRETKEY", SECRETS[1])
+        .start();
     gateway.connect("/").await;
     let shown = "variable STORE_PASSWORD=hunter2";
     eventually("the function's variables", || gateway.log().contains(shown).then_some(())).await;

@@ -4,6 +4,7 @@
 //! needs the password if there is one, by HTTP basic authentication with any user name. The token of the metrics reads
 //! `/metrics` and nothing else, as a bearer token or as such a password.
 
+mod header;
 pub(crate) mod page;
 pub(crate) mod page_access;
 
@@ -18,7 +19,7 @@ use axum::{
     extract::{Request, State},
     http::{
         HeaderMap, StatusCode,
-        header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE},
+        header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, WWW_AUTHENTICATE},
     },
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -27,10 +28,15 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use log::warn;
 
+use self::{header::header, page_access::PageAccess};
 use crate::{
     config::secret::Secret,
-    observe::metrics::{self, Metrics},
+    observe::{
+        metrics::{self, Metrics, labels::RefusalReason},
+        refusals::Refusals,
+    },
     registry::ConnectionRegistry,
+    server::client_address::Peer,
 };
 
 /// What a gateway is whose clients are welcome.
@@ -94,28 +100,36 @@ impl Readiness {
 }
 
 /// Who may see what.
-#[derive(Debug, Clone, Default)]
-pub struct Access {
+pub(crate) struct Guard {
     /// Opens everything. Without it everything is open, but the metrics if they have a token.
-    pub password: Option<Secret>,
+    pub(crate) password: Option<Secret>,
     /// Opens the metrics.
-    pub metrics_token: Option<Secret>,
+    pub(crate) metrics_token: Option<Secret>,
+    /// Under which names this machine is asked for what is open.
+    pub(crate) access: PageAccess,
+    pub(crate) refusals: Arc<Refusals>,
 }
 
-/// The routes. `page` is served under the password.
-pub fn router(metrics: Arc<Metrics>, readiness: Readiness, access: Access, page: Router) -> Router {
-    let Access { password, metrics_token } = access;
-    let of_page = Vec::from_iter(password.clone());
-    let of_metrics = metrics_token.into_iter().chain(password).collect::<Vec<_>>();
-    let guard = |secrets: Vec<Secret>| middleware::from_fn_with_state(Arc::from(secrets), authenticate);
-    let metrics = Router::new().route("/metrics", get(expose)).with_state(metrics).layer(guard(of_metrics));
+/// What is guarded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Guarded {
+    Page,
+    Metrics,
+}
+
+/// The routes. `page` is served under the password, and looks itself at the name under which it is asked for.
+pub(crate) fn router(metrics: Arc<Metrics>, readiness: Readiness, guard: Guard, page: Router) -> Router {
+    let guard = Arc::new(guard);
+    let guarded = |what| middleware::from_fn_with_state((Arc::clone(&guard), what), authenticate);
+    let metrics =
+        Router::new().route("/metrics", get(expose)).with_state(metrics).layer(guarded(Guarded::Metrics));
     Router::new()
         .route("/healthz", get(|| async { plain(StatusCode::OK, "ok\n") }))
         .route("/readyz", get(ready))
         .route("/readyz/push", get(ready_for_pushes))
         .with_state(readiness)
         .merge(metrics)
-        .merge(page.layer(guard(of_page)))
+        .merge(page.layer(guarded(Guarded::Page)))
 }
 
 /// A node that Redis does not reach, or that is closing its clients, still takes pushes for those that it has.
@@ -152,19 +166,52 @@ fn plain(status: StatusCode, text: impl Into<Body>) -> Response {
     (status, headers, text.into()).into_response()
 }
 
-/// Any of the secrets passes; if there is none, everybody does.
-async fn authenticate(State(secrets): State<Arc<[Secret]>>, request: Request, next: Next) -> Response {
-    let given = given_secret(request.headers());
-    let matches = |secret: &Secret| given.as_ref().is_some_and(|given| secret.matches(given));
-    if secrets.is_empty() || secrets.iter().any(matches) {
-        return next.run(request).await;
+async fn authenticate(
+    State((guard, what)): State<(Arc<Guard>, Guarded)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match guard.check(what, request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(reason) => guard.refuse(reason, &request),
     }
-    let challenge = [(WWW_AUTHENTICATE, "Basic realm=\"gateway\", charset=\"UTF-8\"")];
-    (
-        challenge,
-        plain(StatusCode::UNAUTHORIZED, "give the password of GATEWAY_ADMIN_PASSWORD, with any user name\n"),
-    )
-        .into_response()
+}
+
+impl Guard {
+    /// Any of the secrets passes. If there is none, everybody does who knows the machine by a name of its own, which no
+    /// web page does whose name was pointed here.
+    fn check(&self, what: Guarded, headers: &HeaderMap) -> Result<(), RefusalReason> {
+        let token = self.metrics_token.as_ref().filter(|_| what == Guarded::Metrics);
+        let mut secrets = token.into_iter().chain(&self.password).peekable();
+        if secrets.peek().is_none() {
+            let is_open = what == Guarded::Page || self.access.allows(header(headers, HOST));
+            return if is_open { Ok(()) } else { Err(RefusalReason::Host) };
+        }
+        let given = given_secret(headers);
+        let matches = |secret: &Secret| given.as_ref().is_some_and(|given| secret.matches(given));
+        if secrets.any(matches) { Ok(()) } else { Err(RefusalReason::AdminPassword) }
+    }
+
+    fn refuse(&self, reason: RefusalReason, request: &Request) -> Response {
+        let (path, peer) = (request.uri().path(), request.extensions().get());
+        let from = peer.map_or_else(String::new, |Peer(peer)| format!(" from {peer}"));
+        if reason == RefusalReason::Host {
+            let sentence =
+                "the metrics are open, and so served under the name localhost or an IP address alone\n";
+            let line =
+                format_args!("a request{from} for {path} was refused: its Host is another machine's name");
+            self.refusals.refuse(reason, line);
+            return plain(StatusCode::FORBIDDEN, sentence);
+        }
+        // A browser asks without a password first.
+        if request.headers().contains_key(AUTHORIZATION) {
+            let line = format_args!("a request{from} for {path} was refused: the password or token is wrong");
+            self.refusals.refuse(reason, line);
+        }
+        let challenge = [(WWW_AUTHENTICATE, "Basic realm=\"gateway\", charset=\"UTF-8\"")];
+        let sentence = "give the password of GATEWAY_ADMIN_PASSWORD, with any user name\n";
+        (challenge, plain(StatusCode::UNAUTHORIZED, sentence)).into_response()
+    }
 }
 
 /// A bearer token, or the password of basic authentication: what stands behind the first colon.

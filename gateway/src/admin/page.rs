@@ -5,7 +5,6 @@
 
 mod actions;
 mod api;
-mod header;
 mod origin;
 
 use std::{fs, io, path::Path, sync::Arc};
@@ -23,8 +22,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use self::header::header;
-use crate::{admin::page_access::PageAccess, connection::handshake, start::app::App};
+use crate::{
+    admin::{header::header, page_access::PageAccess},
+    connection::handshake,
+    start::app::App,
+};
 
 /// Where a client page is served, beside the page.
 pub(crate) const CLIENT_PAGE: &str = "/client";

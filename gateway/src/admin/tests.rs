@@ -13,8 +13,13 @@ async fn serve(password: Option<&str>) -> (Server, Readiness) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
     let readiness = Readiness::default();
     let page = Router::new().route("/", get(|| async { "the page" }));
-    let access = Access { password: password.map(Secret::new), metrics_token: None };
-    let router = router(Arc::new(Metrics::new()), readiness.clone(), access, page);
+    let guard = Guard {
+        password: password.map(Secret::new),
+        metrics_token: None,
+        access: PageAccess::ThisMachine,
+        refusals: Arc::default(),
+    };
+    let router = router(Arc::new(Metrics::new()), readiness.clone(), guard, page);
     (Server::start(listener, router, HeaderCase::Lower).expect("a server"), readiness)
 }
 
@@ -22,7 +27,8 @@ async fn serve(password: Option<&str>) -> (Server, Readiness) {
 async fn request(addr: SocketAddr, path: &str, authorization: Option<&str>) -> String {
     let mut stream = TcpStream::connect(addr).await.expect("a connection");
     let authorization = authorization.map(|value| format!("Authorization: {value}\r\n")).unwrap_or_default();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{authorization}\r\n");
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{authorization}\r\n");
     stream.write_all(request.as_bytes()).await.expect("a request");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("an answer");

@@ -31,6 +31,9 @@ pub fn builder(config: &Config, backends: &Backends) -> Result<Builder, Backends
     if let Some(token) = &config.push_token {
         builder = builder.push_token(token.expose());
     }
+    if let Some(token) = &config.push_token_previous {
+        builder = builder.push_token_previous(token.expose());
+    }
     if let Some(admin) = &config.admin {
         builder = builder.admin(admin.clone());
     }

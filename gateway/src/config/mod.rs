@@ -54,6 +54,8 @@ pub struct Config {
     pub push_url: Option<String>,
     /// The secret in the push address.
     pub push_token: Option<Secret>,
+    /// The secret that was in it, with which pushes are accepted too.
+    pub push_token_previous: Option<Secret>,
     /// Where the gateway shows how it is.
     pub admin: Option<Admin>,
     /// Whether the page is served at that address.

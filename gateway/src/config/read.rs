@@ -22,7 +22,7 @@ use crate::{
     connection::{compression::Compression, limits::Limits, timeouts::Timeouts},
     contract::MAX_EVENT_BYTES,
     observe::timeline,
-    push::address,
+    push::address::Tokens,
     registry::cluster::{self, RedisUrl},
     server::{client_address::Proxies, tls::CertificateFiles},
 };
@@ -71,6 +71,7 @@ fn assemble(
     let push_listen = top.parsed("push_listen", values::address);
     let push_url = top.parsed("push_url", values::push_url);
     let push_token = secret(&mut top, "push_token", environment, values::push_token);
+    let push_token_previous = secret(&mut top, "push_token_previous", environment, values::push_token);
     let admin_listen = top.parsed("admin_listen", values::address);
     let metrics_token = secret(&mut top, "metrics_token", environment, values::metrics_token);
     let page = top.flag("page", true);
@@ -110,8 +111,8 @@ fn assemble(
         let password = password(&top, &listen, environment, metrics_token.is_some() && !page);
         Admin { listen: listen.into_inner(), password, metrics_token }
     });
-    let push_path = (!separate_pushes).then(|| address::path(push_token.as_ref().map(Secret::expose)));
-    check_paths(&top, &apis, push_path.as_deref());
+    let tokens = (!separate_pushes).then(|| Tokens::new(push_token.as_ref(), push_token_previous.as_ref()));
+    check_paths(&top, &apis, &tokens.unwrap_or_else(Tokens::none));
     if let Some(missing) = missing_region {
         check_region(&top, missing, &apis);
     }
@@ -121,6 +122,7 @@ fn assemble(
         push_listen: push_listen.map(Spanned::into_inner),
         push_url: push_url.map(Spanned::into_inner),
         push_token,
+        push_token_previous,
         admin,
         page,
         page_rows,
@@ -236,9 +238,11 @@ fn limits(top: &mut Section<'_, '_>) -> Limits {
     let Some(mut table) = top.section("limits", "limits.") else { return Limits::default() };
     let default = Limits::default();
     let frame_bytes = MAX_EVENT_BYTES as u64;
+    let connections = table.count("connections", default.connections, 1..=10_000_000);
+    let connections_per_ip = table.count("connections_per_ip", default.connections_per_ip, 1..=10_000_000);
     let limits = Limits {
-        connections: table.count("connections", default.connections, 1..=10_000_000),
-        connections_per_ip: table.count("connections_per_ip", default.connections_per_ip, 1..=10_000_000),
+        connections,
+        connections_per_ip,
         handshakes_per_second_per_ip: table.positive(
             "handshakes_per_second_per_ip",
             default.handshakes_per_second_per_ip,
@@ -249,6 +253,12 @@ fn limits(top: &mut Section<'_, '_>) -> Limits {
         send_queue_bytes: table.count("send_queue_bytes", default.send_queue_bytes, 1024..=1 << 30),
         unfinished_bytes: table.count("unfinished_bytes", default.unfinished_bytes, 1 << 20..=1 << 40),
         message_seconds: table.positive("message_seconds", default.message_seconds, 3600),
+        // Clients that may connect are not refused before.
+        tcp_connections_per_ip: table.count(
+            "tcp_connections_per_ip",
+            default.tcp_connections_per_ip.max(connections_per_ip.saturating_mul(2)),
+            1..=10_000_000,
+        ),
     };
     table.finish();
     limits
@@ -331,11 +341,11 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 /// Each API has a path of its own, which is not the push address's.
-fn check_paths(top: &Section<'_, '_>, apis: &[api::Read], push_path: Option<&str>) {
+fn check_paths(top: &Section<'_, '_>, apis: &[api::Read], tokens: &Tokens) {
     let mut seen = HashSet::new();
     for path in apis.iter().filter_map(|read| read.path.as_ref()) {
         let (span, path) = (path.span(), path.get_ref().as_str());
-        if push_path == Some(path) {
+        if tokens.accept(path) {
             let sentence = " is the push address's path: write another one, or set push_listen";
             top.problem(&span, "api.path", sentence);
         }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{Api, Config, Target};
+use super::{Api, Config, Target, secret::Secret};
 
 /// What a reload does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
+    /// `push_token` or `push_token_previous`.
+    PushTokens,
     /// `drain_seconds`.
     Drain,
     /// `compression`.
@@ -47,6 +49,7 @@ pub enum Change {
 impl fmt::Display for Change {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::PushTokens => formatter.write_str("push_token (at once)"),
             Self::Drain => formatter.write_str("drain_seconds"),
             Self::Compression => formatter.write_str("compression"),
             Self::Certificate => formatter.write_str("[tls]"),
@@ -82,6 +85,7 @@ impl Plan {
 pub fn plan(running: &Config, mut new: Config) -> Plan {
     let restart = keep_what_needs_a_restart(running, &mut new);
     let tables = [
+        (tokens(running) != tokens(&new), Change::PushTokens),
         (running.drain != new.drain, Change::Drain),
         (running.compression != new.compression, Change::Compression),
         (running.tls != new.tls, Change::Certificate),
@@ -96,6 +100,10 @@ pub fn plan(running: &Config, mut new: Config) -> Plan {
     Plan { config: new, changes, restart }
 }
 
+fn tokens(config: &Config) -> [&Option<Secret>; 2] {
+    [&config.push_token, &config.push_token_previous]
+}
+
 /// Puts the running values in place of new ones that would have no effect, and names their keys.
 fn keep_what_needs_a_restart(running: &Config, new: &mut Config) -> Vec<&'static str> {
     let mut restart = Vec::new();
@@ -107,7 +115,6 @@ fn keep_what_needs_a_restart(running: &Config, new: &mut Config) -> Vec<&'static
     keep("listen", running.listen != new.listen);
     keep("push_listen", running.push_listen != new.push_listen);
     keep("push_url", running.push_url != new.push_url);
-    keep("push_token", running.push_token != new.push_token);
     let listen = |config: &Config| config.admin.as_ref().map(|admin| (admin.listen, admin.password.clone()));
     keep("admin_listen", listen(running) != listen(new));
     let metrics = |config: &Config| config.admin.as_ref().and_then(|admin| admin.metrics_token.clone());
@@ -126,7 +133,6 @@ fn keep_what_needs_a_restart(running: &Config, new: &mut Config) -> Vec<&'static
     new.listen = running.listen;
     new.push_listen = running.push_listen;
     new.push_url.clone_from(&running.push_url);
-    new.push_token.clone_from(&running.push_token);
     new.admin.clone_from(&running.admin);
     (new.page, new.page_rows) = (running.page, running.page_rows);
     (new.log, new.watch) = (running.log, running.watch);
@@ -228,6 +234,13 @@ cleanup = "http://127.0.0.1/c"
     }
 
     #[test]
+    fn tokens_are_replaced_at_once() {
+        let plan = changed("push_token = \"old\"", "push_token = \"new\"\npush_token_previous = \"old\"");
+        assert_eq!((plan.changes.as_slice(), plan.restart.len()), ([Change::PushTokens].as_slice(), 0));
+        assert_eq!(plan.config.push_token, Some(Secret::new("new")));
+    }
+
+    #[test]
     fn an_api_that_is_gone_is_named() {
         let plan = changed("path = \"/http\"", "path = \"/other\"");
         let added = Change::ApiAdded("/other".to_owned());
@@ -244,7 +257,7 @@ cleanup = "http://127.0.0.1/c"
     fn what_needs_a_restart_stays_as_it_was_and_is_named() {
         let text = FILE.replace(
             "push_token = \"old\"",
-            "push_token = \"new\"\nlisten = \"127.0.0.1:1\"\n\
+            "push_token = \"old\"\nlisten = \"127.0.0.1:1\"\n\
             push_listen = \"127.0.0.1:2\"\npush_url = \"http://x\"\nadmin_listen = \"127.0.0.1:3\"\n\
             metrics_token = \"x\"\npage = false\npage_rows = 9\nlog_format = \"json\"\nlog_level = \"warn\"\nwatch = true\n\
             cluster = \"redis://x\"\ncluster_lease_seconds = 1\ndrain_seconds = 1",
@@ -255,7 +268,6 @@ cleanup = "http://127.0.0.1/c"
             "listen",
             "push_listen",
             "push_url",
-            "push_token",
             "admin_listen",
             "metrics_token",
             "page",

@@ -16,11 +16,12 @@ use toml::{
 use super::problems::Problems;
 
 /// Keys that stand above the first table. Below one they would be its own, which TOML does not show.
-pub(super) const TOP_LEVEL: [&str; 15] = [
+pub(super) const TOP_LEVEL: [&str; 16] = [
     "listen",
     "push_listen",
     "push_url",
     "push_token",
+    "push_token_previous",
     "admin_listen",
     "metrics_token",
     "page",

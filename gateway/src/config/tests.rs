@@ -455,6 +455,7 @@ fn the_example_has_no_mistakes() {
     fs::write(&file, &enabled).expect("a file");
     let enabled = Config::load(&file, &Environment::default()).unwrap_or_else(|report| panic!("{report}"));
     let expected = Config {
+        push_token_previous: Some(Secret::new("changed")),
         cluster: RedisUrl::parse("redis://10.0.0.7/0").ok(),
         admin: config
             .admin

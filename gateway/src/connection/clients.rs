@@ -19,7 +19,7 @@ use crate::{
     admin::Readiness,
     connection::{
         compression::Compression,
-        limits::{self, Admission, Limit, Limits, Permit, UnfinishedMessages},
+        limits::{self, Admission, Limit, Limits, Listener, Permit, TcpConnections, UnfinishedMessages},
         timeouts::Timeouts,
         web_function::WebFunction,
     },
@@ -29,12 +29,14 @@ use crate::{
             Metrics,
             labels::{ReloadOutcome, Reloadable},
         },
+        refusals::Refusals,
     },
     server::{
         client_address::{Proxies, check_for_unlisted_proxy},
         tls::{CertificateError, CertificateFiles, Reloaded, Tls, TlsError},
         transport::Transport,
     },
+    start::file_limit::FileShares,
 };
 
 /// The settings of the address where clients connect.
@@ -85,12 +87,14 @@ pub(crate) struct Current {
 pub(crate) struct Clients {
     current: ArcSwap<Current>,
     admission: Admission,
+    pub(crate) tcp: TcpConnections,
     tls: Option<Arc<Tls>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) readiness: Readiness,
+    pub(crate) refusals: Arc<Refusals>,
     unlisted_proxy_is_logged: AtomicBool,
-    /// Refusals by the keys of the limits.
-    refusals: [LogLimit; limits::KEYS.len()],
+    /// Lines about the limits, by their keys.
+    log_limits: [LogLimit; limits::KEYS.len()],
 }
 
 impl Clients {
@@ -102,6 +106,7 @@ impl Clients {
         }
         metrics.limits(&settings.limits);
         let admission = Admission::new(settings.limits.clone());
+        let tcp = TcpConnections::new(settings.limits.clone(), FileShares::now());
         let unfinished =
             UnfinishedMessages::new(settings.limits.unfinished_bytes, metrics.unfinished_bytes.clone());
         let current =
@@ -109,11 +114,13 @@ impl Clients {
         Ok(Self {
             current,
             admission,
+            tcp,
             tls,
+            refusals: Arc::new(Refusals::new(Arc::clone(&metrics))),
             metrics,
             readiness: Readiness::default(),
             unlisted_proxy_is_logged: AtomicBool::new(false),
-            refusals: Default::default(),
+            log_limits: Default::default(),
         })
     }
 
@@ -145,6 +152,7 @@ impl Clients {
         }
         self.metrics.limits(&settings.limits);
         self.admission.set_limits(settings.limits.clone());
+        self.tcp.set_limits(settings.limits.clone());
         let unfinished = Arc::clone(&self.current.load().unfinished);
         unfinished.set_limit(settings.limits.unfinished_bytes);
         self.current.store(Arc::new(Current::new(settings, self.tls.clone(), &self.metrics, unfinished)));
@@ -180,10 +188,26 @@ impl Clients {
         proxies.client(peer, headers)
     }
 
+    /// Counts a TCP connection that was accepted from this address. One that serves many clients does not count by itself.
+    pub(crate) fn accept(&self, listener: Listener, peer: IpAddr) -> Result<Permit, Limit> {
+        let settings = &self.current.load().settings;
+        let serves_many = settings.web_function.is_some() || settings.proxies.trust(peer);
+        let admitted = self.tcp.admit(listener, (!serves_many).then_some(peer));
+        admitted.inspect_err(|limit| self.metrics.limit_hit(*limit))
+    }
+
+    /// A proxy has named the client of a TCP connection, unless that is a proxy too.
+    pub(crate) fn assign(&self, permit: &mut Permit, client: IpAddr) -> Result<(), Limit> {
+        if self.current.load().settings.proxies.trust(client) {
+            return Ok(());
+        }
+        self.tcp.assign(permit, client).inspect_err(|limit| self.metrics.limit_hit(*limit))
+    }
+
     /// How often refusals by this limit are a line of the log.
     pub(crate) fn log_limit(&self, limit: Limit) -> &LogLimit {
         let index = limits::KEYS.iter().position(|key| *key == limit.key());
-        &self.refusals[index.unwrap_or_default()]
+        &self.log_limits[index.unwrap_or_default()]
     }
 
     /// Counts a handshake of this address, and the connection that it may become.

@@ -4,39 +4,34 @@
 //! function's decision → 101 and a `websocket`, or a refusal. Once the function is called, the handshake runs to its
 //! end even if the client disconnects: each client that the function accepts gets its closing event.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+mod request;
+
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{Request, State},
     http::{
-        HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+        HeaderValue, Method, StatusCode,
         header::{
             CONNECTION, CONTENT_TYPE, RETRY_AFTER as RETRY_AFTER_HEADER, SEC_WEBSOCKET_ACCEPT,
-            SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+            SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
             UPGRADE as UPGRADE_HEADER,
         },
     },
     response::{IntoResponse, Response},
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use hyper::upgrade::OnUpgrade;
 use log::{Level, debug, info, warn};
 use tokio::sync::oneshot;
 
+use self::request::{Malformed, UpgradeRequest, names};
 use crate::{
     connection::{
         cleanup::clean_up,
         clients::Current,
         limits::{self, Permit},
-        origin::ForeignOrigin,
-        request_details::RequestDetails,
         websocket::{
-            self, Opened, accept_key,
+            self, Opened,
             deflate::{Deflate, negotiate},
         },
     },
@@ -44,18 +39,19 @@ use crate::{
         Agreed, Connecting, ConnectingEvent, Identity, RequestContext, STORE_UNAVAILABLE, Status, encode,
     },
     function::{Failure, invoke::Registration},
-    observe::{log_limit::LogLimit, metrics::labels::HandshakeOutcome, report::Report},
+    observe::{
+        log_limit::LogLimit,
+        metrics::labels::{HandshakeOutcome, RefusalReason},
+        report::Report,
+    },
     push::answer,
     registry::{NewConnection, Opening, Ownership, RegistryError, ids},
     server::http::Peer,
-    start::{apis::RunningApi, app::App},
+    start::app::App,
 };
 
 /// How long a connection may take to become a WebSocket after the 101 was passed to the server.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// What the path and the query of a client have at most: they are kept with its connection.
-const MAX_PATH_BYTES: usize = 8192;
 
 /// When a client that is over a limit of its address may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -63,26 +59,11 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// What a client is told that the registry does not take.
 const NOT_REGISTERED: &str = "the gateway cannot take new connections now: try again later";
 
-/// A valid request to connect.
-struct UpgradeRequest {
-    api: Arc<RunningApi>,
-    path: Arc<str>,
-    /// Where the connection comes from.
-    peer: SocketAddr,
-    /// The client's address, which a proxy may have reported.
-    client: IpAddr,
-    received: Instant,
-    accept_key: String,
-    protocols: Option<String>,
-    extensions: Option<String>,
-    details: RequestDetails,
-    /// Whether the web page that asks may connect.
-    origin: Result<(), ForeignOrigin>,
-    upgrade: OnUpgrade,
-}
+/// What the log shows of a path that belongs to no API.
+const SHOWN_PATH_CHARS: usize = 200;
 
 /// Answers a request on any path.
-pub(crate) async fn entry(State(app): State<Arc<App>>, request: Request) -> Response {
+pub(crate) async fn entry(State(app): State<Arc<App>>, mut request: Request) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return refuse(StatusCode::NOT_FOUND, "only GET is answered here");
     }
@@ -92,13 +73,16 @@ pub(crate) async fn entry(State(app): State<Arc<App>>, request: Request) -> Resp
     }
     let path: Arc<str> = request.uri().path().into();
     let Some(api) = app.api(&path) else {
+        const SENTENCE: &str = "no WebSocket API has this path";
         app.clients.metrics.unknown_path();
-        return refuse_uncalled(&app, &path, StatusCode::NOT_FOUND, "no WebSocket API has this path");
+        log_malformed(&app, RefusalReason::UnknownPath, &request, SENTENCE);
+        return refuse_uncalled(&app, &path, StatusCode::NOT_FOUND, SENTENCE);
     };
-    let asked = match UpgradeRequest::read(&app, request, (Arc::clone(&path), Arc::clone(&api))) {
+    let asked = match UpgradeRequest::read(&app, &mut request, (Arc::clone(&path), Arc::clone(&api))) {
         Ok(asked) => asked,
-        Err((code, sentence)) => {
+        Err(Malformed { code, sentence }) => {
             api.metrics.handshake(HandshakeOutcome::Malformed);
+            log_malformed(&app, RefusalReason::Malformed, &request, &sentence);
             return refuse_uncalled(&app, &path, code, &sentence);
         }
     };
@@ -106,6 +90,12 @@ pub(crate) async fn entry(State(app): State<Arc<App>>, request: Request) -> Resp
         Ok(permit) => connect(app, asked, permit).await,
         Err(refusal) => *refusal,
     }
+}
+
+fn log_malformed(app: &App, reason: RefusalReason, request: &Request, why: &str) {
+    let from = request.extensions().get().map_or_else(String::new, |Peer(peer)| format!(" from {peer}"));
+    let path: String = request.uri().path().chars().take(SHOWN_PATH_CHARS).collect();
+    app.clients.refusals.refuse(reason, format_args!("a client{from} on {path} was refused: {why}"));
 }
 
 /// What the gateway itself checks before it asks the register function. The permit counts the connection.
@@ -135,85 +125,10 @@ fn admit(app: &App, asked: &UpgradeRequest) -> Result<Permit, Box<Response>> {
     if let Err(foreign) = &asked.origin {
         let sentence = foreign.to_string();
         let (line, refusal) = refused(HandshakeOutcome::Origin, StatusCode::FORBIDDEN, &sentence);
-        info!("{line}: {sentence}");
+        app.clients.refusals.refuse(RefusalReason::Origin, format_args!("{line}: {sentence}"));
         return Err(refusal);
     }
     Ok(permit)
-}
-
-impl UpgradeRequest {
-    /// The client as the log names it.
-    fn from(&self) -> String {
-        if self.client == self.peer.ip().to_canonical() {
-            self.peer.to_string()
-        } else {
-            format!("{} through {}", self.client, self.peer)
-        }
-    }
-
-    fn read(
-        app: &App,
-        mut request: Request,
-        (path, api): (Arc<str>, Arc<RunningApi>),
-    ) -> Result<Self, (StatusCode, String)> {
-        let bad = |sentence: &str| (StatusCode::BAD_REQUEST, sentence.to_owned());
-        let headers = request.headers();
-        if !names(headers, CONNECTION, "upgrade") {
-            return Err(bad("the header Connection does not name the upgrade"));
-        }
-        if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-            let sentence = "only version 13 of the WebSocket protocol is supported";
-            return Err((StatusCode::UPGRADE_REQUIRED, sentence.to_owned()));
-        }
-        let length = request.uri().path_and_query().map_or(0, |asked| asked.as_str().len());
-        if length > MAX_PATH_BYTES {
-            let sentence =
-                format!("path and query have {length} bytes; at most {MAX_PATH_BYTES} are accepted");
-            return Err((StatusCode::URI_TOO_LONG, sentence));
-        }
-        let key = headers.get(SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes);
-        let Some(key) = key.filter(|key| STANDARD.decode(key).is_ok_and(|key| key.len() == 16)) else {
-            return Err(bad("the header Sec-WebSocket-Key is not 16 bytes in Base64"));
-        };
-        let accept_key = accept_key(key);
-        let protocols = list(headers, SEC_WEBSOCKET_PROTOCOL);
-        let extensions = list(headers, SEC_WEBSOCKET_EXTENSIONS);
-        let origin = api.origins.check(headers);
-        let details = RequestDetails::of(headers, request.uri());
-        let Some(Peer(peer)) = request.extensions().get().copied() else {
-            return Err(bad("the client's address is unknown"));
-        };
-        let client = app.clients.address(peer.ip(), headers);
-        let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
-            return Err(bad("this request cannot be upgraded: it must be HTTP/1.1"));
-        };
-        Ok(Self {
-            api,
-            path,
-            peer,
-            client,
-            received: Instant::now(),
-            accept_key,
-            protocols,
-            extensions,
-            details,
-            origin,
-            upgrade,
-        })
-    }
-}
-
-/// Whether a header that is a list names this, in any letter case.
-fn names(headers: &HeaderMap, header: HeaderName, token: &str) -> bool {
-    let values = headers.get_all(header).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(token))
-}
-
-/// A header's list as the client sent it; several headers make one list.
-fn list(headers: &HeaderMap, header: HeaderName) -> Option<String> {
-    let values: Vec<_> =
-        headers.get_all(header).into_iter().filter_map(|value| value.to_str().ok()).collect();
-    (!values.is_empty()).then(|| values.join(","))
 }
 
 async fn connect(app: Arc<App>, asked: UpgradeRequest, permit: Permit) -> Response {
@@ -488,11 +403,10 @@ fn sub_protocol(
         );
     }
     let returned = agreed.sec_web_socket_protocol.as_deref()?.trim();
-    if returned.is_empty() {
-        return None;
-    }
-    let offers: Vec<&str> = offered.unwrap_or_default().split(',').map(str::trim).collect();
-    let chosen = returned.split(',').map(str::trim).find(|item| offers.contains(item)).unwrap_or_else(|| {
+    // A function that copies what it gets may return `,,`.
+    items(returned).next()?;
+    let offers: Vec<&str> = items(offered.unwrap_or_default()).collect();
+    let chosen = items(returned).find(|item| offers.contains(item)).unwrap_or_else(|| {
         let sentence = "the register function returned a sub-protocol that the client did not offer";
         warn(&format!("{sentence}: {returned:?}"));
         returned
@@ -503,6 +417,10 @@ fn sub_protocol(
             warn(&format!("the sub-protocol {chosen:?} is not a valid header value and is left out"));
         })
         .ok()
+}
+
+fn items(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
 /// Answers 101 and opens the connection.
@@ -585,6 +503,8 @@ mod tests {
         assert_eq!(chosen(Some("chat, binary"), Some("x,binary")).as_deref(), Some("binary"));
         assert_eq!(chosen(Some("chat"), Some("other")).as_deref(), Some("other"));
         assert_eq!(chosen(Some("chat"), Some("")), None);
+        assert_eq!(chosen(Some(",,"), Some(",,")), None);
+        assert_eq!(chosen(Some(", chat"), Some(", chat")).as_deref(), Some("chat"));
         assert_eq!(chosen(Some("chat"), None), None);
         assert_eq!(chosen(None, Some("bad\nvalue")), None);
     }

@@ -8,17 +8,19 @@
 //! IPv6 addresses as it likes.
 
 mod admission;
+mod count;
 mod frame_rate;
+mod tcp;
 mod unfinished;
 
 use std::{fmt, num::NonZeroU32};
 
 use axum::http::StatusCode;
 
-pub(crate) use self::unfinished::{Share, UnfinishedMessages};
-pub use self::{
-    admission::{Admission, Permit},
-    frame_rate::FrameRate,
+pub use self::{admission::Admission, count::Permit, frame_rate::FrameRate};
+pub(crate) use self::{
+    tcp::{Listener, TcpConnections},
+    unfinished::{Share, UnfinishedMessages},
 };
 
 /// The settings, by the names of the file's keys.
@@ -42,6 +44,8 @@ pub struct Limits {
     pub unfinished_bytes: usize,
     /// From the first byte of a message to its last.
     pub message_seconds: NonZeroU32,
+    /// TCP connections of an address, whatever becomes of them.
+    pub tcp_connections_per_ip: usize,
 }
 
 const THIRTY: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
@@ -56,6 +60,7 @@ impl Limits {
             connections_per_ip: usize::MAX,
             handshakes_per_second_per_ip: NonZeroU32::MAX,
             frames_per_second: NonZeroU32::MAX,
+            tcp_connections_per_ip: usize::MAX,
             ..Self::default()
         }
     }
@@ -72,6 +77,7 @@ impl Default for Limits {
             send_queue_bytes: 1 << 20,
             unfinished_bytes: 256 << 20,
             message_seconds: THIRTY,
+            tcp_connections_per_ip: 2000,
         }
     }
 }
@@ -96,10 +102,14 @@ pub enum Limit {
     UnfinishedBytes(usize),
     /// The client takes longer than this for a message.
     MessageSeconds(NonZeroU32),
+    /// The client's address has this many TCP connections already.
+    TcpConnectionsPerIp(usize),
+    /// There are as many connections already as fit into the process' limit of open files.
+    OpenFiles(usize),
 }
 
-/// The keys of all limits that are a [`Limit`].
-pub const KEYS: [&str; 8] = [
+/// The keys of all limits that are a [`Limit`]; the last one is no key of the file, but what the system sets.
+pub const KEYS: [&str; 10] = [
     "connections",
     "connections_per_ip",
     "handshakes_per_second_per_ip",
@@ -108,12 +118,14 @@ pub const KEYS: [&str; 8] = [
     "send_queue_bytes",
     "unfinished_bytes",
     "message_seconds",
+    "tcp_connections_per_ip",
+    "open_files",
 ];
 
 impl Limits {
     /// Each with its key.
     #[must_use]
-    pub fn entries(&self) -> [(&'static str, u64); 6] {
+    pub fn entries(&self) -> [(&'static str, u64); 9] {
         let values = [
             self.connections as u64,
             self.connections_per_ip as u64,
@@ -121,6 +133,9 @@ impl Limits {
             self.frames_per_second.get().into(),
             self.frame_bytes as u64,
             self.send_queue_bytes as u64,
+            self.unfinished_bytes as u64,
+            self.message_seconds.get().into(),
+            self.tcp_connections_per_ip as u64,
         ];
         std::array::from_fn(|index| (KEYS[index], values[index]))
     }
@@ -148,6 +163,8 @@ impl Limit {
             Self::SendQueueBytes(_) => "send_queue_bytes",
             Self::UnfinishedBytes(_) => "unfinished_bytes",
             Self::MessageSeconds(_) => "message_seconds",
+            Self::TcpConnectionsPerIp(_) => "tcp_connections_per_ip",
+            Self::OpenFiles(_) => "open_files",
         }
     }
 
@@ -156,7 +173,9 @@ impl Limit {
     #[must_use]
     pub fn answer(self) -> Answer {
         match self {
-            Self::Connections(_) => Answer::Status(StatusCode::SERVICE_UNAVAILABLE),
+            Self::Connections(_) | Self::TcpConnectionsPerIp(_) | Self::OpenFiles(_) => {
+                Answer::Status(StatusCode::SERVICE_UNAVAILABLE)
+            }
             Self::ConnectionsPerIp(_) | Self::HandshakesPerSecondPerIp(_) => {
                 Answer::Status(StatusCode::TOO_MANY_REQUESTS)
             }
@@ -187,6 +206,12 @@ impl fmt::Display for Limit {
                 write!(formatter, "the unfinished messages of all clients have more than {limit} bytes")
             }
             Self::MessageSeconds(limit) => write!(formatter, "a message takes longer than {limit} s"),
+            Self::TcpConnectionsPerIp(limit) => {
+                write!(formatter, "this address has {limit} TCP connections, its limit")
+            }
+            Self::OpenFiles(limit) => {
+                write!(formatter, "there are {limit} connections, as many as open files allow")
+            }
         }
     }
 }
@@ -208,6 +233,8 @@ mod tests {
             Limit::SendQueueBytes(usize::MAX),
             Limit::UnfinishedBytes(usize::MAX),
             Limit::MessageSeconds(NonZeroU32::MAX),
+            Limit::TcpConnectionsPerIp(usize::MAX),
+            Limit::OpenFiles(usize::MAX),
         ];
         assert_eq!(limits.map(Limit::key), KEYS);
         for limit in limits {

@@ -5,6 +5,7 @@
 //! [`ClosingEvent`]. A function pushes → [`Push::parse`] → [`Status`].
 
 mod frame;
+mod object;
 mod push;
 pub(crate) mod trace_context;
 
@@ -12,7 +13,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::frame::CompressedSize;
+pub(crate) use self::{frame::CompressedSize, object::Object};
 pub use self::{
     frame::Frame,
     push::{Close, MAX_BATCH, Push, Recipients},

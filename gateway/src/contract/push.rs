@@ -9,7 +9,7 @@ use serde::{
     de::{IgnoredAny, SeqAccess, Visitor},
 };
 
-use super::frame::Frame;
+use super::{frame::Frame, object::Object};
 
 /// A batch names at most this many connections.
 pub const MAX_BATCH: usize = 1000;
@@ -103,7 +103,7 @@ impl Recipients {
 #[derive(Deserialize)]
 struct PushBody<'b> {
     #[serde(borrow)]
-    websocket: Option<PushFields<'b>>,
+    websocket: Option<Object<PushFields<'b>>>,
 }
 
 #[derive(Deserialize)]
@@ -175,9 +175,9 @@ impl<'de> Visitor<'de> for IdsVisitor {
 impl Push {
     /// Reads the body of a reverse push. The error is a sentence for the function's author.
     pub fn parse(body: &Bytes) -> Result<Self, String> {
-        let parsed: PushBody<'_> = serde_json::from_slice(body)
+        let Object(parsed): Object<PushBody<'_>> = serde_json::from_slice(body)
             .map_err(|error| format!("the body is no reverse push in JSON: {error}"))?;
-        let fields = parsed.websocket.ok_or("the body has no \"websocket\"")?;
+        let Object(fields) = parsed.websocket.ok_or("the body has no \"websocket\"")?;
         let to = recipients(fields.connection, fields.connections)?;
         match fields.action.as_ref().map(Text::as_str) {
             Some("data send") => {
@@ -283,6 +283,9 @@ mod tests {
         ] {
             let refused = send(rest).expect_err(rest);
             assert!(refused.contains(named), "{rest}: {refused}");
+        }
+        for array in [r#"[{"action":"closing","secConnectionID":"c"}]"#, r#"{"websocket":["closing","c"]}"#] {
+            assert!(parse(array).is_err_and(|sentence| sentence.contains("an object")), "{array}");
         }
         assert!(parse("{}").is_err_and(|sentence| sentence.contains("websocket")));
         assert!(parse("nonsense").is_err_and(|sentence| sentence.contains("JSON")));

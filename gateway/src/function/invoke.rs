@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use log::{Level, warn};
 
 use crate::{
-    contract::{Agreed, Attributes, ClosingEvent, ConnectAnswer, STORE_UNAVAILABLE, encode},
+    contract::{Agreed, Attributes, ClosingEvent, ConnectAnswer, Object, STORE_UNAVAILABLE, encode},
     function::{
         Call, Failure, FailureMessage, FunctionBackend, Role,
         call_limit::{CallLimit, QueueSlot, RunPermit},
@@ -136,7 +136,7 @@ impl Functions {
             Ok(answer) => answer,
             Err(failure) => return Err(self.register.fail(invocation, failure, None)),
         };
-        match serde_json::from_slice::<ConnectAnswer>(&answer) {
+        match serde_json::from_slice(&answer).map(|Object(decision): Object<ConnectAnswer>| decision) {
             Ok(decision) if decision.err_no == 0 => {
                 let agreed = decision.websocket.unwrap_or_default();
                 if let Err(sentence) = agreed.check_attributes() {

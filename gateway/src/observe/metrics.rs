@@ -30,7 +30,7 @@ use prometheus_client::{
 use self::{
     api::ApiHandles,
     catalogue::{Description, Kind},
-    labels::{HandshakeOutcome, Label, PushOutcome, ReloadOutcome, Reloadable, TlsOutcome},
+    labels::{HandshakeOutcome, Label, PushOutcome, RefusalReason, ReloadOutcome, Reloadable, TlsOutcome},
 };
 pub use self::{
     api::{ApiMetrics, EventTimer},
@@ -60,6 +60,7 @@ pub struct Metrics {
     /// How many handles each API has.
     apis: ApiHandles,
     pushes: ByLabel<PushOutcome>,
+    refused: ByLabel<RefusalReason>,
     tls: ByLabel<TlsOutcome>,
     /// The bytes that wait to be sent to clients; each queue adds and subtracts its own.
     pub queue_bytes: Gauge,
@@ -102,9 +103,12 @@ impl Metrics {
         let build: Family<Gauge> = register(&mut registry, &c::BUILD, Family::default());
         build.get_or_create(&series(&c::BUILD, [Cow::Borrowed(env!("CARGO_PKG_VERSION"))])).set(1);
         let histograms = Histograms::new_with_constructor(|| Histogram::new(SECONDS));
+        let connections = register(&mut registry, &c::CONNECTIONS, Family::default());
+        let handshakes = register(&mut registry, &c::HANDSHAKES, Family::default());
+        let refused = register(&mut registry, &c::REFUSED, Family::default());
         let families = Families {
-            connections: register(&mut registry, &c::CONNECTIONS, Family::default()),
-            handshakes: register(&mut registry, &c::HANDSHAKES, Family::default()),
+            connections,
+            handshakes,
             limit_hits: register(&mut registry, &c::LIMIT_HITS, Family::default()),
             limits: register(&mut registry, &c::LIMITS, Family::default()),
             closes: register(&mut registry, &c::CLOSES, Family::default()),
@@ -130,8 +134,10 @@ impl Metrics {
         let routes = RouteMetrics::new(&mut registry);
         registry.register_collector(Box::new(process::ProcessMetrics));
         for key in limits::KEYS.map(Cow::Borrowed) {
-            drop(families.limit_hits.get_or_create(&series(&c::LIMIT_HITS, [key.clone()])));
-            drop(families.limits.get_or_create(&series(&c::LIMITS, [key])));
+            drop(families.limit_hits.get_or_create(&series(&c::LIMIT_HITS, [key])));
+        }
+        for (key, _) in Limits::default().entries() {
+            drop(families.limits.get_or_create(&series(&c::LIMITS, [Cow::Borrowed(key)])));
         }
         for what in Reloadable::ALL {
             ByLabel::<ReloadOutcome>::new(&families.reloads, &c::RELOADS, &[Cow::Borrowed(what.value())]);
@@ -141,6 +147,7 @@ impl Metrics {
             families,
             apis: ApiHandles::default(),
             pushes: ByLabel::new(&pushes, &c::PUSHES, &[]),
+            refused: ByLabel::new(&refused, &c::REFUSED, &[]),
             tls: ByLabel::new(&tls, &c::TLS_HANDSHAKES, &[]),
             queue_bytes,
             unfinished_bytes,
@@ -181,6 +188,11 @@ impl Metrics {
             let series = series(&catalogue::LIMITS, [Cow::Borrowed(key)]);
             self.families.limits.get_or_create(&series).set(i64::try_from(value).unwrap_or(i64::MAX));
         }
+    }
+
+    /// Something was refused before it was anybody's.
+    pub fn refused(&self, reason: RefusalReason) {
+        self.refused.at(reason).inc();
     }
 
     /// A push was dealt with, for one connection that it names.

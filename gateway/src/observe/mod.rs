@@ -2,5 +2,6 @@
 
 pub(crate) mod log_limit;
 pub mod metrics;
+pub(crate) mod refusals;
 pub mod report;
 pub(crate) mod timeline;

@@ -2,33 +2,35 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Extension,
-    body::Body,
-    extract::{Request, State},
-    http::Method,
-    response::Response,
-};
-use futures_util::future::BoxFuture;
+use axum::{extract::Request, http::header::UPGRADE, response::Response};
+use futures_util::future::{BoxFuture, FutureExt as _, ready};
 use hyper::body::Incoming;
 
-use super::{PushAddress, push};
+use super::{
+    PushAddress,
+    address::{PREFIX, Tokens},
+};
 use crate::server::http::{Connection, Handler};
 
-/// Answers pushes, and leaves every other request to `rest`, which answers other methods at the push address too.
+/// Answers what goes to the push address, and leaves every other request to `rest`.
 pub(crate) struct Direct {
-    pub(crate) path: String,
+    pub(crate) tokens: Tokens,
     pub(crate) address: Arc<PushAddress>,
     pub(crate) rest: Arc<dyn Handler>,
 }
 
 impl Handler for Direct {
+    /// The body of a request is read only if it goes to the push address.
     fn handle(&self, request: Request<Incoming>, connection: &Connection) -> BoxFuture<'static, Response> {
-        if request.method() != Method::POST || request.uri().path() != self.path {
-            return self.rest.handle(request, connection);
+        let path = request.uri().path();
+        if self.tokens.accept(path) {
+            let (address, activity) = (Arc::clone(&self.address), Arc::clone(&connection.activity));
+            return Box::pin(async move { address.answer(request, Some(&activity)).await });
         }
-        let (address, activity) = (Arc::clone(&self.address), Arc::clone(&connection.activity));
-        let (head, body) = request.into_parts();
-        Box::pin(push(State(address), Some(Extension(activity)), head.uri, head.headers, Body::new(body)))
+        // An API may have such a path, too.
+        if path.starts_with(PREFIX) && !request.headers().contains_key(UPGRADE) {
+            return ready(self.address.misdirected(connection.peer)).boxed();
+        }
+        self.rest.handle(request, connection)
     }
 }

@@ -3,8 +3,6 @@
 use std::{borrow::Cow, sync::Arc};
 
 use axum::{
-    Extension,
-    extract::State,
     http::{StatusCode, Uri},
     response::Response,
 };
@@ -15,19 +13,15 @@ use crate::{contract::Status, server::http::Activity};
 const PARAMETER: &str = "secConnectionID";
 
 /// Answers `GET <push address>?secConnectionID=…`.
-pub(super) async fn look(
-    State(address): State<Arc<PushAddress>>,
-    activity: Option<Extension<Arc<Activity>>>,
-    uri: Uri,
-) -> Response {
-    if let Some(activity) = activity {
-        activity.allow_idle();
-    }
-    let Some(id) = query_value(&uri, PARAMETER).map(decode) else {
+pub(super) async fn look(address: &PushAddress, activity: Option<&Arc<Activity>>, uri: &Uri) -> Response {
+    let Some(id) = query_value(uri, PARAMETER).map(decode) else {
         let sentence = "a GET looks at a connection and names it as ?secConnectionID=…, percent-encoded; a reverse \
                         push is a POST";
         return refuse(StatusCode::BAD_REQUEST, 400, sentence);
     };
+    if let Some(activity) = activity {
+        activity.allow_idle();
+    }
     match address.registry.look_up(&id).await {
         Ok(info) => response::found(&id, &info),
         Err(error) => {

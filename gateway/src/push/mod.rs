@@ -10,30 +10,35 @@ pub(crate) mod direct;
 mod look;
 mod response;
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
-    Extension, Router,
+    BoxError, Extension, Router,
     body::Body,
-    extract::State,
+    extract::{Request, State},
     http::{
-        HeaderMap, HeaderValue, StatusCode, Uri,
-        header::{ALLOW, CONTENT_TYPE},
+        HeaderMap, HeaderValue, Method, StatusCode, Uri,
+        header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, ORIGIN},
     },
     response::{IntoResponse as _, Response},
-    routing::get,
+    routing::any,
 };
 use bytes::Bytes;
+use hyper::body::Body as HttpBody;
 use log::{Level, debug};
 
-pub use self::address::{PATH, check_token, path};
+pub use self::address::{PATH, PushUrl, check_token};
 use self::response::Failed;
 pub(crate) use self::response::{Found, err_no};
 use crate::{
     contract::{Close, MAX_BATCH, MAX_EVENT_BYTES, Push, Recipients, Status, trace_context},
     observe::{
         log_limit::LogLimit,
-        metrics::{Metrics, labels::PushOutcome},
+        metrics::{
+            Metrics,
+            labels::{PushOutcome, RefusalReason},
+        },
+        refusals::Refusals,
         report::{Pusher, Report, Reports},
     },
     registry::{ConnectionInfo, Deliver, Delivery, DeliveryError},
@@ -46,11 +51,15 @@ const ID_BYTES: usize = 256;
 /// The largest frame in Base64, the ids of the largest batch, and the JSON around them.
 pub(crate) const BODY_LIMIT_BYTES: usize = MAX_EVENT_BYTES / 3 * 4 + MAX_BATCH * ID_BYTES + 64 * 1024;
 
+/// Browsers send it with each request.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
 /// What stands behind the push address.
 pub(crate) struct PushAddress {
     registry: Arc<dyn Deliver>,
     reports: Reports,
     metrics: Arc<Metrics>,
+    refusals: Arc<Refusals>,
     /// The most that a frame may have.
     frame_bytes: usize,
     log_limits: PushLogLimits,
@@ -65,33 +74,16 @@ struct PushLogLimits {
 
 /// A reverse push address at [`PATH`].
 pub fn router(registry: Arc<dyn Deliver>, reports: Reports) -> Router {
-    router_at(PATH, Arc::new(PushAddress::new(registry, reports, Arc::default(), MAX_EVENT_BYTES)))
+    let address = PushAddress::new(registry, reports, Arc::default(), Arc::default(), MAX_EVENT_BYTES);
+    Router::new().route(PATH, any(serve)).with_state(Arc::new(address))
 }
 
-/// A reverse push address at this path.
-pub(crate) fn router_at(path: &str, address: Arc<PushAddress>) -> Router {
-    Router::new().route(path, get(look::look).post(push).fallback(other_method)).with_state(address)
-}
-
-async fn other_method() -> Response {
-    let sentence = "a reverse push is a POST, and a look at a connection a GET";
-    let mut response = response::status(StatusCode::METHOD_NOT_ALLOWED, &Status::refused(405, sentence));
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
-    response
-}
-
-async fn push(
+async fn serve(
     State(address): State<Arc<PushAddress>>,
     activity: Option<Extension<Arc<Activity>>>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
+    request: Request<Body>,
 ) -> Response {
-    let by = pusher(&uri, &headers);
-    match read_body(body, BODY_LIMIT_BYTES).await {
-        Ok(body) => address.receive(&body, by, activity.as_deref()).await,
-        Err(error) => address.refuse(error.status(), &error.to_string(), by, b""),
-    }
+    address.answer(request, activity.as_deref()).await
 }
 
 fn pusher<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Pusher<'a> {
@@ -105,9 +97,43 @@ impl PushAddress {
         registry: Arc<dyn Deliver>,
         reports: Reports,
         metrics: Arc<Metrics>,
+        refusals: Arc<Refusals>,
         frame_bytes: usize,
     ) -> Self {
-        Self { registry, reports, metrics, frame_bytes, log_limits: PushLogLimits::default() }
+        Self { registry, reports, metrics, refusals, frame_bytes, log_limits: PushLogLimits::default() }
+    }
+
+    /// Answers a request to the push address. The activity is that of the connection on which it came.
+    async fn answer<B>(&self, request: Request<B>, activity: Option<&Arc<Activity>>) -> Response
+    where
+        B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin,
+    {
+        let (head, body) = request.into_parts();
+        if head.headers.contains_key(ORIGIN) || head.headers.contains_key(SEC_FETCH_SITE) {
+            let sentence = "web pages do not push: the request has the header Origin or Sec-Fetch-Site";
+            self.refusals.refuse(RefusalReason::WebPage, format_args!("refused a reverse push: {sentence}"));
+            return forbidden(sentence);
+        }
+        match head.method {
+            Method::POST => {
+                let by = pusher(&head.uri, &head.headers);
+                match read_body(body, BODY_LIMIT_BYTES).await {
+                    Ok(body) => self.receive(&body, by, activity).await,
+                    Err(error) => self.refuse(error.status(), &error.to_string(), by, b""),
+                }
+            }
+            // The server leaves the body out of its answer to HEAD.
+            Method::GET | Method::HEAD => look::look(self, activity, &head.uri).await,
+            _ => other_method(),
+        }
+    }
+
+    /// Refuses a push that goes to another path, or has another token.
+    fn misdirected(&self, peer: SocketAddr) -> Response {
+        const SENTENCE: &str = "this is not this gateway's push address: check WS_PUSH_URL and push_token";
+        let line = format_args!("refused a reverse push from {peer}: {SENTENCE}");
+        self.refusals.refuse(RefusalReason::PushAddress, line);
+        forbidden(SENTENCE)
     }
 
     /// Carries out what the body asks for. The activity is that of the connection on which it came.
@@ -207,6 +233,20 @@ impl PushAddress {
         self.reports.report(|| Report::PushAnswered { by, push: Err(body), status: &status, failed: 0 });
         response::status(code, &status)
     }
+}
+
+/// Who may not push keeps no connection either.
+fn forbidden(sentence: &str) -> Response {
+    let mut response = answer(StatusCode::FORBIDDEN, &Status::refused(403, sentence));
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+fn other_method() -> Response {
+    let sentence = "a reverse push is a POST, and a look at a connection a GET";
+    let mut response = response::status(StatusCode::METHOD_NOT_ALLOWED, &Status::refused(405, sentence));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
+    response
 }
 
 fn no_result() -> DeliveryError {

@@ -14,6 +14,10 @@ use ipnet::IpNet;
 
 const X_FORWARDED_FOR: &str = "x-forwarded-for";
 
+/// Where a request came from.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
 /// The proxies in front of the gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Proxies {

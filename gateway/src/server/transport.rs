@@ -1,7 +1,7 @@
 //! What lies between an accepted connection and its first byte of HTTP: the header of a proxy, then TLS.
 //!
-//! [`Transport::open`] takes both off a connection, each within its time, and says whom the connection comes from. The
-//! header comes first on the wire: a proxy sends it outside the TLS that it passes on.
+//! [`Transport::peer`] and [`Transport::secure`] take them off a connection, each within its time, and say whom the
+//! connection comes from. The header comes first on the wire: a proxy sends it outside the TLS that it passes on.
 
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -14,7 +14,10 @@ use tokio_util::either::Either;
 
 use crate::{
     connection::timeouts::Timeouts,
-    observe::metrics::{Metrics, labels::TlsOutcome},
+    observe::metrics::{
+        Metrics,
+        labels::{RefusalReason, TlsOutcome},
+    },
     server::{
         client_address::Proxies,
         proxy_protocol::{self, ProxyProtocolError},
@@ -46,6 +49,17 @@ pub enum TransportError {
     ProxyProtocolTimeout(Duration),
     /// The TLS handshake did not end in this time.
     TlsTimeout(Duration),
+}
+
+impl TransportError {
+    /// What the operator sees it as; `None` if the peer left before it said anything wrong, as some health checks do.
+    pub(crate) fn reason(&self) -> Option<RefusalReason> {
+        match self {
+            Self::ProxyProtocol(ProxyProtocolError::Read(_)) => None,
+            Self::ProxyProtocol(_) | Self::ProxyProtocolTimeout(_) => Some(RefusalReason::ProxyProtocol),
+            Self::Tls(_) | Self::TlsTimeout(_) => Some(RefusalReason::Tls),
+        }
+    }
 }
 
 impl fmt::Display for TransportError {
@@ -100,12 +114,11 @@ impl Transport {
         Self { proxies, tls, handshake_timeout: timeouts.tls_handshake, metrics }
     }
 
-    /// Opens a connection that was accepted from this address.
-    pub async fn open<S>(&self, mut stream: S, accepted_from: SocketAddr) -> Result<Opened<S>, TransportError>
+    /// Takes TLS off a connection that comes from this peer, if clients connect with it.
+    pub async fn secure<S>(&self, stream: S, peer: SocketAddr) -> Result<Opened<S>, TransportError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let peer = self.peer(&mut stream, accepted_from).await?;
         let stream = match &self.tls {
             None => Either::Left(stream),
             Some(tls) => Either::Right(Box::new(self.shake_hands(tls, stream).await?)),
@@ -113,7 +126,13 @@ impl Transport {
         Ok(Opened { stream, peer })
     }
 
-    async fn peer<S>(&self, stream: &mut S, accepted_from: SocketAddr) -> Result<SocketAddr, TransportError>
+    /// Takes a proxy's header off a connection that was accepted from this address, if it has to begin with one: whom it
+    /// comes from.
+    pub async fn peer<S>(
+        &self,
+        stream: &mut S,
+        accepted_from: SocketAddr,
+    ) -> Result<SocketAddr, TransportError>
     where
         S: AsyncRead + Unpin,
     {

@@ -17,6 +17,7 @@ use crate::{
         metrics::Metrics,
         report::Reports,
     },
+    push::PushUrl,
     start::{
         api::{Api, FunctionSource},
         apis::RunningApi,
@@ -25,7 +26,7 @@ use crate::{
 
 /// What all APIs of a gateway have in common.
 pub(crate) struct Assembly {
-    pub(crate) push_url: String,
+    pub(crate) push_url: PushUrl,
     pub(crate) reports: Reports,
     pub(crate) orphan_reaper: Option<Arc<OrphanReaper>>,
     pub(crate) metrics: Arc<Metrics>,
@@ -75,6 +76,6 @@ impl Assembly {
     fn processes(&self, role: Role, processes: &Processes, prefix: &str) -> Arc<dyn FunctionBackend> {
         let reaper = self.orphan_reaper.clone();
         let (name, reports) = (format!("{prefix}{role}"), self.reports.clone());
-        Arc::new(LocalBackend::new(role, name, processes.clone(), &self.push_url, reports, reaper))
+        Arc::new(LocalBackend::new(role, name, processes.clone(), self.push_url.clone(), reports, reaper))
     }
 }

@@ -13,26 +13,28 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    admin::{self, Access, Stage, page, page_access::PageAccess},
-    config::Admin,
+    admin::{self, Guard, Stage, page, page_access::PageAccess},
+    config::{Admin, secret::Secret},
     connection::{
         cleanup::Cleanups,
         clients::{ClientSettings, Clients},
         handshake,
+        limits::Listener,
     },
     contract::MAX_EVENT_BYTES,
     function::local::orphan_reaper::OrphanReaper,
     observe::{
+        refusals::Refusals,
         report::{Reporter, Reports},
         timeline::{self, Timeline},
     },
-    push::{self, PushAddress, direct::Direct},
+    push::{PushAddress, PushUrl, address::Tokens, direct::Direct},
     registry::{
         Cleaner, ConnectionRegistry, Deliver, MemoryRegistry,
         cluster::{Cluster, ClusterRegistry, ClusterSettings, JoinError},
     },
     server::{
-        http::{HeaderCase, Routed, Server},
+        http::{Routed, Server},
         tls::TlsError,
     },
     start::{
@@ -68,6 +70,7 @@ impl Gateway {
             push_listen: None,
             push_url: None,
             push_token: None,
+            push_token_previous: None,
             apis: Vec::new(),
             clients: ClientSettings::default(),
             admin: None,
@@ -93,7 +96,8 @@ pub struct Builder {
     listen: SocketAddr,
     push_listen: Option<SocketAddr>,
     push_url: Option<String>,
-    push_token: Option<String>,
+    push_token: Option<Secret>,
+    push_token_previous: Option<Secret>,
     apis: Vec<Api>,
     clients: ClientSettings,
     admin: Option<Admin>,
@@ -138,7 +142,13 @@ impl Builder {
 
     /// A secret in the push address's path.
     pub fn push_token(mut self, token: impl Into<String>) -> Self {
-        self.push_token = Some(token.into());
+        self.push_token = Some(Secret::new(token));
+        self
+    }
+
+    /// Another secret with which pushes are accepted, while functions are moved to the new one.
+    pub fn push_token_previous(mut self, token: impl Into<String>) -> Self {
+        self.push_token_previous = Some(Secret::new(token));
         self
     }
 
@@ -277,18 +287,19 @@ impl Builder {
         let clients_served = Arc::new(clients_served);
         let orphan_reaper = self.start_orphan_reaper()?;
         let registry = self.registry_of(addr, &clients_served).await?;
-        let push_path = push::path(self.push_token.as_deref());
+        let tokens = Tokens::new(self.push_token.as_ref(), self.push_token_previous.as_ref());
         let scheme = if pushes.is_none() && clients_served.has_tls() { "https" } else { "http" };
         let push_base =
             self.push_url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(push_addr)));
-        let push_url = format!("{push_base}{push_path}");
-        let (app, assembly) = self.app(addr, &push_url, orphan_reaper, clients_served, &registry);
+        let push_url = PushUrl::default();
+        push_url.set(&push_base, self.push_token.as_ref());
+        let (app, assembly) = self.app(addr, push_url, orphan_reaper, clients_served, &registry);
         let app = Arc::new(app);
         let servers = self
-            .serve(&app, clients, pushes, push_path, admin)
+            .serve(&app, clients, pushes, &tokens, admin)
             .map_err(|error| StartError::Listen { addr: self.listen, error })?;
         app.clients.readiness.enter(Stage::Ready);
-        Ok(Running::new((addr, admin_addr), push_url, app, assembly, (servers, sockets)))
+        Ok(Running::new((addr, admin_addr), (push_base, tokens), app, assembly, (servers, sockets)))
     }
 
     fn serve(
@@ -296,36 +307,38 @@ impl Builder {
         app: &Arc<App>,
         clients: TcpListener,
         pushes: Option<TcpListener>,
-        push_path: String,
+        tokens: &Tokens,
         admin: Option<TcpListener>,
     ) -> io::Result<Vec<Server>> {
         let page = Router::new().fallback(page::entry).with_state(Arc::clone(app));
         let mut client_router = page.clone();
         let mut servers = Vec::new();
         if let Some(listener) = admin {
-            let Clients { metrics, readiness, .. } = &*app.clients;
-            let access = self.admin.as_ref().map_or_else(Access::default, |admin| Access {
-                password: admin.password.clone(),
-                metrics_token: admin.metrics_token.clone(),
-            });
+            let Clients { metrics, readiness, refusals, .. } = &*app.clients;
+            let guard = self.guard(Arc::clone(refusals));
             let page = Router::new().fallback(page::entry_for_operators).with_state(Arc::clone(app));
-            let router = admin::router(Arc::clone(metrics), readiness.clone(), access, page);
-            servers.push(Server::start_for_operators(listener, router)?);
+            let router = admin::router(Arc::clone(metrics), readiness.clone(), guard, page);
+            servers.push(Server::start_public(
+                listener,
+                Routed::handler(router),
+                Listener::Operators,
+                &app.clients,
+            )?);
             client_router = Router::new().fallback(handshake::entry).with_state(Arc::clone(app));
         }
-        let push_router = push::router_at(&push_path, Arc::clone(&app.push_address));
-        let with_pushes = |other: Router| {
-            let (address, rest) = (Arc::clone(&app.push_address), Routed::handler(push_router.merge(other)));
-            Arc::new(Direct { path: push_path, address, rest })
+        let with_pushes = |tokens: Tokens, other: Router| {
+            let (address, rest) = (Arc::clone(&app.push_address), Routed::handler(other));
+            Arc::new(Direct { tokens, address, rest })
         };
         let client_handler = match pushes {
-            None => with_pushes(client_router),
+            None => with_pushes(tokens.clone(), client_router),
             Some(listener) => {
-                servers.push(Server::start_handler(listener, with_pushes(Router::new()), HeaderCase::Lower)?);
-                Routed::handler(client_router)
+                let handler = with_pushes(tokens.clone(), Router::new());
+                servers.push(Server::start_public(listener, handler, Listener::Pushes, &app.clients)?);
+                with_pushes(Tokens::none(), client_router)
             }
         };
-        servers.push(Server::start_for_clients(clients, client_handler, Arc::clone(&app.clients))?);
+        servers.push(Server::start_public(clients, client_handler, Listener::Clients, &app.clients)?);
         Ok(servers)
     }
 
@@ -381,6 +394,17 @@ impl Builder {
         Ok(registry)
     }
 
+    fn guard(&self, refusals: Arc<Refusals>) -> Guard {
+        let admin = self.admin.as_ref();
+        let is_local = admin.is_some_and(|admin| admin.listen.ip().is_loopback()) && !self.page;
+        Guard {
+            password: admin.and_then(|admin| admin.password.clone()),
+            metrics_token: admin.and_then(|admin| admin.metrics_token.clone()),
+            access: if is_local { PageAccess::ThisMachine } else { PageAccess::AllHosts },
+            refusals,
+        }
+    }
+
     /// Who sees the page, and where.
     fn page_access(&self, addr: SocketAddr) -> PageAccess {
         match &self.admin {
@@ -395,7 +419,7 @@ impl Builder {
     fn app(
         &self,
         addr: SocketAddr,
-        push_url: &str,
+        push_url: PushUrl,
         orphan_reaper: Option<Arc<OrphanReaper>>,
         clients: Arc<Clients>,
         registry: &Arc<dyn ConnectionRegistry>,
@@ -406,7 +430,7 @@ impl Builder {
         reporters.extend(timeline.clone().map(|timeline| timeline as Arc<dyn Reporter>));
         let reports = Reports::to(reporters);
         let assembly = Assembly {
-            push_url: push_url.to_owned(),
+            push_url,
             reports: reports.clone(),
             orphan_reaper,
             metrics: Arc::clone(&clients.metrics),
@@ -434,6 +458,7 @@ impl Builder {
                 reached,
                 reports.clone(),
                 Arc::clone(&clients.metrics),
+                Arc::clone(&clients.refusals),
                 self.clients.web_function.as_ref().map_or(MAX_EVENT_BYTES, |web| web.frame_bytes),
             )),
             drain: Drain::new(stopping.clone()),

@@ -8,8 +8,16 @@ use std::sync::OnceLock;
 use log::{debug, info, warn};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
-/// What is open beside the connections of clients: listeners, and of each function's process its output and connections.
+/// What is open beside the connections of clients, at least: listeners, of each function's process its output and
+/// connections, and what is kept for pushes and operators.
 const OTHER_FILES: u64 = 256;
+/// Of it, what is there for operators, and for pushes where functions have an address of their own. Of many files, pushes
+/// have an eighth.
+const OPERATORS: u64 = 64;
+const PUSHES: u64 = 64;
+const PUSHES_FRACTION: u64 = 8;
+/// Of it, what is there for everything else.
+const REST: u64 = 128;
 
 /// What this process was started with, if it was raised.
 static STARTED_WITH: OnceLock<Rlimit> = OnceLock::new();
@@ -28,6 +36,52 @@ pub fn raise() {
     STARTED_WITH.get_or_init(|| before);
 }
 
+/// How many connections of each kind there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileShares {
+    /// Where clients connect.
+    pub clients: usize,
+    /// Where functions push, if that is elsewhere.
+    pub pushes: usize,
+    /// At the admin address.
+    pub operators: usize,
+}
+
+impl FileShares {
+    /// Of the limit in force.
+    #[must_use]
+    pub fn now() -> Self {
+        getrlimit(Resource::Nofile).current.map_or(Self::UNLIMITED, Self::of)
+    }
+
+    const UNLIMITED: Self = Self { clients: usize::MAX, pushes: usize::MAX, operators: usize::MAX };
+
+    fn of(files: u64) -> Self {
+        let share = |files| usize::try_from(files).unwrap_or(usize::MAX);
+        Self {
+            clients: share(for_clients(files)),
+            pushes: share(for_pushes(files)),
+            operators: share(OPERATORS),
+        }
+    }
+}
+
+fn for_pushes(files: u64) -> u64 {
+    PUSHES.max(files / PUSHES_FRACTION)
+}
+
+/// With very few files, clients have a quarter all the same.
+fn for_clients(files: u64) -> u64 {
+    let others = OTHER_FILES.max(for_pushes(files) + OPERATORS + REST);
+    files.saturating_sub(others).max(files / 4).max(1)
+}
+
+/// How many files so many clients need.
+fn needed(connections: u64) -> u64 {
+    let with_pushes = connections.saturating_add(OPERATORS + REST).saturating_mul(PUSHES_FRACTION);
+    with_pushes.div_ceil(PUSHES_FRACTION - 1).max(connections.saturating_add(OTHER_FILES))
+}
+
 /// A sentence that says what to set if so many connections do not fit into the limit.
 #[must_use]
 pub fn shortfall(connections: usize) -> Option<String> {
@@ -35,13 +89,13 @@ pub fn shortfall(connections: usize) -> Option<String> {
 }
 
 fn sentence(connections: u64, files: u64) -> Option<String> {
-    (connections.saturating_add(OTHER_FILES) > files).then(|| {
-        let fitting = files.saturating_sub(OTHER_FILES).max(1);
+    let fitting = for_clients(files);
+    (connections > fitting).then(|| {
         format!(
-            "limits.connections = {connections} needs more than the {files} files that this process may have open: \
-             raise the hard limit (LimitNOFILE= of a systemd unit, --ulimit nofile= of a container, ulimit -Hn of a \
-             shell) to at least {}, or set limits.connections to at most {fitting}",
-            connections.saturating_add(OTHER_FILES)
+            "limits.connections = {connections} needs more than the {files} files that this process may have open, and \
+             {fitting} connections are accepted: raise the hard limit (LimitNOFILE= of a systemd unit, --ulimit nofile= \
+             of a container, ulimit -Hn of a shell) to at least {}",
+            needed(connections)
         )
     })
 }
@@ -68,11 +122,22 @@ mod tests {
 
     #[test]
     fn the_sentence_names_what_fits() {
-        assert_eq!(sentence(744, 1000), None);
-        let sentence = sentence(745, 1000).expect("one file is missing");
-        assert!(
-            sentence.contains("to at least 1001, or set limits.connections to at most 744"),
-            "{sentence}"
-        );
+        assert_eq!(sentence(144, 400), None);
+        let sentence = sentence(145, 400).expect("one file is missing");
+        assert!(sentence.contains("and 144 connections are accepted"), "{sentence}");
+        assert!(sentence.ends_with("to at least 401"), "{sentence}");
+    }
+
+    #[test]
+    fn what_is_needed_is_enough_and_the_shares_fit() {
+        for connections in [1, 100, 255, 256, 1000, 10_000, 100_000, 1_000_000] {
+            let files = needed(connections);
+            assert!(for_clients(files) >= connections, "{connections} in {files}");
+            assert!(for_clients(files - 1) < connections || files <= 342, "{connections} in {}", files - 1);
+        }
+        for files in [400, 1024, 4096, 262_144] {
+            let FileShares { clients, pushes, operators } = FileShares::of(files);
+            assert!((clients + pushes + operators) as u64 + REST <= files, "{files}");
+        }
     }
 }

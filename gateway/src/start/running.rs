@@ -9,8 +9,10 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     admin::{Stage, page, page_access::PageAccess},
+    config::secret::Secret,
     connection::clients::ClientSettings,
     observe::metrics::Metrics,
+    push::address::Tokens,
     server::http::Server,
     start::{api::Api, app::App, assembly::Assembly, hand_over::Sockets},
 };
@@ -27,7 +29,9 @@ const BACKEND_STOP_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Running {
     addr: SocketAddr,
     admin_addr: Option<SocketAddr>,
-    push_url: String,
+    /// The part of the push address before `/api-…`.
+    push_base: String,
+    tokens: Tokens,
     app: Arc<App>,
     assembly: Assembly,
     /// Where clients connect is the last one.
@@ -40,7 +44,7 @@ pub struct Running {
 impl Running {
     pub(crate) fn new(
         (addr, admin_addr): (SocketAddr, Option<SocketAddr>),
-        push_url: String,
+        (push_base, tokens): (String, Tokens),
         app: Arc<App>,
         assembly: Assembly,
         (servers, sockets): (Vec<Server>, Sockets),
@@ -51,7 +55,8 @@ impl Running {
         Self {
             addr,
             admin_addr,
-            push_url,
+            push_base,
+            tokens,
             app,
             assembly,
             servers,
@@ -81,8 +86,15 @@ impl Running {
 
     /// The reverse push address. Instances of local functions get it with their name in the query.
     #[must_use]
-    pub fn push_url(&self) -> &str {
-        &self.push_url
+    pub fn push_url(&self) -> Arc<String> {
+        self.assembly.push_url.now()
+    }
+
+    /// From now on pushes are accepted with these tokens alone. Functions that are processes are started anew with the
+    /// first one, each before its next event.
+    pub fn set_push_tokens(&self, token: Option<&Secret>, previous: Option<&Secret>) {
+        self.tokens.set(token, previous);
+        self.assembly.push_url.set(&self.push_base, token);
     }
 
     /// Whether the page is served, to this machine at least.

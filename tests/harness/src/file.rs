@@ -19,6 +19,7 @@ use crate::{
 pub struct FromFile {
     command: Command,
     folder: PathBuf,
+    push_token: Option<String>,
 }
 
 /// A gateway with this file. In it `$FOLDER` stands for the test's folder, and `$RUNTIMES` for that of its runtimes.
@@ -29,12 +30,15 @@ pub fn from_file(text: &str) -> FromFile {
     command.arg("--config").arg(folder.join("gateway.toml"));
     let path = env::var("PATH").unwrap_or_default();
     command.env_clear().env("PATH", format!("/usr/bin:/bin:{path}")).env("HOME", &folder);
-    FromFile { command, folder }
+    FromFile { command, folder, push_token: push_token(text) }
 }
 
 impl FromFile {
     /// A variable of the gateway's own environment.
     pub fn own_env(mut self, name: &str, value: &str) -> Self {
+        if name == "GATEWAY_PUSH_TOKEN" {
+            self.push_token = Some(value.to_owned());
+        }
         self.command.env(name, value);
         self
     }
@@ -55,10 +59,15 @@ impl FromFile {
         self
     }
 
-    /// Starts the gateway and waits for its addresses.
+    /// Starts the gateway and waits for its addresses. It does not say the token in the push address.
     pub fn start(self) -> Gateway {
         let log = File::create(self.folder.join("log")).expect("a log file");
-        launch(self.command, log.into(), self.folder)
+        let mut gateway = launch(self.command, log.into(), self.folder);
+        if let Some(token) = self.push_token {
+            let base = gateway.push.strip_suffix("…").expect("the token is not said");
+            gateway.push = format!("{base}{token}");
+        }
+        gateway
     }
 
     /// Runs the gateway to its end.
@@ -81,6 +90,11 @@ impl Gateway {
         let Host::Process { folder, .. } = &self.host else { panic!("a gateway in process has no file") };
         write(folder, text);
     }
+}
+
+fn push_token(text: &str) -> Option<String> {
+    let value = text.lines().find_map(|line| line.trim().strip_prefix("push_token = \""));
+    value.and_then(|value| value.strip_suffix('"')).map(str::to_owned)
 }
 
 fn write(folder: &Path, text: &str) {

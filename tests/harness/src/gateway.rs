@@ -178,6 +178,21 @@ impl Gateway {
         value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no series {series} in\n{text}"))
     }
 
+    /// `host:port` of the admin address of a gateway that serves its page there.
+    pub fn admin(&self) -> &str {
+        let page = self.page.as_ref().expect("a page");
+        page.trim_start_matches("http://").trim_end_matches('/')
+    }
+
+    /// The value of this series as the admin address exposes it, to whoever has this secret.
+    pub async fn exposed(&self, series: &str, secret: &str) -> f64 {
+        let headers = [("Authorization", format!("Bearer {secret}"))];
+        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let exposed = request(self.admin(), "GET", "/metrics", &headers, b"").await;
+        let value = exposed.body.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {series}: {exposed:?}"))
+    }
+
     /// Waits until a series has this value.
     pub async fn wait_for_metric(&self, series: &str, wanted: f64) {
         eventually(&format!("{series} is {wanted}"), || {

@@ -60,10 +60,10 @@ impl InProcess {
     pub async fn start(self) -> Gateway {
         log::keep();
         let running = self.builder.api(self.api).start().await.expect("the gateway starts");
-        self.functions.push_to(running.push_url());
+        self.functions.push_to(&running.push_url());
         Gateway {
             clients: format!("{}/", running.client_url()),
-            push: running.push_url().to_owned(),
+            push: running.push_url().to_string(),
             client_page: None,
             page: running.has_page().then(|| format!("http://{}/", running.addr())),
             host: Host::InProcess { running: Some(running), functions: self.functions },

@@ -22,7 +22,7 @@ use serde_json::value::RawValue;
 
 use super::{api, origin};
 use crate::{
-    contract::{MAX_EVENT_BYTES, Status},
+    contract::{MAX_EVENT_BYTES, Object, Status},
     function::Role,
     observe::{report::Pusher, timeline::RecordedEvent},
     push::{self, answer},
@@ -92,8 +92,10 @@ type Refusal = (StatusCode, String);
 
 fn find(app: &App, body: &[u8]) -> Result<Found, Refusal> {
     match serde_json::from_slice(body) {
-        Ok(Wanted { id: Some(id), .. }) => recorded(app, id),
-        Ok(Wanted { role: Some(role), event: Some(event), .. }) => given(app, &role, event.get().as_bytes()),
+        Ok(Object(Wanted { id: Some(id), .. })) => recorded(app, id),
+        Ok(Object(Wanted { role: Some(role), event: Some(event), .. })) => {
+            given(app, &role, event.get().as_bytes())
+        }
         Ok(_) | Err(_) => {
             let sentence =
                 r#"the body is neither {"id":…} nor {"role":"register, transfer or cleanup","event":{…}}"#;

@@ -6,7 +6,7 @@ use axum::http::{
     header::{CONTENT_TYPE, HOST, ORIGIN},
 };
 
-use super::header::header;
+use crate::admin::header::header;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 

@@ -100,6 +100,8 @@ impl Configured {
                 |change| matches!(change, Change::ApiAdded(new) | Change::ApiChanged(new) if new == path),
             )
         };
+        let Config { push_token, push_token_previous, .. } = &plan.config;
+        self.running.set_push_tokens(push_token.as_ref(), push_token_previous.as_ref());
         self.running.set_clients(clients(&plan.config));
         self.running.replace_apis(&apis, is_new);
         self.config = plan.config.clone();

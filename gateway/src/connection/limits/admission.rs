@@ -1,13 +1,6 @@
 //! Who may connect: counts connections, in total and by address, and the handshakes of an address.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    net::{IpAddr, Ipv6Addr},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::net::IpAddr;
 
 use governor::{
     Quota, RateLimiter,
@@ -17,7 +10,10 @@ use governor::{
 };
 use parking_lot::Mutex;
 
-use super::{Limit, Limits};
+use super::{
+    Limit, Limits,
+    count::{Count, Full, Permit, counted_as},
+};
 
 type Handshakes<C> = RateLimiter<IpAddr, HashMapStateStore<IpAddr>, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
@@ -27,15 +23,9 @@ const FIRST_SWEEP: usize = 1024;
 /// The count of all connections.
 #[derive(Debug)]
 pub struct Admission<C: Clock = DefaultClock> {
-    counted: Arc<Mutex<Counted>>,
+    count: Count,
     rules: Mutex<Rules<C>>,
     clock: C,
-}
-
-#[derive(Debug, Default)]
-struct Counted {
-    total: usize,
-    by_address: HashMap<IpAddr, usize>,
 }
 
 #[derive(Debug)]
@@ -44,31 +34,6 @@ struct Rules<C: Clock> {
     handshakes: Handshakes<C>,
     /// At how many addresses the next sweep is due. Doubling it keeps the cost of a handshake constant on average.
     next_sweep: usize,
-}
-
-/// A connection that is counted until this is released or dropped.
-#[derive(Debug)]
-pub struct Permit {
-    counted: Arc<Mutex<Counted>>,
-    address: IpAddr,
-    is_released: AtomicBool,
-}
-
-impl Permit {
-    /// The connection does not count any more.
-    pub fn release(&self) {
-        if self.is_released.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let mut counted = self.counted.lock();
-        counted.total = counted.total.saturating_sub(1);
-        if let Entry::Occupied(mut open) = counted.by_address.entry(self.address) {
-            *open.get_mut() -= 1;
-            if *open.get() == 0 {
-                open.remove();
-            }
-        }
-    }
 }
 
 impl Admission {
@@ -82,7 +47,7 @@ impl Admission {
 impl<C: Clock + Clone> Admission<C> {
     fn with_clock(limits: Limits, clock: C) -> Self {
         let rules = Mutex::new(Rules::new(limits, clock.clone()));
-        Self { counted: Arc::default(), rules, clock }
+        Self { count: Count::default(), rules, clock }
     }
 
     /// Counts a handshake from this address, and the connection that may come of it.
@@ -93,17 +58,10 @@ impl<C: Clock + Clone> Admission<C> {
             rules.count_handshake(address)?;
             (rules.limits.connections, rules.limits.connections_per_ip)
         };
-        let mut counted = self.counted.lock();
-        if counted.total >= connections {
-            return Err(Limit::Connections(connections));
-        }
-        let open = counted.by_address.get(&address).copied().unwrap_or_default();
-        if open >= connections_per_ip {
-            return Err(Limit::ConnectionsPerIp(connections_per_ip));
-        }
-        counted.by_address.insert(address, open + 1);
-        counted.total += 1;
-        Ok(Permit { counted: Arc::clone(&self.counted), address, is_released: AtomicBool::new(false) })
+        self.count.admit(Some(client), connections, connections_per_ip).map_err(|full| match full {
+            Full::InAll => Limit::Connections(connections),
+            Full::OfAddress => Limit::ConnectionsPerIp(connections_per_ip),
+        })
     }
 
     /// New limits for those who come; connections that are open stay, even if they are more than is allowed now.
@@ -119,7 +77,7 @@ impl<C: Clock + Clone> Admission<C> {
     /// How many connections are open, or about to be.
     #[must_use]
     pub fn open(&self) -> usize {
-        self.counted.lock().total
+        self.count.total()
     }
 }
 
@@ -138,23 +96,6 @@ impl<C: Clock> Rules<C> {
             self.next_sweep = FIRST_SWEEP.max(self.handshakes.len() * 2);
         }
         Ok(())
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.release();
-    }
-}
-
-/// What counts as one address.
-fn counted_as(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -192,7 +133,7 @@ mod tests {
     fn an_address_that_has_no_connection_is_forgotten() {
         let admission = Admission::with_clock(limits(), FakeRelativeClock::default());
         drop(admission.admit(address("10.0.0.1")));
-        assert!(admission.counted.lock().by_address.is_empty());
+        assert_eq!(admission.count.addresses(), 0);
     }
 
     #[test]

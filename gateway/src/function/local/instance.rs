@@ -5,6 +5,7 @@
 
 use std::{
     pin::pin,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -34,6 +35,7 @@ const OUTCOME_GRACE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(super) struct Instance {
     name: String,
+    push_url: Arc<String>,
     timeout: Duration,
     api: RuntimeApi,
     process: Process,
@@ -58,7 +60,7 @@ impl Instance {
     pub(super) async fn start(
         name: String,
         processes: &Processes,
-        push_url: &str,
+        push_url: Arc<String>,
         context: ProcessContext,
         request_id: &str,
     ) -> Result<Self, Failure> {
@@ -71,7 +73,7 @@ impl Instance {
             .map_err(|error| never("has no runtime API", error))?;
         let started = Instant::now();
         let reports = context.reports.clone();
-        let command = command(processes, push_url, context.role, &name, &api);
+        let command = command(processes, &push_url, context.role, &name, &api);
         let process = spawn(command, &name, context, request_id).map_err(|error| {
             never(&format!("could not be started from {}", processes.program.display()), error)
         })?;
@@ -88,11 +90,16 @@ impl Instance {
         let ready = started.elapsed().as_millis();
         log_limits.life.log(Level::Info, None, format_args!("{name} is ready after {ready} ms"));
         reports.report(|| Report::InstanceReady { instance: &name });
-        Ok(Self { name, timeout: processes.timeout, api, process })
+        Ok(Self { name, push_url, timeout: processes.timeout, api, process })
     }
 
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether it was started with this push address.
+    pub(super) fn pushes_to(&self, push_url: &str) -> bool {
+        *self.push_url == push_url
     }
 
     pub(super) fn has_ended(&self) -> bool {

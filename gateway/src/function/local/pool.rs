@@ -25,12 +25,13 @@ use super::{
 use crate::{
     function::{Call, Failure, FunctionBackend, Invoked, Role, Timings},
     observe::report::{Report, Reports},
+    push::PushUrl,
 };
 
 /// A function whose instances are processes of this machine.
 pub struct LocalBackend {
     processes: Processes,
-    push_url: String,
+    push_url: PushUrl,
     /// What the instances' names begin with, `transfer` for instance.
     name: String,
     context: ProcessContext,
@@ -46,7 +47,7 @@ impl LocalBackend {
         role: Role,
         name: impl Into<String>,
         processes: Processes,
-        push_url: impl Into<String>,
+        push_url: PushUrl,
         reports: Reports,
         orphan_reaper: Option<Arc<OrphanReaper>>,
     ) -> Self {
@@ -60,7 +61,7 @@ impl LocalBackend {
         };
         Self {
             processes,
-            push_url: push_url.into(),
+            push_url,
             name: name.into(),
             context,
             idle: Mutex::default(),
@@ -93,8 +94,9 @@ impl LocalBackend {
         let name = format!("{}-{number}", self.name);
         let begun = Instant::now();
         let context = self.context.clone();
+        let push_url = self.push_url.now();
         let started =
-            Instance::start(name.clone(), &self.processes, &self.push_url, context, call.request_id).await;
+            Instance::start(name.clone(), &self.processes, push_url, context, call.request_id).await;
         timings.started = Some(begun.elapsed());
         timings.instance = Some(name);
         started
@@ -109,10 +111,12 @@ impl LocalBackend {
         });
     }
 
+    /// Instances that push to an earlier address are dropped, and killed so.
     fn take_idle(&self) -> Option<Instance> {
+        let push_url = self.push_url.now();
         let mut idle = self.idle.lock();
         while let Some(instance) = idle.pop() {
-            if !instance.has_ended() {
+            if !instance.has_ended() && instance.pushes_to(&push_url) {
                 return Some(instance);
             }
         }

@@ -56,6 +56,8 @@ catalogue! {
         "Clients that are connected";
     HANDSHAKES: Counter "scf_gateway_handshakes_total" ["api", "outcome"]
         "Requests to connect by what became of them; api is empty if the path belongs to none";
+    REFUSED: Counter "scf_gateway_refused_total" ["reason"]
+        "Requests and connections that were refused before a function or a push had to do with them";
     LIMIT_HITS: Counter "scf_gateway_limit_hits_total" ["limit"]
         "Handshakes refused and connections closed because of a limit, by its key in the configuration";
     LIMITS: Gauge "scf_gateway_configured_limit" ["limit"]

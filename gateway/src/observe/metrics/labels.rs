@@ -52,6 +52,35 @@ label! {
 }
 
 label! {
+    /// Why something was refused before it was anybody's.
+    RefusalReason {
+        /// A client asks for a path that belongs to no API.
+        UnknownPath = "unknown_path",
+        /// A request is not a handshake of WebSocket 13 over HTTP/1.1.
+        Malformed = "malformed",
+        /// The page's origin is not among the API's.
+        Origin = "origin",
+        /// A TLS handshake failed, or took too long.
+        Tls = "tls",
+        /// A trusted proxy's connection does not begin with a PROXY protocol header of version 2.
+        ProxyProtocol = "proxy_protocol",
+        /// The password or token of the admin address is wrong.
+        AdminPassword = "admin_password",
+        /// The metrics were asked for under a name that is not this machine's.
+        Host = "host",
+        /// A push went to another path, or with another token, than those of the push address.
+        PushAddress = "push_address",
+        /// A web page tried to push.
+        WebPage = "web_page",
+    }
+}
+
+impl RefusalReason {
+    /// How many there are.
+    pub(crate) const COUNT: usize = Self::ALL.len();
+}
+
+label! {
     /// How a handshake ended.
     HandshakeOutcome {
         /// The client is connected.

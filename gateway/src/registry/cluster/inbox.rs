@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use log::{Level, info, warn};
+use log::{Level, info};
 use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval, sleep},
@@ -50,6 +50,7 @@ pub(crate) struct Inbox {
     /// Closes that were run for another node, by its number: whether it has answered the function in time.
     pub(crate) closes: HashMap<(NodeId, u64), (Instant, watch::Sender<bool>)>,
     pub(crate) other_versions: LogLimit,
+    pub(crate) malformed: LogLimit,
     pub(crate) refusals: LogLimit,
 }
 
@@ -70,6 +71,7 @@ impl Inbox {
             peers: Peers::default(),
             closes: HashMap::new(),
             other_versions: LogLimit::default(),
+            malformed: LogLimit::default(),
             refusals: LogLimit::default(),
         }
     }
@@ -148,7 +150,10 @@ impl Inbox {
                 );
                 self.outgoing.fail_owner(from, &reason);
             }
-            Err(wire::Malformed) => warn!("node {node} received something that is no message"),
+            Err(wire::Malformed) => {
+                let line = format_args!("node {node} received something that is no message");
+                self.malformed.log(Level::Warn, None, line);
+            }
         }
     }
 

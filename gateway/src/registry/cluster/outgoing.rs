@@ -238,7 +238,7 @@ impl Content {
     fn len(&self) -> usize {
         match self {
             Self::Request(_, record) | Self::Record(record) => record.len(),
-            Self::Refusal => 0,
+            Self::Refusal => size_of::<Item>(),
         }
     }
 }
@@ -362,5 +362,12 @@ mod tests {
         let small: Vec<_> =
             (0..2 * MAX_REQUESTS).map_while(|_| outgoing.request(THERE, record(1)).ok()).collect();
         assert_eq!(small.len(), MAX_REQUESTS);
+        drop(small);
+        // A node of another version may send without end.
+        let outgoing = Outgoing::default();
+        for _ in 0..2 * MAX_BYTES / size_of::<Item>() {
+            outgoing.refuse(THERE);
+        }
+        assert_eq!(outgoing.state.lock().queue.len(), MAX_BYTES / size_of::<Item>());
     }
 }

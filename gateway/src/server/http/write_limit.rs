@@ -15,6 +15,8 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use crate::connection::limits::Permit;
+
 /// See the module. A write that is overdue is an error of the kind `TimedOut` without an error number, which those of
 /// the operating system have.
 #[derive(Debug)]
@@ -22,11 +24,13 @@ pub(crate) struct WriteLimit<S> {
     stream: S,
     limit: Duration,
     timer: Option<Pin<Box<Sleep>>>,
+    /// The connection counts for as long as the stream is there.
+    _permit: Option<Box<Permit>>,
 }
 
 impl<S> WriteLimit<S> {
-    pub(crate) fn new(stream: S, limit: Duration) -> Self {
-        Self { stream, limit, timer: None }
+    pub(crate) fn new(stream: S, limit: Duration, permit: Option<Permit>) -> Self {
+        Self { stream, limit, timer: None, _permit: permit.map(Box::new) }
     }
 
     fn limited(
@@ -102,7 +106,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_write_may_take_long_as_long_as_it_gets_on() {
         let (ours, mut peer) = duplex(16);
-        let mut limited = WriteLimit::new(ours, LIMIT);
+        let mut limited = WriteLimit::new(ours, LIMIT, None);
         let slowly = async {
             for _ in 0..4 {
                 tokio::time::sleep(Duration::from_secs(9)).await;

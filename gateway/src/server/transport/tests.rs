@@ -32,6 +32,15 @@ fn tls_handshakes(transport: &Transport, outcome: &str) -> bool {
     exposed.contains(&format!("scf_gateway_tls_handshakes_total{{outcome=\"{outcome}\"}} 1\n"))
 }
 
+async fn opened(
+    transport: &Transport,
+    mut accepted: DuplexStream,
+    from: &str,
+) -> Result<Opened<DuplexStream>, TransportError> {
+    let peer = transport.peer(&mut accepted, address(from)).await?;
+    transport.secure(accepted, peer).await
+}
+
 /// Opens a connection on which the client has sent this.
 async fn open(
     transport: &Transport,
@@ -40,7 +49,7 @@ async fn open(
 ) -> Result<Opened<DuplexStream>, TransportError> {
     let (mut client, accepted) = duplex(64 * 1024);
     client.write_all(sent).await.expect("room");
-    let opened = transport.open(accepted, address(from)).await;
+    let opened = opened(transport, accepted, from).await;
     drop(client);
     opened
 }
@@ -83,7 +92,7 @@ async fn the_header_stands_before_tls() {
     near.write_all(&header()).await.expect("room");
     let connector = authority.client(&[&TLS13]);
     let client = connector.connect(ServerName::try_from(NAME).expect("a name"), near);
-    let (opened, client) = tokio::join!(transport.open(accepted, address(PROXY)), client);
+    let (opened, client) = tokio::join!(opened(&transport, accepted, PROXY), client);
     let (mut opened, mut client) = (opened.expect("a connection"), client.expect("a connection"));
     assert_eq!(opened.peer, address(CLIENT));
     client.write_all(b"GET /").await.expect("room");

@@ -8,24 +8,26 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
+use axum::Router;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _, ready};
 use http_body_util::Full;
 use hyper::{Request, StatusCode, header::CONTENT_TYPE};
-use log::warn;
+use log::Level;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::{
+    config::secret::Secret,
     contract::{Attributes, Close, MAX_BATCH},
     function::remote::client::{HttpClient, SendError, TlsError, Trust},
-    observe::report::Reports,
-    push::{self, PushAddress},
+    observe::{log_limit::LogLimit, report::Reports},
+    push::{PushAddress, PushUrl, address::Tokens, direct::Direct},
     registry::{ConnectionInfo, Deliver, Delivery, DeliveryError},
-    server::http::{HeaderCase, Server},
+    server::http::{Routed, Server},
 };
 
 /// A kept connection may have ended with the other process.
@@ -68,6 +70,7 @@ impl Deliver for Own {
 struct Other {
     client: HttpClient,
     address: String,
+    log_limit: LogLimit,
 }
 
 /// A push address on this machine's loopback address, for the other process alone: it does not relay.
@@ -90,7 +93,8 @@ impl Relay {
             Some(address) => {
                 // Plain HTTP: what is trusted does not matter.
                 let client = HttpClient::new(&Trust::System, IDLE)?;
-                Some(Arc::new(Other { client, address: address.to_owned() }))
+                let (address, log_limit) = (address.to_owned(), LogLimit::default());
+                Some(Arc::new(Other { client, address, log_limit }))
             }
             None => None,
         };
@@ -108,14 +112,25 @@ impl Relay {
     pub async fn open_private_address(&self) -> io::Result<PrivateAddress> {
         let mut secret = [0; 16];
         getrandom::fill(&mut secret).map_err(io::Error::other)?;
-        let path = push::path(Some(&secret.map(|byte| format!("{byte:02x}")).concat()));
+        let secret = Secret::new(secret.map(|byte| format!("{byte:02x}")).concat());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let registry = Arc::clone(&self.own) as Arc<dyn Deliver>;
-        let address =
-            PushAddress::new(registry, Reports::default(), Arc::default(), crate::contract::MAX_EVENT_BYTES);
-        let router = push::router_at(&path, Arc::new(address));
-        let server = Server::start(listener, router, HeaderCase::Lower)?;
-        Ok(PrivateAddress { url: format!("http://{}{path}", server.addr()), _server: server })
+        let address = PushAddress::new(
+            registry,
+            Reports::default(),
+            Arc::default(),
+            Arc::default(),
+            crate::contract::MAX_EVENT_BYTES,
+        );
+        let handler = Direct {
+            tokens: Tokens::new(Some(&secret), None),
+            address: Arc::new(address),
+            rest: Routed::handler(Router::new()),
+        };
+        let server = Server::start_private(listener, Arc::new(handler))?;
+        let url = PushUrl::default();
+        url.set(&format!("http://{}", server.addr()), Some(&secret));
+        Ok(PrivateAddress { url: url.now().to_string(), _server: server })
     }
 
     async fn deliver_to_all(&self, ids: &[String], delivery: Delivery) -> Vec<Result<(), DeliveryError>> {
@@ -215,7 +230,8 @@ impl Other {
         request: Result<Request<Full<Bytes>>, hyper::http::Error>,
     ) -> Result<Answer, DeliveryError> {
         let unreachable = |why: String| {
-            warn!("the other process of this gateway did not take a push: {why}");
+            let line = format_args!("the other process of this gateway did not take a push: {why}");
+            self.log_limit.log(Level::Warn, None, line);
             DeliveryError::Unreachable(why)
         };
         let request = request.map_err(|error| unreachable(error.to_string()))?;

@@ -1,0 +1,124 @@
+//! Counts connections, in all and by address.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    net::{IpAddr, Ipv6Addr},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+
+/// How many there are. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Count(Arc<Mutex<Counted>>);
+
+#[derive(Debug, Default)]
+struct Counted {
+    total: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// As many are there already as there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// In all.
+    InAll,
+    /// Of the address.
+    OfAddress,
+}
+
+/// A connection that is counted until this is released or dropped.
+#[derive(Debug)]
+pub struct Permit {
+    count: Count,
+    /// `None`: it counts in all alone.
+    address: Option<IpAddr>,
+    is_released: AtomicBool,
+}
+
+impl Count {
+    /// Counts one more connection of this address, if there may be one.
+    pub(crate) fn admit(
+        &self,
+        client: Option<IpAddr>,
+        most: usize,
+        most_of_address: usize,
+    ) -> Result<Permit, Full> {
+        let address = client.map(counted_as);
+        let mut counted = self.0.lock();
+        if counted.total >= most {
+            return Err(Full::InAll);
+        }
+        counted.admit(address, most_of_address)?;
+        counted.total += 1;
+        Ok(Permit { count: self.clone(), address, is_released: AtomicBool::new(false) })
+    }
+
+    /// How many there are.
+    pub(crate) fn total(&self) -> usize {
+        self.0.lock().total
+    }
+
+    #[cfg(test)]
+    pub(super) fn addresses(&self) -> usize {
+        self.0.lock().by_address.len()
+    }
+}
+
+impl Counted {
+    fn admit(&mut self, address: Option<IpAddr>, most: usize) -> Result<(), Full> {
+        let Some(address) = address else { return Ok(()) };
+        let open = self.by_address.get(&address).copied().unwrap_or_default();
+        if open >= most {
+            return Err(Full::OfAddress);
+        }
+        self.by_address.insert(address, open + 1);
+        Ok(())
+    }
+}
+
+impl Permit {
+    /// The connection is known to be of this address now, if there may be one more of it.
+    pub(crate) fn assign(&mut self, client: IpAddr, most_of_address: usize) -> Result<(), Full> {
+        let address = Some(counted_as(client));
+        self.count.0.lock().admit(address, most_of_address)?;
+        self.address = address;
+        Ok(())
+    }
+
+    /// The connection does not count any more.
+    pub fn release(&self) {
+        if self.is_released.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let mut counted = self.count.0.lock();
+        counted.total = counted.total.saturating_sub(1);
+        let Some(address) = self.address else { return };
+        if let Entry::Occupied(mut open) = counted.by_address.entry(address) {
+            *open.get_mut() -= 1;
+            if *open.get() == 0 {
+                open.remove();
+            }
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+/// What counts as one address.
+pub(super) fn counted_as(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
