@@ -73,7 +73,9 @@ impl Account {
                     }
                 }
                 // It may have accepted the client.
-                Some((by, outcome)) if matches!(outcome.as_str(), "ok" | "error" | "timed_out" | "crashed") => {
+                Some((by, outcome))
+                    if matches!(outcome.as_str(), "ok" | "error" | "timed_out" | "crashed") =>
+                {
                     self.count_connection(&format!("refused, and register may have accepted: {outcome}"));
                     self.count_closing_events((id, &told.cleanups), *by, Due::Once, 0, seen)
                 }
