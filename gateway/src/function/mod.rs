@@ -108,13 +108,15 @@ pub struct Call<'a> {
     pub event: Bytes,
     /// When nobody waits for the answer any more, if that is before the function's own time-out.
     pub deadline: Option<Instant>,
+    /// The header `traceparent` with which the client asked to connect.
+    pub trace: Option<&'a str>,
 }
 
 impl<'a> Call<'a> {
     /// An event for a function.
     #[must_use]
     pub fn new(role: Role, connection: &'a str, request_id: &'a str, event: Bytes) -> Self {
-        Self { role, connection, request_id, event, deadline: None }
+        Self { role, connection, request_id, event, deadline: None, trace: None }
     }
 }
 

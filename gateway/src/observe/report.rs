@@ -52,6 +52,8 @@ pub enum Report<'a> {
     InvocationBegun {
         /// Names the invocation in the reports that follow.
         request_id: &'a str,
+        /// The header `traceparent` that the function gets, if it is not made of the request id.
+        trace: Option<&'a str>,
         /// The path of the API whose function it is.
         api: &'a Arc<str>,
         /// Which of the API's functions.

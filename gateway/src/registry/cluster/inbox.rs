@@ -303,6 +303,7 @@ mod tests {
             api: "/".into(),
             send_queue_bytes: 1_000_000,
             waiting: Gauge::default(),
+            trace: None,
         });
         let id = here.connection_of(&SUFFIX);
         lease.shared().connections().insert(&id, outbox);
