@@ -71,11 +71,15 @@ package: $(if $(WEB),$(if $(BOOTSTRAP),,build) gateway,build) ## bootstrap.zip, 
 
 # Only the bootstrap relays frames to a room. What a file describes is run as it is.
 run: export RELAY := $(if $(BOOTSTRAP)$(EXAMPLE),,1)
+# What is packaged is for SCF; what is run, also on a Mac, is for this machine.
+ifneq ($(shell uname -s),Linux)
+run: TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
+endif
 run: $(if $(BOOTSTRAP)$(CONFIG),,build) gateway-to-run ## a whole WebSocket API on this machine (LISTEN=host:port, EXAMPLE=chat or BOOTSTRAP=path of your own program, ARGS="gateway options"; or CONFIG=gateway.toml)
 	exec $(if $(CONFIG),$(RUN) --config $(CONFIG),scripts/run.sh $(RUN) --bootstrap $(or $(BOOTSTRAP),$(PACKAGED)) --listen $(LISTEN) \
 		$(patsubst %,--client-page %,$(wildcard examples/$(EXAMPLE).html))) $(ARGS)
 
-smoke: $(if $(WEB),package-web-chat,package) ## drive the packaged zip with real WebSocket clients, and print what was seen (WEB=1: the web function's)
+smoke: $(if $(WEB),package-web-chat,package) ## drive the packaged zip with real WebSocket clients, and print what was seen (WEB=1: the web function's, also for SECONDS=600)
 	$(if $(WEB),WEB_ZIP=$(CURDIR)/$(WEB_CHAT) cargo test -q --locked -p scf-websocket-gateway --test web_smoke,scripts/smoke.sh bootstrap.zip)
 
 WEB_CHAT := target/package/web-chat.zip

@@ -16,7 +16,12 @@ packaged) model=static ;;
 esac
 name=$(printf '%s' "$target" | tr - _)
 upper=$(printf '%s' "$name" | tr '[:lower:]' '[:upper:]')
-export "CARGO_TARGET_${upper}_RUSTFLAGS=-C target-feature=+crt-static -C relocation-model=$model${CFG:+ --cfg $CFG}"
+flags="-C target-feature=+crt-static -C relocation-model=$model"
+case $target in
+*-linux-*) ;;
+*) flags= ;;
+esac
+export "CARGO_TARGET_${upper}_RUSTFLAGS=$flags${CFG:+ --cfg $CFG}"
 # ring's C code (feature tls) calls little of a C library, so the host's compiler serves musl too, in place of musl-gcc, as
 # long as it does not call the checked variants that only glibc has.
 if [ "$target" = "$(uname -m)-unknown-linux-musl" ] && ! printenv "CC_$name" >/dev/null; then

@@ -121,7 +121,7 @@ printf '#!/bin/sh\n' | program rustup
 falls_back "not the one"
 
 machine other-processor
-printf '#!/bin/sh\necho riscv64\n' | program uname
+printf '#!/bin/sh\n[ "$1" = -s ] && echo Linux || echo riscv64\n' | program uname
 arch=riscv64 falls_back "not on riscv64"
 
 machine failing-rustup
@@ -137,6 +137,16 @@ readelf -ldW "$scratch/bootstrap" 2>/dev/null >"$scratch/headers"
 "$scratch/bootstrap" --version >/dev/null || fail "the glibc build does not start"
 strings -a "$scratch/bootstrap" 2>/dev/null | grep -q 'GNU C Library' || fail "the fallback is not a glibc build"
 cmp -s "$scratch/bootstrap" "target/$(uname -m)-unknown-linux-gnu/packaged/bootstrap" || fail "the installed file differs from the built file"
+
+# On macOS the package is for SCF, and what is run is for this machine.
+machine macos
+program uname <<'END'
+#!/bin/sh
+case $1 in -s) echo Darwin ;; *) echo arm64 ;; esac
+END
+host=$("$real_rustc" -vV | sed -n 's/^host: //p')
+PATH=$machine make -s -n run | grep -q -- "build-static.sh $host " || fail "make run builds for another machine on macOS"
+PATH=$machine make -s -n package | grep -q -- "build-static.sh x86_64-unknown-linux-musl " || fail "make package is not for SCF on macOS"
 
 # TARGET overrides the detection.
 [ "$(PATH=$machine make -s -n build TARGET="$musl" | grep -c -- "build-static.sh $musl ")" -eq 1 ] ||

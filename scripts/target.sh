@@ -3,6 +3,8 @@
 # static glibc if Rust's musl target cannot be installed.
 set -eu
 
+# SCF runs Linux on x86-64, whatever the package is built on.
+[ "$(uname -s)" = Linux ] || { echo x86_64-unknown-linux-musl; exit 0; }
 arch=$(uname -m)
 musl=$arch-unknown-linux-musl
 

@@ -10,3 +10,4 @@ pub(crate) mod executable;
 pub mod file_limit;
 pub mod hand_over;
 pub(crate) mod running;
+mod system;

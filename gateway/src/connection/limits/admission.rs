@@ -12,10 +12,11 @@ use parking_lot::Mutex;
 
 use super::{
     Limit, Limits,
-    count::{Count, Full, Permit, counted_as},
+    count::{AddressKey, Count, Full, Permit},
 };
 
-type Handshakes<C> = RateLimiter<IpAddr, HashMapStateStore<IpAddr>, C, NoOpMiddleware<<C as Clock>::Instant>>;
+type Handshakes<C> =
+    RateLimiter<AddressKey, HashMapStateStore<AddressKey>, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
 /// How many addresses are remembered before those that have been quiet are looked for.
 const FIRST_SWEEP: usize = 1024;
@@ -52,7 +53,7 @@ impl<C: Clock + Clone> Admission<C> {
 
     /// Counts a handshake from this address, and the connection that may come of it.
     pub fn admit(&self, client: IpAddr) -> Result<Permit, Limit> {
-        let address = counted_as(client);
+        let address = AddressKey::from(client);
         let (connections, connections_per_ip) = {
             let mut rules = self.rules.lock();
             rules.count_handshake(address)?;
@@ -87,7 +88,7 @@ impl<C: Clock> Rules<C> {
         Self { limits, handshakes: RateLimiter::hashmap_with_clock(quota, clock), next_sweep: FIRST_SWEEP }
     }
 
-    fn count_handshake(&mut self, address: IpAddr) -> Result<(), Limit> {
+    fn count_handshake(&mut self, address: AddressKey) -> Result<(), Limit> {
         let limit = self.limits.handshakes_per_second_per_ip;
         self.handshakes.check_key(&address).map_err(|_| Limit::HandshakesPerSecondPerIp(limit))?;
         if self.handshakes.len() >= self.next_sweep {
@@ -144,7 +145,7 @@ mod tests {
         assert_eq!(admission.admit(address("2001:db8::2")).err(), Some(Limit::ConnectionsPerIp(2)));
         assert!(admission.admit(address("2001:db8:0:1::1")).is_ok());
         let _four = admission.admit(address("10.0.0.1")).expect("room");
-        assert_eq!(counted_as(address("::ffff:10.0.0.1")), address("10.0.0.1"));
+        assert_eq!(AddressKey::from(address("::ffff:10.0.0.1")), AddressKey::from(address("10.0.0.1")));
     }
 
     #[test]

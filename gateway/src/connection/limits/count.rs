@@ -2,7 +2,8 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
+    num::NonZeroU64,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -18,7 +19,7 @@ pub(crate) struct Count(Arc<Mutex<Counted>>);
 #[derive(Debug, Default)]
 struct Counted {
     total: usize,
-    by_address: HashMap<IpAddr, usize>,
+    by_address: HashMap<AddressKey, usize>,
 }
 
 /// As many are there already as there may be.
@@ -35,7 +36,7 @@ pub(crate) enum Full {
 pub struct Permit {
     count: Count,
     /// `None`: it counts in all alone.
-    address: Option<IpAddr>,
+    address: Option<AddressKey>,
     is_released: AtomicBool,
 }
 
@@ -47,7 +48,7 @@ impl Count {
         most: usize,
         most_of_address: usize,
     ) -> Result<Permit, Full> {
-        let address = client.map(counted_as);
+        let address = client.map(AddressKey::from);
         let mut counted = self.0.lock();
         if counted.total >= most {
             return Err(Full::InAll);
@@ -69,7 +70,7 @@ impl Count {
 }
 
 impl Counted {
-    fn admit(&mut self, address: Option<IpAddr>, most: usize) -> Result<(), Full> {
+    fn admit(&mut self, address: Option<AddressKey>, most: usize) -> Result<(), Full> {
         let Some(address) = address else { return Ok(()) };
         let open = self.by_address.get(&address).copied().unwrap_or_default();
         if open >= most {
@@ -83,7 +84,7 @@ impl Counted {
 impl Permit {
     /// The connection is known to be of this address now, if there may be one more of it.
     pub(crate) fn assign(&mut self, client: IpAddr, most_of_address: usize) -> Result<(), Full> {
-        let address = Some(counted_as(client));
+        let address = Some(AddressKey::from(client));
         self.count.0.lock().admit(address, most_of_address)?;
         self.address = address;
         Ok(())
@@ -112,13 +113,19 @@ impl Drop for Permit {
     }
 }
 
-/// What counts as one address.
-pub(super) fn counted_as(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        v4 @ IpAddr::V4(_) => v4,
+/// What counts as one address: an IPv4 address, or the first 64 bits of an IPv6 one. Small, since each connection keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct AddressKey(NonZeroU64);
+
+impl From<IpAddr> for AddressKey {
+    fn from(client: IpAddr) -> Self {
+        let key = match client.to_canonical() {
+            // Next to what no network uses: 0:1::/64 and its neighbours.
+            IpAddr::V4(address) => 1 << 32 | u64::from(address.to_bits()),
+            #[allow(clippy::cast_possible_truncation, reason = "64 bits are left")]
+            IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
+        };
+        // ::1 and its like have only zeros there.
+        Self(NonZeroU64::new(key).unwrap_or(NonZeroU64::MIN))
     }
 }

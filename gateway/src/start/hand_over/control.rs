@@ -6,7 +6,6 @@ use std::{
     io::{self, Read as _},
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
-        linux::net::SocketAddrExt as _,
         unix::net::{SocketAddr, UnixListener as StdListener, UnixStream as StdStream},
     },
     path::Path,
@@ -18,6 +17,8 @@ use tokio::{
     net::{UnixListener, UnixStream},
     time::timeout,
 };
+
+use crate::start::system::socket_without_file;
 
 /// Longer than a new process may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
@@ -91,5 +92,5 @@ pub fn ask(file: &Path) -> Result<String, String> {
 
 fn address(file: &Path) -> io::Result<SocketAddr> {
     let file = fs::canonicalize(file)?;
-    SocketAddr::from_abstract_name(format!("scf-websocket-gateway/{}", file.display()))
+    socket_without_file(&format!("scf-websocket-gateway/{}", file.display()))
 }

@@ -2,13 +2,12 @@
 
 use std::{
     env, io,
-    os::{
-        linux::net::SocketAddrExt as _,
-        unix::net::{SocketAddr, UnixDatagram},
-    },
+    os::unix::net::{SocketAddr, UnixDatagram},
 };
 
 use log::debug;
+
+use crate::start::system::socket_without_file;
 
 /// Says this, such as `READY=1`, if somebody wants to know.
 pub fn notify(state: &str) {
@@ -20,7 +19,7 @@ pub fn notify(state: &str) {
 
 fn send(name: &str, state: &str) -> io::Result<()> {
     let addr = match name.strip_prefix('@') {
-        Some(name) => SocketAddr::from_abstract_name(name)?,
+        Some(name) => socket_without_file(name)?,
         None => SocketAddr::from_pathname(name)?,
     };
     UnixDatagram::unbound()?.send_to_addr(state.as_bytes(), &addr).map(drop)
