@@ -17,7 +17,7 @@ $(if $(EXAMPLE),$(if $(filter-out build package run deploy destroy deploy-status
 $(if $(and $(EXAMPLE),$(BOOTSTRAP)),$(error Set EXAMPLE or BOOTSTRAP, not both))
 
 # A variable that nothing reads is most likely misspelled. Those of the functions begin with WS_.
-KNOWN    := TARGET FEATURES EXAMPLE BOOTSTRAP CONFIG LISTEN ARGS ROUNDS SECTIONS SECONDS PICTURE DRY ONE ADOPT SETTINGS WEB WEB_ZIP GATEWAY_TOML PACKAGED
+KNOWN    := TARGET FEATURES EXAMPLE BOOTSTRAP CONFIG LISTEN ARGS ROUNDS SECTIONS SECONDS PICTURE DRY ONE ADOPT SETTINGS WEB WEB_ZIP GATEWAY_TOML PACKAGED GATEWAY
 GIVEN    := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 UNKNOWN  := $(firstword $(filter-out $(KNOWN) WS_% RUST_% CARGO_% CI -%,$(GIVEN)))
 $(if $(UNKNOWN),$(error $(UNKNOWN)= is no variable of make; there are: $(KNOWN), and those of the functions, WS_...))
