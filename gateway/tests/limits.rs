@@ -3,9 +3,13 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use futures_util::future::join_all;
-use scf_websocket_gateway::{ClientSettings, limits::Limits};
+use scf_websocket_gateway::{
+    ClientSettings,
+    function::{Failure, Role},
+    limits::Limits,
+};
 use scf_websocket_test_harness::{Client, Gateway, InProcess, eventually, in_process_log};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::sleep;
 use tokio_websockets::{CloseCode, Message};
 
@@ -131,4 +135,41 @@ async fn a_client_for_which_too_much_waits_is_closed() {
     hits(&gateway, "send_queue_bytes", 1.0).await;
     assert!(gateway.metric(r#"scf_gateway_pushes_total{outcome="queue_full"}"#) >= 1.0);
     gateway.wait_for_metric("scf_gateway_send_queue_bytes", 0.0).await;
+}
+
+/// Register knows each client by its path.
+async fn named(role: Role, event: Value) -> Result<Value, Failure> {
+    let mut answer = json!({"errNo": 0, "errMsg": "ok", "websocket": {}});
+    if role == Role::Register {
+        let path = event["requestContext"]["path"].as_str().unwrap_or_default();
+        answer["websocket"]["attributes"] = json!({"user": path.trim_matches('/'), "level": "3"});
+    }
+    Ok(answer)
+}
+
+#[tokio::test]
+async fn connections_are_limited_by_what_register_says_of_their_clients() {
+    let mut settings = ClientSettings::default();
+    settings.limits.connections_per_attribute = [("user".to_owned(), 2), ("team".to_owned(), 1)].into();
+    let gateway = InProcess::of(named).gateway(|builder| builder.clients(settings)).start().await;
+    let first = gateway.connect("/ann").await;
+    let _second = gateway.connect("/ann").await;
+    let reply = gateway.ask("/ann", &[]).await;
+    assert_eq!((reply.status, reply.retry_after()), (429, Some(1)), "{reply:?}");
+    assert_eq!(reply.json()["errMsg"], "this client has 2 connections, its limit");
+    let _other = gateway.connect("/bob").await;
+    hits(&gateway, "connections_per_attribute", 1.0).await;
+    gateway.wait_for_metric(r#"scf_gateway_handshakes_total{api="/",outcome="limit"}"#, 1.0).await;
+    gateway.wait_for_metric(r#"scf_gateway_handshakes_total{api="/",outcome="accepted"}"#, 3.0).await;
+    // Register has accepted it, and its end is told with what register said.
+    let cleanups = gateway.wait_for_events("cleanup", 1).await;
+    assert_eq!(cleanups[0]["attributes"], json!({"user": "ann", "level": "3"}));
+    first.close().await;
+    for _ in 0..1000 {
+        if gateway.connect_with("/ann", &[]).await.is_ok() {
+            return;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    panic!("a connection that has ended still counts");
 }

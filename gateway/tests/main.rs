@@ -64,6 +64,7 @@ mod tcp_connections;
 mod time_limits;
 mod timeline;
 mod timeouts;
+mod traces;
 mod unfinished;
 mod web_function;
 mod wss;

@@ -259,6 +259,8 @@ fn limits(top: &mut Section<'_, '_>) -> Limits {
             default.tcp_connections_per_ip.max(connections_per_ip.saturating_mul(2)),
             1..=10_000_000,
         ),
+        connections_per_attribute: table
+            .counts("connections_per_attribute", "limits.connections_per_attribute."),
     };
     table.finish();
     limits

@@ -3,6 +3,7 @@
 
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     num::NonZeroU32,
     ops::{Range, RangeInclusive},
     time::Duration,
@@ -189,6 +190,24 @@ impl<'p, 'i> Section<'p, 'i> {
     /// A whole number of things in memory.
     pub(super) fn count(&mut self, key: &'static str, default: usize, allowed: RangeInclusive<u64>) -> usize {
         usize::try_from(self.integer(key, default as u64, allowed)).unwrap_or(default)
+    }
+
+    /// Whole numbers from 1 on, by names that are free.
+    pub(super) fn counts(&mut self, key: &'static str, prefix: &'static str) -> BTreeMap<String, usize> {
+        let Some(value) = self.take(key) else { return BTreeMap::new() };
+        let Some(section) = self.open(key, value, prefix, "a table of numbers by name, such as { user = 5 }")
+        else {
+            return BTreeMap::new();
+        };
+        let mut counts = BTreeMap::new();
+        for (name, value) in section.table.clone() {
+            let count = value.get_ref().as_integer().and_then(|integer| integer.as_str().parse().ok());
+            match count.filter(|count| *count > 0) {
+                Some(count) => drop(counts.insert(name.into_inner().into_owned(), count)),
+                None => section.problem(&value.span(), name.get_ref(), " must be a whole number from 1 on"),
+            }
+        }
+        counts
     }
 
     /// A whole number from 1 to `most`.

@@ -463,6 +463,10 @@ fn the_example_has_no_mistakes() {
             .map(|admin| Admin { metrics_token: Some(Secret::new("change-me-too")), ..admin }),
         log: LogSettings { format: Some(LogFormat::Text), level: Some(::log::LevelFilter::Info) },
         scf: Scf { role: Some("gateway".to_owned()), ..config.scf.clone() },
+        limits: Limits {
+            connections_per_attribute: [("user".to_owned(), 5)].into(),
+            ..config.limits.clone()
+        },
         ..config
     };
     assert_eq!(enabled, expected);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use futures_util::future::{BoxFuture, FutureExt as _};
 
 use crate::{
-    contract::Attributes,
     function::Failure,
     registry::{Cleaned, Cleaner, CleanupDue, Record},
     start::apis::{Apis, RunningApi},
@@ -14,8 +13,7 @@ use crate::{
 /// Calls the cleanup function for a client that has left. If it cannot be called now, it is called later.
 pub(crate) async fn clean_up(cleanups: &Cleanups, api: &RunningApi, due: CleanupDue) {
     let record = due.record();
-    let attributes = record.as_ref().and_then(Record::attributes).map(|attributes| &**attributes);
-    if cleanups.call(api, (due.connection(), attributes), None).await.is_settled() {
+    if cleanups.call(api, (due.connection(), record.as_ref()), None).await.is_settled() {
         due.settle();
     }
 }
@@ -31,7 +29,7 @@ impl Cleanups {
     async fn call(
         &self,
         api: &RunningApi,
-        client: (&str, Option<&Attributes>),
+        client: (&str, Option<&Record>),
         reason: Option<&'static str>,
     ) -> Cleaned {
         match api.functions.cleanup(client, reason).await {
@@ -55,9 +53,8 @@ impl Cleaner for Cleanups {
         async move {
             // Nodes of earlier versions wrote the path of the client in place of the API's.
             let api = self.apis.at(record.api()).or_else(|| self.apis.find(record.api()));
-            let attributes = record.attributes().map(|attributes| &**attributes);
             match api {
-                Some(api) => self.call(&api, (connection, attributes), reason).await,
+                Some(api) => self.call(&api, (connection, Some(record)), reason).await,
                 None => Cleaned::NoApi,
             }
         }

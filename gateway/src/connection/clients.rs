@@ -19,10 +19,14 @@ use crate::{
     admin::Readiness,
     connection::{
         compression::Compression,
-        limits::{self, Admission, Limit, Limits, Listener, Permit, TcpConnections, UnfinishedMessages},
+        limits::{
+            self, Admission, AttributeCount, AttributePermit, Limit, Limits, Listener, Permit,
+            TcpConnections, UnfinishedMessages,
+        },
         timeouts::Timeouts,
         web_function::WebFunction,
     },
+    contract::Attributes,
     observe::{
         log_limit::LogLimit,
         metrics::{
@@ -87,6 +91,7 @@ pub(crate) struct Current {
 pub(crate) struct Clients {
     current: ArcSwap<Current>,
     admission: Admission,
+    by_attribute: AttributeCount,
     pub(crate) tcp: TcpConnections,
     tls: Option<Arc<Tls>>,
     pub(crate) metrics: Arc<Metrics>,
@@ -114,6 +119,7 @@ impl Clients {
         Ok(Self {
             current,
             admission,
+            by_attribute: AttributeCount::default(),
             tcp,
             tls,
             refusals: Arc::new(Refusals::new(Arc::clone(&metrics))),
@@ -213,6 +219,14 @@ impl Clients {
     /// Counts a handshake of this address, and the connection that it may become.
     pub(crate) fn admit(&self, client: IpAddr) -> Result<Permit, Limit> {
         self.admission.admit(client).inspect_err(|limit| self.metrics.limit_hit(*limit))
+    }
+
+    /// Counts a connection by what the register function has said of its client.
+    pub(crate) fn admit_attributes(&self, attributes: &Attributes) -> Result<Option<AttributePermit>, Limit> {
+        let current = self.current.load();
+        let admitted =
+            self.by_attribute.admit(&current.settings.limits.connections_per_attribute, attributes);
+        admitted.inspect_err(|limit| self.metrics.limit_hit(*limit))
     }
 }
 

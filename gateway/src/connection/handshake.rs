@@ -29,14 +29,15 @@ use crate::{
     connection::{
         cleanup::clean_up,
         clients::Current,
-        limits::{self, Permit},
+        limits::{self, AttributePermit, Limit, Permit, Permits},
         websocket::{
             self, Opened,
             deflate::{Deflate, negotiate},
         },
     },
     contract::{
-        Agreed, Connecting, ConnectingEvent, Identity, RequestContext, STORE_UNAVAILABLE, Status, encode,
+        Agreed, Attributes, Connecting, ConnectingEvent, Identity, RequestContext, STORE_UNAVAILABLE, Status,
+        encode,
     },
     function::{Failure, invoke::Registration},
     observe::{
@@ -147,14 +148,15 @@ async fn handshake(
 ) {
     let current = app.clients.current();
     match decide(&app, &asked, &current, answer_to.closed()).await {
-        Ok(Decided { opening, request_id, agreed }) => {
+        Ok(Decided { opening, request_id, agreed, by_attribute }) => {
             let names = (opening.ownership.id(), request_id.as_str());
             let api = Arc::clone(&asked.api);
             let log_limit = &api.functions.register.log_limits.events;
             let sub_protocol = sub_protocol((names, log_limit), asked.protocols.as_deref(), &agreed);
             let deflate = agreed_compression(&asked, &current);
             let Opening { deliveries, ownership } = opening;
-            let opened = Opened { ownership, api, deliveries, request_id, current, deflate, permit };
+            let permits = Box::new(Permits { connection: permit, by_attribute });
+            let opened = Opened { ownership, api, deliveries, request_id, current, deflate, permits };
             open(&app, asked, opened, sub_protocol, answer_to).await;
         }
         Err(Refused { response, may_be_registered }) => {
@@ -181,6 +183,7 @@ struct Decided {
     opening: Opening,
     request_id: String,
     agreed: Agreed,
+    by_attribute: Option<AttributePermit>,
 }
 
 /// A client that may not connect.
@@ -228,8 +231,21 @@ async fn decide(
             return Err(refuse_uncalled(app, &asked.path, StatusCode::BAD_REQUEST, &sentence).into());
         }
     };
-    let functions = &asked.api.functions;
-    let registered = functions.register(connection, &request_id, event, asked.received, client_gone).await;
+    let (functions, trace) = (&asked.api.functions, asked.trace());
+    let of = (connection, trace.as_deref());
+    let registered = functions.register(of, &request_id, event, asked.received, client_gone).await;
+    let by_attribute = match &registered {
+        Ok(Registration::Accepted(agreed)) => match app.clients.admit_attributes(&agreed.attributes) {
+            Ok(permit) => permit,
+            Err(limit) => {
+                let attributes = agreed.attributes.clone();
+                return Err(
+                    over_limit(app, asked, (opening.ownership, &request_id), (limit, attributes)).await
+                );
+            }
+        },
+        _ => None,
+    };
     asked.api.metrics.handshake(outcome(&registered));
     // What meets every client alike has its own line.
     let level = match &registered {
@@ -241,7 +257,7 @@ async fn decide(
     let (why, refusal) = match registered {
         Ok(Registration::Accepted(mut agreed)) => {
             match opening.ownership.accept(std::mem::take(&mut agreed.attributes)).await {
-                Ok(()) => return Ok(Decided { opening, request_id, agreed }),
+                Ok(()) => return Ok(Decided { opening, request_id, agreed, by_attribute }),
                 Err(error) => {
                     log_not_registered(asked, &request_id, &error);
                     let refusal = refuse(StatusCode::SERVICE_UNAVAILABLE, NOT_REGISTERED);
@@ -280,6 +296,24 @@ async fn decide(
     Err(Refused { response, may_be_registered: None })
 }
 
+/// The register function has accepted a client that has as many connections as it may have, and hears of its end.
+async fn over_limit(
+    app: &App,
+    asked: &UpgradeRequest,
+    (ownership, request_id): (Ownership, &str),
+    (limit, attributes): (Limit, Attributes),
+) -> Refused {
+    asked.api.metrics.handshake(HandshakeOutcome::Limit);
+    let refusal = retry_after(refuse(StatusCode::TOO_MANY_REQUESTS, &limit.to_string()), RETRY_AFTER);
+    let why = format!("{limit} (limits.{})", limit.key());
+    log_refused(app, asked, (ownership.id(), request_id), Level::Info, (&why, &refusal));
+    // With its attributes, if they can be recorded.
+    if let Err(error) = ownership.accept(attributes).await {
+        debug!("{}: {error}", ownership.id());
+    }
+    Refused { response: Box::new(refusal), may_be_registered: Some(ownership) }
+}
+
 fn new_connection(app: &App, asked: &UpgradeRequest, current: &Current) -> NewConnection {
     NewConnection {
         path: Arc::clone(&asked.path),
@@ -287,6 +321,7 @@ fn new_connection(app: &App, asked: &UpgradeRequest, current: &Current) -> NewCo
         api: Arc::clone(&asked.api.path),
         send_queue_bytes: current.settings.limits.send_queue_bytes,
         waiting: app.clients.metrics.queue_bytes.clone(),
+        trace: asked.trace(),
     }
 }
 
@@ -360,6 +395,7 @@ fn connecting_event(asked: &UpgradeRequest, connection: &str, request_id: &str) 
             source_ip: &asked.client.to_string(),
             stage: "local",
             websocket_enable: true,
+            traceparent: asked.trace().as_deref(),
         },
         websocket: Connecting::new(connection, asked.protocols.as_deref(), asked.extensions.as_deref()),
         details: &asked.details,

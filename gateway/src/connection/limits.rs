@@ -8,17 +8,19 @@
 //! IPv6 addresses as it likes.
 
 mod admission;
+mod attributes;
 mod count;
 mod frame_rate;
 mod tcp;
 mod unfinished;
 
-use std::{fmt, num::NonZeroU32};
+use std::{collections::BTreeMap, fmt, num::NonZeroU32};
 
 use axum::http::StatusCode;
 
 pub use self::{admission::Admission, count::Permit, frame_rate::FrameRate};
 pub(crate) use self::{
+    attributes::{AttributeCount, AttributePermit},
     tcp::{Listener, TcpConnections},
     unfinished::{Share, UnfinishedMessages},
 };
@@ -46,6 +48,25 @@ pub struct Limits {
     pub message_seconds: NonZeroU32,
     /// TCP connections of an address, whatever becomes of them.
     pub tcp_connections_per_ip: usize,
+    /// Connections with the same value of an attribute, by its name.
+    pub connections_per_attribute: BTreeMap<String, usize>,
+}
+
+/// All that a connection counts for. In one place, because each open connection has it and seldom needs it.
+#[derive(Debug)]
+pub(crate) struct Permits {
+    pub(crate) connection: Permit,
+    pub(crate) by_attribute: Option<AttributePermit>,
+}
+
+impl Permits {
+    /// The connection does not count any more.
+    pub(crate) fn release(&self) {
+        self.connection.release();
+        if let Some(permit) = &self.by_attribute {
+            permit.release();
+        }
+    }
 }
 
 const THIRTY: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
@@ -78,6 +99,7 @@ impl Default for Limits {
             unfinished_bytes: 256 << 20,
             message_seconds: THIRTY,
             tcp_connections_per_ip: 2000,
+            connections_per_attribute: BTreeMap::new(),
         }
     }
 }
@@ -104,12 +126,14 @@ pub enum Limit {
     MessageSeconds(NonZeroU32),
     /// The client's address has this many TCP connections already.
     TcpConnectionsPerIp(usize),
+    /// There are this many connections already with one of the client's attributes.
+    ConnectionsPerAttribute(usize),
     /// There are as many connections already as fit into the process' limit of open files.
     OpenFiles(usize),
 }
 
 /// The keys of all limits that are a [`Limit`]; the last one is no key of the file, but what the system sets.
-pub const KEYS: [&str; 10] = [
+pub const KEYS: [&str; 11] = [
     "connections",
     "connections_per_ip",
     "handshakes_per_second_per_ip",
@@ -119,6 +143,7 @@ pub const KEYS: [&str; 10] = [
     "unfinished_bytes",
     "message_seconds",
     "tcp_connections_per_ip",
+    "connections_per_attribute",
     "open_files",
 ];
 
@@ -164,6 +189,7 @@ impl Limit {
             Self::UnfinishedBytes(_) => "unfinished_bytes",
             Self::MessageSeconds(_) => "message_seconds",
             Self::TcpConnectionsPerIp(_) => "tcp_connections_per_ip",
+            Self::ConnectionsPerAttribute(_) => "connections_per_attribute",
             Self::OpenFiles(_) => "open_files",
         }
     }
@@ -176,9 +202,9 @@ impl Limit {
             Self::Connections(_) | Self::TcpConnectionsPerIp(_) | Self::OpenFiles(_) => {
                 Answer::Status(StatusCode::SERVICE_UNAVAILABLE)
             }
-            Self::ConnectionsPerIp(_) | Self::HandshakesPerSecondPerIp(_) => {
-                Answer::Status(StatusCode::TOO_MANY_REQUESTS)
-            }
+            Self::ConnectionsPerIp(_)
+            | Self::ConnectionsPerAttribute(_)
+            | Self::HandshakesPerSecondPerIp(_) => Answer::Status(StatusCode::TOO_MANY_REQUESTS),
             Self::FramesPerSecond(_)
             | Self::SendQueueBytes(_)
             | Self::UnfinishedBytes(_)
@@ -204,6 +230,9 @@ impl fmt::Display for Limit {
             Self::SendQueueBytes(limit) => write!(formatter, "more than {limit} bytes wait for the client"),
             Self::UnfinishedBytes(limit) => {
                 write!(formatter, "the unfinished messages of all clients have more than {limit} bytes")
+            }
+            Self::ConnectionsPerAttribute(limit) => {
+                write!(formatter, "this client has {limit} connections, its limit")
             }
             Self::MessageSeconds(limit) => write!(formatter, "a message takes longer than {limit} s"),
             Self::TcpConnectionsPerIp(limit) => {
@@ -234,6 +263,7 @@ mod tests {
             Limit::UnfinishedBytes(usize::MAX),
             Limit::MessageSeconds(NonZeroU32::MAX),
             Limit::TcpConnectionsPerIp(usize::MAX),
+            Limit::ConnectionsPerAttribute(usize::MAX),
             Limit::OpenFiles(usize::MAX),
         ];
         assert_eq!(limits.map(Limit::key), KEYS);

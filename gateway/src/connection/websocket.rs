@@ -40,7 +40,7 @@ use crate::{
     connection::{
         cleanup::clean_up,
         clients::Current,
-        limits::{Permit, Share},
+        limits::{Permits, Share},
     },
     observe::report::Report,
     registry::{Deliveries, Ownership, Traffic},
@@ -60,7 +60,7 @@ pub(crate) struct Opened {
     /// How the client's frames may be compressed, if that was agreed.
     pub(crate) deflate: Option<Deflate>,
     /// Held for as long as the client is connected.
-    pub(crate) permit: Permit,
+    pub(crate) permits: Box<Permits>,
 }
 
 impl Opened {
@@ -102,7 +102,7 @@ fn serve(app: Arc<App>, opened: Opened, mut socket: Socket<Stream>) -> impl Futu
 
 /// Closes the connection, runs what its client had sent, and calls the cleanup function.
 async fn finish(app: &App, opened: &Opened, socket: Socket<Stream>, transfers: Transfers<'_>, end: End) {
-    let Opened { ownership, api, deliveries, request_id, current, permit, .. } = opened;
+    let Opened { ownership, api, deliveries, request_id, current, .. } = opened;
     let id = ownership.id();
     ownership.seal();
     report_closed(app, api, (id, request_id), deliveries, &end);
@@ -114,7 +114,7 @@ async fn finish(app: &App, opened: &Opened, socket: Socket<Stream>, transfers: T
         }
         close(socket, deliveries, &end, (id, &current.settings)).await;
         // What the functions still do for the client does not count towards its limits.
-        permit.release();
+        opened.permits.release();
     };
     let finished = async {
         if !end.reason.is_failed_transfer() {
@@ -132,7 +132,7 @@ async fn finish(app: &App, opened: &Opened, socket: Socket<Stream>, transfers: T
 pub(crate) async fn never_began(app: &App, opened: Opened) {
     let names = (opened.id(), opened.request_id.as_str());
     report_closed(app, &opened.api, names, &opened.deliveries, &End::never_opened());
-    opened.permit.release();
+    opened.permits.release();
     if let Some(due) = opened.ownership.end().await {
         clean_up(&app.cleanups, &opened.api, due).await;
     }

@@ -62,6 +62,9 @@ pub struct RequestContext<'a> {
     pub stage: &'a str,
     /// Always `true`.
     pub websocket_enable: bool,
+    /// The header of this name, if the client sent a valid one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<&'a str>,
 }
 
 /// The authenticated caller.

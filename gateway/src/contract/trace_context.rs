@@ -11,6 +11,26 @@ pub(crate) fn traceparent(request_id: &str) -> Option<String> {
     Some(format!("00-{trace}-{}-01", &span[..16]))
 }
 
+/// The header's name.
+pub(crate) const TRACEPARENT: &str = "traceparent";
+
+/// Whether a header is valid: a version but ff, a trace and a parent that are not all zero, and flags. Of a later version only
+/// that is read.
+pub(crate) fn is_traceparent(header: &str) -> bool {
+    let is_hex = |part: &str, length: usize| {
+        part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let parts: Vec<&str> = header.split('-').collect();
+    let [version, trace, parent, flags, rest @ ..] = &parts[..] else { return false };
+    is_hex(version, 2)
+        && *version != "ff"
+        && (rest.is_empty() || *version != "00")
+        && is_hex(trace, 32)
+        && is_hex(parent, 16)
+        && is_hex(flags, 2)
+        && [trace, parent].iter().all(|id| id.bytes().any(|byte| byte != b'0'))
+}
+
 /// The trace id in a header that somebody sent.
 pub(crate) fn trace_id(traceparent: &str) -> Option<&str> {
     let mut parts = traceparent.trim().split('-');
@@ -60,6 +80,25 @@ mod tests {
         assert_eq!(trace_id(&traceparent(id)).map(str::to_owned), trace_of(id));
         for other in ["", "00", "00-c6af", "no trace"] {
             assert_eq!(trace_id(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_clients_header_is_passed_on_if_it_is_valid() {
+        let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+        let valid = format!("00-{trace}-{parent}-01");
+        assert!(is_traceparent(&valid) && is_traceparent(&traceparent("x")));
+        assert!(is_traceparent(&format!("cc-{trace}-{parent}-01-what-follows")));
+        for wrong in [
+            String::new(),
+            format!("{valid}-more"),
+            format!("ff-{trace}-{parent}-01"),
+            valid.to_uppercase(),
+            valid.replace(trace, &"0".repeat(32)),
+            valid.replace(parent, &"0".repeat(16)),
+            format!("{valid}, {valid}"),
+        ] {
+            assert!(!is_traceparent(&wrong), "{wrong}");
         }
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) role: Role,
     pub(crate) connection: &'a str,
     pub(crate) request_id: &'a str,
+    /// The header `traceparent` of the client's handshake.
+    pub(crate) trace: Option<&'a str>,
     /// When the gateway received the frame or request behind the event.
     pub(crate) received: Instant,
     /// How long it was kept back since, because a connection's frames are carried out in order.
@@ -51,6 +53,7 @@ impl<'a> Invocation<'a> {
     ) -> Self {
         reports.report(|| Report::InvocationBegun {
             request_id: subject.request_id,
+            trace: subject.trace,
             api: subject.api,
             role: subject.role,
             connection: subject.connection,
@@ -154,6 +157,7 @@ mod tests {
             role: Role::Transfer,
             connection: "id==",
             request_id: "1",
+            trace: None,
             received: Instant::now(),
             waited: Duration::ZERO,
             replay: false,

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use log::{Level, warn};
 
 use crate::{
-    contract::{Agreed, Attributes, ClosingEvent, ConnectAnswer, Object, STORE_UNAVAILABLE, encode},
+    contract::{Agreed, ClosingEvent, ConnectAnswer, Object, STORE_UNAVAILABLE, encode},
     function::{
         Call, Failure, FailureMessage, FunctionBackend, Role,
         call_limit::{CallLimit, QueueSlot, RunPermit},
@@ -23,8 +23,11 @@ use crate::{
         metrics::ApiMetrics,
         report::{InvocationOutcome, Report, Reports},
     },
-    registry::ids,
+    registry::{Record, ids},
 };
+
+/// The connection that an event is about, and the trace that its handshake was part of.
+pub(crate) type Of<'a> = (&'a str, Option<&'a str>);
 
 /// The three functions of an API.
 pub(crate) struct Functions {
@@ -100,19 +103,18 @@ impl Functions {
     /// function is called makes no difference.
     pub(crate) async fn register(
         &self,
-        connection: &str,
+        of: Of<'_>,
         request_id: &str,
         event: Bytes,
         received: Instant,
         client_gone: impl Future<Output = ()>,
     ) -> Result<Registration, Failure> {
         let Some(slot) = self.register.limit.try_slot() else {
-            self.register.log_no_slot((connection, request_id));
+            self.register.log_no_slot((of.0, request_id));
             return Ok(Registration::NoSlot);
         };
         let waited = Duration::ZERO;
-        let mut invocation =
-            self.begin(Role::Register, connection, request_id, &event, (received, waited), false);
+        let mut invocation = self.begin(Role::Register, of, request_id, &event, (received, waited), false);
         let deadline = self.register.backend.timeout().map(|timeout| received + timeout);
         let permit = tokio::select! {
             biased;
@@ -172,13 +174,13 @@ impl Functions {
     /// Passes a client's frame on. The function's answer does not matter.
     pub(crate) async fn transfer(
         &self,
-        connection: &str,
+        of: Of<'_>,
         frame: FrameEvent,
         slot: Option<QueueSlot>,
     ) -> Result<(), FailedInvocation> {
         let times = (frame.received, frame.queued.elapsed());
         let request_id = request_id();
-        let invocation = self.begin(Role::Transfer, connection, &request_id, &frame.event, times, false);
+        let invocation = self.begin(Role::Transfer, of, &request_id, &frame.event, times, false);
         if let Some((before, after)) = frame.inflated {
             self.reports.report(|| Report::FrameInflated { request_id: &request_id, before, after });
         }
@@ -189,9 +191,10 @@ impl Functions {
     /// because a closing event is never left out.
     pub(crate) async fn cleanup(
         &self,
-        (connection, attributes): (&str, Option<&Attributes>),
+        (connection, record): (&str, Option<&Record>),
         reason: Option<&'static str>,
     ) -> Result<(), Failure> {
+        let attributes = record.and_then(Record::attributes).map(|attributes| &**attributes);
         let times = (Instant::now(), Duration::ZERO);
         let event = match encode(&ClosingEvent::new(connection, attributes, reason)) {
             Ok(event) => event,
@@ -201,7 +204,14 @@ impl Functions {
             }
         };
         let request_id = request_id();
-        let invocation = self.begin(Role::Cleanup, connection, &request_id, &event, times, false);
+        let invocation = self.begin(
+            Role::Cleanup,
+            (connection, record.and_then(Record::trace)),
+            &request_id,
+            &event,
+            times,
+            false,
+        );
         let carried_out = self.carry_out(&self.cleanup, None, event, invocation).await;
         carried_out.map_err(|failed| failed.failure)
     }
@@ -210,7 +220,7 @@ impl Functions {
     pub(crate) async fn replay(&self, role: Role, connection: &str, event: Bytes) {
         let times = (Instant::now(), Duration::ZERO);
         let request_id = request_id();
-        let mut invocation = self.begin(role, connection, &request_id, &event, times, true);
+        let mut invocation = self.begin(role, (connection, None), &request_id, &event, times, true);
         // The reporters receive the outcome, and a failure is logged where it happened.
         match role {
             Role::Register => {
@@ -238,13 +248,14 @@ impl Functions {
     fn begin<'a>(
         &'a self,
         role: Role,
-        connection: &'a str,
+        (connection, trace): Of<'a>,
         request_id: &'a str,
         event: &Bytes,
         (received, waited): (Instant, Duration),
         replay: bool,
     ) -> Invocation<'a> {
-        let subject = Subject { api: &self.api, role, connection, request_id, received, waited, replay };
+        let subject =
+            Subject { api: &self.api, role, connection, request_id, trace, received, waited, replay };
         Invocation::begin(subject, event, (&self.reports, &self.metrics), self.trace)
     }
 
@@ -276,9 +287,9 @@ impl Functions {
         invocation: &mut Invocation<'_>,
     ) -> Result<Bytes, Failure> {
         let permit = permit?;
-        let Subject { role, connection, request_id, .. } = invocation.subject();
-        let call = Call { deadline: permit.deadline, ..Call::new(role, connection, request_id, event) };
-        let mut invoked = function.backend.invoke(call).await;
+        let Subject { role, connection, request_id, trace, .. } = invocation.subject();
+        let call = Call::new(role, connection, request_id, event);
+        let mut invoked = function.backend.invoke(Call { deadline: permit.deadline, trace, ..call }).await;
         invocation.measured(&mut invoked);
         if let Some(state) = function.backend.circuit() {
             self.metrics.circuit(role, state);

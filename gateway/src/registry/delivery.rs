@@ -143,4 +143,6 @@ pub struct NewConnection {
     pub send_queue_bytes: usize,
     /// Shows what waits to be sent to all clients together.
     pub(crate) waiting: Gauge,
+    /// The valid header `traceparent` that it sent.
+    pub(crate) trace: Option<Arc<str>>,
 }

@@ -133,6 +133,7 @@ mod tests {
             api: "/chat".into(),
             send_queue_bytes: LIMIT_BYTES,
             waiting: Gauge::default(),
+            trace: None,
         }
     }
 

@@ -35,6 +35,7 @@ struct Shared {
     path: Arc<str>,
     source_ip: IpAddr,
     api: Arc<str>,
+    trace: Option<Arc<str>>,
     attributes: OnceLock<Arc<Attributes>>,
     connected_at_ms: u64,
     last_active_at_ms: AtomicU64,
@@ -56,6 +57,7 @@ pub(crate) fn outbox(new: NewConnection) -> (Outbox, Deliveries) {
         path: new.path,
         source_ip: new.source_ip,
         api: new.api,
+        trace: new.trace,
         attributes: OnceLock::new(),
         connected_at_ms,
         last_active_at_ms: AtomicU64::new(connected_at_ms),
@@ -94,7 +96,12 @@ impl Outbox {
 
     /// What the cleanup of the connection needs.
     pub(super) fn record(&self) -> Record {
-        Record::new(self.0.source_ip, Arc::clone(&self.0.api), self.0.attributes.get().cloned())
+        Record::new(
+            self.0.source_ip,
+            Arc::clone(&self.0.api),
+            self.0.attributes.get().cloned(),
+            self.0.trace.clone(),
+        )
     }
 
     /// What is known of the connection.
@@ -164,6 +171,11 @@ impl Deliveries {
     /// What the register function has said of the client.
     pub(crate) fn attributes(&self) -> Option<&Arc<Attributes>> {
         self.0.attributes.get()
+    }
+
+    /// The header `traceparent` of the client's handshake.
+    pub(crate) fn trace(&self) -> Option<&str> {
+        self.0.trace.as_deref()
     }
 
     /// A data frame with a payload of this size went through.

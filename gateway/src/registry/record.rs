@@ -10,11 +10,18 @@ pub struct Record {
     source_ip: IpAddr,
     api: Arc<str>,
     attributes: Option<Arc<Attributes>>,
+    /// For the calls of this process alone.
+    trace: Option<Arc<str>>,
 }
 
 impl Record {
-    pub(crate) fn new(source_ip: IpAddr, api: Arc<str>, attributes: Option<Arc<Attributes>>) -> Self {
-        Self { source_ip, api, attributes }
+    pub(crate) fn new(
+        source_ip: IpAddr,
+        api: Arc<str>,
+        attributes: Option<Arc<Attributes>>,
+        trace: Option<Arc<str>>,
+    ) -> Self {
+        Self { source_ip, api, attributes, trace }
     }
 
     /// The path of the API that has registered the connection.
@@ -29,6 +36,11 @@ impl Record {
         self.attributes.as_ref()
     }
 
+    /// The header `traceparent` of the client's handshake.
+    pub(crate) fn trace(&self) -> Option<&str> {
+        self.trace.as_deref()
+    }
+
     /// Reads what [`fmt::Display`] writes: the address, a space, the API's path, and the attributes in JSON behind a line
     /// break, which no path contains.
     pub(crate) fn parse(text: &str) -> Option<Self> {
@@ -37,7 +49,7 @@ impl Record {
             None => (text, None),
         };
         let (source_ip, api) = text.split_once(' ')?;
-        Some(Self { source_ip: source_ip.parse().ok()?, api: api.into(), attributes })
+        Some(Self { source_ip: source_ip.parse().ok()?, api: api.into(), attributes, trace: None })
     }
 }
 

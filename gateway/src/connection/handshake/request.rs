@@ -22,6 +22,7 @@ use hyper::{body::Body as _, upgrade::OnUpgrade};
 
 use crate::{
     connection::{origin::ForeignOrigin, request_details::RequestDetails, websocket::accept_key},
+    contract::trace_context::{TRACEPARENT, is_traceparent},
     server::http::Peer,
     start::{apis::RunningApi, app::App},
 };
@@ -65,6 +66,12 @@ impl UpgradeRequest {
         } else {
             format!("{} through {}", self.client, self.peer)
         }
+    }
+
+    /// The trace that the client's request belongs to, if it says so.
+    pub(super) fn trace(&self) -> Option<Arc<str>> {
+        let header = self.details.headers.get(TRACEPARENT)?;
+        is_traceparent(header).then(|| header.as_str().into())
     }
 
     pub(super) fn read(

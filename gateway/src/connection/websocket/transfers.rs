@@ -90,5 +90,6 @@ async fn transfer(connection: &Opened, event: FrameEvent, held: &AtomicBool) -> 
         slot = limit.slot().await.ok();
         held.store(false, Ordering::Relaxed);
     }
-    functions.transfer(connection.id(), event, slot).await
+    let of = (connection.id(), connection.deliveries.trace());
+    functions.transfer(of, event, slot).await
 }

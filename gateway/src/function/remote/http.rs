@@ -25,7 +25,10 @@ use super::{
 };
 use crate::{
     BoxFuture,
-    contract::{MAX_EVENT_BYTES, trace_context::traceparent},
+    contract::{
+        MAX_EVENT_BYTES,
+        trace_context::{TRACEPARENT, traceparent},
+    },
     function::{Call, Failure},
 };
 
@@ -56,8 +59,8 @@ impl HttpFunction {
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .header("x-websocket-role", call.role.name())
             .header("x-request-id", call.request_id);
-        if let Some(traceparent) = traceparent(call.request_id) {
-            request = request.header("traceparent", traceparent);
+        if let Some(trace) = call.trace.map(str::to_owned).or_else(|| traceparent(call.request_id)) {
+            request = request.header(TRACEPARENT, trace);
         }
         let answer = self.send(request, call.event.clone()).await?;
         if answer.status == StatusCode::OK {

@@ -19,7 +19,7 @@ use super::{
     time::{epoch_ms, float_ms, millis},
 };
 use crate::{
-    contract::trace_context::trace_of,
+    contract::trace_context::{trace_id, trace_of},
     function::{Role, Timings},
     observe::report::{InvocationOutcome, Pusher, Report, Reporter},
 };
@@ -53,6 +53,7 @@ impl Reporter for Timeline {
         match *report {
             Report::InvocationBegun {
                 request_id,
+                trace,
                 api,
                 role,
                 connection,
@@ -61,7 +62,8 @@ impl Reporter for Timeline {
                 waited,
                 replay,
             } => {
-                let invocation = begun(request_id, api, role, connection, event, received, waited, replay);
+                let invocation =
+                    begun(request_id, trace, api, role, connection, event, received, waited, replay);
                 self.invocation(request_id, invocation);
             }
             Report::FrameInflated { request_id, before, after } => self.inflated(request_id, before, after),
@@ -306,6 +308,7 @@ impl Timeline {
 #[expect(clippy::too_many_arguments, reason = "the fields of a report")]
 fn begun(
     request_id: &str,
+    trace: Option<&str>,
     api: &Arc<str>,
     role: Role,
     connection: &str,
@@ -337,7 +340,7 @@ fn begun(
         pushes: Pushes::default(),
         log: Lines::default(),
         counted_as_error: false,
-        trace: trace_of(request_id),
+        trace: trace.and_then(trace_id).map(str::to_owned).or_else(|| trace_of(request_id)),
         api: Arc::clone(api),
     }
 }

@@ -210,6 +210,7 @@ mod tests {
         for number in 0..count {
             timeline.report(&Report::InvocationBegun {
                 request_id: &number.to_string(),
+                trace: None,
                 api: &"/".into(),
                 role: Role::Transfer,
                 connection: "id==",
