@@ -48,6 +48,8 @@ struct Seen<'p> {
     logs: &'p Logs,
     pushes: &'p [Push],
     received: BTreeMap<LifeId, HashSet<FrameId>>,
+    /// Since when functions need not know a connection any more, whether its client has noticed or not.
+    ended: BTreeMap<LifeId, Option<Instant>>,
     /// When the last receiver of a frame received it.
     last: HashMap<FrameId, Instant>,
 }
@@ -65,7 +67,8 @@ impl<'p> Seen<'p> {
         }
         let frames = |life: &Life| life.received.iter().map(|(frame, _)| *frame).collect();
         let received = lives.iter().map(|(id, life)| (*id, frames(life))).collect();
-        Self { runs, redis, lives, logs, pushes, received, last }
+        let ended = lives.iter().map(|(id, life)| (*id, ended(*id, life, logs, pushes))).collect();
+        Self { runs, redis, lives, logs, pushes, received, ended, last }
     }
 
     /// What the logs tell of a connection that its client has seen open.
@@ -85,12 +88,12 @@ impl<'p> Seen<'p> {
         // A client may leave, and its suspended node notice that before it notices that it was declared lost.
         told.closed.as_deref().is_some_and(is_of_lost_node) || self.logs.is_taken_over(&told.id)
     }
+}
 
-    /// Since when its functions need not know this connection any more, whether its client has noticed or not.
-    fn ended(&self, id: LifeId, life: &Life) -> Option<Instant> {
-        let closed = self.told(id).and_then(|told| self.pushes.get(told.closed_by_push?));
-        closed.map_or(life.ended, |push| Some(life.ended.map_or(push.asked, |ended| ended.min(push.asked))))
-    }
+/// A push that has closed the connection counts from when it was made.
+fn ended(id: LifeId, life: &Life, logs: &Logs, pushes: &[Push]) -> Option<Instant> {
+    let closed = logs.opened.get(&id.to_string()).and_then(|told| pushes.get(told.closed_by_push?));
+    closed.map_or(life.ended, |push| Some(life.ended.map_or(push.asked, |ended| ended.min(push.asked))))
 }
 
 pub fn draw_up(journal: &Journal, runs: &Runs, pushes: &Pushes) -> Account {
@@ -137,7 +140,7 @@ impl Account {
     fn frames_of(&mut self, id: LifeId, life: &Life, seen: &Seen<'_>) {
         let nothing = Logged::default();
         let told = seen.told(id).unwrap_or(&nothing);
-        let (mut succeeded, ended) = (0, seen.ended(id, life));
+        let (mut succeeded, ended) = (0, seen.ended[&id]);
         for (number, sent) in life.sent.iter().enumerate() {
             let frame = FrameId { life: id, number };
             match told.transfers.get(number).map(String::as_str) {
@@ -186,7 +189,7 @@ impl Account {
                 self.count_delivery("delivered");
                 continue;
             }
-            let (was_there_before, ended) = (life.opened <= sent, seen.ended(*id, life));
+            let (was_there_before, ended) = (life.opened <= sent, seen.ended[id]);
             // No client received it, although those that stayed to the end should have.
             let stayed = ended.is_none_or(|ended| last.is_some_and(|last| ended > last + SLACK));
             if was_there_before && stayed {

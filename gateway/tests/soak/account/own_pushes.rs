@@ -90,8 +90,7 @@ impl Pushed<'_, '_> {
     fn not_gone(&self) -> Option<String> {
         let is_served = self.push.answer == Answer::Gone && self.was_open_after();
         let was_killed = self.seen.runs[self.life.run].was_killed_before(self.until());
-        let was_closed =
-            self.seen.ended(self.id(), self.life).is_some_and(|ended| ended <= self.push.answered);
+        let was_closed = self.seen.ended[&self.id()].is_some_and(|ended| ended <= self.push.answered);
         let is_explained = was_killed || was_closed || self.seen.was_taken_over(self.id());
         (is_served && !is_explained).then(|| "the connection was served all the same".to_owned())
     }
