@@ -28,6 +28,8 @@ const CLOSING: Duration = Duration::from_secs(2);
 const SLACK: Duration = Duration::from_secs(1);
 /// The cleanup function behind the last transfer function.
 const FUNCTIONS: Duration = Duration::from_secs(6);
+/// For how long a push may wait for an instance that was just resumed.
+const WAKING: Duration = Duration::from_secs(2);
 const SHOWN: usize = 30;
 
 /// What was seen.
@@ -255,8 +257,13 @@ impl Account {
                 // What waits for a client that leaves is lost with it.
                 (0, 0) => is_ending || life.how.ends_with(" by the client") || self.was_unsent(*id),
                 (404, 0) => push.has_ended || is_away,
-                // It may be that of a client; whoever pushes keeps it.
-                (503, 0 | 1) => is_away,
+                // The connection's instance is away, or the one that was asked was just resumed.
+                (503, 0 | 1) => {
+                    let answered = push.answered.into_std();
+                    let begun = push.asked.into_std();
+                    let mut resumed = seen.histories.iter().flat_map(|history| &history.resumed);
+                    is_away || resumed.any(|at| *at + WAKING >= begun && *at <= answered)
+                }
                 _ => false,
             };
             if !is_fine || (push.err_no == 413) != push.is_too_large {
