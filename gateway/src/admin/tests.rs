@@ -5,8 +5,13 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::*;
-use crate::server::http::{HeaderCase, Server};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use super::{page_access::PageAccess, *};
+use crate::{
+    config::secret::Secret,
+    server::http::{HeaderCase, Server},
+};
 
 /// An admin address on loopback, with a page at `/`.
 async fn serve(password: Option<&str>) -> (Server, Readiness) {

@@ -80,8 +80,9 @@ fn for_clients(files: u64) -> u64 {
 
 /// How many files so many clients need.
 fn needed(connections: u64) -> u64 {
-    let with_pushes = connections.saturating_add(OPERATORS + REST).saturating_mul(PUSHES_FRACTION);
-    with_pushes.div_ceil(PUSHES_FRACTION - 1).max(connections.saturating_add(OTHER_FILES))
+    // The fewest of which those that are no pushes' are enough.
+    let with_pushes = connections.saturating_add(OPERATORS + REST - 1).saturating_mul(PUSHES_FRACTION);
+    (with_pushes / (PUSHES_FRACTION - 1) + 1).max(connections.saturating_add(OTHER_FILES))
 }
 
 /// A sentence that says what to set if so many connections do not fit into the limit.

@@ -22,7 +22,8 @@ use crate::connection::limits::Permit;
 #[derive(Debug)]
 pub(crate) struct WriteLimit<S> {
     stream: S,
-    limit: Duration,
+    /// In milliseconds, which take less memory than a `Duration`.
+    limit_ms: u32,
     timer: Option<Pin<Box<Sleep>>>,
     /// The connection counts for as long as the stream is there.
     _permit: Option<Box<Permit>>,
@@ -30,7 +31,8 @@ pub(crate) struct WriteLimit<S> {
 
 impl<S> WriteLimit<S> {
     pub(crate) fn new(stream: S, limit: Duration, permit: Option<Permit>) -> Self {
-        Self { stream, limit, timer: None, _permit: permit.map(Box::new) }
+        let limit_ms = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
+        Self { stream, limit_ms, timer: None, _permit: permit.map(Box::new) }
     }
 
     fn limited(
@@ -42,7 +44,7 @@ impl<S> WriteLimit<S> {
             self.timer = None;
             return written;
         }
-        let limit = self.limit;
+        let limit = Duration::from_millis(self.limit_ms.into());
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
         ready!(timer.as_mut().poll(context));
         self.timer = None;
