@@ -79,7 +79,7 @@ run: $(if $(BOOTSTRAP)$(CONFIG),,build) gateway-to-run ## a whole WebSocket API 
 	exec $(if $(CONFIG),$(RUN) --config $(CONFIG),scripts/run.sh $(RUN) --bootstrap $(or $(BOOTSTRAP),$(PACKAGED)) --listen $(LISTEN) \
 		$(patsubst %,--client-page %,$(wildcard examples/$(EXAMPLE).html))) $(ARGS)
 
-smoke: $(if $(WEB),package-web-chat,package) ## drive the packaged zip with real WebSocket clients, and print what was seen (WEB=1: the web function's)
+smoke: $(if $(WEB),package-web-chat,package) ## drive the packaged zip with real WebSocket clients, and print what was seen (WEB=1: the web function's, also for SECONDS=600)
 	$(if $(WEB),WEB_ZIP=$(CURDIR)/$(WEB_CHAT) cargo test -q --locked -p scf-websocket-gateway --test web_smoke,scripts/smoke.sh bootstrap.zip)
 
 WEB_CHAT := target/package/web-chat.zip

@@ -84,20 +84,23 @@ fn a_connection_is_not_used_again_after_30_seconds_of_silence() {
     env.extend([("WS_ROLE", "transfer"), ("WS_PUSH_URL", url.as_str())]);
     env.extend([("WS_PUSH_TO", "all"), ("WS_STORE", store.as_str())]);
     let function = Function::start(&env);
-    let handle_event = |offset: &str, connections: usize| {
+    let handle_event = |offset: &str, connections: [usize; 2]| {
         clock.set(offset);
         assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV, "{offset}");
         assert_eq!(gateway.take().len(), 1, "each event is pushed once");
-        assert_eq!([&to_redis, &to_gateway].map(Nat::accepted), [connections; 2], "{offset}");
+        assert_eq!([&to_redis, &to_gateway].map(Nat::accepted), connections, "{offset}");
     };
-    handle_event("+0", 1);
-    handle_event("+20", 1);
+    handle_event("+0", [1, 1]);
+    handle_event("+20", [1, 1]);
+    // Rooms are read again, on a new connection, when a quarter of the time is over.
+    to_redis.drop_connections();
+    handle_event("+40", [2, 1]);
     for nat in [&to_redis, &to_gateway] {
         nat.drop_connections();
     }
-    handle_event("+51", 2);
+    handle_event("+71", [3, 2]);
     // A clock that is set back says nothing.
-    handle_event("-3600", 2);
-    let output = function.process.await_output("request_id=request-4");
+    handle_event("-3600", [3, 2]);
+    let output = function.process.await_output("request_id=request-5");
     assert!(!output.contains("WARN"), "{output}");
 }

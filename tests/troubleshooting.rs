@@ -215,6 +215,8 @@ impl Finder {
             name if LINES.contains(&name) => Some(1),
             name if OTHERS.contains(&name) => None,
             "write" => (!self.lines_only).then_some(WRITTEN),
+            // Of a file whose sentences are not logged: a line that is counted before it is logged.
+            "format_args" if self.lines_only => Some(1),
             _ => self.sentence(),
         };
         self.visit_tokens(arguments, words);

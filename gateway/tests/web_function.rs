@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tokio_websockets::{CloseCode, Message};
 
 use scf_websocket_test_harness::{
-    Client, FromFile, Gateway, SOON, eventually, from_file, web_platform::SECRETS,
+    Client, FromFile, Gateway, Need, Redis, Relay, SOON, eventually, from_file, needs, web_platform::SECRETS,
 };
 
 /// A web function with these lines in its section and these variables of its functions.
@@ -162,16 +162,25 @@ async fn more_than_fits_into_the_queue_of_a_paced_client_closes_it() {
 
 #[tokio::test]
 async fn what_a_closing_connection_has_no_time_for_is_in_the_log() {
-    let gateway = start("frames_per_second = 1\ntime_limit_seconds = 2");
+    let gateway = start("frames_per_second = 1\ntime_limit_seconds = 5");
     let mut client = gateway.connect("/").await;
     let id = client.id(&gateway).await;
-    for number in 0..5 {
+    for number in 0..9 {
         assert_eq!(push(&gateway, &id, &number.to_string()).await["errNo"], 0);
     }
-    // Not all of them arrive before the close frame, if that arrives.
-    let read = async { while client.socket.next().await.is_some_and(|message| message.is_ok()) {} };
-    timeout(SOON, read).await.expect("an end");
-    gateway.wait_for_log(&format!("{id}: the connection had to end before ")).await;
+    let mut arrived = 0;
+    let close = loop {
+        let message = timeout(SOON, client.socket.next()).await.expect("an end");
+        let message = message.expect("a close frame before the end").expect("a frame");
+        match message.as_close() {
+            Some((code, reason)) => break (code, reason.to_owned()),
+            None => arrived += 1,
+        }
+    };
+    assert_eq!(close, (CloseCode::NORMAL_CLOSURE, "the time limit of the web function".to_owned()));
+    let unsent = 9 - arrived;
+    let line = format!("{id}: the connection had to end before {unsent} frames");
+    gateway.wait_for_log(&line).await;
 }
 
 /// The platform may freeze the instance as soon as the close handshake is over.
@@ -217,4 +226,38 @@ async fn without_a_token_it_does_not_start() {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("GATEWAY_PUSH_TOKEN"), "{said}");
+}
+
+/// Its connections to Redis are dead then, whether it can tell or not, and it may be frozen again with its next answer.
+#[tokio::test]
+async fn a_woken_instance_is_in_its_cluster_before_it_answers() {
+    if !needs(Need::Redis) {
+        return;
+    }
+    let redis = Redis::start(&[]);
+    let relay = Relay::to(redis.port).await;
+    let of_cluster = |port| {
+        let url = format!("redis://127.0.0.1:{port}");
+        web_function("", "").own_env("GATEWAY_CLUSTER", &url).start()
+    };
+    let (woken, other) = (of_cluster(relay.port), of_cluster(redis.port));
+    let mut there = other.connect("/").await;
+    let there_id = there.id(&other).await;
+    woken.connect("/").await.close().await;
+    for (round, kill) in [Relay::cut, Relay::silence, Relay::cut].iter().enumerate() {
+        woken.signal("STOP");
+        kill(&relay);
+        relay.mend();
+        woken.signal("CONT");
+        if round > 0 {
+            assert_eq!(push(&woken, &there_id, "from outside").await["errNo"], 0, "{}", woken.log());
+            assert_eq!(there.next_text().await, "from outside");
+        }
+        let mut here = woken.connect("/").await;
+        let registered = woken.events("register").pop().expect("recorded");
+        let here_id = registered["websocket"]["secConnectionID"].as_str().expect("an id");
+        assert_eq!(push(&other, here_id, "hello").await["errNo"], 0, "{}", woken.log());
+        assert_eq!(here.next_text().await, "hello");
+        here.close().await;
+    }
 }

@@ -53,10 +53,15 @@ impl DeadlineStream {
         self.last_read
     }
 
+    /// How long ago the peer was last heard of, by the clock that has gone on for longer.
+    pub(crate) fn idle(&self) -> Duration {
+        self.last_read.elapsed().max(self.last_read_at.elapsed().unwrap_or_default())
+    }
+
     /// Whether the next call can use the connection. Probes it only after a pause, in which the peer may have closed it, and
     /// trusts it no more after a long one.
     pub(crate) fn is_open(&self) -> bool {
-        let idle = self.last_read.elapsed().max(self.last_read_at.elapsed().unwrap_or_default());
+        let idle = self.idle();
         idle < PROBE_AFTER_IDLE || (idle < MAX_IDLE && self.is_quiet())
     }
 

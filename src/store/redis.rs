@@ -36,8 +36,7 @@ pub(super) struct RedisStore {
     url: RedisUrl,
     roots: TrustedRoots,
     time_to_live: Option<Duration>,
-    /// With the time of its last reply.
-    kept: Option<(RedisConnection, Instant)>,
+    kept: Option<RedisConnection>,
 }
 
 /// Whether commands may be sent again that may have been carried out.
@@ -60,30 +59,37 @@ impl RedisStore {
     }
 
     /// Sends the commands on the kept connection, or on a new one if there is none or it is stale, as after a freeze of
-    /// the instance, a restart of the server or a long silence.
+    /// the instance, a restart of the server or a long silence. One that has died unnoticed, of which nothing is heard any more,
+    /// takes a quarter of the time.
     fn exchange(
         &mut self,
         commands: &Commands,
         repeat: Repeat,
         deadline: Instant,
     ) -> Result<Vec<Reply>, StoreError> {
-        if let Some((mut kept, last_reply)) = self.kept.take()
+        if let Some(mut kept) = self.kept.take()
             && kept.is_open()
         {
-            let proof = if repeat == Repeat::Never && last_reply.elapsed() > PROVEN_FOR {
+            let is_proven = kept.idle() <= PROVEN_FOR;
+            let (now, may_repeat) = (Instant::now(), repeat == Repeat::Idempotent);
+            let sooner = if is_proven { deadline } else { now + deadline.saturating_duration_since(now) / 4 };
+            let proof = if may_repeat || is_proven {
+                Ok(())
+            } else {
                 let mut ping = Commands::default();
                 ping.push([&b"PING"[..]]);
-                kept.exchange(&ping, deadline).map(drop).map_err(|e| (e, true))
-            } else {
-                Ok(())
+                kept.exchange(&ping, sooner).map(drop).map_err(|e| (e, true))
             };
             let replies = proof.and_then(|()| {
-                kept.exchange(commands, deadline).map_err(|e| (e, repeat == Repeat::Idempotent))
+                let deadline = if may_repeat { sooner } else { deadline };
+                kept.exchange(commands, deadline).map_err(|e| (e, may_repeat))
             });
             match replies {
                 Ok(replies) => return Ok(self.keep(kept, replies)),
                 Err((e, again))
-                    if !again || matches!(e.kind(), ErrorKind::TimedOut | ErrorKind::InvalidData) =>
+                    if !again
+                        || e.kind() == ErrorKind::InvalidData
+                        || (is_proven && e.kind() == ErrorKind::TimedOut) =>
                 {
                     return Err(self.failed(e));
                 }
@@ -101,7 +107,7 @@ impl RedisStore {
     /// Drops the connection if a command was refused: after a fail-over, a new connection may lead to another server.
     fn keep(&mut self, connection: RedisConnection, replies: Vec<Reply>) -> Vec<Reply> {
         let refused = replies.iter().any(|reply| matches!(reply, Reply::Refusal(_)));
-        self.kept = (!refused).then(|| (connection, Instant::now()));
+        self.kept = (!refused).then_some(connection);
         replies
     }
 

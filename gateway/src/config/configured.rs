@@ -38,7 +38,11 @@ pub fn builder(config: &Config, backends: &Backends) -> Result<Builder, Backends
         builder = builder.admin(admin.clone());
     }
     if let Some(redis) = &config.cluster {
-        let settings = ClusterSettings { lease: config.cluster_lease, ..ClusterSettings::new(redis.clone()) };
+        let settings = ClusterSettings {
+            lease: config.cluster_lease,
+            may_freeze: config.web_function.is_some(),
+            ..ClusterSettings::new(redis.clone())
+        };
         builder = builder.cluster(settings);
     }
     builder = builder.clients(clients(config)).page_for_operators_only().page_rows(config.page_rows);

@@ -43,6 +43,17 @@ use crate::{
 };
 
 /// A file that was read, and in which nothing is wrong.
+///
+/// ```no_run
+/// use std::path::Path;
+///
+/// use scf_websocket_gateway::config::{Config, Environment};
+///
+/// match Config::load(Path::new("gateway.toml"), &Environment::of_process()) {
+///     Ok(config) => println!("{} APIs at {}", config.apis.len(), config.listen),
+///     Err(report) => eprintln!("{report}"),
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {

@@ -55,6 +55,26 @@ impl fmt::Display for Role {
 }
 
 /// A function somewhere: a local process, an HTTP address, a function in the cloud.
+///
+/// ```
+/// use scf_websocket_gateway::{
+///     BoxFuture,
+///     function::{Call, FunctionBackend, Invoked, Timings},
+/// };
+///
+/// /// Accepts each client, and answers nothing else.
+/// struct Accept;
+///
+/// impl FunctionBackend for Accept {
+///     fn invoke<'a>(&'a self, _: Call<'a>) -> BoxFuture<'a, Invoked> {
+///         Box::pin(async { Invoked::new(Ok(r#"{"errNo":0,"errMsg":"ok"}"#.into()), Timings::default()) })
+///     }
+///
+///     fn stop(&self) -> BoxFuture<'_, ()> {
+///         Box::pin(async {})
+///     }
+/// }
+/// ```
 pub trait FunctionBackend: Send + Sync {
     /// Carries out one event. Dropping the future gives the event up.
     fn invoke<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Invoked>;

@@ -93,6 +93,22 @@ pub struct Completion {
 }
 
 /// A running runtime API. Dropping it closes its address.
+///
+/// ```no_run
+/// # async fn run() -> std::io::Result<()> {
+/// use scf_websocket_gateway::function::runtime_api::{Limits, Outcome, RuntimeApi};
+///
+/// let api = RuntimeApi::start(Limits::default()).await?;
+/// println!("start the runtime with SCF_RUNTIME_API=127.0.0.1 SCF_RUNTIME_API_PORT={}", api.addr().port());
+/// api.ready().await;
+/// let event = r#"{"websocket":{"action":"closing","secConnectionID":"id=="}}"#;
+/// match api.invoke("c6af9ac6-7b61-11e6-9a41-93e8deadbeef", event).await {
+///     Outcome::Response(answer) => println!("{}", String::from_utf8_lossy(&answer)),
+///     Outcome::Error(message) => println!("failed: {}", String::from_utf8_lossy(&message)),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct RuntimeApi {
     shared: Arc<Shared>,

@@ -18,6 +18,23 @@ use crate::{
 };
 
 /// Receives reports.
+///
+/// ```
+/// use scf_websocket_gateway::report::{Report, Reporter};
+///
+/// /// Prints each failure.
+/// struct Failures;
+///
+/// impl Reporter for Failures {
+///     fn report(&self, report: &Report<'_>) {
+///         if let Report::InvocationEnded { role, outcome, message, .. } = report
+///             && outcome.is_error()
+///         {
+///             eprintln!("{role}: {}: {}", outcome.name(), message.unwrap_or_default());
+///         }
+///     }
+/// }
+/// ```
 pub trait Reporter: Send + Sync {
     /// Takes note of one step. Called where the step happens, so it must neither block nor take long.
     fn report(&self, report: &Report<'_>);

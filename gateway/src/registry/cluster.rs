@@ -97,13 +97,16 @@ pub struct ClusterSettings {
     pub lease: Duration,
     /// Whether the process that listened at this one's address before is alive, and hands over to this one.
     pub takes_over: bool,
+    /// Whether this process may be frozen while it has no client, so that its connections to the server are dead when a
+    /// request wakes it. What needs the server then waits for another connection.
+    pub may_freeze: bool,
 }
 
 impl ClusterSettings {
     /// The nodes that share this server, with the certificates that the system trusts.
     #[must_use]
     pub fn new(redis: RedisUrl) -> Self {
-        Self { redis, trust: Trust::System, lease: LEASE, takes_over: false }
+        Self { redis, trust: Trust::System, lease: LEASE, takes_over: false, may_freeze: false }
     }
 }
 
@@ -112,6 +115,7 @@ pub struct Cluster {
     lease: Lease,
     /// What proves that an earlier process is gone.
     place: Option<String>,
+    may_freeze: bool,
 }
 
 /// Why a node cannot join.
@@ -155,7 +159,7 @@ impl Cluster {
         let info = place::info(addr, place.as_deref(), settings.lease);
         let connections = Connections::new(metrics.cleanups_pending.clone());
         let lease = Lease::start(store, node, info, (connections, Arc::clone(&metrics.cluster)));
-        Ok(Self { lease, place })
+        Ok(Self { lease, place, may_freeze: settings.may_freeze })
     }
 
     /// Which node this is. After it was declared lost, the process is another node.
@@ -175,6 +179,10 @@ impl Cluster {
 
     fn member(&self) -> Arc<Member> {
         self.lease.member()
+    }
+
+    fn may_freeze(&self) -> bool {
+        self.may_freeze
     }
 
     fn place(&self) -> Option<&str> {

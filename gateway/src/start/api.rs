@@ -8,6 +8,14 @@ use crate::{
 };
 
 /// A WebSocket API.
+///
+/// ```
+/// use scf_websocket_gateway::{Api, function::local::Processes, origin::Origins};
+///
+/// let mut api = Api::of("/chat", Processes::new("target/package/chat"));
+/// api.origins = Origins::Only(vec!["https://example.com".to_owned()]);
+/// api.max_running = 4;
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Api {

@@ -90,6 +90,22 @@ impl Gateway {
 }
 
 /// A gateway that is being put together.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), scf_websocket_gateway::StartError> {
+/// use scf_websocket_gateway::{Api, Gateway, function::local::Processes};
+///
+/// let gateway = Gateway::builder()
+///     .listen(([0, 0, 0, 0], 9000).into())
+///     .push_listen(([127, 0, 0, 1], 9001).into())
+///     .push_token("secret")
+///     .api(Api::of("/chat", Processes::new("target/package/chat")))
+///     .without_page();
+/// let running = gateway.start().await?;
+/// println!("functions push to {}", running.push_url());
+/// # Ok(())
+/// # }
+/// ```
 #[expect(clippy::struct_excessive_bools, reason = "settings, each of its own")]
 #[must_use = "a gateway runs once it is started"]
 pub struct Builder {

@@ -18,8 +18,12 @@ use tokio_websockets::{ClientBuilder, CloseCode, MaybeTlsStream, Message, WebSoc
 
 /// In one room nobody receives more than the platform's rate for long.
 const PER_ROOM: usize = 10;
+/// The number of a silent client's room, and its own.
+const ALONE: usize = 1000;
 const BETWEEN_LINES: Duration = Duration::from_secs(2);
 const HANDSHAKE: Duration = Duration::from_secs(15);
+/// How a push from outside begins, which clients of the chat would take for a notice. Its number follows.
+pub const PUSHED: &str = "* pushed ";
 
 /// One connection of a client. It is the path on which it is opened, which the gateway's log repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,18 +42,21 @@ impl fmt::Display for LifeId {
 #[derive(Debug, Clone, Default)]
 pub struct Life {
     pub room: usize,
+    pub asked: Option<Instant>,
     /// When it was in its room.
     pub entered: Option<Instant>,
-    /// When the close frame or the end of the TCP connection was seen.
+    /// When the close frame, the end of the TCP connection or the refusal was seen.
     pub ended: Option<Instant>,
     /// Why, as the client sees it.
     pub how: String,
-    /// How many frames it sent, lines of the chat included.
-    pub frames: usize,
-    /// What it said, when, and as which of its frames.
-    pub said: Vec<(String, Instant, usize)>,
+    /// When it sent each of its frames, lines of the chat included.
+    pub frames: Vec<Instant>,
+    /// What it said, and as which of its frames.
+    pub said: Vec<(String, usize)>,
     /// Every line received that someone said, and when.
     pub heard: Vec<(String, Instant)>,
+    /// What was pushed from outside and received.
+    pub pushed: Vec<String>,
 }
 
 /// All connections that were opened, and the attempts that were refused.
@@ -66,20 +73,24 @@ impl Journal {
     }
 }
 
-/// How long a client stays, if it leaves before its connection is closed, how it does so, and how long it is away.
+/// How a client leaves before its connection is closed, if it does.
 #[derive(Debug, Clone, Copy)]
-enum Leaves {
+pub enum Leaves {
     Never,
+    /// It says nothing and hears nothing, in a room of its own.
+    Silent,
     InOrder,
     WithoutAWord,
 }
 
+/// How long a client stays that leaves, and how long it is away.
 const STAYS: Duration = Duration::from_secs(5);
 const AWAY: Duration = Duration::from_secs(4);
 
 impl Leaves {
-    fn of(client: usize) -> Self {
+    pub fn of(client: usize) -> Self {
         match client % 4 {
+            _ if client % PER_ROOM == PER_ROOM - 1 => Self::Silent,
             2 => Self::InOrder,
             3 => Self::WithoutAWord,
             _ => Self::Never,
@@ -93,17 +104,25 @@ pub async fn live(client: usize, platform: Platform, journal: Arc<Journal>, is_o
     for number in 0.. {
         let id = LifeId { client, number };
         let uri = format!("ws://{}{id}", platform.address()).parse().expect("an address");
-        match timeout(HANDSHAKE, ClientBuilder::from_uri(uri).connect()).await {
+        journal.on(id, |life| life.asked = Some(Instant::now()));
+        let refused = match timeout(HANDSHAKE, ClientBuilder::from_uri(uri).connect()).await {
             Ok(Ok((socket, _))) => {
                 Connection { id, socket, journal: &journal, is_over: is_over.clone() }.talk().await;
+                None
             }
-            Ok(Err(refused)) => journal.on(id, |life| life.how = format!("not opened: {refused}")),
-            Err(_) => journal.on(id, |life| "not opened: no answer".clone_into(&mut life.how)),
+            Ok(Err(refused)) => Some(refused.to_string()),
+            Err(_) => Some("no answer".to_owned()),
+        };
+        if let Some(refused) = refused {
+            journal.on(id, |life| {
+                life.ended = Some(Instant::now());
+                life.how = format!("not opened: {refused}");
+            });
         }
         if *is_over.borrow() {
             return;
         }
-        if !matches!(Leaves::of(client), Leaves::Never) {
+        if matches!(Leaves::of(client), Leaves::InOrder | Leaves::WithoutAWord) {
             sleep(AWAY).await;
         }
         // As examples/reconnecting.js, with what is random there.
@@ -120,7 +139,9 @@ struct Connection<'j> {
 
 impl Connection<'_> {
     async fn talk(mut self) {
-        let room = self.id.client / PER_ROOM;
+        let leaves = Leaves::of(self.id.client);
+        let is_silent = matches!(leaves, Leaves::Silent);
+        let room = if is_silent { ALONE + self.id.client } else { self.id.client / PER_ROOM };
         self.journal.on(self.id, |life| life.room = room);
         let name = format!("c{}", self.id.client);
         self.send(&name).await;
@@ -128,19 +149,18 @@ impl Connection<'_> {
         let first = BETWEEN_LINES / 100 * u32::try_from(self.id.client * 37 % 100).expect("below 100");
         let mut speaks = Instant::now() + first;
         let mut retries = None;
-        let leaves = Leaves::of(self.id.client);
         let leaves_at = Instant::now() + STAYS;
         loop {
             let entered = self.journal.on(self.id, |life| life.entered.is_some());
             tokio::select! {
-                () = tokio::time::sleep_until(speaks), if entered && !*self.is_over.borrow() => {
+                () = tokio::time::sleep_until(speaks), if entered && !is_silent && !*self.is_over.borrow() => {
                     let line = format!("{}-{}-{number}", self.id.client, self.id.number);
                     number += 1;
                     speaks = Instant::now() + BETWEEN_LINES;
-                    self.journal.on(self.id, |life| life.said.push((line.clone(), Instant::now(), life.frames)));
+                    self.journal.on(self.id, |life| life.said.push((line.clone(), life.frames.len())));
                     self.send(&line).await;
                 }
-                () = tokio::time::sleep_until(leaves_at), if !matches!(leaves, Leaves::Never) => {
+                () = tokio::time::sleep_until(leaves_at), if matches!(leaves, Leaves::InOrder | Leaves::WithoutAWord) => {
                     if let Leaves::InOrder = leaves {
                         return self.close().await;
                     }
@@ -157,7 +177,10 @@ impl Connection<'_> {
                             return self.ended(format!("{} {reason}", u16::from(code)));
                         }
                         let Some(text) = message.as_text() else { continue };
-                        if text.ends_with(" is taken") {
+                        if let Some(pushed) = text.strip_prefix(PUSHED) {
+                            let number = pushed.split(' ').next().unwrap_or_default().to_owned();
+                            self.journal.on(self.id, |life| life.pushed.push(number));
+                        } else if text.ends_with(" is taken") {
                             retries = Some(Instant::now() + Duration::from_millis(500));
                         } else if text.contains("* welcome to lobby, ") {
                             self.send(&format!("/join r{room}")).await;
@@ -180,7 +203,7 @@ impl Connection<'_> {
     }
 
     async fn send(&mut self, text: &str) {
-        self.journal.on(self.id, |life| life.frames += 1);
+        self.journal.on(self.id, |life| life.frames.push(Instant::now()));
         // An end is found by the reader.
         let _ = self.socket.send(Message::text(text.to_owned())).await;
     }

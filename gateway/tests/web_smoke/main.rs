@@ -2,16 +2,19 @@
 //! stand-in for the platform, for two time limits; then with 1, 2 and 100 connections an instance, in the first of which each
 //! end of a connection freezes an instance. Accounts for each client: registers, cleanups, frames.
 //!
-//! `WEB_ZIP` names the zip, `SECONDS` how long the first part goes on (40). Ends with 1 if anything has no explanation.
+//! `WEB_ZIP` names the zip. With `SECONDS` all of that goes on for so long, at the same time. Ends with 1 if anything has no
+//! explanation.
 
 mod account;
 mod client;
 #[path = "../soak/logged.rs"]
 mod logged;
+mod opened;
 mod pusher;
 mod runs;
 
 use std::{
+    collections::BTreeMap,
     env,
     path::Path,
     process::{Command, ExitCode},
@@ -29,40 +32,94 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use self::{account::Account, client::Journal};
+use self::{
+    account::{Account, Seen},
+    client::Journal,
+};
 
 const TIME_LIMIT: Duration = Duration::from_secs(20);
 const PUSH_TOKEN: &str = "smoke-token";
-const FROZEN: Duration = Duration::from_secs(3);
+/// Some stopped instances are killed before their lease ends, some after it, and some go on.
+const KILLED_AFTER: &[Option<Duration>] = &[
+    None,
+    Some(Duration::from_secs(1)),
+    None,
+    Some(Duration::from_secs(3)),
+    None,
+    Some(Duration::from_secs(7)),
+];
+const TICK: Duration = Duration::from_millis(50);
 /// The lease of a node, and what follows from its end.
 const TAKE_OVER: Duration = Duration::from_mins(1);
 
+/// Clients, and connections an instance.
+const PARTS: [(usize, usize); 4] = [(50, 17), (4, 1), (6, 2), (10, 100)];
+/// What has to have happened, or nothing was tried.
+const TRIED: [&str; 2] = ["instances resumed by a request", "instances killed while they were stopped"];
+
+/// A machine that stands still for longer does not keep the platform's times, and what it says of them is void.
+const LONGEST_STALL: Duration = Duration::from_secs(1);
+const ATTEMPTS: usize = 3;
+
+type Counts = BTreeMap<String, usize>;
+
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
-    let seconds = env::var("SECONDS").map_or(40, |text| text.parse().expect("SECONDS is a whole number"));
-    let mut unexplained = part(50, 17, Duration::from_secs(seconds)).await;
-    let others = [(4, 1), (6, 2), (10, 100)];
-    let others = others.map(|(clients, connections)| part(clients, connections, TIME_LIMIT * 3 / 2));
-    unexplained += join_all(others).await.iter().sum::<usize>();
+    let seconds: Option<u64> =
+        env::var("SECONDS").ok().map(|text| text.parse().expect("SECONDS is a whole number"));
+    let (time, turns) = match seconds.map(Duration::from_secs) {
+        Some(time) => (time, vec![&PARTS[..]]),
+        None => (TIME_LIMIT * 2, vec![&PARTS[..1], &PARTS[1..]]),
+    };
+    let mut seen = Counts::new();
+    let mut unexplained = 0;
+    for turn in turns {
+        for attempt in 1.. {
+            let parts = turn.iter().map(|(clients, connections)| part(*clients, *connections, time));
+            let parts = join_all(parts).await;
+            let times: usize = parts.iter().map(|part| part.unexplained).sum();
+            let is_void = parts.iter().any(|part| part.stall > LONGEST_STALL);
+            if times > 0 && is_void && attempt < ATTEMPTS && seconds.is_none() {
+                println!("\nthis machine stood still for more than {LONGEST_STALL:?}: once more");
+                continue;
+            }
+            unexplained += times;
+            for (what, times) in parts.into_iter().flat_map(|part| part.counts) {
+                *seen.entry(what).or_default() += times;
+            }
+            break;
+        }
+    }
+    for what in TRIED.iter().filter(|what| !seen.contains_key(**what)) {
+        println!("UNEXPLAINED no {what}");
+        unexplained += 1;
+    }
     println!("unexplained: {unexplained}");
     if unexplained == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// How many things have no explanation.
-async fn part(clients: usize, connections: usize, time: Duration) -> usize {
+struct Part {
+    unexplained: usize,
+    /// What the platform did.
+    counts: Counts,
+    /// For how long this machine stood still at most.
+    stall: Duration,
+}
+
+async fn part(clients: usize, connections: usize, time: Duration) -> Part {
     let title =
         format!("\n## {clients} clients, {connections} connections an instance, {} s", time.as_secs());
     let folder = tempfile::tempdir().expect("a folder");
     let code = folder.path().join("code");
     unzip(&env::var("WEB_ZIP").expect("WEB_ZIP names the zip; `make smoke WEB=1` does"), &code);
     let (cluster, store) = (Redis::start(&[]), Redis::start(&[]));
-    let variables = [("GATEWAY_PUSH_TOKEN", PUSH_TOKEN), ("WS_STORE", &store.url()), ("RUST_LOG", "info")];
+    let variables = [("GATEWAY_PUSH_TOKEN", PUSH_TOKEN), ("RUST_LOG", "info")];
     let deployed = Deployed {
         folder: code,
         variables: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-        cluster_port: Some(cluster.port),
+        redis: vec![("GATEWAY_CLUSTER", cluster.port), ("WS_STORE", store.port)],
     };
-    let rules = Rules { frozen: Some(FROZEN), ..Rules::new(TIME_LIMIT, connections) };
+    let rules = Rules { killed_after: KILLED_AFTER, ..Rules::new(TIME_LIMIT, connections) };
     let platform = Platform::start(deployed, rules).await;
     let journal = Arc::new(Journal::default());
     let (over, is_over) = watch::channel(false);
@@ -71,19 +128,23 @@ async fn part(clients: usize, connections: usize, time: Duration) -> usize {
             tokio::spawn(client::live(number, platform.clone(), Arc::clone(&journal), is_over.clone()))
         })
         .collect();
+    let stall = tokio::spawn(stalls(is_over.clone()));
     let pusher = tokio::spawn(pusher::push(platform.clone(), PUSH_TOKEN, is_over));
     sleep(time).await;
     let _ = over.send(true);
     for client in running {
         client.await.expect("a client's task");
     }
+    let stall = stall.await.expect("no panic");
     let from_outside = pusher.await.expect("the pusher's task");
     let left = everything_cleaned_up(&platform, &cluster).await;
     let logs = platform.logs().await;
     if let Some(folder) = env::var_os("KEEP_LOG") {
         keep(&logs, Path::new(&folder), connections);
     }
-    let mut account = Account::of(&journal.lives(), &logs, &platform.killed().await);
+    let (lives, histories) = (journal.lives(), platform.histories().await);
+    let seen = Seen { lives: &lives, logs: &logs, histories: &histories, pushed: &from_outside, stall };
+    let mut account = Account::of(&seen);
     for violation in platform.violations() {
         account.unexplained(violation);
     }
@@ -91,9 +152,6 @@ async fn part(clients: usize, connections: usize, time: Duration) -> usize {
         if logs.iter().any(|log| log.contains(secret)) {
             account.unexplained(format!("{secret} is in an instance's log"));
         }
-    }
-    for refused in from_outside.unexplained(&logs) {
-        account.unexplained(refused);
     }
     if let Some(left) = left {
         account.unexplained(format!("connections are still recorded in Redis: {left}"));
@@ -103,11 +161,28 @@ async fn part(clients: usize, connections: usize, time: Duration) -> usize {
         _ => "NOT CHECKED: this machine allows no mount namespaces, so that the root is not read-only",
     };
     platform.end().await;
-    let counts = account::table("platform", &platform.counts());
+    let mut counts = platform.counts();
+    let lost = logs.iter().map(|log| log.matches(" was declared lost: ").count()).sum();
+    counts.insert("instances that woke after they were declared lost".to_owned(), lost);
+    let platform = account::table("platform", &counts);
     let answers = account::table("pushes from outside", &from_outside.answers);
     // At once, since parts run beside each other.
-    println!("{title}\n{isolation}\n{counts}{answers}{account}");
-    account.unexplained_count()
+    println!(
+        "{title}, this machine stood still for {} ms at most\n{isolation}\n{platform}{answers}{account}",
+        stall.as_millis()
+    );
+    Part { unexplained: account.unexplained_count(), counts, stall }
+}
+
+/// For how long this machine stood still at most.
+async fn stalls(is_over: watch::Receiver<bool>) -> Duration {
+    let mut most = Duration::ZERO;
+    while !*is_over.borrow() {
+        let begun = Instant::now();
+        sleep(TICK).await;
+        most = most.max(begun.elapsed().saturating_sub(TICK));
+    }
+    most
 }
 
 /// An instance that is awake cleans up after those that were frozen or killed. What is left after a while, if anything.

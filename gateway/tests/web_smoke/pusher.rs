@@ -1,61 +1,83 @@
 //! Pushes from outside: to any instance, by the function's URL, for a client of any other.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use scf_websocket_test_harness::{request, web_platform::Platform};
 use serde_json::json;
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
+
+use crate::client::PUSHED;
 
 const BETWEEN: Duration = Duration::from_millis(500);
+/// How long a log may take to tell of an end.
+const LOGGED: Duration = Duration::from_secs(1);
+/// One in so many is larger than the platform's largest message.
+const TOO_LARGE: usize = 10;
 
 /// What was answered.
 #[derive(Debug, Default)]
 pub struct Pushed {
     pub answers: BTreeMap<String, usize>,
-    /// Connections that an instance did not know.
-    unknown: Vec<String>,
-    wrong: Vec<String>,
+    pub pushes: Vec<Push>,
 }
 
-impl Pushed {
-    /// A client that is there is known to every instance.
-    pub fn unexplained(&self, logs: &[String]) -> Vec<String> {
-        let said = logs.iter().flat_map(|log| log.lines()).filter_map(|line| line.split_once("] "));
-        let ends = said.filter_map(|(_, said)| said.split_once(' ')).filter(|(_, how)| is_end(how));
-        let ended: HashSet<&str> = ends.map(|(id, _)| id).collect();
-        let unknown = self.unknown.iter().filter(|id| !ended.contains(id.as_str()));
-        let unknown = unknown.map(|id| format!("a push to {id}, which never ended, was answered errNo 404"));
-        self.wrong.iter().cloned().chain(unknown).collect()
-    }
+#[derive(Debug)]
+pub struct Push {
+    pub number: usize,
+    pub id: String,
+    pub asked: Instant,
+    pub answered: Instant,
+    pub err_no: i64,
+    pub is_too_large: bool,
+    /// Of one that was answered 404: whether the log then had the connection's end.
+    pub has_ended: bool,
 }
 
 pub async fn push(platform: Platform, token: &str, is_over: watch::Receiver<bool>) -> Pushed {
     let mut pushed = Pushed::default();
-    for turn in 0_usize.. {
+    for number in 0_usize.. {
         sleep(BETWEEN).await;
         if *is_over.borrow() {
             break;
         }
         let logs = platform.newest_lines().await;
         let open: Vec<&str> = logs.iter().flat_map(|log| open(log)).collect();
-        let Some(id) = open.get(turn * 7 % open.len().max(1)) else { continue };
-        // What clients of the chat take for a notice.
-        let body = json!({"websocket": {"action": "data send", "secConnectionID": id, "dataType": "text", "data": "* hello"}});
+        let Some(id) = open.get(number * 7 % open.len().max(1)) else { continue };
+        let is_too_large = number % TOO_LARGE == TOO_LARGE - 1;
+        let filler = if is_too_large { 256 * 1024 } else { 10 };
+        let text = format!("{PUSHED}{number} {}", "x".repeat(filler));
+        let body = json!({"websocket": {"action": "data send", "secConnectionID": id, "dataType": "text", "data": text}});
         let path = format!("/api-{token}");
+        let asked = Instant::now();
         let reply = request(platform.address(), "POST", &path, &[], body.to_string().as_bytes()).await;
-        let number = reply.err_no();
-        *pushed.answers.entry(format!("errNo {number}")).or_default() += 1;
-        match number {
-            // 503 forgets no client: an instance is frozen, or was just resumed and has no connection to Redis yet.
-            0 | 503 => {}
-            404 => pushed.unknown.push((*id).to_owned()),
-            _ => pushed.wrong.push(format!("a push was answered {} {}", reply.status, reply.body)),
-        }
+        let answered = Instant::now();
+        let err_no = reply.err_no();
+        *pushed.answers.entry(format!("errNo {err_no}")).or_default() += 1;
+        let has_ended = err_no == 404 && ends(&platform, id).await;
+        let id = (*id).to_owned();
+        pushed.pushes.push(Push { number, id, asked, answered, err_no, is_too_large, has_ended });
     }
     pushed
+}
+
+/// Whether the log tells of the connection's end by now.
+async fn ends(platform: &Platform, id: &str) -> bool {
+    let begun = Instant::now();
+    while begun.elapsed() < LOGGED {
+        let logs = platform.newest_lines().await;
+        let mut said = logs
+            .iter()
+            .flat_map(|log| log.lines())
+            .filter_map(|line| line.split_once("] ")?.1.split_once(' '));
+        if said.any(|(ended, how)| ended == id && is_end(how)) {
+            return true;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    false
 }
 
 /// Connections that have not ended yet as these lines tell.

@@ -91,6 +91,11 @@ impl RedisConnection {
         self.0.get_mut().tcp().is_open()
     }
 
+    /// How long ago the server was last heard of.
+    pub(super) fn idle(&mut self) -> Duration {
+        self.0.get_mut().tcp().idle()
+    }
+
     /// Sends the commands together and reads a reply to each.
     pub(super) fn exchange(&mut self, commands: &Commands, deadline: Instant) -> Result<Vec<Reply>, Error> {
         let stream = self.0.get_mut();

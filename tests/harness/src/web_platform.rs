@@ -17,7 +17,7 @@ use std::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -41,13 +41,13 @@ pub struct Rules {
     pub idle: Duration,
     pub message_bytes: u64,
     /// To a client and from it.
-    pub messages_per_second: usize,
-    pub bytes_per_second: u64,
+    pub messages_per_second: u32,
+    pub bytes_per_second: u32,
     /// How many invocations an instance takes at once.
     pub connections: usize,
-    /// For how long an instance that has none stays stopped before the platform decides about it; `None`: until a request
-    /// needs it.
-    pub frozen: Option<Duration>,
+    /// After how long an instance that has none is killed, in turn, unless a request has resumed it; `None`: it stays
+    /// stopped. None at all: each stays stopped until a request needs it.
+    pub killed_after: &'static [Option<Duration>],
 }
 
 impl Rules {
@@ -60,7 +60,7 @@ impl Rules {
             messages_per_second: 10,
             bytes_per_second: 128 * 1024,
             connections,
-            frozen: None,
+            killed_after: &[],
         }
     }
 }
@@ -72,8 +72,8 @@ pub struct Deployed {
     pub folder: PathBuf,
     /// The function's variables.
     pub variables: Vec<(String, String)>,
-    /// The port of the Redis server in `GATEWAY_CLUSTER`, to which the connections of a frozen instance are cut.
-    pub cluster_port: Option<u16>,
+    /// Variables that name a Redis server of this machine, and its port.
+    pub redis: Vec<(&'static str, u16)>,
 }
 
 /// See the module. Clones share it.
@@ -93,8 +93,30 @@ struct Shared {
 struct Notes {
     violations: Vec<String>,
     counts: BTreeMap<String, usize>,
-    /// Whether each frozen instance is killed, or else resumed.
-    decisions: usize,
+    /// How often an instance was frozen.
+    freezes: usize,
+}
+
+/// When an instance was stopped, resumed and killed.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    pub frozen: Vec<Instant>,
+    pub resumed: Vec<Instant>,
+    pub dead: Option<Instant>,
+}
+
+impl History {
+    pub fn is_frozen(&self) -> bool {
+        self.dead.is_none() && self.frozen.len() > self.resumed.len()
+    }
+
+    /// Whether it was stopped or dead at any time between these.
+    pub fn was_away(&self, from: Instant, to: Instant) -> bool {
+        let resumed = self.resumed.iter().copied().map(Some).chain([None]);
+        let mut stops = self.frozen.iter().zip(resumed);
+        stops.any(|(frozen, resumed)| *frozen <= to && resumed.is_none_or(|resumed| resumed >= from))
+            || self.dead.is_some_and(|dead| dead <= to)
+    }
 }
 
 impl Platform {
@@ -143,9 +165,9 @@ impl Platform {
         self.0.instances.lock().await.iter().map(|instance| instance.newest_lines()).collect()
     }
 
-    /// Whether each instance that was stopped was killed in the end.
-    pub async fn killed(&self) -> Vec<bool> {
-        self.0.instances.lock().await.iter().map(|instance| instance.is_dead()).collect()
+    /// What has become of each instance.
+    pub async fn histories(&self) -> Vec<History> {
+        self.0.instances.lock().await.iter().map(|instance| instance.history()).collect()
     }
 
     /// How the instances are kept apart from this machine.
@@ -192,8 +214,8 @@ impl Platform {
     /// started if there is none.
     async fn place(&self) -> Place {
         let mut instances = self.0.instances.lock().await;
-        let alive = || instances.iter().filter(|instance| !instance.is_dead());
-        let fitting = alive().filter(|instance| instance.load() < self.0.rules.connections);
+        let alive = instances.iter().filter(|instance| instance.history().dead.is_none());
+        let fitting = alive.filter(|instance| instance.load() < self.0.rules.connections);
         let best = fitting.max_by_key(|instance| instance.load()).cloned();
         let instance = if let Some(instance) = best {
             instance
@@ -216,16 +238,18 @@ impl Platform {
             return;
         }
         self.count("instances stopped with their last connection");
-        let Some(frozen) = self.0.rules.frozen else { return };
+        let number = {
+            let mut notes = self.notes();
+            notes.freezes += 1;
+            notes.freezes
+        };
+        let turns = self.0.rules.killed_after;
+        let Some(after) = turns.get(number % turns.len().max(1)).copied().flatten() else { return };
         let (platform, instance) = (self.clone(), Arc::clone(instance));
+        let stops = instance.history().frozen.len();
         tokio::spawn(async move {
-            sleep(frozen).await;
-            let number = {
-                let mut notes = platform.notes();
-                notes.decisions += 1;
-                notes.decisions
-            };
-            if number % 2 == 0 && instance.kill_if_frozen() {
+            sleep(after).await;
+            if instance.kill_if_frozen(stops) {
                 platform.count("instances killed while they were stopped");
             }
         });

@@ -86,11 +86,16 @@ impl Inbox {
             let node = *self.node.borrow_and_update();
             let channel = keys::channel(self.redis().url().database(), node);
             self.redis().up().await;
+            let connects = self.redis().connects();
             match self.redis().subscribe(&channel).await {
                 Ok(subscription) => {
-                    self.shared.set_subscribed(true);
-                    let reason = self.serve(node, subscription).await;
-                    self.shared.set_subscribed(false);
+                    self.shared.set_subscribed(connects);
+                    let redis = self.redis().clone();
+                    let reason = tokio::select! {
+                        reason = self.serve(node, subscription) => reason,
+                        () = redis.replaced(connects) => "the connection ended",
+                    };
+                    self.shared.set_subscribed(0);
                     info!("node {node} no longer receives what other nodes send to it: {reason}");
                 }
                 Err(RedisError::Unavailable(_)) => {}

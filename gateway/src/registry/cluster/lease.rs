@@ -48,7 +48,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -97,8 +97,8 @@ pub(crate) struct Shared {
     /// When the lease was last renewed, in milliseconds since the beginning; 0 before the first time.
     renewed_ms: AtomicU64,
     standing: AtomicU8,
-    /// Whether other nodes reach this one.
-    is_subscribed: AtomicBool,
+    /// By which connection to Redis others reach this node; 0 while they do not.
+    subscribed: AtomicU64,
     /// How often a renewal was attempted or the subscription has changed.
     changes: watch::Sender<u64>,
     knowledge: Mutex<Knowledge>,
@@ -137,7 +137,7 @@ impl Lease {
             begun: Instant::now(),
             renewed_ms: AtomicU64::new(0),
             standing: AtomicU8::new(AWAY),
-            is_subscribed: AtomicBool::new(false),
+            subscribed: AtomicU64::new(0),
             changes: watch::Sender::new(0),
             knowledge: Mutex::default(),
             jobs,
@@ -205,7 +205,9 @@ impl Shared {
     /// Whether clients are welcome: the lease is renewed in time, Redis takes records, and other nodes reach this one.
     pub(crate) fn is_joined(&self) -> bool {
         let is_held = self.standing.load(Ordering::Acquire) == HELD;
-        is_held && self.is_subscribed.load(Ordering::Acquire) && !self.is_overdue()
+        // What was subscribed to beside an earlier connection may be as dead as that one.
+        let is_reached = self.subscribed.load(Ordering::Acquire) == self.store.redis().connects();
+        is_held && is_reached && !self.is_overdue()
     }
 
     /// Waits until clients are welcome.
@@ -215,9 +217,9 @@ impl Shared {
         let _ = changes.wait_for(|_| self.is_joined()).await;
     }
 
-    /// Whether other nodes reach this one.
-    pub(crate) fn set_subscribed(&self, is_subscribed: bool) {
-        self.is_subscribed.store(is_subscribed, Ordering::Release);
+    /// Whether other nodes reach this one: by a subscription beside the so-many-th connection to Redis; 0: they do not.
+    pub(crate) fn set_subscribed(&self, connects: u64) {
+        self.subscribed.store(connects, Ordering::Release);
         self.changes.send_modify(|changes| *changes += 1);
     }
 
@@ -299,6 +301,8 @@ impl Shared {
         if let Some(before) = keeper.take_before() {
             self.metrics.declared_lost.inc();
             self.renewed_ms.store(0, Ordering::Release);
+            // Others reach the node that it was, if any.
+            self.set_subscribed(0);
             let lost = member.swap(Member::new(keeper.node(), Arc::clone(self)));
             self.node.send_replace(keeper.node());
             lost.declare_lost(before.epoch);

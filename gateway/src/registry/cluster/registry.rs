@@ -4,11 +4,18 @@
 //! that does not answer, Redis says whether it is gone, and its connections with it ([`DeliveryError::NotFound`]), or only
 //! out of reach ([`DeliveryError::Unreachable`]). While Redis is away everything elsewhere is out of reach.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::future::{BoxFuture, FutureExt as _, join_all, ready};
 use parking_lot::Mutex;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
@@ -33,6 +40,10 @@ use crate::{
 const START_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a client waits for a node that Redis answers to join.
 const JOIN_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long a client, and a push to another node, waits for a node that may have been frozen.
+const WAKE_TIMEOUTS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(2));
+/// Before it is looked again whether the connection of such a node works.
+const WAKE_DELAY: Duration = Duration::from_millis(10);
 /// How often the connection to Redis is measured.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -42,6 +53,8 @@ pub struct ClusterRegistry {
     cluster: Cluster,
     outgoing: Arc<Outgoing>,
     metrics: Arc<Metrics>,
+    /// Whether the last wait for Redis was in vain.
+    waited_in_vain: AtomicBool,
     cleaning: Mutex<Option<(DeferredCleanups, TakeOver)>>,
     _tasks: [AbortOnDropHandle<()>; 3],
 }
@@ -68,7 +81,14 @@ impl ClusterRegistry {
             tokio::spawn(measure(Arc::clone(shared), Arc::clone(&metrics))),
         ];
         let tasks = tasks.map(AbortOnDropHandle::new);
-        Arc::new(Self { cluster, outgoing, metrics, cleaning: Mutex::default(), _tasks: tasks })
+        Arc::new(Self {
+            cluster,
+            outgoing,
+            metrics,
+            waited_in_vain: AtomicBool::default(),
+            cleaning: Mutex::default(),
+            _tasks: tasks,
+        })
     }
 
     /// Waits until other nodes reach this one, or for two seconds. Whether they do.
@@ -80,6 +100,25 @@ impl ClusterRegistry {
     #[must_use]
     pub fn redis(&self) -> &Redis {
         self.cluster.redis()
+    }
+
+    /// Waits, in a process that may have been frozen, until its connections to Redis work. With the answer to what has
+    /// woken it the process may be frozen again, so that nothing but a wait would ever repair them.
+    async fn awake(&self, time: Duration) {
+        if !self.cluster.may_freeze() {
+            return;
+        }
+        // While Redis is away not every request has to wait for long.
+        let time = if self.waited_in_vain.load(Ordering::Relaxed) { JOIN_TIMEOUT } else { time };
+        let works = async {
+            // First, since what is under way on a connection that has died without a word takes longer to fail.
+            while !self.redis().works().await {
+                sleep(WAKE_DELAY).await;
+            }
+            self.cluster.shared().joined().await;
+        };
+        let in_vain = timeout(time, works).await.is_err();
+        self.waited_in_vain.store(in_vain, Ordering::Relaxed);
     }
 
     /// Puts a request to another node into the queue; `record` gets its deadline. The error says why it cannot be sent.
@@ -168,20 +207,21 @@ impl Deliver for ClusterRegistry {
                 .boxed();
         }
         self.metrics.routes.deliveries(Way::Remote, ids.len() - local.len());
-        // Before the first await: the order of calls is the order of what is sent.
-        let asked: Vec<_> = remote
-            .into_iter()
-            .map(|(owner, group)| {
-                let record = |deadline| wire::deliver_record(0, deadline, &group.suffixes, &delivery);
-                let asked = self.request(owner, record);
-                (owner, group.positions, asked)
-            })
-            .collect();
         async move {
             let mut results = vec![Err(DeliveryError::NotFound); ids.len()];
             for position in local {
                 results[position] = connections.deliver(&ids[position], delivery.clone(), None);
             }
+            self.awake(WAKE_TIMEOUTS.1).await;
+            // Before anything else is awaited: the order of calls is the order of what is sent.
+            let asked: Vec<_> = remote
+                .into_iter()
+                .map(|(owner, group)| {
+                    let record = |deadline| wire::deliver_record(0, deadline, &group.suffixes, &delivery);
+                    let asked = self.request(owner, record);
+                    (owner, group.positions, asked)
+                })
+                .collect();
             let delivery = &delivery;
             let answers = asked.into_iter().map(|(owner, positions, asked)| async move {
                 let answer = self.answer(owner, asked).await;
@@ -205,8 +245,9 @@ impl Deliver for ClusterRegistry {
             Some((owner, suffix)) if owner != self.cluster.node() => (owner, suffix),
             _ => return ready(self.cluster.shared().connections().look_up(id)).boxed(),
         };
-        let asked = self.request(owner, |deadline| wire::look_up_record(0, deadline, &suffix));
         async move {
+            self.awake(WAKE_TIMEOUTS.1).await;
+            let asked = self.request(owner, |deadline| wire::look_up_record(0, deadline, &suffix));
             match self.answer(owner, asked).await?.1 {
                 Answer::Found(info) => Ok(info),
                 Answer::Delivered(results) => match results.into_iter().next() {
@@ -228,6 +269,7 @@ impl ConnectionRegistry for ClusterRegistry {
         async move {
             let shared = self.cluster.shared();
             shared.connections().check_capacity()?;
+            self.awake(WAKE_TIMEOUTS.0).await;
             // A client that no other node reaches would miss what is pushed to it. A node that has just joined is
             // about to be reached.
             let is_joined = shared.is_joined()

@@ -3,16 +3,16 @@
 use std::{
     fs::{self, File},
     io::{Read as _, Seek as _, SeekFrom},
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::Mutex,
+    sync::{Mutex, MutexGuard},
+    time::Instant,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{net::TcpStream, time::sleep};
 
-use super::{Deployed, Rules, SECRETS};
+use super::{Deployed, History, Rules, SECRETS};
 use crate::{Relay, ReservedPort, SOON, processes};
 
 const NEWEST_BYTES: u64 = 64 * 1024;
@@ -29,8 +29,8 @@ pub enum Isolation {
 pub(super) struct Instance {
     pub(super) address: String,
     pub(super) isolation: Isolation,
-    /// To the cluster's Redis, which ends when the instance is frozen.
-    relay: Option<Relay>,
+    /// To the servers outside, with the variable of each: what is open is dead after a freeze.
+    relays: Vec<(&'static str, Relay)>,
     folder: PathBuf,
     state: Mutex<State>,
 }
@@ -38,8 +38,7 @@ pub(super) struct Instance {
 struct State {
     gateway: Child,
     load: usize,
-    frozen: bool,
-    dead: bool,
+    history: History,
 }
 
 /// Sets up the root and becomes `scf_bootstrap`: ROOT, then what is to be run in it.
@@ -62,17 +61,17 @@ impl Instance {
         let code = folder.join("root/var/user");
         fs::create_dir_all(&code).expect("the code's folder");
         for file in ["scf_bootstrap", "bootstrap"] {
+            // With its mode: a program that is not executable does not start.
             fs::copy(deployed.folder.join(file), code.join(file)).expect("a program of the zip");
-            fs::set_permissions(code.join(file), fs::Permissions::from_mode(0o755)).expect("executable");
         }
         let port = ReservedPort::new().number();
         let settings = fs::read_to_string(deployed.folder.join("gateway.toml")).expect("its settings");
         fs::write(code.join("gateway.toml"), adapted(&settings, port, rules)).expect("its settings");
 
-        let relay = match deployed.cluster_port {
-            Some(port) => Some(Relay::to(port).await),
-            None => None,
-        };
+        let mut relays = Vec::new();
+        for (variable, port) in &deployed.redis {
+            relays.push((*variable, Relay::to(*port).await));
+        }
         let isolation = isolation();
         let mut command = match isolation {
             Isolation::ReadOnlyRoot => in_a_root(&folder.join("root")),
@@ -83,20 +82,20 @@ impl Instance {
             .arg("--trace")
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .envs(variables(deployed, relay.as_ref()))
+            .envs(variables(deployed, &relays))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))
             .stderr(log)
             .spawn()
             .expect("scf_bootstrap starts");
-        let state = Mutex::new(State { gateway, load: 0, frozen: false, dead: false });
-        let instance = Self { address: format!("127.0.0.1:{port}"), isolation, relay, folder, state };
+        let state = Mutex::new(State { gateway, load: 0, history: History::default() });
+        let instance = Self { address: format!("127.0.0.1:{port}"), isolation, relays, folder, state };
         instance.listens().await;
         instance
     }
 
     async fn listens(&self) {
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         while TcpStream::connect(&self.address).await.is_err() {
             assert!(begun.elapsed() < SOON, "the instance does not listen:\n{}", self.log());
             sleep(std::time::Duration::from_millis(10)).await;
@@ -118,48 +117,53 @@ impl Instance {
     }
 
     pub(super) fn load(&self) -> usize {
-        self.state.lock().expect("not poisoned").load
+        self.state().load
     }
 
-    pub(super) fn is_dead(&self) -> bool {
-        self.state.lock().expect("not poisoned").dead
+    pub(super) fn history(&self) -> History {
+        self.state().history.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("not poisoned")
     }
 
     /// An invocation begins. Whether the instance had to be resumed.
     pub(super) fn enter(&self) -> bool {
-        let mut state = self.state.lock().expect("not poisoned");
+        let mut state = self.state();
         state.load += 1;
-        let resumed = std::mem::take(&mut state.frozen);
+        let resumed = state.history.is_frozen();
         if resumed {
-            if let Some(relay) = &self.relay {
-                relay.mend();
-            }
+            state.history.resumed.push(Instant::now());
+            self.relays.iter().for_each(|(_, relay)| relay.mend());
             signal(&tree(state.gateway.id()), Signal::CONT);
         }
         resumed
     }
 
-    /// An invocation ends. Whether it was the last one, with which the instance is stopped.
+    /// An invocation ends. Whether it was the last one, with which the instance is stopped. Its connections to other
+    /// machines are dead from now on: they end every other time, and otherwise nothing is heard of them any more.
     pub(super) fn leave(&self) -> bool {
-        let mut state = self.state.lock().expect("not poisoned");
+        let mut state = self.state();
         state.load -= 1;
-        if state.load > 0 || state.dead {
+        if state.load > 0 || state.history.dead.is_some() {
             return false;
         }
         // The gateway first, so that it starts nothing meanwhile.
         signal(&[state.gateway.id()], Signal::STOP);
         signal(&tree(state.gateway.id()), Signal::STOP);
-        if let Some(relay) = &self.relay {
-            relay.cut();
+        let is_even = state.history.frozen.len().is_multiple_of(2);
+        for (_, relay) in &self.relays {
+            if is_even { relay.cut() } else { relay.silence() }
         }
-        state.frozen = true;
+        state.history.frozen.push(Instant::now());
         true
     }
 
-    /// Ends it without a word, unless it has been resumed.
-    pub(super) fn kill_if_frozen(&self) -> bool {
-        let mut state = self.state.lock().expect("not poisoned");
-        let is_due = state.frozen && !state.dead;
+    /// Ends it without a word, unless it has been resumed since it was frozen for this time.
+    pub(super) fn kill_if_frozen(&self, number: usize) -> bool {
+        let mut state = self.state();
+        let is_due = state.history.is_frozen() && state.history.frozen.len() == number;
         if is_due {
             state.end();
         }
@@ -167,13 +171,14 @@ impl Instance {
     }
 
     pub(super) fn kill(&self) {
-        self.state.lock().expect("not poisoned").end();
+        self.state().end();
     }
 }
 
 impl State {
     fn end(&mut self) {
-        if !std::mem::replace(&mut self.dead, true) {
+        if self.history.dead.is_none() {
+            self.history.dead = Some(Instant::now());
             signal(&tree(self.gateway.id()), Signal::KILL);
             let _ = self.gateway.wait();
         }
@@ -191,10 +196,12 @@ impl Drop for State {
 fn adapted(settings: &str, port: u16, rules: &Rules) -> String {
     let idle = format!("idle_timeout_seconds = {}", rules.idle.as_secs().saturating_sub(2).max(1));
     let limit = format!("time_limit_seconds = {}", rules.time_limit.as_secs());
+    // Other tests, or builds, may need this machine too.
+    let patient = format!("{idle}\nfunction_timeout_seconds = 10");
     let replaced = [
         ("listen = \"0.0.0.0:9000\"", format!("listen = \"127.0.0.1:{port}\"")),
         ("time_limit_seconds = 900", limit),
-        ("idle_timeout_seconds = 540", idle),
+        ("idle_timeout_seconds = 540", patient),
     ];
     replaced.into_iter().fold(settings.to_owned(), |text, (from, to)| {
         assert!(text.contains(from), "gateway.toml of the zip no longer contains {from}");
@@ -202,13 +209,14 @@ fn adapted(settings: &str, port: u16, rules: &Rules) -> String {
     })
 }
 
-fn variables(deployed: &Deployed, relay: Option<&Relay>) -> Vec<(String, String)> {
+fn variables(deployed: &Deployed, relays: &[(&'static str, Relay)]) -> Vec<(String, String)> {
     let mut variables: Vec<(String, String)> = [
         ("SCF_NAMESPACE", "default"),
         ("SCF_FUNCTIONNAME", "ws-web"),
         ("SCF_FUNCTIONVERSION", "$LATEST"),
         ("TENCENTCLOUD_REGION", "ap-guangzhou"),
         ("TENCENTCLOUD_APPID", "1250000000"),
+        ("TENCENTCLOUD_UIN", "100000000001"),
         ("TENCENTCLOUD_RUNENV", "SCF"),
         ("TENCENTCLOUD_SECRETID", SECRETS[0]),
         ("TENCENTCLOUD_SECRETKEY", SECRETS[1]),
@@ -217,9 +225,9 @@ fn variables(deployed: &Deployed, relay: Option<&Relay>) -> Vec<(String, String)
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
     variables.extend(deployed.variables.iter().cloned());
-    if let Some(relay) = relay {
-        variables.push(("GATEWAY_CLUSTER".to_owned(), format!("redis://127.0.0.1:{}", relay.port)));
-    }
+    let redis =
+        |(name, relay): &(&str, Relay)| ((*name).to_owned(), format!("redis://127.0.0.1:{}", relay.port));
+    variables.extend(relays.iter().map(redis));
     variables
 }
 

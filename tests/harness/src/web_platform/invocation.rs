@@ -1,9 +1,6 @@
 //! One request: a WebSocket until its end, or a plain request and its answer.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -16,8 +13,8 @@ use super::{
     frames::{Frames, Passed},
 };
 
-/// What is read late is counted late, so that a steady rate may look like twice as much for a second.
-const SLACK: u64 = 2;
+/// What is read late is counted late: by so much.
+const LATENESS: Duration = Duration::from_secs(1);
 const HEAD_BYTES: usize = 64 * 1024;
 
 pub(super) async fn run(platform: &Platform, mut client: TcpStream, number: usize) {
@@ -95,7 +92,7 @@ impl<'p> Connection<'p> {
             number,
             begun: now,
             last_message: now,
-            to_client: Rate::default(),
+            to_client: Rate::new(now),
             closed_by_server: false,
             closed_by_client: false,
         }
@@ -103,7 +100,15 @@ impl<'p> Connection<'p> {
 
     /// Passes everything on until the invocation's end, whose status it returns; `None` if the handshake was refused.
     async fn relay(&mut self, client: TcpStream, mut server: TcpStream) -> Option<&'static str> {
-        let (answer, rest) = head(&mut server).await?;
+        let limit = sleep_until((self.begun + self.platform.rules().time_limit).into());
+        let answered = tokio::select! {
+            answered = head(&mut server) => answered,
+            () = limit => None,
+        };
+        let Some((answer, rest)) = answered else {
+            self.violation("439: the instance does not answer the handshake");
+            return Some("439");
+        };
         let (mut from_client, mut to_client) = client.into_split();
         to_client.write_all(answer.as_bytes()).await.ok()?;
         if !answer.starts_with("HTTP/1.1 101") {
@@ -130,7 +135,7 @@ impl<'p> Connection<'p> {
                         // A client that is gone is noticed by its own direction.
                         let _ = to_client.write_all(&bytes).await;
                     }
-                    None if self.closed_by_server || self.closed_by_client => return Some("closed"),
+                    None if self.closed_by_server => return Some("closed"),
                     None => {
                         self.violation("439: the instance ended the connection without a close frame");
                         return Some("439");
@@ -141,7 +146,7 @@ impl<'p> Connection<'p> {
                         self.of_client(&client_frames.feed(&bytes));
                         let _ = to_server.write_all(&bytes).await;
                     }
-                    None if self.closed_by_server || self.closed_by_client => return Some("closed"),
+                    None if self.closed_by_server => return Some("closed"),
                     None => return Some("456: the client has gone"),
                 },
                 () = sleep_until(limit.into()) => {
@@ -198,26 +203,26 @@ impl<'p> Connection<'p> {
     }
 }
 
-/// What was sent in the last second.
-#[derive(Debug, Default)]
+/// When the platform has let through what was sent so far: by the number of the messages, and by their bytes.
+#[derive(Debug)]
 struct Rate {
-    sent: VecDeque<(Instant, u64)>,
+    messages: Instant,
+    bytes: Instant,
 }
 
 impl Rate {
+    fn new(at: Instant) -> Self {
+        Self { messages: at, bytes: at }
+    }
+
     fn add(&mut self, bytes: u64, rules: &Rules) -> Option<String> {
         let now = Instant::now();
-        self.sent.push_back((now, bytes));
-        while self.sent.front().is_some_and(|(at, _)| now.duration_since(*at) >= Duration::from_secs(1)) {
-            self.sent.pop_front();
-        }
-        let (messages, bytes) = (self.sent.len(), self.sent.iter().map(|(_, bytes)| bytes).sum::<u64>());
-        let too_many = messages as u64 > rules.messages_per_second as u64 * SLACK;
-        // A single message of any size may pass.
-        let too_much = messages > 1 && bytes > rules.bytes_per_second.max(rules.message_bytes) * SLACK;
-        (too_many || too_much).then(|| {
-            self.sent.clear();
-            format!("{messages} messages of {bytes} bytes to the client within a second")
+        let early = self.messages.max(self.bytes).saturating_duration_since(now);
+        let second = Duration::from_secs(1);
+        self.messages = self.messages.max(now) + second / rules.messages_per_second;
+        self.bytes = self.bytes.max(now) + Duration::from_secs(bytes) / rules.bytes_per_second;
+        (early > LATENESS).then(|| {
+            format!("a message of {bytes} bytes to the client, {early:?} before the earlier ones are through")
         })
     }
 }

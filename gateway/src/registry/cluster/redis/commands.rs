@@ -31,6 +31,8 @@ use crate::function::remote::client::{TlsError, Trust};
 
 /// How long the server may take to answer a command before it counts as away.
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
+/// Likewise when it is asked whether the connection still works.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often the server is asked whether it still answers.
 const PING_INTERVAL: Duration = Duration::from_millis(500);
 /// The pauses between attempts to connect, growing from the first to the second.
@@ -126,6 +128,12 @@ impl Redis {
         let _ = state.wait_for(|state| matches!(state, State::Up(_))).await;
     }
 
+    /// Waits until another connection for commands was made than the so-many-th.
+    pub(crate) async fn replaced(&self, connects: u64) {
+        let mut state = self.0.state.clone();
+        let _ = state.wait_for(|_| self.connects() != connects).await;
+    }
+
     /// Waits until the first attempt to connect has ended.
     pub(crate) async fn attempted(&self) {
         let mut state = self.0.state.clone();
@@ -155,12 +163,27 @@ impl Redis {
         self.query(&redis::cmd("PING")).await
     }
 
+    /// Whether the connection works; another one is made if not. Sooner than by a command that has to be run.
+    pub(crate) async fn works(&self) -> bool {
+        let ping = redis::cmd("PING");
+        let ping = self.run_within(CHECK_TIMEOUT, async |connection| ping.exec_async(connection).await);
+        ping.await.is_ok()
+    }
+
     async fn run<T>(
         &self,
         command: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
     ) -> Result<T, RedisError> {
+        self.run_within(COMMAND_TIMEOUT, command).await
+    }
+
+    async fn run_within<T>(
+        &self,
+        time: Duration,
+        command: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
+    ) -> Result<T, RedisError> {
         let mut link = self.link().await?;
-        let result = timed(command(&mut link.connection)).await;
+        let result = timed(time, command(&mut link.connection)).await;
         if let Err(RedisError::Unavailable(reason)) = &result {
             // The keeper makes another connection. It needs one reason.
             let _ = link.broken.try_send(reason.clone());
@@ -186,10 +209,10 @@ impl fmt::Debug for Redis {
     }
 }
 
-async fn timed<T>(command: impl Future<Output = RedisResult<T>>) -> Result<T, RedisError> {
-    match timeout(COMMAND_TIMEOUT, command).await {
+async fn timed<T>(time: Duration, command: impl Future<Output = RedisResult<T>>) -> Result<T, RedisError> {
+    match timeout(time, command).await {
         Ok(result) => result.map_err(|error| classify(&error)),
-        Err(_) => Err(RedisError::Unavailable(format!("no answer within {COMMAND_TIMEOUT:?}"))),
+        Err(_) => Err(RedisError::Unavailable(format!("no answer within {time:?}"))),
     }
 }
 
@@ -292,7 +315,8 @@ async fn ask_for_time(
     loop {
         interval.tick().await;
         let sent = Instant::now();
-        match timed(redis::cmd("TIME").query_async::<(u64, u64)>(&mut connection)).await {
+        let time = redis::cmd("TIME");
+        match timed(COMMAND_TIMEOUT, time.query_async::<(u64, u64)>(&mut connection)).await {
             Ok(time) => {
                 clock.note(time, (sent, Instant::now()));
                 answered();
