@@ -253,6 +253,25 @@ fn an_answer_that_announces_a_gigabyte_is_not_waited_for() {
 }
 
 #[test]
+fn whom_a_batch_has_reached_is_not_known_if_its_answer_is_cut() {
+    Case::each(|case| {
+        let cut = case.gateway(|| {
+            let answer = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"errNo\":0,\"failed\":[";
+            vec![Act::Send(answer.into()), Act::Close]
+        });
+        let function = case.transfer(&cut.url());
+        assert_eq!(response(&function.invoke(DATA_RECV)), DATA_RECV);
+        let output = function.process.await_output("WARN unparseable push response (");
+        if case.is_batch() {
+            function.process.await_output("WARN pushes asked=3 delivered=0 gone=0 failed=3");
+        } else {
+            assert!(!output.contains("WARN pushes"), "{output}");
+        }
+        assert_eq!(pushes(&cut), case.pushes(), "no push is sent twice");
+    });
+}
+
+#[test]
 fn a_push_with_an_unparseable_answer_counts_as_delivered() {
     Case::each(|case| {
         let odd = case.gateway(|| vec![Act::answer(200, "", "<html>fine</html>")]);

@@ -56,16 +56,22 @@ async fn a_client_that_register_refuses_gets_no_closing_event() {
 
 #[tokio::test]
 async fn a_cleanup_whose_function_is_unavailable_is_called_again_until_it_is_there() {
+    for failure in
+        [Failure::Unavailable("away".into()), Failure::NeverReady("it ended before it was ready".into())]
+    {
+        is_called_again_after(failure).await;
+    }
+}
+
+async fn is_called_again_after(failure: Failure) {
     let refusals = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&refusals);
     let gateway = InProcess::of(move |role, event: Value| {
-        let refusals = Arc::clone(&counted);
+        let (refusals, failure) = (Arc::clone(&counted), failure.clone());
         async move {
             match role {
                 Role::Register => Ok(accepted(&event)),
-                Role::Cleanup if refusals.fetch_add(1, Ordering::SeqCst) < 6 => {
-                    Err(Failure::Unavailable("away".into()))
-                }
+                Role::Cleanup if refusals.fetch_add(1, Ordering::SeqCst) < 6 => Err(failure),
                 _ => Ok(event),
             }
         }
@@ -85,6 +91,7 @@ async fn a_cleanup_whose_function_is_unavailable_is_called_again_until_it_is_the
     cleaned.sort();
     cleaned.dedup();
     assert_eq!(cleaned.len(), 5);
+    assert_eq!(refusals.load(Ordering::SeqCst), 6 + 5, "each is called until it is carried out");
 }
 
 #[tokio::test]

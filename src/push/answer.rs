@@ -25,6 +25,8 @@ pub(super) struct Answer<'b> {
     body: &'b [u8],
     /// Or why the body is no answer.
     fields: Result<Fields<'b>, String>,
+    /// Whether the body was not read to its end.
+    is_cut: bool,
 }
 
 /// The part of a body that matters.
@@ -54,9 +56,10 @@ struct Failed<'b> {
 impl<'b> Answer<'b> {
     /// `cut` is why the body was not read to its end.
     pub(super) fn new(status: u16, body: &'b [u8], cut: Option<io::Error>) -> Self {
+        let is_cut = cut.is_some();
         let fields = serde_json::from_slice(body)
             .map_err(|e| cut.map_or_else(|| e.to_string(), |cut| cut.to_string()));
-        Self { status, body, fields }
+        Self { status, body, fields, is_cut }
     }
 
     /// The largest batch that the address takes, if it says so.
@@ -108,7 +111,15 @@ impl<'b> Answer<'b> {
             (200, Ok(fields)) if fields.err_no == 0 => self.count_failed(fields, batch, report),
             (200, Err(why)) => {
                 self.warn_of_unparseable(why);
-                report.count_delivered(batch.len());
+                if self.is_cut {
+                    // It may have listed any of them as not reached.
+                    report.count_all(
+                        batch,
+                        PushOutcome::Refused(format!("the answer was cut: {}", excerpt(why))),
+                    );
+                } else {
+                    report.count_delivered(batch.len());
+                }
             }
             // An address that still offers as much refuses the content, as it would for each connection alone.
             (200 | 400..500, _) if self.offered().is_none_or(|offered| offered < batch.len()) => {

@@ -34,12 +34,10 @@ impl Cleanups {
     ) -> Cleaned {
         match api.functions.cleanup(client, reason).await {
             Ok(()) => Cleaned::Done,
-            Err(Failure::Stopping | Failure::TimedOut(_)) => Cleaned::Postponed,
+            Err(Failure::Stopping | Failure::TimedOut(_) | Failure::NeverReady(_)) => Cleaned::Postponed,
             Err(failure) if failure.is_of_backend() => Cleaned::Postponed,
             // At the end of this process, processes of functions are killed.
-            Err(Failure::Crashed(_) | Failure::NeverReady(_)) if self.stopping.is_cancelled() => {
-                Cleaned::Postponed
-            }
+            Err(Failure::Crashed(_)) if self.stopping.is_cancelled() => Cleaned::Postponed,
             Err(_) => Cleaned::Failed,
         }
     }

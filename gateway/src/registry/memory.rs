@@ -121,21 +121,24 @@ mod tests {
     use crate::{
         contract::{Close, Frame},
         observe::metrics::labels::Direction,
-        registry::send_queue::QueueEnd,
+        registry::{ownership::CleanupDue, send_queue::QueueEnd},
     };
 
     const LIMIT_BYTES: usize = 1000;
 
-    async fn opened(registry: &MemoryRegistry) -> Opening {
-        let new = NewConnection {
+    fn new_connection() -> NewConnection {
+        NewConnection {
             path: "/chat/room".into(),
             source_ip: Ipv4Addr::LOCALHOST.into(),
             api: "/chat".into(),
             send_queue_bytes: LIMIT_BYTES,
             waiting: Gauge::default(),
             trace: None,
-        };
-        registry.open(new).await.expect("memory never fails")
+        }
+    }
+
+    async fn opened(registry: &MemoryRegistry) -> Opening {
+        registry.open(new_connection()).await.expect("memory never fails")
     }
 
     fn ids<const N: usize>(openings: [&Opening; N]) -> Vec<String> {
@@ -184,6 +187,18 @@ mod tests {
         let deferred: Vec<_> = registry.own.1.take().into_iter().map(|(id, _)| id.into_string()).collect();
         assert_eq!(deferred, expected);
         assert_eq!(registry.own.0.pending(), 2);
+    }
+
+    #[tokio::test]
+    async fn with_too_many_cleanups_that_wait_no_client_is_accepted() {
+        let registry = MemoryRegistry::default();
+        for _ in 0..100_000 {
+            drop(opened(&registry).await);
+        }
+        assert!(registry.open(new_connection()).await.is_err());
+        let (connection, owner) = registry.own.1.take().pop().expect("deferred");
+        CleanupDue::deferred(connection, owner).settle();
+        opened(&registry).await;
     }
 
     #[tokio::test]

@@ -2,8 +2,11 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
+use futures_util::future::join_all;
 use scf_websocket_gateway::cluster::NodeId;
-use scf_websocket_test_harness::{Client, Gateway, Need, Redis, eventually, is_suspended, needs, wait_until};
+use scf_websocket_test_harness::{
+    Client, Gateway, Need, Redis, eventually, is_suspended, needs, request, wait_until,
+};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -69,6 +72,42 @@ async fn a_close_that_was_answered_with_503_is_not_carried_out() {
     for client in &mut clients {
         assert_eq!(client.next_text().await, "on", "no frame comes after its failed answer");
     }
+    close_all(clients).await;
+    functions.wait_for_cleanups(5).await;
+    once_each(&functions);
+}
+
+/// Whether `/readyz` says that clients are welcome.
+async fn is_ready(gateway: &Gateway) -> bool {
+    let admin = gateway.page.as_deref().expect("an admin address");
+    let addr = admin.trim_start_matches("http://").trim_end_matches('/');
+    request(addr, "GET", "/readyz", &[("Connection", "close")], b"").await.status == 200
+}
+
+#[tokio::test]
+async fn closes_that_redis_has_held_up_are_not_carried_out() {
+    if !needs(Need::Redis) {
+        return;
+    }
+    let (redis, functions) = (redis(), Functions::start().await);
+    let (owner, asker) = (node_with_long_lease(&redis, &functions), node_with_long_lease(&redis, &functions));
+    let mut clients = connect(&owner, 5).await;
+    redis.pause();
+    let ids = ids(&functions);
+    let answers = join_all(ids.iter().map(|id| asker.push_json(closing(id)))).await;
+    for answer in answers {
+        assert_eq!((answer.status, answer.err_no()), (503, 503));
+    }
+    redis.resume();
+    // What Redis has held up has arrived by the time that this has.
+    for id in &ids {
+        push_until_accepted(&asker, &frame(id)).await;
+    }
+    for client in &mut clients {
+        assert_eq!(client.next_text().await, "x");
+        client.send_text("still open").await;
+    }
+    eventually("frames", || (functions.events("transfer").len() == 5).then_some(())).await;
     close_all(clients).await;
     functions.wait_for_cleanups(5).await;
     once_each(&functions);
@@ -177,13 +216,17 @@ async fn records_are_deleted_while_redis_has_no_memory_and_clients_are_refused()
         return;
     }
     let (redis, functions) = (redis(), Functions::start().await);
-    let (gateway, other) = (node(&redis, &functions), node(&redis, &functions));
+    let admin = "admin_listen = \"127.0.0.1:0\"\n";
+    let gateway = super::node_at(&redis.url(), &functions, admin);
+    let other = node(&redis, &functions);
     let clients = connect(&gateway, 20).await;
+    assert!(is_ready(&gateway).await);
     let mut kept = connect(&other, 1).await;
     redis.command("CONFIG SET maxmemory 1");
     gateway.wait_for_log("Redis has no memory for further clients").await;
     let refused = gateway.ask("/chat", &[]).await;
     assert_eq!(refused.status, 503);
+    assert!(!is_ready(&gateway).await);
     sleep(LEASE * 2).await;
     close_all(clients).await;
     functions.wait_for_cleanups(20).await;
@@ -274,6 +317,7 @@ async fn a_node_without_the_right_to_its_channel_accepts_no_clients_and_says_so_
     gateway.wait_for_log("cannot subscribe").await;
     sleep(LEASE).await;
     assert_eq!(gateway.ask("/chat", &[]).await.status, 503);
+    assert!(!is_ready(&gateway).await);
     let lines = gateway.log().lines().filter(|line| line.contains("cannot subscribe")).count();
     assert_eq!(lines, 1, "{}", gateway.log());
     assert!(functions.events("register").is_empty());

@@ -6,8 +6,11 @@
 //! everybody who was connected the whole time, except where the function itself counts pushes that failed.
 //!
 //! Where a gateway's process was killed, suspended or cut off from its cluster, its clients' frames may be lost with it,
-//! and what others sent to them. A closing event is due in any case. Another node calls it only where the connection's
-//! process was killed, was declared lost, or could not leave in order, and no process calls it twice.
+//! and what others sent to them. What may be open beyond that is what docs/cluster.md and docs/push.md leave open:
+//! [`closing`] knows how many closing events a connection is due, and [`own_pushes`] what a push comes to.
+
+mod closing;
+mod own_pushes;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -16,9 +19,10 @@ use std::{
 };
 
 use crate::{
-    journal::{FrameId, Journal, Life, LifeId},
-    logged::{self, Logged},
-    runs::{Fault, Run, Runs},
+    journal::{FrameId, Journal, Life, LifeId, Pages},
+    logged::{self, Logged, Logs, is_of_lost_node},
+    pushes::{Push, Pushes},
+    runs::{Fault, RedisFaults, Run, Runs},
 };
 
 /// A client that left this soon after a frame's last delivery may have been on its way out already.
@@ -32,21 +36,28 @@ pub struct Account {
     frames: BTreeMap<String, usize>,
     deliveries: BTreeMap<String, usize>,
     connections: BTreeMap<String, usize>,
+    pushes: BTreeMap<String, usize>,
     unexplained: Vec<String>,
 }
 
-/// What the clients have seen, arranged for looking up.
+/// What the clients have seen and the logs tell, arranged for looking up.
 struct Seen<'p> {
     runs: &'p [Run],
+    redis: &'p RedisFaults,
     lives: &'p BTreeMap<LifeId, Life>,
-    logged: &'p HashMap<String, Logged>,
+    logs: &'p Logs,
+    pushes: &'p [Push],
     received: BTreeMap<LifeId, HashSet<FrameId>>,
     /// When the last receiver of a frame received it.
     last: HashMap<FrameId, Instant>,
 }
 
 impl<'p> Seen<'p> {
-    fn new(lives: &'p BTreeMap<LifeId, Life>, runs: &'p [Run], logged: &'p HashMap<String, Logged>) -> Self {
+    fn new(
+        lives: &'p BTreeMap<LifeId, Life>,
+        (runs, redis): (&'p [Run], &'p RedisFaults),
+        (logs, pushes): (&'p Logs, &'p [Push]),
+    ) -> Self {
         let mut last: HashMap<FrameId, Instant> = HashMap::new();
         for (frame, at) in lives.values().flat_map(|life| &life.received) {
             let latest = last.entry(*frame).or_insert(*at);
@@ -54,33 +65,50 @@ impl<'p> Seen<'p> {
         }
         let frames = |life: &Life| life.received.iter().map(|(frame, _)| *frame).collect();
         let received = lives.iter().map(|(id, life)| (*id, frames(life))).collect();
-        Self { runs, lives, logged, received, last }
+        Self { runs, redis, lives, logs, pushes, received, last }
+    }
+
+    /// What the logs tell of a connection that its client has seen open.
+    fn told(&self, id: LifeId) -> Option<&'p Logged> {
+        self.logs.opened.get(&id.to_string())
     }
 
     /// Whether functions may have forgotten this connection before its client noticed its end: the other nodes had
     /// declared its node lost.
     fn was_lost(&self, id: LifeId, life: &Life) -> bool {
-        let run = &self.runs[life.run];
-        let logged = self.logged.get(&id.to_string());
-        let closed = logged.and_then(|logged| logged.closed.as_deref());
+        self.runs[life.run].was(Fault::Killed) || self.was_taken_over(id)
+    }
+
+    /// Likewise, its process being alive.
+    fn was_taken_over(&self, id: LifeId) -> bool {
+        let Some(told) = self.told(id) else { return false };
         // A client may leave, and its suspended node notice that before it notices that it was declared lost.
-        let taken_over = logged.is_some_and(|logged| logged.cleanups.iter().any(|by| *by != life.run));
-        run.was(Fault::Killed) || closed.is_some_and(is_of_lost_node) || taken_over
+        told.closed.as_deref().is_some_and(is_of_lost_node) || self.logs.is_taken_over(&told.id)
+    }
+
+    /// Since when its functions need not know this connection any more, whether its client has noticed or not.
+    fn ended(&self, id: LifeId, life: &Life) -> Option<Instant> {
+        let closed = self.told(id).and_then(|told| self.pushes.get(told.closed_by_push?));
+        closed.map_or(life.ended, |push| Some(life.ended.map_or(push.asked, |ended| ended.min(push.asked))))
     }
 }
 
-pub fn draw_up(journal: &Journal, runs: &Runs) -> Account {
-    let (pages, runs) = (journal.pages(), runs.all());
-    let logged = logged::read(&runs.iter().map(|run| run.log.as_str()).collect::<Vec<_>>());
-    let seen = Seen::new(&pages.lives, &runs, &logged);
+pub fn draw_up(journal: &Journal, runs: &Runs, pushes: &Pushes) -> Account {
+    let (pages, redis, runs, pushes) = (journal.pages(), runs.redis(), runs.all(), pushes.all());
+    let Pages { lives, refused } = &*pages;
+    let logs = logged::read(&runs.iter().map(|run| run.log.as_str()).collect::<Vec<_>>());
+    let seen = Seen::new(lives, (&runs, &redis), (&logs, &pushes));
     let mut account = Account::default();
-    for (id, life) in &pages.lives {
-        let nothing = Logged::default();
-        let told = logged.get(&id.to_string()).unwrap_or(&nothing);
-        account.connection(*id, life, told, &runs[life.run]);
-        account.frames_of(*id, life, told, &seen);
+    for (id, life) in lives {
+        account.closing_events(*id, life, &seen);
+        account.order_of_frames(*id, life);
+        account.frames_of(*id, life, &seen);
     }
-    for (why, times) in &pages.refused {
+    account.connections_without_a_client(&seen);
+    for (number, push) in pushes.iter().enumerate() {
+        account.push(number, push, &seen);
+    }
+    for (why, times) in refused {
         *account.connections.entry(format!("refused: {why}")).or_default() += times;
     }
     account
@@ -91,32 +119,7 @@ impl Account {
         self.unexplained.is_empty()
     }
 
-    fn connection(&mut self, id: LifeId, life: &Life, told: &Logged, run: &Run) {
-        *self.connections.entry("accepted".into()).or_default() += 1;
-        let closed = told.closed.as_deref().unwrap_or(if run.was(Fault::Killed) {
-            "its process was killed"
-        } else {
-            "never closed"
-        });
-        *self.connections.entry(format!("ended: {closed}")).or_default() += 1;
-        let own = told.cleanups.iter().filter(|by| **by == life.run).count();
-        let others: HashSet<_> = told.cleanups.iter().filter(|by| **by != life.run).collect();
-        // A node that was declared lost, or whose last deletions were not confirmed.
-        let may_be_twice = run.was(Fault::Killed) || run.was_declared_lost() || run.left_without_redis();
-        let may_be_left = may_be_twice || run.left_clients();
-        match (own, others.len(), told.cleanups.len() - own) {
-            (1, 0, 0) => {}
-            (0, 1, 1) if may_be_left => self.count_connection("closing event by another node"),
-            (0, 2.., all) if may_be_left && others.len() == all => {
-                self.count_connection("closing event by several other nodes");
-            }
-            (1, 1.., all) if may_be_twice && others.len() == all => {
-                self.count_connection("closing event by its node and another");
-            }
-            (own, nodes, others) => self.unexplained.push(format!(
-                "{id}: {own} closing events of its own node and {others} of {nodes} others, {closed}"
-            )),
-        }
+    fn order_of_frames(&mut self, id: LifeId, life: &Life) {
         for text in &life.foreign {
             self.unexplained.push(format!("{id}: received {text:?}, which no client sent"));
         }
@@ -131,8 +134,10 @@ impl Account {
         }
     }
 
-    fn frames_of(&mut self, id: LifeId, life: &Life, told: &Logged, seen: &Seen<'_>) {
-        let mut succeeded = 0;
+    fn frames_of(&mut self, id: LifeId, life: &Life, seen: &Seen<'_>) {
+        let nothing = Logged::default();
+        let told = seen.told(id).unwrap_or(&nothing);
+        let (mut succeeded, ended) = (0, seen.ended(id, life));
         for (number, sent) in life.sent.iter().enumerate() {
             let frame = FrameId { life: id, number };
             match told.transfers.get(number).map(String::as_str) {
@@ -158,8 +163,12 @@ impl Account {
                 None if told.closed.as_deref().is_some_and(is_of_lost_node) => {
                     self.count_frame("lost with the node that was declared lost");
                 }
-                None if life.ended.is_some_and(|ended| ended < *sent + SLACK) => {
+                None if ended.is_some_and(|ended| ended < *sent + SLACK) => {
                     self.count_frame("sent when the connection was about to end");
+                }
+                // Frames that wait are not passed on then.
+                None if told.closed_by_push.is_some() => {
+                    self.count_frame("before a function closed the connection");
                 }
                 None => self.unexplained.push(format!(
                     "frame {frame} was never carried out; its connection {}",
@@ -177,9 +186,9 @@ impl Account {
                 self.count_delivery("delivered");
                 continue;
             }
-            let was_there_before = life.opened <= sent;
+            let (was_there_before, ended) = (life.opened <= sent, seen.ended(*id, life));
             // No client received it, although those that stayed to the end should have.
-            let stayed = life.ended.is_none_or(|ended| last.is_some_and(|last| ended > last + SLACK));
+            let stayed = ended.is_none_or(|ended| last.is_some_and(|last| ended > last + SLACK));
             if was_there_before && stayed {
                 let until = last.unwrap_or(sent) + SLACK;
                 if seen.was_lost(*id, life) && seen.runs[life.run].had_a_fault_between(sent, until) {
@@ -187,7 +196,7 @@ impl Account {
                 } else {
                     missing.push(*id);
                 }
-            } else if life.opened <= last.unwrap_or(sent) && life.ended.is_none_or(|ended| ended > sent) {
+            } else if life.opened <= last.unwrap_or(sent) && ended.is_none_or(|ended| ended > sent) {
                 self.count_delivery("to a client that came or left meanwhile");
             }
         }
@@ -219,8 +228,12 @@ impl Account {
 
 impl fmt::Display for Account {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tables =
-            [("connections", &self.connections), ("frames", &self.frames), ("deliveries", &self.deliveries)];
+        let tables = [
+            ("connections", &self.connections),
+            ("frames", &self.frames),
+            ("deliveries", &self.deliveries),
+            ("pushes", &self.pushes),
+        ];
         for (name, table) in tables {
             writeln!(formatter, "| {name} | {} |\n| --- | ---: |", table.values().sum::<usize>())?;
             for (what, count) in table {
@@ -234,9 +247,4 @@ impl fmt::Display for Account {
         }
         Ok(())
     }
-}
-
-/// Whether a connection was closed because the others had declared its node lost.
-fn is_of_lost_node(closed: &str) -> bool {
-    closed.ends_with("(1012): the gateway was cut off")
 }

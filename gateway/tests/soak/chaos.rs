@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use scf_websocket_test_harness::{Redis, kill};
+use scf_websocket_test_harness::{Redis, try_kill};
 use tokio::{
     sync::{Mutex, mpsc},
     time::sleep,
@@ -52,7 +52,7 @@ impl Chaos {
     fn kill_a_function(&mut self) {
         if let Some(pid) = self.program.process_of(self.gateway, &mut self.dice) {
             self.done.count("a function killed");
-            kill(pid, "KILL");
+            try_kill(pid, "KILL");
         }
     }
 

@@ -1,5 +1,6 @@
 //! Three nodes with 600 clients in a room: besides what fails with one gateway, nodes are killed, suspended for longer
-//! than their lease, cut off from the cluster's Redis and replaced, and that Redis is killed, paused and emptied.
+//! than their lease, cut off from the cluster's Redis and replaced, their cleanup functions hang, and that Redis is killed,
+//! paused, filled, emptied and set back to an older state.
 
 mod chaos;
 mod node;
@@ -9,22 +10,20 @@ use std::{sync::Arc, time::Duration};
 use scf_websocket_test_harness::Redis;
 use tokio::{
     sync::{Mutex, watch},
-    task::JoinSet,
     time::sleep,
 };
 
 use self::{
-    chaos::Chaos,
+    chaos::{Chaos, Cluster},
     node::{Node, Settings},
 };
 use crate::{
     account,
     client::{self, Phase},
-    dice::Dice,
     functions::Program,
     journal::Journal,
+    pushes::Pushes,
     runs::Runs,
-    tallies::Tallies,
 };
 
 const NODES: usize = 3;
@@ -44,7 +43,7 @@ pub async fn run(time: Duration) -> bool {
         redis_port: redis.lock().await.port,
         lease: LEASE,
     };
-    let (runs, journal) = (Runs::default(), Journal::default());
+    let (runs, journal, pushes) = (Runs::default(), Journal::default(), Pushes::default());
     let mut nodes = Vec::new();
     for _ in 0..NODES {
         nodes.push(Arc::new(Mutex::new(Node::start(settings.clone(), &runs).await)));
@@ -58,16 +57,18 @@ pub async fn run(time: Duration) -> bool {
     );
 
     sleep(Duration::from_secs(5)).await;
-    let mut chaos = Chaos {
+    let cluster = Cluster {
         nodes: nodes.clone(),
         program: settings.program,
         redis: Arc::clone(&redis),
-        clients: lives,
         lease: LEASE,
-        dice: Dice::new(),
-        done: Tallies::default(),
-        under_way: JoinSet::new(),
+        runs: runs.clone(),
+        journal: journal.clone(),
+        pushes: pushes.clone(),
+        records: Arc::default(),
+        losing: Arc::default(),
     };
+    let mut chaos = Chaos::new(cluster, lives);
     let mut ended_well = chaos.reign(time).await;
     let _ = phase.send(Phase::Settling);
     sleep(SETTLING).await;
@@ -81,7 +82,7 @@ pub async fn run(time: Duration) -> bool {
         ended_well &= node.lock().await.end().await;
     }
     let left = redis.lock().await.command("KEYS *connections*");
-    let account = account::draw_up(&journal, &runs);
+    let account = account::draw_up(&journal, &runs, &pushes);
     println!("{}\n{account}", chaos.done);
     if left != "*0\r\n" {
         println!("soak: connections are still recorded in Redis: {left}");

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use crate::runs::RunId;
+use crate::{logged, runs::RunId};
 
 /// One connection of a client: its clients are numbered, and so are a client's connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +36,14 @@ impl fmt::Display for FrameId {
     }
 }
 
+impl LifeId {
+    /// The connection of this path.
+    pub fn parse(path: &str) -> Option<Self> {
+        let (client, number) = path.strip_prefix('/')?.split_once('-')?;
+        Some(Self { client: client.parse().ok()?, number: number.parse().ok()? })
+    }
+}
+
 impl FrameId {
     /// The frame of this text.
     pub fn parse(text: &str) -> Option<Self> {
@@ -61,6 +69,8 @@ pub struct Life {
     pub sent: Vec<Instant>,
     /// What was received, and when, in order.
     pub received: Vec<(FrameId, Instant)>,
+    /// Likewise, of the pushes that no client has caused.
+    pub pushed: Vec<(usize, Instant)>,
     /// What was received and is no frame of this test.
     pub foreign: Vec<String>,
 }
@@ -89,6 +99,7 @@ impl Journal {
             cut: false,
             sent: Vec::new(),
             received: Vec::new(),
+            pushed: Vec::new(),
             foreign: Vec::new(),
         };
         self.pages().lives.insert(id, life);
@@ -99,9 +110,10 @@ impl Journal {
     }
 
     pub fn received(&self, id: LifeId, text: &str) {
-        self.on(id, |life| match FrameId::parse(text) {
-            Some(frame) => life.received.push((frame, Instant::now())),
-            None => life.foreign.push(text.to_owned()),
+        self.on(id, |life| match (FrameId::parse(text), logged::push_number(text)) {
+            (Some(frame), _) => life.received.push((frame, Instant::now())),
+            (None, Some(number)) => life.pushed.push((number, Instant::now())),
+            (None, None) => life.foreign.push(text.to_owned()),
         });
     }
 
@@ -119,6 +131,11 @@ impl Journal {
             life.cut |= cut && life.ended.is_none();
             life.ended.get_or_insert_with(Instant::now);
         });
+    }
+
+    /// Whether this connection is open as far as its client knows.
+    pub fn is_open(&self, id: LifeId) -> bool {
+        self.pages().lives.get(&id).is_some_and(|life| life.ended.is_none())
     }
 
     fn on<T>(&self, id: LifeId, note: impl FnOnce(&mut Life) -> T) -> T {

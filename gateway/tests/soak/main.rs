@@ -12,6 +12,7 @@ mod dice;
 mod functions;
 mod journal;
 mod logged;
+mod pushes;
 mod runs;
 mod single;
 mod tallies;

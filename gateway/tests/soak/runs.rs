@@ -1,4 +1,5 @@
-//! The gateway's processes, from the first to the last: where clients find them, what was done to them, their logs.
+//! The gateway's processes, from the first to the last: where clients and pushes find them, what was done to them and to the
+//! Redis of their cluster, their logs.
 
 use std::{
     fs,
@@ -6,6 +7,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
+
+use scf_websocket_test_harness::Gateway;
 
 /// A gateway process, by its number in the order of the starts.
 pub type RunId = usize;
@@ -23,18 +26,39 @@ pub enum Fault {
     CutOff,
 }
 
+/// Something that was wrong from its beginning to its end, if it has ended.
+#[derive(Debug, Clone, Copy)]
+struct Trouble {
+    begun: Instant,
+    ended: Option<Instant>,
+}
+
+impl Trouble {
+    fn begins() -> Self {
+        Self { begun: Instant::now(), ended: None }
+    }
+
+    /// Whether it, or what follows from it for so long, fell into this time.
+    fn was_between(&self, from: Instant, to: Instant, aftermath: Duration) -> bool {
+        self.begun <= to && self.ended.is_none_or(|ended| ended + aftermath >= from)
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct Run {
     /// Where clients connect, as long as a load balancer would send them there.
     address: Option<String>,
-    /// Each with its beginning, and its end if there was one.
-    faults: Vec<(Fault, Instant, Option<Instant>)>,
+    push_address: String,
+    pid: u32,
+    faults: Vec<(Fault, Trouble)>,
+    /// When it was killed or asked to end.
+    pub left: Option<Instant>,
     pub log: String,
 }
 
 impl Run {
     pub fn was(&self, fault: Fault) -> bool {
-        self.faults.iter().any(|(kind, ..)| *kind == fault)
+        self.faults.iter().any(|(kind, _)| *kind == fault)
     }
 
     /// Whether it found that the others had declared it lost.
@@ -50,28 +74,62 @@ impl Run {
     /// Whether it has left clients to the others, whose cleanup it could not call itself.
     pub fn left_clients(&self) -> bool {
         self.log.contains(" clients to the other nodes")
+            || self.log.contains(" one client to the other nodes")
     }
 
     /// Whether a fault, or what follows from it, fell into this time.
     pub fn had_a_fault_between(&self, from: Instant, to: Instant) -> bool {
-        let lasted = |ended: Option<Instant>| ended.is_none_or(|ended| ended + AFTERMATH >= from);
-        self.faults.iter().any(|(_, begun, ended)| *begun <= to && lasted(*ended))
+        self.faults.iter().any(|(_, trouble)| trouble.was_between(from, to, AFTERMATH))
+    }
+
+    /// Whether it was killed by then.
+    pub fn was_killed_before(&self, then: Instant) -> bool {
+        self.was(Fault::Killed) && self.left.is_some_and(|left| left <= then)
+    }
+}
+
+/// What was done to the Redis of the cluster.
+#[derive(Debug, Default)]
+pub struct RedisFaults {
+    troubles: Vec<Trouble>,
+    /// When it came back with older data: when those were saved, and when that was.
+    restored: Vec<(Instant, Instant)>,
+}
+
+impl RedisFaults {
+    /// Whether it was away or without memory or lost its data in this time.
+    pub fn had_one_between(&self, from: Instant, to: Instant) -> bool {
+        self.troubles.iter().any(|trouble| trouble.was_between(from, to, Duration::ZERO))
+    }
+
+    /// How often data from between these times came back after they were outdated.
+    pub fn restored(&self, from: Instant, to: Option<Instant>, outdated: Instant) -> usize {
+        let is_of = |saved: Instant| saved >= from && to.is_none_or(|to| saved <= to);
+        self.restored.iter().filter(|(saved, restored)| is_of(*saved) && *restored >= outdated).count()
     }
 }
 
 /// All runs. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Runs(Arc<Mutex<Vec<Run>>>);
+pub struct Runs {
+    runs: Arc<Mutex<Vec<Run>>>,
+    redis: Arc<Mutex<RedisFaults>>,
+}
 
 impl Runs {
     pub fn all(&self) -> MutexGuard<'_, Vec<Run>> {
-        self.0.lock().expect("not poisoned")
+        self.runs.lock().expect("not poisoned")
     }
 
-    pub fn started(&self, address: &str) -> RunId {
+    pub fn redis(&self) -> MutexGuard<'_, RedisFaults> {
+        self.redis.lock().expect("not poisoned")
+    }
+
+    pub fn started(&self, gateway: &Gateway) -> RunId {
         let mut runs = self.all();
-        let address = Some(address.trim_end_matches('/').to_owned());
-        runs.push(Run { address, ..Run::default() });
+        let address = Some(gateway.clients.trim_end_matches('/').to_owned());
+        let (push_address, pid) = (gateway.push.clone(), gateway.pid());
+        runs.push(Run { address, push_address, pid, ..Run::default() });
         runs.len() - 1
     }
 
@@ -83,21 +141,48 @@ impl Runs {
         (!open.is_empty()).then(|| open[number % open.len()].clone())
     }
 
+    pub fn push_address(&self, id: RunId) -> String {
+        self.all()[id].push_address.clone()
+    }
+
+    /// The processes of all runs.
+    pub fn pids(&self) -> Vec<u32> {
+        self.all().iter().map(|run| run.pid).collect()
+    }
+
     /// From now on no client is sent there.
     pub fn leaves(&self, id: RunId) {
-        self.all()[id].address = None;
+        let run = &mut self.all()[id];
+        run.address = None;
+        run.left.get_or_insert_with(Instant::now);
     }
 
     pub fn begins(&self, id: RunId, fault: Fault) {
-        self.all()[id].faults.push((fault, Instant::now(), None));
+        self.all()[id].faults.push((fault, Trouble::begins()));
     }
 
     pub fn ends(&self, id: RunId, fault: Fault) {
-        for (kind, _, ended) in &mut self.all()[id].faults {
+        for (kind, trouble) in &mut self.all()[id].faults {
             if *kind == fault {
-                ended.get_or_insert_with(Instant::now);
+                trouble.ended.get_or_insert_with(Instant::now);
             }
         }
+    }
+
+    /// Something is done to the cluster's Redis until the number that this returns is passed to `redis_heals`.
+    pub fn redis_suffers(&self) -> usize {
+        let mut redis = self.redis();
+        redis.troubles.push(Trouble::begins());
+        redis.troubles.len() - 1
+    }
+
+    pub fn redis_heals(&self, trouble: usize) {
+        self.redis().troubles[trouble].ended = Some(Instant::now());
+    }
+
+    /// The cluster's Redis has the data again that it had then.
+    pub fn redis_is_restored(&self, saved: Instant) {
+        self.redis().restored.push((saved, Instant::now()));
     }
 
     pub fn keep_log(&self, id: RunId, log: String) {

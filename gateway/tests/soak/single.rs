@@ -13,6 +13,7 @@ use crate::{
     chaos::Chaos,
     client::{self, Phase},
     journal::Journal,
+    pushes::Pushes,
     runs::Runs,
 };
 
@@ -33,7 +34,7 @@ pub async fn run(time: Duration) -> bool {
         .args(&["--trace"])
         .start();
     let (runs, journal) = (Runs::default(), Journal::default());
-    let run = runs.started(&gateway.clients);
+    let run = runs.started(&gateway);
     let (phase, phases) = watch::channel(Phase::Sending);
     let (lives, clients) = client::start((CLIENTS, BETWEEN_FRAMES), &runs, &journal, &phases);
     println!(
@@ -57,7 +58,7 @@ pub async fn run(time: Duration) -> bool {
     let status = gateway.ended().await;
     runs.keep_log(run, gateway.log());
 
-    let account = account::draw_up(&journal, &runs);
+    let account = account::draw_up(&journal, &runs, &Pushes::default());
     println!("{}\n{account}", chaos.done);
     if !status.success() {
         println!("soak: the gateway ended with {status}");

@@ -63,7 +63,7 @@ impl Account {
         }
         for (id, life) in seen.lives {
             let path = id.to_string();
-            match (opened.get(&path), logged.get(&path)) {
+            match (opened.get(&path), logged.opened.get(&path)) {
                 (Some(opened), Some(told)) => {
                     account.unsent.insert(*id, opened.unsent);
                     account.connection(*id, life, (opened, told), seen.histories);
@@ -75,7 +75,7 @@ impl Account {
         }
         for (id, life) in seen.lives {
             for (line, frame) in &life.said {
-                let told = logged.get(&id.to_string());
+                let told = logged.opened.get(&id.to_string());
                 if told.and_then(|told| told.transfers.get(*frame)).is_some_and(|outcome| outcome == "ok") {
                     let carried_out =
                         opened.get(&id.to_string()).and_then(|opened| opened.transfers.get(*frame));
@@ -116,7 +116,7 @@ impl Account {
             self.unexplained(format!("{id}: register events {:?}", opened.registers));
         }
         let closed = told.closed.as_deref().unwrap_or("its end is in no log");
-        let mut by = told.cleanups.clone();
+        let mut by: Vec<_> = told.cleanups.iter().map(|cleanup| cleanup.by).collect();
         by.sort_unstable();
         by.dedup();
         match told.cleanups.len() {

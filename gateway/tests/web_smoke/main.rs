@@ -7,6 +7,7 @@
 
 mod account;
 mod client;
+#[expect(dead_code, reason = "the soak asks it more")]
 #[path = "../soak/logged.rs"]
 mod logged;
 mod opened;

@@ -1,5 +1,7 @@
 //! HTTP requests, byte by byte.
 
+use std::io;
+
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -38,17 +40,8 @@ impl Reply {
 
 /// One HTTP request on a connection of its own. Whoever refuses it with 503 says when to try again.
 pub async fn request(addr: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
-    use std::fmt::Write as _;
-    let mut connection = TcpStream::connect(addr).await.expect("the address answers");
-    let mut head = format!("{method} {path} HTTP/1.1\r\nContent-Length: {}\r\n", body.len());
-    let host = [("Host", addr)].into_iter().filter(|_| !headers.iter().any(|(name, _)| *name == "Host"));
-    for (name, value) in host.chain(headers.iter().copied()) {
-        write!(head, "{name}: {value}\r\n").expect("a string");
-    }
-    head += "\r\n";
-    connection.write_all(head.as_bytes()).await.expect("a request");
-    connection.write_all(body).await.expect("a body");
-    let reply = timeout(SOON, answer(&mut connection, method != "HEAD")).await.expect("an answer in time");
+    let answer = timeout(SOON, try_request(addr, method, path, headers, body)).await;
+    let reply = answer.expect("an answer in time").expect("an answer");
     assert!(
         reply.status != 503 || reply.retry_after().is_some(),
         "503 without a time to try again: {reply:?}"
@@ -56,7 +49,28 @@ pub async fn request(addr: &str, method: &str, path: &str, headers: &[(&str, &st
     reply
 }
 
-async fn answer(connection: &mut TcpStream, with_body: bool) -> Reply {
+/// Likewise, to an address that may not answer.
+pub async fn try_request(
+    addr: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Reply> {
+    use std::fmt::Write as _;
+    let mut connection = TcpStream::connect(addr).await?;
+    let mut head = format!("{method} {path} HTTP/1.1\r\nContent-Length: {}\r\n", body.len());
+    let host = [("Host", addr)].into_iter().filter(|_| !headers.iter().any(|(name, _)| *name == "Host"));
+    for (name, value) in host.chain(headers.iter().copied()) {
+        write!(head, "{name}: {value}\r\n").expect("a string");
+    }
+    head += "\r\n";
+    connection.write_all(head.as_bytes()).await?;
+    connection.write_all(body).await?;
+    answer(&mut connection, method != "HEAD").await
+}
+
+async fn answer(connection: &mut TcpStream, with_body: bool) -> io::Result<Reply> {
     let mut seen = Vec::new();
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -68,11 +82,13 @@ async fn answer(connection: &mut TcpStream, with_body: bool) -> Reply {
             });
             if !with_body || body.len() >= length.unwrap_or(0) {
                 let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-                return Reply { status, head: head.to_owned(), body: body.to_owned() };
+                return Ok(Reply { status, head: head.to_owned(), body: body.to_owned() });
             }
         }
-        let count = connection.read(&mut buffer).await.expect("an answer");
-        assert_ne!(count, 0, "the connection ended before the answer: {text}");
+        let count = connection.read(&mut buffer).await?;
+        if count == 0 {
+            return Err(io::Error::other(format!("the connection ended before the answer: {text}")));
+        }
         seen.extend_from_slice(&buffer[..count]);
     }
 }

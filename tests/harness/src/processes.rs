@@ -1,11 +1,19 @@
 //! Processes of this machine, and signals to them.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
 
 /// Sends a process a signal.
 pub fn kill(pid: u32, signal: &str) {
-    let status = Command::new("kill").args(["-s", signal, &pid.to_string()]).status().expect("kill");
-    assert!(status.success(), "kill -s {signal} {pid}");
+    assert!(try_kill(pid, signal), "kill -s {signal} {pid}");
+}
+
+/// Likewise to one that may have ended. Whether it got it.
+pub fn try_kill(pid: u32, signal: &str) -> bool {
+    let mut kill = Command::new("kill");
+    kill.args(["-s", signal, &pid.to_string()]).stderr(Stdio::null()).status().expect("kill").success()
 }
 
 pub struct Stat {

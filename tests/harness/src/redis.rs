@@ -96,7 +96,30 @@ impl Redis {
 
     /// Starts the stopped server on the same port and with the same data.
     pub fn restart(&mut self) {
-        self.child = spawn(self.port, self.folder.path(), &self.arguments);
+        self.restart_with(&[]);
+    }
+
+    /// Likewise with the data of the last `SAVE`, also where every write was synced to disk since then.
+    pub fn restart_from_snapshot(&mut self) {
+        let _ = fs::remove_dir_all(self.folder.path().join("appendonlydir"));
+        self.restart_with(&["--appendonly", "no"]);
+        // From now on every write is synced again.
+        self.command("CONFIG SET appendonly yes");
+        wait_until(
+            || "the append-only file is written".to_owned(),
+            || {
+                let state = self.command("INFO persistence");
+                let is_written = |name: &str| state.contains(&format!("{name}\r\n"));
+                (is_written("aof_rewrite_in_progress:0") && is_written("aof_rewrite_scheduled:0"))
+                    .then_some(())
+            },
+        );
+    }
+
+    fn restart_with(&mut self, options: &[&str]) {
+        let options = options.iter().map(|&option| option.to_owned());
+        let arguments: Vec<_> = self.arguments.iter().cloned().chain(options).collect();
+        self.child = spawn(self.port, self.folder.path(), &arguments);
         assert!(self.listens(), "the port of the stopped redis-server is taken: {}", self.port);
     }
 

@@ -84,7 +84,7 @@ impl LocalBackend {
         self.run(instance, &call, timings).await.map_err(|error| match error {
             NotCarriedOut::Failed(failure) => failure,
             NotCarriedOut::Untouched => {
-                Failure::Crashed(format!("{name} ended before it asked for its first event").into())
+                Failure::NeverReady(format!("{name} ended before it asked for its first event").into())
             }
         })
     }

@@ -21,7 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     Cluster, NodeId, Overview, Redis,
     inbox::Inbox,
-    lease::{Shared, store::Fate},
+    lease::Shared,
     node::{self, Suffix},
     outgoing::{DELIVERY_TIMEOUT, Outcome, Outgoing, Waiting},
     publisher::publish,
@@ -168,20 +168,16 @@ impl ClusterRegistry {
     /// What is known of the connections of a node that does not answer.
     async fn silent(&self, owner: NodeId) -> DeliveryError {
         let shared = self.cluster.shared();
-        let is_connected_for_long =
-            || self.redis().up_since().is_some_and(|since| since.elapsed() >= self.cluster.lease_time());
-        match shared.store().fate(owner).await {
-            Err(error) => DeliveryError::Unreachable(error.to_string()),
-            Ok(Fate::Gone) => {
-                shared.knowledge().lock().note_lost(owner, None);
-                DeliveryError::NotFound
-            }
-            // A server that was away may have lost what nodes are about to write again.
-            Ok(Fate::Absent) if is_connected_for_long() => DeliveryError::NotFound,
-            Ok(Fate::Absent | Fate::Unknown) => {
-                DeliveryError::Unreachable(format!("its node {owner} does not answer, and may be alive"))
-            }
+        let fate = match shared.store().fate(owner).await {
+            Ok(fate) => fate,
+            Err(error) => return DeliveryError::Unreachable(error.to_string()),
+        };
+        let is_settled =
+            self.redis().up_since().is_some_and(|since| since.elapsed() >= self.cluster.lease_time());
+        if shared.knowledge().lock().is_gone(owner, fate, is_settled) {
+            return DeliveryError::NotFound;
         }
+        DeliveryError::Unreachable(format!("its node {owner} does not answer, and may be alive"))
     }
 
     /// Tells the owner of connections that the function which wanted them closed is answered, as far as they were.

@@ -48,7 +48,7 @@ impl fmt::Display for BodyError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge { limit_bytes } => {
-                write!(formatter, "the body is larger than {limit_bytes} bytes ({} MB)", limit_bytes >> 20)
+                write!(formatter, "the body is larger than {limit_bytes} bytes ({} MiB)", limit_bytes >> 20)
             }
             Self::Cut(error) => write!(formatter, "the body was cut: {error}"),
             Self::Stalled => {

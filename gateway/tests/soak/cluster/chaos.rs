@@ -1,41 +1,102 @@
 //! What goes wrong in a cluster, and how often it did.
 
+mod nodes;
+mod redis;
+
 use std::{
-    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use scf_websocket_test_harness::{Redis, kill};
+use scf_websocket_test_harness::{Redis, try_kill};
 use tokio::{
-    sync::{Mutex, mpsc},
+    sync::{Mutex, RwLock, mpsc},
     task::JoinSet,
     time::sleep,
 };
 
+use self::redis::Loss;
 use super::node::Node;
 use crate::{
     client::Order,
     dice::Dice,
     functions::{self, Program},
+    journal::Journal,
+    pushes::{Kind, Pushes},
+    runs::Runs,
     tallies::Tallies,
 };
 
-pub struct Chaos {
+/// What chaos knows. Clones share it.
+#[derive(Clone)]
+pub struct Cluster {
     pub nodes: Vec<Arc<Mutex<Node>>>,
     pub program: Program,
-    /// Of the cluster.
     pub redis: Arc<Mutex<Redis>>,
-    pub clients: Vec<mpsc::UnboundedSender<Order>>,
     pub lease: Duration,
+    pub runs: Runs,
+    pub journal: Journal,
+    pub pushes: Pushes,
+    /// Held for reading while records are needed of which no process knows, or while none can be written: for writing
+    /// while Redis loses data, and until every node has written its records again.
+    pub records: Arc<RwLock<()>>,
+    /// Held while Redis loses data.
+    pub losing: Arc<Mutex<()>>,
+}
+
+/// A fault of a node or of Redis.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    Kill,
+    Suspend,
+    /// With pushes and closes to its clients under way.
+    SuspendWithPushes,
+    CutOff,
+    Replace,
+    HangCleanups,
+    RestartRedis,
+    PauseRedis,
+    FillRedis,
+    LoseData(Loss),
+}
+
+/// Each as often as it comes before any comes again.
+const DECK: [Fault; 16] = [
+    Fault::Kill,
+    Fault::SuspendWithPushes,
+    Fault::LoseData(Loss::Flush),
+    Fault::CutOff,
+    Fault::FillRedis,
+    Fault::HangCleanups,
+    Fault::PauseRedis,
+    Fault::LoseData(Loss::Snapshot),
+    Fault::Suspend,
+    Fault::Replace,
+    Fault::RestartRedis,
+    Fault::SuspendWithPushes,
+    Fault::LoseData(Loss::Restart),
+    Fault::CutOff,
+    Fault::Kill,
+    Fault::PauseRedis,
+];
+
+pub struct Chaos {
+    pub cluster: Cluster,
+    pub clients: Vec<mpsc::UnboundedSender<Order>>,
     pub dice: Dice,
     pub done: Tallies,
-    /// What takes a while and goes on beside the rest.
-    pub under_way: JoinSet<bool>,
+    deck: Vec<Fault>,
+    /// What takes a while and goes on beside the rest. Whether it ended well.
+    under_way: JoinSet<bool>,
 }
 
 impl Chaos {
-    /// Something every half second or so, for so long. Whether all processes that were asked to end did so.
+    pub fn new(cluster: Cluster, clients: Vec<mpsc::UnboundedSender<Order>>) -> Self {
+        let (dice, done) = (Dice::new(), Tallies::default());
+        Self { cluster, clients, dice, done, deck: Vec::new(), under_way: JoinSet::new() }
+    }
+
+    /// Something every half second or so, for so long. Whether everything ended well.
     pub async fn reign(&mut self, time: Duration) -> bool {
         let begun = Instant::now();
         while begun.elapsed() < time {
@@ -43,40 +104,74 @@ impl Chaos {
             match self.dice.roll(40) {
                 0..6 => self.kill_a_function(),
                 6..12 => self.pause_a_function(),
-                12..20 => self.order(Order::Cut, "a client's line cut"),
-                20..26 => self.order(Order::Close, "a connection closed"),
-                26..29 => self.fail_a_node("a node killed", |node, time| Box::pin(kill_node(node, time))),
-                29..32 => self.fail_a_node("a node suspended", |node, time| Box::pin(stop_node(node, time))),
-                32..35 => self.fail_a_node("a node cut off", |node, time| Box::pin(cut_off_node(node, time))),
-                35 => self.fail_a_node("a node replaced", |node, _| Box::pin(replace_node(node))),
-                36 => self.restart_redis().await,
-                37 => self.empty_redis().await,
-                _ => self.pause_redis().await,
+                12..18 => self.order(Order::Cut, "a client's line cut"),
+                18..23 => self.order(Order::Close, "a connection closed"),
+                23..27 => self.push(),
+                _ => self.next_fault(),
             }
         }
         let mut ended_well = true;
         while let Some(result) = self.under_way.join_next().await {
-            ended_well &= result.expect("a node's fault");
+            ended_well &= result.expect("a fault");
         }
         ended_well
+    }
+
+    /// The next fault of the deck that can begin now.
+    fn next_fault(&mut self) {
+        if self.deck.is_empty() {
+            self.deck = DECK.iter().rev().copied().collect();
+        }
+        let next = (0..self.deck.len()).rev().find(|at| self.begin(self.deck[*at]));
+        if let Some(at) = next {
+            self.deck.remove(at);
+        }
+    }
+
+    /// Whether it has begun.
+    fn begin(&mut self, fault: Fault) -> bool {
+        let Some(node) = self.a_node() else { return false };
+        let (cluster, time) = (self.cluster.clone(), self.up_to(self.cluster.lease.mul_f64(2.5)));
+        let begun = match fault {
+            Fault::Kill => nodes::kill(cluster, node, time),
+            Fault::Suspend => nodes::suspend(node, time),
+            Fault::SuspendWithPushes => nodes::suspend_with_pushes(cluster, node, time, self.dice.roll(1000)),
+            Fault::CutOff => nodes::cut_off(node, time),
+            Fault::Replace => nodes::replace(cluster, node),
+            Fault::HangCleanups => nodes::hang_cleanups(cluster, node, Duration::from_secs(1) + time),
+            Fault::RestartRedis => Some(redis::restart(cluster, time / 3)),
+            Fault::PauseRedis => Some(redis::pause(cluster, Duration::from_millis(100) + time * 7 / 10)),
+            Fault::FillRedis => redis::fill(cluster, Duration::from_secs(1) + time),
+            Fault::LoseData(loss) => redis::lose_data(cluster, loss, node, time),
+        };
+        if let Some(begun) = begun {
+            self.done.count(fault.name());
+            self.under_way.spawn(begun);
+            return true;
+        }
+        false
+    }
+
+    fn up_to(&mut self, time: Duration) -> Duration {
+        time.mul_f64(f64::from(u32::try_from(self.dice.roll(1000)).expect("small")) / 1000.0)
     }
 
     fn a_function(&mut self) -> Option<u32> {
         let node = self.a_node()?;
         // A node that something is done to has no functions worth it.
         let node = node.try_lock().ok()?.pid();
-        self.program.process_of(node, &mut self.dice)
+        self.cluster.program.process_of(node, &mut self.dice)
     }
 
     fn a_node(&mut self) -> Option<Arc<Mutex<Node>>> {
-        let numbers: Vec<usize> = (0..self.nodes.len()).collect();
-        self.dice.pick(&numbers).map(|number| Arc::clone(&self.nodes[number]))
+        let numbers: Vec<usize> = (0..self.cluster.nodes.len()).collect();
+        self.dice.pick(&numbers).map(|number| Arc::clone(&self.cluster.nodes[number]))
     }
 
     fn kill_a_function(&mut self) {
         if let Some(pid) = self.a_function() {
             self.done.count("a function killed");
-            kill(pid, "KILL");
+            try_kill(pid, "KILL");
         }
     }
 
@@ -86,101 +181,46 @@ impl Chaos {
         functions::pause(pid, Duration::from_millis(100 + self.dice.roll(2500)));
     }
 
-    /// Does something to a node for up to two and a half leases, beside everything else.
-    fn fail_a_node(&mut self, what: &'static str, fault: fn(Arc<Mutex<Node>>, Duration) -> NodeFault) {
-        let Some(node) = self.a_node() else { return };
-        if node.try_lock().is_err() {
-            return;
-        }
-        self.done.count(what);
-        let time = self.lease.mul_f64(f64::from(u32::try_from(self.dice.roll(250)).expect("small")) / 100.0);
-        self.under_way.spawn(fault(node, time));
-    }
-
-    async fn restart_redis(&mut self) {
-        self.done.count("Redis killed and started again");
-        let pause = Duration::from_millis(self.dice.roll(1500));
-        restart(&mut *self.redis.lock().await, pause).await;
-    }
-
-    /// Redis loses its data while all nodes live: nothing else knows of the clients of a node that is gone.
-    async fn empty_redis(&mut self) {
-        let pause = Duration::from_millis(self.dice.roll(1500));
-        let mut nodes = Vec::new();
-        for node in &self.nodes {
-            nodes.push(node.lock().await);
-        }
-        let mut redis = self.redis.lock().await;
-        // The leases of nodes that were killed end.
-        sleep(self.lease).await;
-        if !all_live(&redis, nodes.len()).await {
-            return;
-        }
-        self.done.count("Redis killed, its data lost");
-        redis.command("FLUSHALL");
-        restart(&mut redis, pause).await;
-        // Each node writes its records again when it has renewed its lease.
-        all_live(&redis, nodes.len()).await;
-        sleep(self.lease / 2).await;
-    }
-
-    async fn pause_redis(&mut self) {
-        self.done.count("Redis paused");
-        let pause = Duration::from_millis(100 + self.dice.roll(3500));
-        let redis = self.redis.lock().await;
-        redis.pause();
-        sleep(pause).await;
-        redis.resume();
-    }
-
     fn order(&mut self, order: Order, what: &'static str) {
         self.done.count(what);
         let client = usize::try_from(self.dice.roll(self.clients.len() as u64)).expect("one of them");
         // A client that is just connecting obeys as soon as it is connected.
         let _ = self.clients[client].send(order);
     }
-}
 
-async fn restart(redis: &mut Redis, pause: Duration) {
-    redis.stop();
-    sleep(pause).await;
-    redis.restart();
-}
-
-/// Waits, not for ever, until so many nodes have a lease and no others have records. Whether it came to that.
-async fn all_live(redis: &Redis, nodes: usize) -> bool {
-    let named = |kind: &str| -> HashSet<String> {
-        let answer = redis.command(&format!("KEYS {{scf-ws}}:{kind}:*"));
-        let names = answer.lines().filter_map(|line| line.strip_prefix(&format!("{{scf-ws}}:{kind}:")));
-        names.map(str::to_owned).collect()
-    };
-    for _ in 0..100 {
-        let live = named("node");
-        if live.len() == nodes && named("connections").is_subset(&live) {
-            return true;
-        }
-        sleep(Duration::from_millis(100)).await;
+    /// Sends a client something, or closes its connection, through any node.
+    fn push(&mut self) {
+        let (Some(owner), Some(asked)) = (self.a_node(), self.a_node()) else { return };
+        let by = asked.try_lock().map(|node| node.run);
+        let open = owner.try_lock().map(|node| nodes::open_connections(&node, &self.cluster.journal));
+        let (Ok(by), Ok(open)) = (by, open) else { return };
+        let at = usize::try_from(self.dice.roll(open.len().max(1) as u64)).expect("one of them");
+        let Some((life, id)) = open.into_iter().nth(at) else { return };
+        let kind = if self.dice.roll(2) == 0 { Kind::Frame } else { Kind::Close };
+        self.done.count(if kind == Kind::Frame { "a push" } else { "a connection closed by a push" });
+        let cluster = self.cluster.clone();
+        self.under_way.spawn(async move {
+            cluster.pushes.make(kind, (life, &id), by, &cluster.runs).await;
+            true
+        });
     }
-    false
 }
 
-type NodeFault = std::pin::Pin<Box<dyn Future<Output = bool> + Send>>;
-
-async fn kill_node(node: Arc<Mutex<Node>>, time: Duration) -> bool {
-    node.lock().await.kill(time).await;
-    true
-}
-
-async fn stop_node(node: Arc<Mutex<Node>>, time: Duration) -> bool {
-    node.lock().await.stop(time).await;
-    true
-}
-
-async fn cut_off_node(node: Arc<Mutex<Node>>, time: Duration) -> bool {
-    node.lock().await.cut_off(time).await;
-    true
-}
-
-async fn replace_node(node: Arc<Mutex<Node>>) -> bool {
-    node.lock().await.replace().await
+impl Fault {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "a node killed",
+            Self::Suspend => "a node suspended",
+            Self::SuspendWithPushes => "a node suspended, with pushes and closes under way",
+            Self::CutOff => "a node cut off",
+            Self::Replace => "a node replaced",
+            Self::HangCleanups => "a node killed, the cleanup functions hanging",
+            Self::RestartRedis => "Redis killed and started again",
+            Self::PauseRedis => "Redis paused",
+            Self::FillRedis => "Redis without memory",
+            Self::LoseData(Loss::Restart) => "Redis killed, its data lost",
+            Self::LoseData(Loss::Flush) => "Redis emptied (FLUSHALL), a node being away",
+            Self::LoseData(Loss::Snapshot) => "Redis back with an older snapshot",
+        }
+    }
 }

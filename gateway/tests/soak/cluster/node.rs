@@ -1,12 +1,15 @@
 //! A node: one gateway of the cluster, restarted whenever it has ended.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
+use scf_websocket_gateway::cluster::NodeId;
 use scf_websocket_test_harness::{Gateway, Relay, from_file, kill};
 use tokio::time::sleep;
 
 use crate::{
     functions::Program,
+    journal::LifeId,
+    logged,
     runs::{Fault, RunId, Runs},
 };
 
@@ -34,12 +37,30 @@ impl Node {
     pub async fn start(settings: Settings, runs: &Runs) -> Self {
         let relay = Relay::to(settings.redis_port).await;
         let gateway = started(&settings, &relay);
-        let run = runs.started(&gateway.clients);
+        let run = runs.started(&gateway);
         Self { settings, runs: runs.clone(), relay, gateway, run }
     }
 
     pub fn pid(&self) -> u32 {
         self.gateway.pid()
+    }
+
+    /// The log of the process so far.
+    pub fn log(&self) -> String {
+        self.gateway.log()
+    }
+
+    /// The connections that the process has opened, and their ids.
+    pub fn connections(&self) -> Vec<(LifeId, String)> {
+        let log = self.gateway.log();
+        let opened = logged::opened(&log);
+        opened.filter_map(|(id, path)| Some((LifeId::parse(path)?, id.to_owned()))).collect()
+    }
+
+    /// What the process was called in the cluster while it opened connections.
+    pub fn names(&self) -> HashSet<NodeId> {
+        let log = self.gateway.log();
+        logged::opened(&log).filter_map(|(id, _)| NodeId::of_connection(id)).collect()
     }
 
     /// Kills the process, and starts another one after a while.
@@ -92,7 +113,7 @@ impl Node {
     fn start_another(&mut self) {
         self.runs.keep_log(self.run, self.gateway.log());
         self.gateway = started(&self.settings, &self.relay);
-        self.run = self.runs.started(&self.gateway.clients);
+        self.run = self.runs.started(&self.gateway);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::store::{DataVersion, Remembered, Seen};
+use super::store::{DataVersion, Fate, Remembered, Seen};
 use crate::registry::cluster::node::NodeId;
 
 /// How many lost nodes are remembered, the last ones.
@@ -42,6 +42,15 @@ impl Knowledge {
         }
         self.order.push_back(node);
         self.lost.insert(node, ended_in);
+    }
+
+    /// Whether a node that does not answer is gone with its connections, as far as Redis and this node know. `is_settled`
+    /// says that nodes have had the time to write again what Redis may have lost.
+    pub(crate) fn is_gone(&mut self, node: NodeId, fate: Fate, is_settled: bool) -> bool {
+        if fate == Fate::Gone {
+            self.note_lost(node, None);
+        }
+        self.is_lost(node) || fate == Fate::Absent && is_settled
     }
 
     /// These are the nodes in Redis's data of this version. Passed over if it is not the version that this node has

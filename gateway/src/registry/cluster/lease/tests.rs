@@ -31,6 +31,8 @@ pub(super) enum Step {
     Clean(usize),
     /// The node deletes a record of a take-over.
     Settle(usize),
+    /// A function pushes through the node to a client of any node.
+    Push(usize, usize),
     /// Time passes; nodes renew what they hold.
     Tick,
     /// The time of a lease passes.
@@ -84,6 +86,7 @@ fn calm() -> impl Strategy<Value = Step> {
         6 => some().prop_map(Step::Look),
         6 => some().prop_map(Step::Clean),
         4 => some().prop_map(Step::Settle),
+        2 => (some(), 0_usize..20).prop_map(|(node, client)| Step::Push(node, client)),
         4 => Just(Step::Tick),
         3 => Just(Step::Lease),
         1 => Just(Step::Start),

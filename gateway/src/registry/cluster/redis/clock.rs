@@ -62,7 +62,7 @@ impl RedisClock {
     /// Whether this time has passed, or may have.
     pub(crate) fn may_have_passed(&self, deadline: RedisTime) -> bool {
         let Some(Offset { most, .. }) = bounds(&self.0.lock()) else { return true };
-        u64::try_from(most + since_start(Instant::now())).map_or(true, |now| now > deadline)
+        u64::try_from(most + since_start(Instant::now())).map_or(true, |now| now >= deadline)
     }
 }
 
@@ -73,8 +73,10 @@ fn bounds(offsets: &VecDeque<Offset>) -> Option<Offset> {
     (least <= most).then_some(Offset { least, most })
 }
 
+/// Negative before the start, as the first question is sent before anything was counted from it.
 fn since_start(instant: Instant) -> i64 {
-    signed(instant.saturating_duration_since(*START).as_micros())
+    let before = START.saturating_duration_since(instant);
+    signed(instant.saturating_duration_since(*START).as_micros()) - signed(before.as_micros())
 }
 
 fn signed(microseconds: u128) -> i64 {
@@ -98,6 +100,14 @@ mod tests {
         assert!(!clock.may_have_passed(deadline) && clock.may_have_passed(1_000_000_000 - 1));
         clock.forget();
         assert_eq!(clock.deadline(SECOND), None);
+    }
+
+    #[test]
+    fn a_question_from_before_the_start_is_not_taken_for_a_later_one() {
+        let clock = RedisClock::default();
+        let earlier = START.checked_sub(SECOND).expect("the machine runs for longer");
+        clock.note((1000, 0), (earlier, *START));
+        assert_eq!(bounds(&clock.0.lock()).map(|offset| offset.most - offset.least), Some(1_000_000));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! world runs what these want, or lets it fail.
 
 mod data;
+mod pushes;
 mod verdict;
 
 use std::{
@@ -79,6 +80,8 @@ pub(super) struct Node {
     unsettled: BTreeSet<String>,
     last_number: u64,
     connects: u64,
+    /// Since when its connection to Redis has not been interrupted.
+    up_since: u32,
     stopped: bool,
     cut: bool,
     loses_answers: bool,
@@ -86,6 +89,13 @@ pub(super) struct Node {
     /// Redis has lost the node's records, which are not written again yet.
     unrecorded: bool,
     renewed_since: bool,
+}
+
+impl Node {
+    fn reconnects(&mut self, now: u32) {
+        self.connects += 1;
+        self.up_since = now;
+    }
 }
 
 pub(super) struct World {
@@ -102,6 +112,8 @@ pub(super) struct World {
     excused: BTreeSet<String>,
     all_excused: bool,
     data_lost: bool,
+    /// Nodes of which pushes were answered with 404 while they had the client.
+    answered_as_gone: BTreeSet<NodeId>,
     violation: Option<String>,
 }
 
@@ -128,6 +140,7 @@ impl World {
             excused: BTreeSet::new(),
             all_excused: false,
             data_lost: false,
+            answered_as_gone: BTreeSet::new(),
             violation: None,
         };
         for _ in 0..3 {
@@ -154,6 +167,7 @@ impl World {
             Step::Look(n) => self.with(n, async |world, n| world.watch(n).await).await,
             Step::Clean(n) => self.with(n, async |world, n| world.clean(n).await).await,
             Step::Settle(n) => self.with(n, async |world, n| world.settle(n).await).await,
+            Step::Push(n, c) => self.with(n, async |world, n| world.push(n, c).await).await,
             Step::Shutdown(n) => self.with(n, async |world, n| world.shut_down(n).await).await,
         }
     }
@@ -184,10 +198,7 @@ impl World {
             Fault::Stop(n) => set(n, |node| node.stopped = true),
             Fault::Continue(n) => set(n, |node| node.stopped = false),
             Fault::Cut(n) => set(n, |node| node.cut = true),
-            Fault::Mend(n) => set(n, |node| {
-                node.connects += u64::from(node.cut);
-                node.cut = false;
-            }),
+            Fault::Mend(n) => self.mend(n % count),
             Fault::LoseAnswers(n) => set(n, |node| node.loses_answers = true),
             Fault::Hang(n) => set(n, |node| node.hangs = true),
             Fault::Away => self.interrupt(true),
@@ -224,6 +235,7 @@ impl World {
         let left = self.records_of(killed.keeper.node()).await;
         self.excused.extend(left.into_iter().filter(|id| killed.finished.contains(id)));
         self.excused.extend(killed.unsettled);
+        self.forget_who_is_gone().await;
     }
 
     /// Redis has no data any more.
@@ -238,12 +250,21 @@ impl World {
         }
         self.redis.query::<()>(&cmd("FLUSHALL")).await.expect("an answer");
         self.clock.forget();
+        self.forget_who_is_gone().await;
     }
 
     fn interrupt(&mut self, away: bool) {
         self.away = away;
         for node in &mut self.nodes {
-            node.connects += 1;
+            node.reconnects(self.clock.now);
+        }
+    }
+
+    fn mend(&mut self, n: usize) {
+        let now = self.clock.now;
+        if let Some(node) = self.nodes.get_mut(n).filter(|node| node.cut) {
+            node.cut = false;
+            node.reconnects(now);
         }
     }
 
@@ -280,6 +301,7 @@ impl World {
             unsettled: BTreeSet::new(),
             last_number: 0,
             connects: 1,
+            up_since: self.clock.now,
             stopped: false,
             cut: false,
             loses_answers: false,
@@ -319,7 +341,7 @@ impl World {
                 all.map(|client| (client.as_str().into(), RECORD.into())).collect()
             };
             node.keeper.replied((now, connects), reply, own, &mut node.knowledge);
-            self.check_renewal(n, &command);
+            self.check_renewal(n, &command).await;
             if let Some(before) = self.nodes[n].keeper.take_before() {
                 let node = &mut self.nodes[n];
                 node.complete_in.insert(before.node, before.epoch);
@@ -333,25 +355,6 @@ impl World {
             node.unrecorded = false;
         }
         self.decide(n).await;
-    }
-
-    /// A node to whose clients another one answers pushes with 404 is never alive again under its name.
-    fn check_renewal(&mut self, n: usize, command: &Command) {
-        let node = &self.nodes[n];
-        let id = node.keeper.node();
-        let is_held = matches!(node.keeper.standing(), Standing::Held { .. });
-        if !is_held || !matches!(command, Command::Renew { .. }) {
-            return;
-        }
-        let taken = |id: &&String| self.clients.get(*id).is_some_and(|client| client.taken_over);
-        if let Some(client) = node.clients.iter().find(taken).filter(|_| !self.data_lost) {
-            self.violation = Some(format!("node {id} is alive again, and {client} has had its cleanup"));
-        }
-        // Redis may have lost its data while whoever knows was cut off.
-        if !self.data_lost && self.nodes.iter().any(|other| other.knowledge.is_lost(id)) {
-            self.violation =
-                Some(format!("node {id} is alive, and pushes to its clients were answered with 404"));
-        }
     }
 
     async fn ask(&mut self, n: usize, message: Message) -> Result<Reply, RedisError> {
@@ -534,5 +537,6 @@ impl World {
             self.clients.entry(client.clone()).or_default().forgotten = true;
         }
         self.excused.extend(left.finished);
+        self.forget_who_is_gone().await;
     }
 }

@@ -10,9 +10,10 @@ impl World {
     pub(in crate::registry::cluster::lease::tests) async fn heal(&mut self) {
         self.away = false;
         self.set_memory("0").await;
-        for node in &mut self.nodes {
-            node.connects += u64::from(node.cut);
-            (node.stopped, node.cut, node.loses_answers, node.hangs) = (false, false, false, false);
+        for n in 0..self.nodes.len() {
+            self.mend(n);
+            let node = &mut self.nodes[n];
+            (node.stopped, node.loses_answers, node.hangs) = (false, false, false);
         }
         for round in 0..HEALING {
             for n in 0..self.nodes.len() {
@@ -52,8 +53,8 @@ impl World {
     }
 
     pub(in crate::registry::cluster::lease::tests) async fn verdict(&self) -> Result<(), String> {
-        if let Some(violation) = &self.violation {
-            return Err(violation.clone());
+        if let Some(violation) = self.violation.clone().or_else(|| self.gone_and_alive()) {
+            return Err(violation);
         }
         for (client, state) in self.clients.iter().filter(|(_, state)| state.accepted) {
             if state.cleanups == 0 && !state.closed_by_function && !state.forgotten {
