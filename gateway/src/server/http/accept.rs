@@ -179,7 +179,7 @@ fn refuse(stream: &TcpStream, peer: SocketAddr, limit: Limit, clients: &Clients,
         body.len()
     );
     // Nothing has been sent, so that there is room for it at once. What has come already must not cause a reset.
-    let sent = send(stream, answer.as_bytes(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+    let sent = send(stream, answer.as_bytes(), SendFlags::DONTWAIT);
     let _ = recv(stream, &mut [0; UNREAD_BYTES], RecvFlags::DONTWAIT);
     sent.is_ok() && shutdown(stream, Shutdown::Write).is_ok()
 }
