@@ -109,8 +109,8 @@ async fn a_function_closes_it() {
     drop(client);
     let record = gateway.wait_for_record("closed", |record| record["what"] == "closed").await;
     assert_eq!(record["message"], "closed by a function (1000)");
-    let push = gateway.wait_for_record("the push", |record| record["action"] == "closing").await;
-    assert_eq!(push["err_no"], 0);
+    let made = gateway.wait_for_record("the push", |record| record["pushes"][0]["action"] == "closing").await;
+    assert_eq!(made["pushes"][0]["err_no"], 0);
     gateway
         .wait_for_record("the end of the transfer", |record| {
             record["role"] == "transfer" && record["outcome"] == "ok"

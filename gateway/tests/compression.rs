@@ -300,6 +300,5 @@ async fn the_time_line_has_the_bytes_before_and_after() {
         record["frame_bytes"] == payload.len() && record["compressed_bytes"] == after
     };
     gateway.wait_for_record("the frame", |record| is(record, compressed.len())).await;
-    let of_push = |record: &Value| record["kind"] == "push" && is(record, pushed);
-    gateway.wait_for_record("the push", of_push).await;
+    gateway.wait_for_record("the push", |record| is(&record["pushes"][0], pushed)).await;
 }
