@@ -132,6 +132,8 @@ class Deploy(DeployTest):
         hangs.write_text(f"#!/bin/sh\ncd {self.folder}\necho $$ >draft\nmv draft started\nexec sleep {HANGS}\n")
         hangs.chmod(0o755)
         command = self.command_line("deploy", "--one", program=hangs)
+        # Ignored in the background of a shell, and then in what is started from there.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             with subprocess.Popen(
                 command, env={"PATH": os.environ["PATH"], "TMPDIR": str(temporary)},
