@@ -56,8 +56,9 @@ pub use self::{
     server::{client_address, http, proxy_protocol, tls, transport},
     start::{
         api::{Api, FunctionSource},
-        builder::{Builder, Gateway, StartError},
+        builder::{Builder, Gateway},
         file_limit, hand_over,
         running::Running,
+        start_error::StartError,
     },
 };

@@ -1,15 +1,15 @@
 //! Puts a gateway together and starts it.
 
 use std::{
-    error, fmt, io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    fmt, io,
+    net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::{Arc, atomic::AtomicUsize},
 };
 
 use axum::Router;
 use log::warn;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -31,12 +31,9 @@ use crate::{
     push::{PushAddress, PushUrl, address::Tokens, direct::Direct},
     registry::{
         Cleaner, ConnectionRegistry, Deliver, MemoryRegistry,
-        cluster::{Cluster, ClusterRegistry, ClusterSettings, JoinError},
+        cluster::{Cluster, ClusterRegistry, ClusterSettings},
     },
-    server::{
-        http::{Routed, Server},
-        tls::TlsError,
-    },
+    server::http::{Routed, Server},
     start::{
         api::{Api, FunctionSource},
         apis::Apis,
@@ -45,13 +42,11 @@ use crate::{
         drain::Drain,
         executable,
         hand_over::{Relay, Sockets},
+        listening::{listen, local_addr, reachable},
         running::Running,
+        start_error::StartError,
     },
 };
-
-/// How many connections may wait to be accepted, as after a restart, when all clients come back at once; one more waits a
-/// second before it tries again. The system's own limit, `net.core.somaxconn`, is most often the same.
-const BACKLOG: u32 = 4096;
 
 /// What the listening sockets are for, when they are handed over.
 const CLIENTS: &str = "clients";
@@ -272,10 +267,6 @@ impl Builder {
     }
 
     /// Starts the gateway. No function's process is started before the first client asks to connect.
-    #[allow(
-        clippy::unused_async,
-        reason = "it needs a runtime, and connecting to a registry may become part of it"
-    )]
     pub async fn start(mut self) -> Result<Running, StartError> {
         self.check_apis()?;
         let mut sockets = Sockets::default();
@@ -498,115 +489,6 @@ impl fmt::Debug for Builder {
             .field("apis", &self.apis)
             .finish_non_exhaustive()
     }
-}
-
-/// Why the gateway did not start.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum StartError {
-    /// It has no API.
-    NoApi,
-    /// Two APIs have the same path.
-    SamePath {
-        /// The path, without a slash at its end.
-        path: String,
-    },
-    /// The address cannot be listened on.
-    Listen {
-        /// The address that was asked for.
-        addr: SocketAddr,
-        /// Why.
-        error: io::Error,
-    },
-    /// The certificate, or TLS with it, cannot be used.
-    Tls(TlsError),
-    /// The cluster cannot be joined.
-    Cluster(JoinError),
-    /// The program of the functions does not exist, or cannot be executed.
-    Program {
-        /// The program.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// The orphan reaper did not start from this program.
-    OrphanReaper {
-        /// The program.
-        program: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoApi => formatter.write_str("the gateway has no WebSocket API"),
-            Self::SamePath { path } => write!(formatter, "two WebSocket APIs have the path {path:?}"),
-            Self::Listen { addr, error } => write!(formatter, "cannot listen on {addr}: {error}"),
-            Self::Tls(error) => error.fmt(formatter),
-            Self::Cluster(error) => write!(formatter, "cluster: {error}"),
-            Self::Program { path, error } => {
-                write!(formatter, "cannot run functions from {}: {error}", path.display())
-            }
-            Self::OrphanReaper { program, error } => {
-                write!(formatter, "cannot start the orphan reaper from {}: {error}", program.display())
-            }
-        }
-    }
-}
-
-impl error::Error for StartError {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        match self {
-            Self::NoApi | Self::SamePath { .. } => None,
-            Self::Tls(error) => Some(error),
-            Self::Cluster(error) => Some(error),
-            Self::Listen { error, .. } | Self::Program { error, .. } | Self::OrphanReaper { error, .. } => {
-                Some(error)
-            }
-        }
-    }
-}
-
-/// Listens on an address, or goes on with the socket that listens there already. Another handle of it is kept for the
-/// process that comes after this one.
-fn listen(
-    name: &str,
-    addr: SocketAddr,
-    inherited: &mut Sockets,
-    kept: &mut Sockets,
-) -> Result<TcpListener, StartError> {
-    let inherited = inherited.take_listener(name, addr);
-    let listener = || {
-        if let Some(socket) = inherited {
-            socket.set_nonblocking(true)?;
-            return TcpListener::from_std(socket);
-        }
-        let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        // A gateway that starts again need not wait until the connections of the last one are forgotten.
-        socket.set_reuseaddr(true)?;
-        socket.bind(addr)?;
-        socket.listen(BACKLOG)
-    };
-    let listener = listener().and_then(|listener| kept.add(name, &listener).map(|()| listener));
-    listener.map_err(|error| StartError::Listen { addr, error })
-}
-
-fn local_addr(listener: &TcpListener, addr: SocketAddr) -> Result<SocketAddr, StartError> {
-    listener.local_addr().map_err(|error| StartError::Listen { addr, error })
-}
-
-/// The address under which a process of this machine reaches what listens there.
-fn reachable(mut addr: SocketAddr) -> SocketAddr {
-    if addr.ip().is_unspecified() {
-        let loopback = match addr.ip() {
-            IpAddr::V4(_) => IpAddr::from(Ipv4Addr::LOCALHOST),
-            IpAddr::V6(_) => IpAddr::from(Ipv6Addr::LOCALHOST),
-        };
-        addr.set_ip(loopback);
-    }
-    addr
 }
 
 fn page_access(addr: SocketAddr, page: bool) -> PageAccess {

@@ -9,5 +9,7 @@ pub(crate) mod drain;
 pub(crate) mod executable;
 pub mod file_limit;
 pub mod hand_over;
+mod listening;
 pub(crate) mod running;
+pub(crate) mod start_error;
 mod system;
