@@ -52,7 +52,7 @@ pub const ATTACKS: [Attack; 13] = [
     attack("slow-bodies", |to| Box::pin(many(500, move || drip(to.push))), 100, QUIET),
     attack("large-bodies", |to| Box::pin(many(50, move || body(to.clients))), 150, QUIET),
     attack("continuations", |to| Box::pin(many(4, move || continuations(to.clients))), 50, CONNECTING),
-    // Twice `unfinished_bytes`, since a buffer grows by doubling, and a quarter of it.
+    // Twice `unfinished_bytes`, as docs/in-production.md says, and a quarter of it.
     attack("unfinished-messages", |to| Box::pin(many(100, move || unfinished(to.clients))), 700, CONNECTING),
     attack("long-errors", |to| Box::pin(many(8, move || long_error(to.clients))), 250, QUIET),
     attack("leaving", |to| Box::pin(many(20, move || leaving(to.clients))), 100, PRINTING),

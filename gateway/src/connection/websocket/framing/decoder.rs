@@ -12,6 +12,9 @@ use super::{
 
 /// After so many frames the decoder stops: a message may be in any number of them.
 const FRAMES_AT_ONCE: u16 = 64;
+/// Room is made for so many times what a message has, if its frame announces as much: a client takes memory by sending,
+/// not by announcing, and a large message is moved once or twice.
+const GROWTH: usize = 16;
 
 /// Reads the frames of one client. Between two frames that are each received whole it holds no memory beyond its own
 /// size.
@@ -182,7 +185,11 @@ impl Decoder {
             self.keep_control(payload);
             return Ok(());
         }
-        match self.message.get_or_insert_with(|| Box::new(Partial::new(frame))).as_mut() {
+        let message = self.message.get_or_insert_with(|| Box::new(Partial::new(frame))).as_mut();
+        if message.free_bytes() < payload.len() {
+            message.reserve((frame.payload_bytes - frame.received_bytes).min(message.len() * GROWTH));
+        }
+        match message {
             Partial::Text(text) => text.push(payload),
             Partial::Binary(bytes) | Partial::Compressed { bytes, .. } => {
                 bytes.extend_from_slice(payload);
@@ -232,6 +239,20 @@ impl Partial {
         match self {
             Self::Text(text) => text.len(),
             Self::Binary(bytes) | Self::Compressed { bytes, .. } => bytes.len(),
+        }
+    }
+
+    fn free_bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.free_bytes(),
+            Self::Binary(bytes) | Self::Compressed { bytes, .. } => bytes.capacity() - bytes.len(),
+        }
+    }
+
+    fn reserve(&mut self, more_bytes: usize) {
+        match self {
+            Self::Text(text) => text.reserve(more_bytes),
+            Self::Binary(bytes) | Self::Compressed { bytes, .. } => bytes.reserve(more_bytes),
         }
     }
 
@@ -311,5 +332,26 @@ mod tests {
         let header = b"\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0x";
         assert_eq!(decoded(&mut decoder, &[header]), Ok(Vec::new()));
         assert!(matches!(decoder.message.as_deref(), Some(Partial::Binary(bytes)) if bytes.capacity() < 64));
+    }
+
+    #[test]
+    fn a_large_message_is_moved_twice_at_most() {
+        const PART_BYTES: usize = 64 << 10;
+        for opcode in [0x81, 0x82] {
+            let mut decoder = Decoder::new(usize::MAX, false);
+            let header = [opcode, 0xff, 0, 0, 0, 0, 0, 0x60, 0, 0, 0, 0, 0, 0];
+            let mut sizes = Vec::new();
+            decoder.decode(&mut header.clone()).expect("sound");
+            for sent_bytes in (0..6 << 20).step_by(PART_BYTES) {
+                decoder.decode(&mut vec![b'x'; PART_BYTES]).expect("sound");
+                let Some(message) = &decoder.message else { break };
+                let bytes = message.len() + message.free_bytes();
+                assert!(bytes <= (GROWTH + 1) * (sent_bytes + PART_BYTES), "{bytes} after {sent_bytes}");
+                sizes.push(bytes);
+            }
+            sizes.dedup();
+            assert_eq!(sizes.len(), 3, "{sizes:?}");
+            assert!(!decoder.is_within_message());
+        }
     }
 }

@@ -54,6 +54,14 @@ impl GrowingText {
         self.text.len() + self.begun_len
     }
 
+    pub(super) fn free_bytes(&self) -> usize {
+        self.text.capacity() - self.text.len()
+    }
+
+    pub(super) fn reserve(&mut self, more_bytes: usize) {
+        self.text.reserve(more_bytes);
+    }
+
     /// The text, unless it ends within a character.
     pub(super) fn finish(self) -> Result<String, Violation> {
         if self.begun_len == 0 { Ok(self.text) } else { Err(Violation::NotUtf8) }
