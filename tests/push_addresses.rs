@@ -1,7 +1,9 @@
 //! Several push addresses, of gateways that serve the same clients: one is used until it cannot be reached.
 
+use std::{fs, time::Duration};
+
 use scf_websocket_test_harness::{
-    Act, DATA_RECV, Function, PushAddress, ReservedPort, Wire, error, response,
+    Act, DATA_RECV, Function, HangingLookUps, Limits, PushAddress, ReservedPort, Wire, error, response,
 };
 
 fn transfer(to: &str, addresses: &[&str]) -> Function {
@@ -79,4 +81,23 @@ fn the_outcome_names_all_addresses_if_none_is_reached() {
     for port in &ports {
         assert!(message.contains(&format!("http://127.0.0.1:{}/…", port.number())), "{message}");
     }
+}
+
+/// A look-up outlives the event that it was for; SCF gives a function few threads.
+#[test]
+fn look_ups_that_hang_take_few_threads_and_the_log_says_so() {
+    let Some(look_ups) = HangingLookUps::new("BOOTSTRAP") else { return };
+    let (variable, library) = look_ups.env();
+    let function = Function::with_limits(
+        Limits::new(128, Duration::from_secs(1)),
+        &[("WS_ROLE", "transfer"), ("WS_PUSH_URL", "http://hangs.example/api-x"), (variable, &library)],
+    );
+    let threads =
+        || fs::read_dir(format!("/proc/{}/task", function.process.id())).expect("a process").count();
+    let push = || error(&function.invoke(DATA_RECV));
+    let hung: Vec<_> = (0..4).map(|_| push()).collect();
+    assert!(hung[3].contains("looking up the host name hangs.example took too long"), "{hung:?}");
+    let (most, refused) = (threads(), push());
+    assert!(refused.contains("the name server has not answered 8 look-ups yet"), "{refused}");
+    assert_eq!(threads(), most);
 }

@@ -36,6 +36,7 @@ pub mod contract;
 pub mod function;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
+mod look_up;
 mod observe;
 pub mod push;
 pub mod registry;

@@ -109,6 +109,26 @@ async fn an_address_that_holds_all_it_can_harms_nobody() {
     assert_eq!(gateway.connect("/").await.ask("again").await, "again");
 }
 
+/// What is refused waits for a second, so that its client can read why.
+#[tokio::test]
+async fn connections_that_are_refused_and_stay_take_few_files() {
+    const LINGERING: usize = 32;
+    let gateway = from_file(&file("[limits]\ntcp_connections_per_ip = 5")).start();
+    let idle = files(&gateway);
+    let (held, _) = hold(ATTACKER, gateway.addr(), "").await;
+    let before = idle + held.len();
+    eventually("only those that are held", || (files(&gateway) == before).then_some(())).await;
+    let mut refused = Vec::new();
+    while files(&gateway) < before + LINGERING {
+        refused.push(connect(ATTACKER, gateway.addr()).await);
+    }
+    for _ in 0..4 * LINGERING {
+        refused.push(connect(ATTACKER, gateway.addr()).await);
+        // One more, which is about to be refused.
+        assert!(files(&gateway) <= before + LINGERING + 1, "{} files", files(&gateway));
+    }
+}
+
 fn files(gateway: &Gateway) -> usize {
     std::fs::read_dir(format!("/proc/{}/fd", gateway.pid())).expect("a process").count()
 }

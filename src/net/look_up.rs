@@ -4,10 +4,13 @@
 //! addresses with REFUSED or SERVFAIL, or not at all. glibc then takes the IPv4 addresses alone; musl waits until its own
 //! time-out of 5 s and finds nothing, which is longer than a function has. So if the resolver fails or is slow, the name
 //! is looked up for IPv4 alone as well, and the first success counts.
+//!
+//! A look-up that hangs outlives the event that it was for, so that there are only so many at once.
 
 use std::io::{Error, ErrorKind};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +19,11 @@ use dns_lookup::{AddrFamily, AddrInfoHints, SockType, getaddrinfo};
 
 /// Longer than a name server nearby takes to answer.
 const HEDGE_DELAY: Duration = Duration::from_millis(100);
+
+/// Each takes a thread until the resolver gives up.
+const MOST_AT_ONCE: usize = 8;
+
+static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
 
 /// Where the system's resolver finds its name servers.
 const RESOLVER_CONFIGURATION: &str = "/etc/resolv.conf";
@@ -29,8 +37,7 @@ pub(super) fn look_up(host: &str, port: u16, deadline: Instant) -> Found {
     if let Some(Ok(found)) = next(&receiver, deadline.min(Instant::now() + HEDGE_DELAY)) {
         return Ok(found);
     }
-    look_up_aside(host, port, sender, ipv4)?;
-    let mut failure = None;
+    let mut failure = look_up_aside(host, port, sender, ipv4).err();
     while let Some(found) = next(&receiver, deadline) {
         match found {
             Ok(found) => return Ok(found),
@@ -47,12 +54,24 @@ fn look_up_aside(
     results: Sender<Found>,
     resolve: fn(&str, u16) -> Found,
 ) -> Result<(), Error> {
+    let one_more = |count| (count < MOST_AT_ONCE).then_some(count + 1);
+    if UNDER_WAY.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_err() {
+        let text = format!(
+            "looking up {host} has to wait: the name server has not answered {MOST_AT_ONCE} look-ups yet"
+        );
+        return Err(Error::new(ErrorKind::ResourceBusy, text));
+    }
     let host = host.to_owned();
-    thread::Builder::new().name("look-up".into()).spawn(move || {
+    let thread = thread::Builder::new().name("look-up".into()).spawn(move || {
+        let found = resolve(&host, port);
+        UNDER_WAY.fetch_sub(1, Ordering::Relaxed);
         // The receiver is gone once another look-up has succeeded or the deadline has passed.
-        let _ = results.send(resolve(&host, port));
-    })?;
-    Ok(())
+        let _ = results.send(found);
+    });
+    if thread.is_err() {
+        UNDER_WAY.fetch_sub(1, Ordering::Relaxed);
+    }
+    thread.map(drop)
 }
 
 /// The next result; `None` after the deadline or when every look-up has ended.

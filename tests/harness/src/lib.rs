@@ -29,6 +29,7 @@ mod file;
 mod function_process;
 mod functions;
 mod gateway;
+mod hanging_look_ups;
 mod http;
 mod in_process;
 mod log;
@@ -56,6 +57,7 @@ pub use self::{
     function_process::Function,
     functions::{AsyncFn, Echo},
     gateway::Gateway,
+    hanging_look_ups::HangingLookUps,
     http::{Reply, request, try_request},
     in_process::InProcess,
     log::in_process_log,

@@ -14,6 +14,8 @@ use hyper_util::{
 use log::{info, warn};
 use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::CertificateDer};
 
+use crate::look_up::LookUps;
+
 /// An address that does not answer is given up early enough for another attempt within the usual time-out.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const TCP_KEEPALIVE: Duration = Duration::from_mins(1);
@@ -43,13 +45,14 @@ impl fmt::Display for TlsError {
 
 impl std::error::Error for TlsError {}
 
-type Pool = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+type Pool = Client<HttpsConnector<HttpConnector<LookUps>>, Full<Bytes>>;
 
 /// A client; its clones share their connections.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
     client: Pool,
     tls: ClientConfig,
+    look_ups: LookUps,
 }
 
 /// A complete answer.
@@ -86,14 +89,17 @@ impl HttpClient {
     /// A connection that was idle for longer than `idle` is not used again: this should be less than the servers'
     /// own time-outs, since a request on a connection that the server is just closing is lost.
     pub fn new(trust: &Trust, idle: Duration) -> Result<Self, TlsError> {
-        let tls = tls_config(trust)?;
-        Ok(Self { client: connect_with(tls.clone(), idle), tls })
+        Ok(Self::connecting(tls_config(trust)?, LookUps::default(), idle))
     }
 
     /// Another client that trusts the same certificates, which are not read again.
     #[must_use]
     pub fn with_idle(&self, idle: Duration) -> Self {
-        Self { client: connect_with(self.tls.clone(), idle), tls: self.tls.clone() }
+        Self::connecting(self.tls.clone(), self.look_ups.clone(), idle)
+    }
+
+    fn connecting(tls: ClientConfig, look_ups: LookUps, idle: Duration) -> Self {
+        Self { client: pool(tls.clone(), look_ups.clone(), idle), tls, look_ups }
     }
 
     /// Sends a request and reads its whole answer. Redirects are answers.
@@ -154,8 +160,8 @@ fn reason(error: &ClientError) -> String {
     causes_of(error).last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-fn connect_with(tls: ClientConfig, idle: Duration) -> Pool {
-    let mut tcp = HttpConnector::new();
+fn pool(tls: ClientConfig, look_ups: LookUps, idle: Duration) -> Pool {
+    let mut tcp = HttpConnector::new_with_resolver(look_ups);
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));

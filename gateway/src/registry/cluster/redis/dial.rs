@@ -18,7 +18,10 @@ use tokio_rustls::TlsConnector;
 use url::Host;
 
 use super::{PREFIX, RedisError, RedisUrl, url::Server};
-use crate::function::remote::client::{TlsError, Trust, tls_config};
+use crate::{
+    function::remote::client::{TlsError, Trust, tls_config},
+    look_up::LookUps,
+};
 
 /// How long it may take from the look-up of the name to the server's answer to the password.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -40,6 +43,7 @@ pub(super) struct Dialer {
     url: RedisUrl,
     settings: RedisConnectionInfo,
     tls: Option<TlsConnector>,
+    look_ups: LookUps,
 }
 
 impl Dialer {
@@ -49,7 +53,7 @@ impl Dialer {
         let tls = tls.map(|config| TlsConnector::from(Arc::new(config)));
         // It was read once before; a URL that fails here has passed that.
         let settings = url.settings().unwrap_or_default();
-        Ok(Self { url: url.clone(), settings, tls })
+        Ok(Self { url: url.clone(), settings, tls, look_ups: LookUps::default() })
     }
 
     pub(super) fn url(&self) -> &RedisUrl {
@@ -145,7 +149,13 @@ impl Dialer {
     async fn stream(&self, Server { host, port }: &Server) -> io::Result<Box<dyn Stream>> {
         let port = *port;
         let tcp = match host {
-            Host::Domain(name) => TcpStream::connect((name.as_str(), port)).await?,
+            Host::Domain(name) => {
+                let mut addresses = self.look_ups.addresses(name).await?;
+                for address in &mut addresses {
+                    address.set_port(port);
+                }
+                TcpStream::connect(&addresses[..]).await?
+            }
             Host::Ipv4(address) => TcpStream::connect((*address, port)).await?,
             Host::Ipv6(address) => TcpStream::connect((*address, port)).await?,
         };
