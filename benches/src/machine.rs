@@ -3,16 +3,37 @@
 use std::fs;
 use std::process::Command;
 use std::thread;
+use std::time::{Duration, Instant};
+
+/// Above this, something else is at work.
+const QUIET_LOAD: f64 = 0.5;
+/// After a build the load takes two minutes to fall.
+const LONGEST_WAIT: Duration = Duration::from_mins(4);
+const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
+
+/// Waits until nothing else is at work, or has not stopped in time: the description tells.
+pub fn wait_until_quiet() {
+    let begun = Instant::now();
+    while load() > QUIET_LOAD && begun.elapsed() < LONGEST_WAIT {
+        eprintln!("bench: waits until the load of {:.2} is below {QUIET_LOAD}", load());
+        thread::sleep(BETWEEN_LOOKS);
+    }
+}
+
+fn load() -> f64 {
+    first_word("/proc/loadavg").parse().unwrap_or(0.0)
+}
 
 pub fn description() -> String {
     let processors = thread::available_parallelism().map_or(0, usize::from);
     format!(
-        "{}, {processors} processors, {} memory, Linux {}, {}; load average at the start {}",
+        "{}, {processors} processors, {} memory, Linux {}, {}; load average at the start {}{}",
         cpu_model(),
         memory(),
         first_word("/proc/sys/kernel/osrelease"),
         today(),
         first_word("/proc/loadavg"),
+        if load() > QUIET_LOAD { ", so that the figures are those of a busy machine" } else { "" },
     )
 }
 

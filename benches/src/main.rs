@@ -61,6 +61,7 @@ fn main() -> ExitCode {
 
 fn report(rounds: &str, sections: &[&str]) -> Result<()> {
     let rounds = rounds.parse()?;
+    machine::wait_until_quiet();
     println!("# Benchmark results\n\nMade by `make bench`, {rounds} rounds, on: {}.", machine::description());
     for section in sections {
         eprintln!("bench: {section}");
