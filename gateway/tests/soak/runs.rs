@@ -54,6 +54,26 @@ pub struct Run {
     /// When it was killed or asked to end.
     pub left: Option<Instant>,
     pub log: String,
+    said: Said,
+}
+
+/// What its log says of its end. A log has some hundred thousand lines and is asked for each connection.
+#[derive(Debug, Default, Clone, Copy)]
+struct Said {
+    declared_lost: bool,
+    left_without_redis: bool,
+    left_clients: bool,
+}
+
+impl Said {
+    fn of(log: &str) -> Self {
+        Self {
+            declared_lost: log.contains(" was declared lost: "),
+            left_without_redis: log.contains(" could not leave the cluster in order; "),
+            left_clients: log.contains(" clients to the other nodes")
+                || log.contains(" one client to the other nodes"),
+        }
+    }
 }
 
 impl Run {
@@ -63,18 +83,17 @@ impl Run {
 
     /// Whether it found that the others had declared it lost.
     pub fn was_declared_lost(&self) -> bool {
-        self.log.contains(" was declared lost: ")
+        self.said.declared_lost
     }
 
     /// Whether Redis was away when it left the cluster.
     pub fn left_without_redis(&self) -> bool {
-        self.log.contains(" could not leave the cluster in order; ")
+        self.said.left_without_redis
     }
 
     /// Whether it has left clients to the others, whose cleanup it could not call itself.
     pub fn left_clients(&self) -> bool {
-        self.log.contains(" clients to the other nodes")
-            || self.log.contains(" one client to the other nodes")
+        self.said.left_clients
     }
 
     /// Whether a fault, or what follows from it, fell into this time.
@@ -186,7 +205,8 @@ impl Runs {
     }
 
     pub fn keep_log(&self, id: RunId, log: String) {
-        self.all()[id].log = log;
+        let mut runs = self.all();
+        (runs[id].said, runs[id].log) = (Said::of(&log), log);
     }
 
     /// Writes each log into a file of this folder.
