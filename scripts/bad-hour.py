@@ -1,11 +1,11 @@
 #!/usr/bin/python3
-"""One bad hour in three minutes: a gateway with clients, to which happens what can. Prints for each scene the lines of its log and the
-metrics that changed, of which docs/one-bad-hour.md is made.
+"""Reproduces the incidents of docs/one-bad-hour.md in three minutes, with a gateway and a few clients. Prints the log lines and the
+changed metrics of each scene, from which the page is written.
 
     scripts/bad-hour.py target/package/gateway
-    scripts/bad-hour.py target/package/gateway docs/one-bad-hour.md     says which lines of the page this gateway does not print
+    scripts/bad-hour.py target/package/gateway docs/one-bad-hour.md     fails if the page has lines that the gateway does not print
 
-Needs redis-server, openssl, and websockets for Python."""
+Requires redis-server, openssl, and the Python package websockets."""
 
 import asyncio
 import http.server
@@ -50,7 +50,7 @@ function_timeout_seconds = 2
 
 
 class Functions(http.server.BaseHTTPRequestHandler):
-    """Accept each client, and push each frame back."""
+    """Accepts every client and pushes every frame back."""
 
     protocol_version = "HTTP/1.1"
     away = False
@@ -120,7 +120,7 @@ def connect(**options: object) -> websockets.connect:
 
 
 async def client() -> None:
-    """Says something each second, and comes back when it is closed or refused."""
+    """Sends a frame every second, and reconnects when it is closed or refused."""
     while True:
         try:
             async with connect() as socket:
@@ -133,12 +133,12 @@ async def client() -> None:
 
 
 def kind(line: str) -> str:
-    """What alike lines have in common: all but numbers, ids and addresses."""
+    """A line without numbers, ids and addresses: the same for all lines of a kind."""
     return re.sub(r"\S*[0-9=]\S*", "", line)
 
 
 def strangers(page: str, said: list[str]) -> list[str]:
-    """The lines of the page's log and metrics that were not said."""
+    """The lines of log and metrics on the page that the gateway did not print."""
     kinds = {kind(line) for line in said}
     series = {line.split(" ")[1] for line in said if line.startswith("--- ")}
     shown = [line for block in re.findall(r"(?s)```text\n(.*?)```", page) for line in block.splitlines()]
@@ -188,7 +188,7 @@ class Hour:
 
 
 async def flood(socket: websockets.WebSocketClientProtocol) -> None:
-    """Much is pushed to a client that does not read."""
+    """Pushes more to a client that does not read than its queue holds."""
     listed = json.loads(await asyncio.get_running_loop().run_in_executor(None, get, "/admin/connections?limit=1"))
     to = {"action": "data send", "secConnectionID": listed["connections"][0]["secConnectionID"], "dataType": "text"}
     for _ in range(200):

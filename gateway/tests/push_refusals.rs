@@ -1,5 +1,5 @@
-//! Who may not push: a wrong path or token, a web page, a body that is no JSON object or in another coding. And how a
-//! token is replaced.
+//! Pushes that are refused: a wrong path or token, a web page, a body that is not a JSON object or has another transfer
+//! coding. Replacing a token.
 
 use scf_websocket_test_harness::{Gateway, Reply, SOON, eventually, from_file, request};
 use serde_json::json;
@@ -125,7 +125,7 @@ async fn another_transfer_coding_than_chunked_is_501() {
     }
 }
 
-/// What a function that is a process is told to push to.
+/// The push address that a local process receives.
 async fn told(gateway: &Gateway) -> String {
     let before = gateway.record().len();
     gateway.connect("/").await.close().await;

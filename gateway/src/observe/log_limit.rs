@@ -1,9 +1,8 @@
-//! Keeps what happens to many clients, or again and again, from filling the log.
+//! Rate limits for the log, so that events that affect many clients, or repeat, do not fill it.
 //!
-//! A [`LogLimit`] stands for one kind of line: in [`INTERVAL`] so many of them are written, the others are counted, and
-//! when the interval ends a line says how many they were, also if nothing follows. What is left out is logged at `debug`.
-//! So a kind fills at most its lines and one more in each interval, whatever clients and functions do;
-//! docs/guarantees.md has the rates.
+//! A [`LogLimit`] limits one kind of message: within an [`INTERVAL`] it writes a fixed number of lines and counts the rest.
+//! When the interval ends, one more line says how many were suppressed, even if no further message follows. Suppressed
+//! messages are logged at `debug`. docs/guarantees.md has the rates.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -14,46 +13,46 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// For how long lines count together.
+/// The period for which lines are counted.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Lines of a kind that says the same whoever meets it.
+/// For messages that do not depend on a single client or event.
 const ALIKE: u32 = 1;
-/// Lines of a kind that is about single clients or events, with an id in each.
+/// For messages about a single client or event, each with its id.
 pub(crate) const SINGLE: u32 = 20;
 
-/// The connection and the request that a line is about, if it is about any.
+/// The connection and the request that a line is about, if any.
 pub(crate) type Ids<'a> = Option<(&'a str, &'a str)>;
 
-/// One kind of line. Clones count together.
+/// The limit for one kind of message. Clones share the count.
 #[derive(Debug, Clone)]
 pub(crate) struct LogLimit {
     lines: u32,
     interval: Arc<Mutex<Interval>>,
 }
 
-/// What was logged since the interval began.
+/// What was logged since the start of the interval.
 #[derive(Debug, Default)]
 struct Interval {
     /// `None` before the first line, and between two intervals.
     end: Option<Instant>,
     written: u32,
     left_out: u64,
-    /// The last line that was written.
+    /// The last written line.
     last: Option<(Level, String)>,
 }
 
-/// What becomes of a line.
+/// Whether a line is written.
 #[derive(Debug, PartialEq, Eq)]
 enum Admission {
     Written,
     LeftOut {
-        /// When to summarise, if nobody has been asked to.
+        /// When to write the summary, for the first suppressed line only.
         summary: Option<Instant>,
     },
 }
 
-/// Says how many lines were left out.
+/// Says how many lines were suppressed.
 #[derive(Debug, PartialEq, Eq)]
 struct Summary {
     level: Level,
@@ -62,12 +61,12 @@ struct Summary {
 }
 
 impl LogLimit {
-    /// Writes so many lines in an interval, at least one.
+    /// Writes this many lines per interval, at least one.
     pub(crate) fn new(lines: u32) -> Self {
         Self { lines: lines.max(1), interval: Arc::default() }
     }
 
-    /// Writes the line, or counts it.
+    /// Writes the line or counts it.
     pub(crate) fn log(&self, level: Level, ids: Ids<'_>, line: fmt::Arguments<'_>) {
         if level > log::max_level() {
             return;
@@ -82,7 +81,7 @@ impl LogLimit {
             Admission::Written => write(level, ids, line),
             Admission::LeftOut { summary } => {
                 write(Level::Debug, ids, line);
-                // Without a runtime the next line brings the summary.
+                // Without a runtime the summary is written before the next line.
                 if let (Some(end), Ok(runtime)) = (summary, Handle::try_current()) {
                     runtime.spawn(summarise(Arc::clone(&self.interval), end));
                 }
@@ -133,7 +132,7 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Waits for the interval's end, unless a later line has already ended it.
+/// Writes the summary at the end of the interval, unless a later line has already done so.
 async fn summarise(interval: Arc<Mutex<Interval>>, end: Instant) {
     sleep_until(end).await;
     let mut interval = interval.lock();

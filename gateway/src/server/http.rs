@@ -1,12 +1,13 @@
 //! The HTTP/1.1 server under every address that the gateway listens on: clients, reverse push, runtime APIs.
 //!
-//! [`Server::start`] with a listener and a router → [`Server::addr`] → dropped, it closes its address and
-//! every connection that has not become a WebSocket. A router's handlers find the peer's address as a request extension,
-//! [`Peer`]. What is asked for with every frame is answered by a `Handler` without a router.
+//! [`Server::start`] takes a listener and a router and returns a server, which knows its address ([`Server::addr`]).
+//! Dropping it closes the address and every connection that has not become a WebSocket. Handlers of the router find the
+//! peer's address in the request extension [`Peer`]. Requests that are made for every frame bypass the router: a `Handler`
+//! answers them.
 //!
-//! Time limits, unless clients have others: 10 s for a request's head, 30 s for its body, and 10 s without progress for
-//! the body and for writing the response. Between
-//! requests a connection of [`Server::start`] may idle without limit, one of `start_public` for 75 s at most.
+//! Default time limits: 10 s for a request's head, 30 s for its body, and 10 s without progress for the body and for
+//! writing the response. Between requests a connection of [`Server::start`] may idle forever, one of `start_public` for
+//! at most 75 s.
 
 mod accept;
 mod body;
@@ -47,33 +48,33 @@ use crate::{
     server::transport::{HttpStream, Opened},
 };
 
-/// After how many seconds a client that was refused with 503 may try again, unless the answer names another time.
+/// The default `Retry-After` of a 503, in seconds.
 const SOON: HeaderValue = HeaderValue::from_static("1");
 
-/// A request's head, and what is read of its body at once. hyper's own limit of 400 kB would let a single address with
-/// a thousand connections fill the memory.
+/// The largest head of a request, and the largest part of its body that is read at once. With hyper's own limit of
+/// 400 kB, a single address with a thousand connections could fill the memory.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 
-/// The stream of a connection, of whatever kind, on which a write must make progress.
+/// The stream of a connection, with or without TLS, whose writes must make progress.
 pub(crate) type Stream = HttpStream<WriteLimit<TcpStream>>;
 
-/// How header names are written on the wire; their meaning never depends on it.
+/// How header names, which are case-insensitive, are written on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum HeaderCase {
     /// `request_id`
     #[default]
     Lower,
-    /// `Request_id`: the first letter, and each after a hyphen, in upper case.
+    /// `Request_id`: the first letter and each letter after a hyphen in upper case.
     Title,
 }
 
 /// Whose connections a server accepts.
 enum Kind {
-    /// Those of functions that this process has started, each of which knows an address of its own.
+    /// Functions that this process has started, each at an address of its own.
     Functions,
-    /// Those of another process of this machine.
+    /// Another process on this machine.
     Private,
-    /// Those of whoever reaches the address. They are counted.
+    /// Anyone who can reach the address; connections are counted.
     Public(Listener, Arc<Clients>),
 }
 
@@ -96,12 +97,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Answers requests of functions with the router.
+    /// Serves the router to functions.
     pub fn start(listener: TcpListener, router: Router, case: HeaderCase) -> io::Result<Self> {
         Self::start_for(listener, Routed::handler(router), case, Kind::Functions)
     }
 
-    /// Answers requests of functions with the handler.
+    /// Serves the handler to functions.
     pub(crate) fn start_handler(
         listener: TcpListener,
         handler: Arc<dyn Handler>,
@@ -110,12 +111,12 @@ impl Server {
         Self::start_for(listener, handler, case, Kind::Functions)
     }
 
-    /// Answers pushes of another process of this machine with the handler.
+    /// Serves the handler to another process on this machine, which pushes.
     pub(crate) fn start_private(listener: TcpListener, handler: Arc<dyn Handler>) -> io::Result<Self> {
         Self::start_for(listener, handler, HeaderCase::Lower, Kind::Private)
     }
 
-    /// Answers requests of whoever reaches the address with the handler.
+    /// Serves the handler to anyone who can reach the address.
     pub(crate) fn start_public(
         listener: TcpListener,
         handler: Arc<dyn Handler>,
@@ -138,18 +139,18 @@ impl Server {
         Ok(Self { addr, handed_over, task })
     }
 
-    /// Accepts nobody any more. Connections that are open stay, and each is closed after its next answer.
+    /// Stops accepting connections. Open connections stay, and each is closed after its next answer.
     pub(crate) fn hand_over(&self) {
         self.handed_over.cancel();
     }
 
-    /// Waits until no connection is left but those that have become `WebSockets`, after [`Server::hand_over`].
+    /// After [`Server::hand_over`]: waits until all connections that are not `WebSockets` are closed.
     pub(crate) async fn last_request(&mut self) {
-        // An accepting task that panicked has no connection either.
+        // If the accepting task panicked, it has no connections left either.
         let _ = (&mut self.task).await;
     }
 
-    /// The address that it listens on, with the port that it really got.
+    /// The address on which it listens, with the actual port.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
@@ -176,7 +177,7 @@ impl Answering {
             let (activity, handed_over) = (Arc::clone(&connection.activity), handed_over.clone());
             async move {
                 let mut response = response.await;
-                // Whoever says 503 says when to try again, if it knows better than soon.
+                // A handler that knows a better time has set the header.
                 if response.status() == StatusCode::SERVICE_UNAVAILABLE {
                     response.headers_mut().entry(RETRY_AFTER).or_insert(SOON);
                 }
@@ -200,7 +201,7 @@ impl Answering {
     }
 }
 
-/// The stream of a connection that has been upgraded, and what the peer sent behind its request.
+/// The stream of an upgraded connection, and the bytes that the peer sent after its request.
 pub(crate) fn upgraded_stream(upgraded: Upgraded) -> Option<(Stream, Bytes)> {
     let parts = upgraded.downcast::<TokioIo<LimitedStream<Stream>>>().ok()?;
     Some((parts.io.into_inner().into_inner(), parts.read_buf))
