@@ -165,11 +165,11 @@ impl CloseReason {
                 "A frame has more than `frame_bytes`, which the text names if it is less than 6 MiB, or its event exceeds 6 MiB"
             }
             Self::Unfinished => {
-                "The messages that have not arrived wholly have more than `unfinished_bytes`, of all clients together, and this client's is among the largest"
+                "The unfinished messages of all clients together exceed `unfinished_bytes`, and this client's is among the largest"
             }
             Self::MessageTimedOut => "The client takes longer than `message_seconds` for a message",
             Self::NotUtf8 => {
-                "A text frame, or the reason of a close frame, which the text then says, is not UTF-8"
+                "A text frame is not UTF-8, or the reason of a close frame, which the text then says"
             }
             Self::ProtocolError => "The client broke the WebSocket protocol",
             Self::TransferFailed(_) => {
@@ -177,7 +177,7 @@ impl CloseReason {
                  id under which the log has the cause"
             }
             Self::TransferUnavailable(_) => {
-                "The transfer function is overloaded or unavailable and did not run; with the request id likewise"
+                "The transfer function is overloaded or unavailable and did not run; the text ends with the request id, too"
             }
             Self::ShuttingDown => "The gateway shuts down; connect again",
             Self::TimeLimit => {

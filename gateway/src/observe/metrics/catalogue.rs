@@ -85,7 +85,7 @@ catalogue! {
     QUEUE_BYTES: Gauge "scf_gateway_send_queue_bytes" []
         "Bytes that wait to be sent to clients";
     UNFINISHED_BYTES: Gauge "scf_gateway_unfinished_bytes" []
-        "Bytes of clients' messages that have not arrived wholly";
+        "Bytes of clients' messages that have not arrived completely";
     TLS_HANDSHAKES: Counter "scf_gateway_tls_handshakes_total" ["outcome"]
         "TLS handshakes of clients";
     CERTIFICATE_EXPIRES: Gauge "scf_gateway_certificate_expires_timestamp_seconds" []
