@@ -1,5 +1,5 @@
-"""A client over wss://. `client.py` sends a frame and waits for it to come back. `client.py stay FILE` does so again and again,
-connects again when it is closed, and writes each of its ends, and each handshake that failed, into the file."""
+"""A client over wss://. `client.py` sends a frame and waits for its echo. `client.py stay FILE` does so repeatedly, reconnects when it
+is closed, and writes every close and every failed handshake to the file."""
 
 import asyncio
 import ssl

@@ -1,4 +1,4 @@
-"""In place of SCF: runs functions that accept each client and push each frame back to it."""
+"""A stand-in for SCF, with functions that accept every client and push every frame back to it."""
 
 import http.server
 import json
@@ -10,7 +10,7 @@ def carry_out(name: str, event: dict) -> dict:
     frame = event["websocket"]
     if name == "ws-transfer":
         body = {"websocket": {**frame, "action": "data send"}}
-        # As step 7 tells it.
+        # The token from step 7.
         token = pathlib.Path("/root/token").read_text().strip()
         request = urllib.request.Request(f"http://10.0.0.5:9001/api-{token}", json.dumps(body).encode())
         with urllib.request.urlopen(request, timeout=5) as answer:
