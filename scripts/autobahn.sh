@@ -1,12 +1,14 @@
 #!/bin/sh
 # Runs Autobahn's tests of permessage-deflate against the gateway: scripts/autobahn.sh [WSTEST [CASES]]. WSTEST comes with
-# `pip install autobahntestsuite` for CPython 2.7, CASES are such as 12.1.*; ends with 1 if one of them has FAILED.
+# `pip install autobahntestsuite` for CPython 2.7, CASES are such as 12.1.*; ends with 1 if one of them has FAILED. GATEWAY
+# names the program, if it is not to be built.
 set -eu
 cd "$(dirname "$0")/.."
 wstest=${1:-wstest}
 cases=${2:-'12.*","13.*'}
 
-cargo build --release --locked -p scf-websocket-gateway --bin gateway
+program=${GATEWAY:-target/package/gateway}
+[ -n "${GATEWAY:-}" ] || make gateway
 folder=$(mktemp -d)
 gateway=
 trap '[ -z "$gateway" ] || kill "$gateway"; rm -rf "$folder"' EXIT
@@ -26,7 +28,7 @@ cat >"$folder/cases.json" <<END
 {"outdir": "$folder/report", "servers": [{"agent": "gateway", "url": "ws://127.0.0.1:9390/"}],
  "cases": ["$cases"], "exclude-cases": [], "exclude-agent-cases": {}}
 END
-RUST_LOG=error target/release/gateway --config "$folder/gateway.toml" &
+RUST_LOG=error "$program" --config "$folder/gateway.toml" &
 gateway=$!
 "$wstest" -m fuzzingclient -s "$folder/cases.json"
 python3 - "$folder/report/index.json" <<'END'
