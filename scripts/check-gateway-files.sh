@@ -1,5 +1,6 @@
 #!/bin/sh
-# Checks deploy/gateway/: systemd accepts the unit and rates it well; the image builds and its gateway starts there.
+# Checks deploy/gateway/: systemd accepts the unit and rates it well; the manifest and the secret for Kubernetes are valid;
+# the image builds and its gateway starts there.
 # What their settings say is checked by `make test-deploy`.
 set -eu
 cd "$(dirname "$0")/.."
@@ -25,6 +26,13 @@ fi
 # The scale ends at 100; the settings that a network service cannot have make up most of what is left.
 systemd-analyze security --offline=true --threshold=20 "$room/gateway.service" | tail -n 1
 
+scripts/from-pypi.sh target/kubernetes kubernetes-validate==1.37.0
+scripts/need.sh kubectl:kubernetes-client
+# The command of the guide, which stops before it asks a cluster.
+sed -n '/kubectl create secret/,/[^\\]$/p' deploy/gateway/kubernetes.md | sed '$s/$/ --dry-run=client -o yaml/' >"$room/create-secret"
+sh "$room/create-secret" >"$room/secret.yaml"
+target/kubernetes/venv/bin/kubernetes-validate -k 1.30 --strict deploy/gateway/kubernetes.yaml "$room/secret.yaml"
+
 if [ "$(id -u)" -ne 0 ]; then
     echo "check-gateway-files: NOT CHECKED whether the image builds: that needs root" >&2
     exit 0
@@ -38,5 +46,5 @@ container=$(build from gateway)
 build run --isolation chroot "$container" -- /gateway --help >"$room/help"
 grep -q -- --listen "$room/help" || { echo "check-gateway-files: the gateway does not start in the image" >&2; exit 1; }
 build rm "$container" >/dev/null
-echo "deploy/gateway/kubernetes.md: NOT CHECKED what buildah push and kubectl do, which need a registry and a cluster" >&2
+echo "deploy/gateway/kubernetes.md: NOT CHECKED what buildah push and kubectl apply do, which need a registry and a cluster" >&2
 echo "deploy/gateway: the unit is accepted, the image builds and its gateway starts"
