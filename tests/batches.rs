@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use scf_websocket_test_harness::{
-    Act, Batches, CLOSING, DATA_RECV, Function, Limits, PushAddress, Wire, error, pushed_ids, response,
+    Act, Batches, CLOSING, DATA_RECV, Function, PushAddress, RuntimeLimits, Wire, error, pushed_ids, response,
 };
 
 /// Ample, since nothing here is about time.
@@ -24,7 +24,7 @@ fn transfer(url: &str, ids: &[String], concurrency: usize) -> Function {
         ("WS_PUSH_ENCODING", "raw"),
         ("WS_PUSH_CONCURRENCY", concurrency.as_str()),
     ];
-    Function::with_limits(Limits::new(128, LIMIT), &env)
+    Function::with_limits(RuntimeLimits::new(128, LIMIT), &env)
 }
 
 /// The ids in each of the bodies.
@@ -136,7 +136,7 @@ fn long_ids_are_spread_over_several_batches() {
     let register = Function::start(&[("WS_ROLE", "register"), ("WS_STORE", &url)]);
     let env =
         [("WS_ROLE", "transfer"), ("WS_PUSH_URL", &gateway.url()), ("WS_PUSH_TO", "all"), ("WS_STORE", &url)];
-    let function = Function::with_limits(Limits::new(128, LIMIT), &env);
+    let function = Function::with_limits(RuntimeLimits::new(128, LIMIT), &env);
     for id in &ids {
         let event = format!(
             r#"{{"requestContext":{{}},"websocket":{{"action":"connecting","secConnectionID":"{id}"}}}}"#
@@ -320,7 +320,7 @@ fn a_first_push_that_is_not_answered_holds_up_only_itself() {
         }
         vec![Act::answer(200, "", Batches::Offered(1000).ok())]
     });
-    let (to, limits) = (ids.join(","), Limits::new(128, Duration::from_secs(4)));
+    let (to, limits) = (ids.join(","), RuntimeLimits::new(128, Duration::from_secs(4)));
     let env = [("WS_ROLE", "transfer"), ("WS_PUSH_URL", &gateway.url()), ("WS_PUSH_TO", &to)];
     let function = Function::with_limits(limits, &env);
     invoke(&function);

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
-use scf_websocket_test_harness::{CONNECTING, DATA_RECV, Function, Limits, Outcome, error, response};
+use scf_websocket_test_harness::{CONNECTING, DATA_RECV, Function, Outcome, RuntimeLimits, error, response};
 
 fn auto_function() -> Function {
     Function::start(&[("WS_ROLE", "auto"), ("WS_PUSH_TO", "none"), ("RUST_LOG", "warn")])
@@ -160,7 +160,7 @@ fn json() -> impl Strategy<Value = String> {
 /// One process for all cases, so that an event that corrupts its state fails a later one.
 static SHARED: LazyLock<Function> = LazyLock::new(|| {
     Function::with_limits(
-        Limits::default(),
+        RuntimeLimits::default(),
         &[("WS_ROLE", "auto"), ("WS_PUSH_TO", "none"), ("WS_SUBPROTOCOLS", "chat"), ("RUST_LOG", "off")],
     )
 });

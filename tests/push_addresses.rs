@@ -3,7 +3,7 @@
 use std::{fs, time::Duration};
 
 use scf_websocket_test_harness::{
-    Act, DATA_RECV, Function, HangingLookUps, Limits, PushAddress, ReservedPort, Wire, error, response,
+    Act, DATA_RECV, Function, HangingLookUps, PushAddress, ReservedPort, RuntimeLimits, Wire, error, response,
 };
 
 fn transfer(to: &str, addresses: &[&str]) -> Function {
@@ -89,7 +89,7 @@ fn look_ups_that_hang_take_few_threads_and_the_log_says_so() {
     let Some(look_ups) = HangingLookUps::new("BOOTSTRAP") else { return };
     let (variable, library) = look_ups.env();
     let function = Function::with_limits(
-        Limits::new(128, Duration::from_secs(1)),
+        RuntimeLimits::new(128, Duration::from_secs(1)),
         &[("WS_ROLE", "transfer"), ("WS_PUSH_URL", "http://hangs.example/api-x"), (variable, &library)],
     );
     let threads =

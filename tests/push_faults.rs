@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use scf_websocket_test_harness::{
-    Act, Batches, DATA_RECV, Function, Gate, Limits, PushAddress, Request, ReservedPort, Wire, error,
+    Act, Batches, DATA_RECV, Function, Gate, PushAddress, Request, ReservedPort, RuntimeLimits, Wire, error,
     response, wait_until,
 };
 
@@ -47,7 +47,7 @@ impl Case {
         let to = if self.connections == 1 { "sender" } else { "a,b,c" };
         let env =
             [("WS_ROLE", "transfer"), ("WS_PUSH_URL", url), ("WS_PUSH_TO", to), ("WS_PUSH_ENCODING", "raw")];
-        Function::with_limits(Limits::new(128, limit), &env)
+        Function::with_limits(RuntimeLimits::new(128, limit), &env)
     }
 
     /// A function that knows what the push address offers.

@@ -8,7 +8,8 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use scf_websocket_test_harness::{
-    Act, Batches, Function, Limits, Need, PushAddress, Redis, ReservedPort, Wire, error, needs, response,
+    Act, Batches, Function, Need, PushAddress, Redis, ReservedPort, RuntimeLimits, Wire, error, needs,
+    response,
 };
 
 /// A store, and ways to inspect it from outside.
@@ -258,7 +259,7 @@ fn delivered(batches: Batches) -> Act {
 
 fn transfer_to(gateway: &Wire, store: &Store, room: &str, limit: Duration) -> Function {
     Function::with_limits(
-        Limits::new(128, limit),
+        RuntimeLimits::new(128, limit),
         &[
             ("WS_ROLE", "transfer"),
             ("WS_PUSH_URL", &gateway.url()),
@@ -501,7 +502,7 @@ fn a_paused_redis_times_out_and_works_again_when_resumed() {
         return;
     }
     let redis = Redis::start(&[]);
-    let limits = Limits::new(128, Duration::from_secs(1));
+    let limits = RuntimeLimits::new(128, Duration::from_secs(1));
     let env = [("WS_ROLE", "register"), ("WS_STORE", &redis.url())];
     let function = Function::with_limits(limits, &env);
     assert!(response(&function.invoke(connecting("before"))).contains(r#""errNo":0"#));
@@ -517,7 +518,7 @@ fn a_store_that_hangs_times_out() {
     let hang = Wire::start(|_| vec![Act::Wait(Duration::from_mins(1))]);
     let store = format!("redis://127.0.0.1:{}", hang.port);
     let env = [("WS_ROLE", "register"), ("WS_STORE", store.as_str())];
-    let register = Function::with_limits(Limits::new(128, LIMIT), &env);
+    let register = Function::with_limits(RuntimeLimits::new(128, LIMIT), &env);
     let refused = register.not_recorded("a");
     assert!(refused.contains("did not answer in time"), "{refused}");
 }

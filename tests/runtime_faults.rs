@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use scf_websocket_test_harness::{
-    Act, CLOSING, DATA_RECV, Function, HeaderCase, Limits, Process, ReservedPort, Wire, response, wait_until,
+    Act, CLOSING, DATA_RECV, Function, HeaderCase, Process, ReservedPort, RuntimeLimits, Wire, response,
+    wait_until,
 };
 
 const CLEANUP: &[(&str, &str)] = &[("WS_ROLE", "cleanup")];
@@ -62,7 +63,8 @@ fn ready_is_one_space_and_comes_once() {
 #[test]
 fn header_names_are_case_insensitive() {
     for case in [HeaderCase::Lower, HeaderCase::Title] {
-        let function = Function::with_limits(Limits { header_case: case, ..Limits::default() }, CLEANUP);
+        let function =
+            Function::with_limits(RuntimeLimits { header_case: case, ..RuntimeLimits::default() }, CLEANUP);
         assert_eq!(response(&function.invoke(CLOSING)), CLOSING);
         assert!(!function.process.await_output("request_id=request-1").contains("WARN"));
     }
@@ -78,8 +80,12 @@ fn header_names_are_case_insensitive() {
 
 #[test]
 fn missing_limit_headers_are_tolerated_with_a_warning() {
-    let limits =
-        Limits { memory_limit_in_mb: None, time_limit_in_ms: None, request_id: false, ..Limits::default() };
+    let limits = RuntimeLimits {
+        memory_limit_in_mb: None,
+        time_limit_in_ms: None,
+        request_id: false,
+        ..RuntimeLimits::default()
+    };
     let function = Function::with_limits(limits, CLEANUP);
     assert_eq!(response(&function.invoke(CLOSING)), CLOSING);
     let output = function.process.await_output("invocation");

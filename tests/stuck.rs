@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use scf_websocket_test_harness::{
-    Act, Batches, CONNECTING, DATA_RECV, Function, Limits, Process, Wire, error, response,
+    Act, Batches, CONNECTING, DATA_RECV, Function, Process, RuntimeLimits, Wire, error, response,
 };
 
 const LIMIT: Duration = Duration::from_secs(1);
@@ -20,7 +20,7 @@ fn a_stuck_handler_is_reported_before_the_limit_and_the_process_ends() {
     let store = tempfile::tempdir().expect("a folder");
     let url = format!("dir:{}", store.path().display());
     let function =
-        Function::with_limits(Limits::new(128, LIMIT), &[("WS_ROLE", "register"), ("WS_STORE", &url)]);
+        Function::with_limits(RuntimeLimits::new(128, LIMIT), &[("WS_ROLE", "register"), ("WS_STORE", &url)]);
     assert!(response(&function.invoke(CONNECTING)).contains(r#""errNo":0"#));
 
     let stuck = CONNECTING.replace("xawexasdfewezdfsdfeasdfffa==", "stuck");
@@ -82,7 +82,7 @@ fn events_within_the_limit(batches: Batches) {
         vec![Act::Wait(pause), Act::answer(200, "", batches.ok())]
     });
     let env = [("WS_ROLE", "transfer"), ("WS_PUSH_URL", &gateway.url()), ("WS_PUSH_TO", "a,b,c")];
-    let function = Function::with_limits(Limits::new(128, LIMIT), &env);
+    let function = Function::with_limits(RuntimeLimits::new(128, LIMIT), &env);
     for _ in 0..3 {
         for data in ["quick", "quick", "slow"] {
             let event = DATA_RECV.replace("xxx", data);

@@ -10,7 +10,7 @@ use std::{
 use scf_websocket_gateway::{
     config::{Config, Environment, warnings},
     configured::{
-        self, Backends, Summary,
+        self, Backends, ConfigSummary,
         online::{self, Checked},
     },
 };
@@ -27,7 +27,7 @@ pub fn check(file: &Path, environment: &Environment, online: bool) -> ExitCode {
             return ExitCode::from(WRONG);
         }
     };
-    let mut said = format!("{}: no errors\n{}", file.display(), Summary(&config));
+    let mut said = format!("{}: no errors\n{}", file.display(), ConfigSummary(&config));
     let backends = Backends::new();
     // What the environment lacks here it may have where the gateway runs.
     let lacking = configured::builder(&config, &backends).err().map(|error| error.to_string());

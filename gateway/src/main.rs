@@ -21,7 +21,7 @@ use replacing::Replacing;
 use scf_websocket_gateway::{
     Builder, Running, StartError,
     config::{Config, Environment, FileChanges, LogFormat, LogSettings, warnings},
-    configured::{self, Backends, Configured, Summary},
+    configured::{self, Backends, ConfigSummary, Configured},
     file_limit,
     function::local::orphan_reaper,
     hand_over::{self, Predecessor, Sockets, notify},
@@ -169,7 +169,7 @@ async fn serve_file(served: ServedFile) -> Result<(), String> {
     // Where a service manager or a web function starts it, what is printed is kept in a log.
     announce(&running, format, true);
     let (version, configuration) = (env!("CARGO_PKG_VERSION"), file.display());
-    let summary = Summary(&config).in_a_line();
+    let summary = ConfigSummary(&config).in_a_line();
     log::info!(version, configuration:%; "gateway {version} with {configuration}: {summary}");
     if let Some(predecessor) = predecessor {
         replacing.take_over(predecessor);

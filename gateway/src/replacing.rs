@@ -9,7 +9,8 @@ use std::{
 use scf_websocket_gateway::{
     Running,
     hand_over::{
-        self, Control, HandOverError, Predecessor, PrivateAddress, Relay, Request, Sockets, Successor, notify,
+        self, Control, HandOverError, HandOverRequest, Predecessor, PrivateAddress, Relay, Sockets,
+        Successor, notify,
     },
 };
 use tokio::signal::unix::Signal;
@@ -81,7 +82,7 @@ impl Replacing {
     }
 
     /// Waits until a hand-over is asked for. Cancel safe.
-    pub async fn asked(&mut self) -> Option<Request> {
+    pub async fn asked(&mut self) -> Option<HandOverRequest> {
         let control = async {
             match &self.control {
                 Some(control) => control.next().await,

@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use scf_websocket_gateway::metrics::catalogue::{self, Kind};
+use scf_websocket_gateway::metrics::catalogue::{self, MetricKind};
 use scf_websocket_test_harness::{InProcess, Need, from_file, gateway_program, needs};
 
 use crate::wss::authority::Authority;
@@ -72,7 +72,7 @@ fn the_dashboard_shows_every_metric_and_no_other() {
     let names: Vec<String> = catalogue::ALL
         .iter()
         .map(|metric| match metric.kind {
-            Kind::Histogram => format!("{}_bucket", metric.name),
+            MetricKind::Histogram => format!("{}_bucket", metric.name),
             _ => metric.name.to_owned(),
         })
         .collect();

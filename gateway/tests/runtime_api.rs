@@ -7,7 +7,7 @@ use std::{
 
 use scf_websocket_gateway::{
     BoxFuture,
-    function::runtime_api::{Limits, Outcome, RuntimeApi},
+    function::runtime_api::{Outcome, RuntimeApi, RuntimeLimits},
     http::{HeaderCase, Server},
     push,
     registry::{ConnectionInfo, Deliver, Delivery, DeliveryError},
@@ -54,7 +54,7 @@ async fn respond(api: &RuntimeApi, answer: &str) -> u16 {
 
 #[tokio::test]
 async fn one_event_after_the_other() {
-    let api = RuntimeApi::start(Limits::default()).await.expect("a port");
+    let api = RuntimeApi::start(RuntimeLimits::default()).await.expect("a port");
     assert!(timeout(A_WHILE, api.ready()).await.is_err());
     for body in [&b""[..], b" ", b"{}"] {
         let ready = call(&api, "POST", "/init/ready", body).await;
@@ -81,7 +81,7 @@ async fn one_event_after_the_other() {
 
 #[tokio::test]
 async fn the_first_outcome_is_final_and_a_dropped_event_is_taken_back() {
-    let api = RuntimeApi::start(Limits::default()).await.expect("a port");
+    let api = RuntimeApi::start(RuntimeLimits::default()).await.expect("a port");
     assert_eq!(respond(&api, "x").await, 400, "nothing was ever handed out");
     let mut offer = api.offer("id", "event").await;
     assert_eq!(respond(&api, "x").await, 400, "still nothing");
@@ -104,7 +104,7 @@ async fn the_first_outcome_is_final_and_a_dropped_event_is_taken_back() {
 
 #[tokio::test]
 async fn head_on_next_takes_no_event() {
-    let api = RuntimeApi::start(Limits::default()).await.expect("a port");
+    let api = RuntimeApi::start(RuntimeLimits::default()).await.expect("a port");
     let mut offer = api.offer("id", "event").await;
     let head = call(&api, "HEAD", "/invocation/next", b"").await;
     assert_eq!(head.status, 405);
@@ -117,14 +117,14 @@ async fn head_on_next_takes_no_event() {
 
 #[tokio::test]
 async fn headers_can_be_left_out_and_written_otherwise() {
-    let all = Limits::new(256, Duration::from_millis(1500));
-    let none = Limits {
+    let all = RuntimeLimits::new(256, Duration::from_millis(1500));
+    let none = RuntimeLimits {
         memory_limit_in_mb: None,
         time_limit_in_ms: None,
         request_id: false,
         header_case: HeaderCase::Lower,
     };
-    let title = Limits { header_case: HeaderCase::Title, ..all.clone() };
+    let title = RuntimeLimits { header_case: HeaderCase::Title, ..all.clone() };
     for (limits, expected) in [
         (
             all,
@@ -160,7 +160,7 @@ async fn headers_can_be_left_out_and_written_otherwise() {
 
 #[tokio::test]
 async fn an_outcome_over_6_mb_is_413() {
-    let api = RuntimeApi::start(Limits::default()).await.expect("a port");
+    let api = RuntimeApi::start(RuntimeLimits::default()).await.expect("a port");
     let limit = 6 * 1024 * 1024;
     let mut offer = api.offer("id", "{}").await;
     next(&api).await;

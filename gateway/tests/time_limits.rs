@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use scf_websocket_gateway::function::runtime_api::{Limits, RuntimeApi};
+use scf_websocket_gateway::function::runtime_api::{RuntimeApi, RuntimeLimits};
 use scf_websocket_test_harness::InProcess;
 use serde_json::json;
 use tokio::{
@@ -111,7 +111,7 @@ async fn who_asks_for_nothing_where_functions_push_is_cut() {
 }
 
 async fn a_runtime_that_stalls_is_cut() {
-    let api = RuntimeApi::start(Limits::default()).await.expect("a port");
+    let api = RuntimeApi::start(RuntimeLimits::default()).await.expect("a port");
     let addr = api.addr().to_string();
     let half_a_body = "POST /runtime/init/ready HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{";
     let half_a_head = "GET /runtime/invocation/next HTTP/1.1\r\nHost";
@@ -123,7 +123,7 @@ async fn a_runtime_that_stalls_is_cut() {
 
 async fn functions_may_keep_their_connections() {
     let gateway = InProcess::echo().start().await;
-    let api = RuntimeApi::start(Limits::default()).await.expect("a port");
+    let api = RuntimeApi::start(RuntimeLimits::default()).await.expect("a port");
     let push = json!({"websocket": {"action": "closing", "secConnectionID": "x"}}).to_string();
     let push = format!("POST /api-local HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{push}", push.len());
     let ready = "POST /runtime/init/ready HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";

@@ -13,7 +13,7 @@ use crate::{
 /// A WebSocket API.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Api {
+pub struct ApiConfig {
     /// Where its clients connect.
     pub path: String,
     /// The function that a client's request to connect goes to.
@@ -46,7 +46,7 @@ pub struct Api {
     pub waiting_calls: usize,
 }
 
-impl Api {
+impl ApiConfig {
     /// Where the function of a role runs.
     #[must_use]
     pub fn target(&self, role: Role) -> &Target {
@@ -63,12 +63,12 @@ impl Api {
     }
 }
 
-impl std::fmt::Debug for Api {
+impl std::fmt::Debug for ApiConfig {
     /// Without the values of variables, which may be passwords.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<_> = self.env.iter().map(|(name, _)| name).collect();
         formatter
-            .debug_struct("Api")
+            .debug_struct("ApiConfig")
             .field("path", &self.path)
             .field("register", &self.register)
             .field("transfer", &self.transfer)
@@ -93,7 +93,7 @@ pub(super) struct Read {
     pub(super) path: Option<Spanned<String>>,
     pub(super) targets: [Option<Spanned<Target>>; 3],
     /// There if nothing is missing.
-    pub(super) api: Option<Api>,
+    pub(super) api: Option<ApiConfig>,
 }
 
 const WHAT_A_TARGET_IS: &str =
@@ -118,7 +118,7 @@ pub(super) fn read(mut table: Section<'_, '_>, folder: &Path) -> Read {
     table.finish();
     let [register, transfer, cleanup] = targets.clone().map(|target| target.map(Spanned::into_inner));
     let complete = path.clone().zip(register).zip(transfer).zip(cleanup);
-    let api = complete.map(|(((path, register), transfer), cleanup)| Api {
+    let api = complete.map(|(((path, register), transfer), cleanup)| ApiConfig {
         path: path.into_inner(),
         register,
         transfer,

@@ -67,9 +67,9 @@ pub(crate) fn clients(config: &Config) -> ClientSettings {
 
 /// What a configuration amounts to, a line for each address and API.
 #[derive(Debug)]
-pub struct Summary<'a>(pub &'a Config);
+pub struct ConfigSummary<'a>(pub &'a Config);
 
-impl Summary<'_> {
+impl ConfigSummary<'_> {
     /// The same in a line, for the log.
     #[must_use]
     pub fn in_a_line(&self) -> String {
@@ -90,14 +90,16 @@ impl Summary<'_> {
         ];
         lines.extend(config.admin.as_ref().map(|admin| ("admin", format!("http://{}", admin.listen))));
         lines.extend(config.cluster.as_ref().map(|redis| ("cluster", redis.to_string())));
-        lines.extend(config.apis.iter().map(|config::Api { path, register, transfer, cleanup, .. }| {
-            ("api", format!("{path}: register {register}, transfer {transfer}, cleanup {cleanup}"))
-        }));
+        lines.extend(config.apis.iter().map(
+            |config::ApiConfig { path, register, transfer, cleanup, .. }| {
+                ("api", format!("{path}: register {register}, transfer {transfer}, cleanup {cleanup}"))
+            },
+        ));
         lines
     }
 }
 
-impl fmt::Display for Summary<'_> {
+impl fmt::Display for ConfigSummary<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.lines().iter().try_for_each(|(name, text)| writeln!(formatter, "{name:8} {text}"))
     }

@@ -1,8 +1,9 @@
 //! The configuration file, `gateway.toml`: reads it, checks all of it, and reports everything that is wrong at once,
 //! each problem with its line.
 //!
-//! [`Config::load`] → [`Config`] or [`Report`]. `examples/gateway.toml` has every key with its default. What a reload
-//! changes in a running gateway is decided by [`reload::plan`]; what works but deserves a warning is in [`warnings`].
+//! [`Config::load`] → [`Config`] or [`ProblemReport`]. `examples/gateway.toml` has every key with its default. What a
+//! reload changes in a running gateway is decided by [`reload::plan`]; what works but deserves a warning is in
+//! [`warnings`].
 
 mod api;
 mod changes;
@@ -26,11 +27,11 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 
 pub(crate) use self::values::network;
 pub use self::{
-    api::Api,
+    api::ApiConfig,
     changes::FileChanges,
     environment::Environment,
     log::{LogFormat, LogSettings},
-    problems::{Problem, Report},
+    problems::{Problem, ProblemReport},
     target::Target,
     variable::check_variable_name,
 };
@@ -98,7 +99,7 @@ pub struct Config {
     /// How functions in the cloud are called.
     pub scf: Scf,
     /// The APIs, at least one, in the order of the file.
-    pub apis: Vec<Api>,
+    pub apis: Vec<ApiConfig>,
 }
 
 /// Where the gateway shows how it is.
@@ -136,12 +137,12 @@ pub struct Scf {
 impl Config {
     /// Reads a file. Relative paths in it are relative to its folder; programs and certificates that it names are
     /// looked at, nothing is started. A certificate that has expired is no mistake: it is served, see [`warnings`].
-    pub fn load(file: &Path, environment: &Environment) -> Result<Self, Report> {
+    pub fn load(file: &Path, environment: &Environment) -> Result<Self, ProblemReport> {
         Self::read(file, environment, read::Certificates::Checked)
     }
 
     /// Likewise for a gateway that runs, which keeps the certificate that it has if it cannot use the one in the file.
-    pub fn reload(file: &Path, environment: &Environment) -> Result<Self, Report> {
+    pub fn reload(file: &Path, environment: &Environment) -> Result<Self, ProblemReport> {
         Self::read(file, environment, read::Certificates::Ignored)
     }
 
@@ -149,13 +150,14 @@ impl Config {
         file: &Path,
         environment: &Environment,
         certificates: read::Certificates,
-    ) -> Result<Self, Report> {
-        let bytes = std::fs::read(file)
-            .map_err(|error| Report::of_file(file, format!("cannot read the configuration: {error}")))?;
+    ) -> Result<Self, ProblemReport> {
+        let bytes = std::fs::read(file).map_err(|error| {
+            ProblemReport::of_file(file, format!("cannot read the configuration: {error}"))
+        })?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let line =
                 error.as_bytes()[..error.utf8_error().valid_up_to()].split(|byte| *byte == b'\n').count();
-            Report::of_file(file, format!("line {line} is not UTF-8, in which TOML is written"))
+            ProblemReport::of_file(file, format!("line {line} is not UTF-8, in which TOML is written"))
         })?;
         read::read(file, &text, environment, certificates)
     }

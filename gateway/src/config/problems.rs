@@ -20,21 +20,21 @@ pub struct Problem {
 
 /// Everything that is wrong with a file, in the order of its lines; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct ProblemReport {
     /// The file, as it was named by the caller.
     pub file: PathBuf,
     /// The problems.
     pub problems: Vec<Problem>,
 }
 
-impl Report {
+impl ProblemReport {
     /// A report about the file as a whole.
     pub(super) fn of_file(file: &Path, message: String) -> Self {
         Self { file: file.to_owned(), problems: vec![Problem { line: 0, column: 0, message }] }
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for ProblemReport {
     /// A line for each problem, in the form `FILE:LINE:COLUMN: MESSAGE` that editors understand.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = self.file.display();
@@ -51,7 +51,7 @@ impl fmt::Display for Report {
     }
 }
 
-impl std::error::Error for Report {}
+impl std::error::Error for ProblemReport {}
 
 /// Collects problems while a file is read.
 pub(super) struct Problems<'s> {
@@ -88,7 +88,7 @@ impl<'s> Problems<'s> {
     }
 
     /// The report, or `None` if there is nothing to report.
-    pub(super) fn into_report(self, file: &Path) -> Option<Report> {
+    pub(super) fn into_report(self, file: &Path) -> Option<ProblemReport> {
         let mut found = self.found.into_inner();
         if found.is_empty() {
             return None;
@@ -98,7 +98,7 @@ impl<'s> Problems<'s> {
             let (line, column) = offset.map_or((0, 0), |offset| position(self.source, offset));
             Problem { line, column, message }
         };
-        Some(Report { file: file.to_owned(), problems: found.into_iter().map(locate).collect() })
+        Some(ProblemReport { file: file.to_owned(), problems: found.into_iter().map(locate).collect() })
     }
 }
 

@@ -12,7 +12,7 @@ use toml::{Spanned, de::DeTable};
 
 use super::{
     Admin, Config, Environment, LogSettings, Scf, api, log,
-    problems::{Problems, Report},
+    problems::{ProblemReport, Problems},
     section::Section,
     target::Target,
     values, web_function,
@@ -46,7 +46,7 @@ pub(super) fn read(
     text: &str,
     environment: &Environment,
     certificates: Certificates,
-) -> Result<Config, Report> {
+) -> Result<Config, ProblemReport> {
     let problems = Problems::new(text);
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {

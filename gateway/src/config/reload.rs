@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{Api, Config, Target, secret::Secret};
+use super::{ApiConfig, Config, Target, secret::Secret};
 
 /// What a reload does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,7 +146,7 @@ fn keep_what_needs_a_restart(running: &Config, new: &mut Config) -> Vec<&'static
 }
 
 fn apis(running: &Config, new: &Config) -> Vec<Change> {
-    let find = |apis: &[Api], path: &str| apis.iter().find(|api| api.path == path).cloned();
+    let find = |apis: &[ApiConfig], path: &str| apis.iter().find(|api| api.path == path).cloned();
     let of_new = new.apis.iter().filter_map(|api| match find(&running.apis, &api.path) {
         None => Some(Change::ApiAdded(api.path.clone())),
         Some(old) if old != *api => Some(Change::ApiChanged(api.path.clone())),
@@ -159,7 +159,7 @@ fn apis(running: &Config, new: &Config) -> Vec<Change> {
     of_new.chain(removed.map(|api| Change::ApiRemoved(api.path.clone()))).collect()
 }
 
-fn is_in_the_cloud(api: &Api) -> bool {
+fn is_in_the_cloud(api: &ApiConfig) -> bool {
     api.targets().any(|target| matches!(target, Target::Scf(_)))
 }
 

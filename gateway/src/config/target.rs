@@ -19,7 +19,7 @@ pub enum Target {
     /// `http://…` or `https://…`: a `POST` of the event to this address.
     Http(Address),
     /// `scf:[NAMESPACE/]FUNCTION[:QUALIFIER]`: `InvokeFunction` of the cloud API.
-    Scf(scf::Target),
+    Scf(scf::ScfTarget),
 }
 
 impl Target {
@@ -29,7 +29,7 @@ impl Target {
             return program(path, folder).map(Self::Process);
         }
         if text.starts_with("scf:") {
-            return text.parse().map(Self::Scf).map_err(|error: scf::TargetError| error.to_string());
+            return text.parse().map(Self::Scf).map_err(|error: scf::ScfTargetError| error.to_string());
         }
         if text.starts_with("http://") || text.starts_with("https://") {
             return text.parse().map(Self::Http).map_err(|error: AddressError| error.to_string());

@@ -17,14 +17,14 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
-fn load_with(text: &str, environment: &Environment) -> Result<Config, Report> {
+fn load_with(text: &str, environment: &Environment) -> Result<Config, ProblemReport> {
     let folder = folder();
     let file = folder.path().join("gateway.toml");
     fs::write(&file, text).expect("a file");
     Config::load(&file, environment)
 }
 
-fn load(text: &str) -> Result<Config, Report> {
+fn load(text: &str) -> Result<Config, ProblemReport> {
     load_with(text, &Environment::default())
 }
 
@@ -162,9 +162,9 @@ WS_CLOSE = "a,b"
     assert!(targets[2].ends_with("bootstrap"), "{}", targets[2]);
     assert_eq!(api.origins, Origins::Only(vec!["https://example.com".to_owned()]));
     assert!(api.integration_response);
-    let Api { idle_timeout, function_timeout, init_timeout, .. } = api;
+    let ApiConfig { idle_timeout, function_timeout, init_timeout, .. } = api;
     assert_eq!([idle_timeout, function_timeout, init_timeout].map(Duration::as_secs), [60, 5, 6]);
-    let Api { max_instances, memory_mb, concurrent_calls, waiting_calls, .. } = *api;
+    let ApiConfig { max_instances, memory_mb, concurrent_calls, waiting_calls, .. } = *api;
     assert_eq!((max_instances, memory_mb, concurrent_calls, waiting_calls), (2, 256, 7, 9));
     let env = [("WS_PUSH_TO", "others"), ("WS_CLOSE", "a,b")];
     assert_eq!(api.env, env.map(|(name, value)| (name.to_owned(), value.to_owned())));

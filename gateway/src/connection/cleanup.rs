@@ -6,7 +6,7 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 
 use crate::{
     function::Failure,
-    registry::{Cleaned, Cleaner, CleanupDue, Record},
+    registry::{Cleaned, Cleaner, CleanupDue, ConnectionRecord},
     start::apis::{Apis, RunningApi},
 };
 
@@ -29,7 +29,7 @@ impl Cleanups {
     async fn call(
         &self,
         api: &RunningApi,
-        client: (&str, Option<&Record>),
+        client: (&str, Option<&ConnectionRecord>),
         reason: Option<&'static str>,
     ) -> Cleaned {
         match api.functions.cleanup(client, reason).await {
@@ -47,7 +47,7 @@ impl Cleaner for Cleanups {
     fn clean<'a>(
         &'a self,
         connection: &'a str,
-        record: &'a Record,
+        record: &'a ConnectionRecord,
         reason: Option<&'static str>,
     ) -> BoxFuture<'a, Cleaned> {
         async move {

@@ -80,7 +80,7 @@ impl Default for ClientSettings {
 
 /// What a connection takes with it.
 #[derive(Debug)]
-pub(crate) struct Current {
+pub(crate) struct ConnectionSettings {
     pub(crate) settings: ClientSettings,
     pub(crate) transport: Transport,
     /// Those of all connections.
@@ -89,7 +89,7 @@ pub(crate) struct Current {
 
 /// The settings in force, and the counts.
 pub(crate) struct Clients {
-    current: ArcSwap<Current>,
+    current: ArcSwap<ConnectionSettings>,
     admission: Admission,
     by_attribute: AttributeCount,
     pub(crate) tcp: TcpConnections,
@@ -114,10 +114,9 @@ impl Clients {
         let tcp = TcpConnections::new(settings.limits.clone(), FileShares::now());
         let unfinished =
             UnfinishedMessages::new(settings.limits.unfinished_bytes, metrics.unfinished_bytes.clone());
-        let current =
-            ArcSwap::from_pointee(Current::new(settings, tls.clone(), &metrics, Arc::new(unfinished)));
+        let current = ConnectionSettings::new(settings, tls.clone(), &metrics, Arc::new(unfinished));
         Ok(Self {
-            current,
+            current: ArcSwap::from_pointee(current),
             admission,
             by_attribute: AttributeCount::default(),
             tcp,
@@ -141,7 +140,7 @@ impl Clients {
     }
 
     /// The settings for a connection that is accepted now.
-    pub(crate) fn current(&self) -> Arc<Current> {
+    pub(crate) fn current(&self) -> Arc<ConnectionSettings> {
         self.current.load_full()
     }
 
@@ -161,7 +160,8 @@ impl Clients {
         self.tcp.set_limits(settings.limits.clone());
         let unfinished = Arc::clone(&self.current.load().unfinished);
         unfinished.set_limit(settings.limits.unfinished_bytes);
-        self.current.store(Arc::new(Current::new(settings, self.tls.clone(), &self.metrics, unfinished)));
+        let current = ConnectionSettings::new(settings, self.tls.clone(), &self.metrics, unfinished);
+        self.current.store(Arc::new(current));
     }
 
     /// Looks for new certificate files for as long as it is polled.
@@ -230,7 +230,7 @@ impl Clients {
     }
 }
 
-impl Current {
+impl ConnectionSettings {
     fn new(
         settings: ClientSettings,
         tls: Option<Arc<Tls>>,

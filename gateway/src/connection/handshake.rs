@@ -28,10 +28,10 @@ use self::request::{Malformed, UpgradeRequest, names};
 use crate::{
     connection::{
         cleanup::clean_up,
-        clients::Current,
+        clients::ConnectionSettings,
         limits::{self, AttributePermit, Limit, Permit, Permits},
         websocket::{
-            self, Opened,
+            self, AcceptedConnection,
             deflate::{Deflate, negotiate},
         },
     },
@@ -114,9 +114,9 @@ fn admit(app: &App, asked: &UpgradeRequest) -> Result<Permit, Box<Response>> {
         return Err(refusal);
     }
     let permit = app.clients.admit(asked.client).map_err(|limit| {
-        let code = match limit.answer() {
-            limits::Answer::Status(status) => status,
-            limits::Answer::Close(_) => StatusCode::TOO_MANY_REQUESTS,
+        let code = match limit.rejection() {
+            limits::Rejection::Status(status) => status,
+            limits::Rejection::Close(_) => StatusCode::TOO_MANY_REQUESTS,
         };
         let (line, refusal) = refused(HandshakeOutcome::Limit, code, &limit.to_string());
         let line = format_args!("{line}: {limit} (limits.{})", limit.key());
@@ -156,7 +156,8 @@ async fn handshake(
             let deflate = agreed_compression(&asked, &current);
             let Opening { deliveries, ownership } = opening;
             let permits = Box::new(Permits { connection: permit, by_attribute });
-            let opened = Opened { ownership, api, deliveries, request_id, current, deflate, permits };
+            let opened =
+                AcceptedConnection { ownership, api, deliveries, request_id, current, deflate, permits };
             open(&app, asked, opened, sub_protocol, answer_to).await;
         }
         Err(Refused { response, may_be_registered }) => {
@@ -173,7 +174,7 @@ async fn handshake(
 }
 
 /// How the client's frames may be compressed: as it offers, if that is on.
-fn agreed_compression(asked: &UpgradeRequest, current: &Current) -> Option<Deflate> {
+fn agreed_compression(asked: &UpgradeRequest, current: &ConnectionSettings) -> Option<Deflate> {
     let is_on = current.settings.compression.is_some() && asked.api.compression;
     asked.extensions.as_deref().filter(|_| is_on).and_then(negotiate)
 }
@@ -207,7 +208,7 @@ impl From<Response> for Refused {
 async fn decide(
     app: &App,
     asked: &UpgradeRequest,
-    current: &Current,
+    current: &ConnectionSettings,
     client_gone: impl Future<Output = ()>,
 ) -> Result<Decided, Refused> {
     let request_id = ids::request_id().map_err(|error| {
@@ -314,7 +315,7 @@ async fn over_limit(
     Refused { response: Box::new(refusal), may_be_registered: Some(ownership) }
 }
 
-fn new_connection(app: &App, asked: &UpgradeRequest, current: &Current) -> NewConnection {
+fn new_connection(app: &App, asked: &UpgradeRequest, current: &ConnectionSettings) -> NewConnection {
     NewConnection {
         path: Arc::clone(&asked.path),
         source_ip: asked.client,
@@ -463,7 +464,7 @@ fn items(list: &str) -> impl Iterator<Item = &str> {
 async fn open(
     app: &Arc<App>,
     asked: UpgradeRequest,
-    opened: Opened,
+    opened: AcceptedConnection,
     sub_protocol: Option<HeaderValue>,
     answer_to: oneshot::Sender<Response>,
 ) {

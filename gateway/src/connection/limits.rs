@@ -22,7 +22,7 @@ pub use self::{admission::Admission, count::Permit, frame_rate::FrameRate};
 pub(crate) use self::{
     attributes::{AttributeCount, AttributePermit},
     tcp::{Listener, TcpConnections},
-    unfinished::{Share, UnfinishedMessages},
+    unfinished::{UnfinishedMessages, UnfinishedShare},
 };
 
 /// The settings, by the names of the file's keys.
@@ -168,7 +168,7 @@ impl Limits {
 
 /// What a client receives when it meets a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub enum Rejection {
     /// Its handshake is refused with this status.
     Status(StatusCode),
     /// Its connection is closed with this code.
@@ -197,19 +197,19 @@ impl Limit {
     /// What the client receives: 503 if another node may have capacity, 429 if the client itself is too much, 1008 or
     /// 1009 if it is connected.
     #[must_use]
-    pub fn answer(self) -> Answer {
+    pub fn rejection(self) -> Rejection {
         match self {
             Self::Connections(_) | Self::TcpConnectionsPerIp(_) | Self::OpenFiles(_) => {
-                Answer::Status(StatusCode::SERVICE_UNAVAILABLE)
+                Rejection::Status(StatusCode::SERVICE_UNAVAILABLE)
             }
             Self::ConnectionsPerIp(_)
             | Self::ConnectionsPerAttribute(_)
-            | Self::HandshakesPerSecondPerIp(_) => Answer::Status(StatusCode::TOO_MANY_REQUESTS),
+            | Self::HandshakesPerSecondPerIp(_) => Rejection::Status(StatusCode::TOO_MANY_REQUESTS),
             Self::FramesPerSecond(_)
             | Self::SendQueueBytes(_)
             | Self::UnfinishedBytes(_)
-            | Self::MessageSeconds(_) => Answer::Close(1008),
-            Self::FrameBytes(_) => Answer::Close(1009),
+            | Self::MessageSeconds(_) => Rejection::Close(1008),
+            Self::FrameBytes(_) => Rejection::Close(1009),
         }
     }
 }
@@ -269,9 +269,9 @@ mod tests {
         assert_eq!(limits.map(Limit::key), KEYS);
         for limit in limits {
             assert!(limit.to_string().len() <= 123, "{limit}");
-            match limit.answer() {
-                Answer::Status(status) => assert!(status == 503 || status == 429, "{limit}"),
-                Answer::Close(code) => assert!(code == 1008 || code == 1009, "{limit}"),
+            match limit.rejection() {
+                Rejection::Status(status) => assert!(status == 503 || status == 429, "{limit}"),
+                Rejection::Close(code) => assert!(code == 1008 || code == 1009, "{limit}"),
             }
         }
     }

@@ -39,8 +39,8 @@ use self::{
 use crate::{
     connection::{
         cleanup::clean_up,
-        clients::Current,
-        limits::{Permits, Share},
+        clients::ConnectionSettings,
+        limits::{Permits, UnfinishedShare},
     },
     observe::report::Report,
     registry::{Deliveries, Ownership, Traffic},
@@ -49,21 +49,21 @@ use crate::{
 };
 
 /// A connection that the register function has accepted.
-pub(crate) struct Opened {
+pub(crate) struct AcceptedConnection {
     pub(crate) ownership: Ownership,
     pub(crate) api: Arc<RunningApi>,
     pub(crate) deliveries: Deliveries,
     /// Of the connecting event; the log names the connection by it too.
     pub(crate) request_id: String,
     /// What applied when the client asked to connect.
-    pub(crate) current: Arc<Current>,
+    pub(crate) current: Arc<ConnectionSettings>,
     /// How the client's frames may be compressed, if that was agreed.
     pub(crate) deflate: Option<Deflate>,
     /// Held for as long as the client is connected.
     pub(crate) permits: Box<Permits>,
 }
 
-impl Opened {
+impl AcceptedConnection {
     pub(crate) fn id(&self) -> &str {
         self.ownership.id()
     }
@@ -71,7 +71,7 @@ impl Opened {
 
 /// Serves a connection in a task of its own, so that the memory of the handshake's is released.
 /// The client asked for it at `asked`.
-pub(crate) async fn open(app: &Arc<App>, opened: Opened, upgraded: Upgraded, asked: Instant) {
+pub(crate) async fn open(app: &Arc<App>, opened: AcceptedConnection, upgraded: Upgraded, asked: Instant) {
     let Some((stream, already_received)) = upgraded_stream(upgraded) else {
         let (connection, request_id) = (opened.id(), &opened.request_id);
         warn!(
@@ -82,7 +82,7 @@ pub(crate) async fn open(app: &Arc<App>, opened: Opened, upgraded: Upgraded, ask
     };
     let settings = &opened.current.settings;
     let platform = settings.web_function.as_ref().map(|web| Box::new(PlatformLimits::new(web, asked)));
-    let unfinished = Share::new(Arc::clone(&opened.current.unfinished));
+    let unfinished = UnfinishedShare::new(Arc::clone(&opened.current.unfinished));
     let decoder = Decoder::new(settings.limits.frame_bytes, opened.deflate.is_some());
     let socket = Socket::new(stream, &already_received, (decoder, unfinished), platform);
     app.open.spawn(serve(Arc::clone(app), opened, socket));
@@ -90,7 +90,11 @@ pub(crate) async fn open(app: &Arc<App>, opened: Opened, upgraded: Upgraded, ask
 
 /// Serves a connection until its end, the closing event included.
 #[allow(clippy::manual_async_fn, reason = "the future of an `async fn` holds its arguments twice")]
-fn serve(app: Arc<App>, opened: Opened, mut socket: Socket<Stream>) -> impl Future<Output = ()> + Send {
+fn serve(
+    app: Arc<App>,
+    opened: AcceptedConnection,
+    mut socket: Socket<Stream>,
+) -> impl Future<Output = ()> + Send {
     async move {
         let held = AtomicBool::new(false);
         let mut session = Session::new(&opened, &mut socket);
@@ -101,8 +105,14 @@ fn serve(app: Arc<App>, opened: Opened, mut socket: Socket<Stream>) -> impl Futu
 }
 
 /// Closes the connection, runs what its client had sent, and calls the cleanup function.
-async fn finish(app: &App, opened: &Opened, socket: Socket<Stream>, transfers: Transfers<'_>, end: End) {
-    let Opened { ownership, api, deliveries, request_id, current, .. } = opened;
+async fn finish(
+    app: &App,
+    opened: &AcceptedConnection,
+    socket: Socket<Stream>,
+    transfers: Transfers<'_>,
+    end: End,
+) {
+    let AcceptedConnection { ownership, api, deliveries, request_id, current, .. } = opened;
     let id = ownership.id();
     ownership.seal();
     report_closed(app, api, (id, request_id), deliveries, &end);
@@ -129,7 +139,7 @@ async fn finish(app: &App, opened: &Opened, socket: Socket<Stream>, transfers: T
 }
 
 /// The client was gone before its connection became a WebSocket; the register function had accepted it.
-pub(crate) async fn never_began(app: &App, opened: Opened) {
+pub(crate) async fn never_began(app: &App, opened: AcceptedConnection) {
     let names = (opened.id(), opened.request_id.as_str());
     report_closed(app, &opened.api, names, &opened.deliveries, &End::never_opened());
     opened.permits.release();

@@ -114,7 +114,7 @@ struct PushFields<'b> {
     #[serde(rename = "secConnectionID")]
     connection: Option<String>,
     #[serde(rename = "secConnectionIDs")]
-    connections: Option<Ids>,
+    connections: Option<BatchIds>,
     #[serde(borrow)]
     data_type: Option<Text<'b>>,
     #[serde(borrow)]
@@ -136,12 +136,12 @@ impl Text<'_> {
 }
 
 /// The ids of a batch. Of a list that is too long only the length is kept.
-struct Ids {
+struct BatchIds {
     ids: Vec<String>,
     total: usize,
 }
 
-impl<'de> Deserialize<'de> for Ids {
+impl<'de> Deserialize<'de> for BatchIds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_seq(IdsVisitor)
     }
@@ -150,13 +150,13 @@ impl<'de> Deserialize<'de> for Ids {
 struct IdsVisitor;
 
 impl<'de> Visitor<'de> for IdsVisitor {
-    type Value = Ids;
+    type Value = BatchIds;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a list of connection ids")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Ids, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<BatchIds, A::Error> {
         let mut ids = Vec::new();
         while let Some(id) = list.next_element()? {
             ids.push(id);
@@ -168,7 +168,7 @@ impl<'de> Visitor<'de> for IdsVisitor {
         while list.next_element::<IgnoredAny>()?.is_some() {
             total += 1;
         }
-        Ok(Ids { ids, total })
+        Ok(BatchIds { ids, total })
     }
 }
 
@@ -203,14 +203,14 @@ impl Push {
     }
 }
 
-fn recipients(one: Option<String>, batch: Option<Ids>) -> Result<Recipients, String> {
+fn recipients(one: Option<String>, batch: Option<BatchIds>) -> Result<Recipients, String> {
     match (one, batch) {
         (Some(id), None) => Ok(Recipients::One(id)),
-        (None, Some(Ids { total: 0, .. })) => {
+        (None, Some(BatchIds { total: 0, .. })) => {
             Err("\"secConnectionIDs\" is empty; it names at least one connection".to_owned())
         }
-        (None, Some(Ids { ids, total })) if total <= MAX_BATCH => Ok(Recipients::Batch(ids)),
-        (None, Some(Ids { total, .. })) => Err(format!(
+        (None, Some(BatchIds { ids, total })) if total <= MAX_BATCH => Ok(Recipients::Batch(ids)),
+        (None, Some(BatchIds { total, .. })) => Err(format!(
             "\"secConnectionIDs\" names {total} connections; a batch has at most {MAX_BATCH}, so push several"
         )),
         (Some(_), Some(_)) => {

@@ -23,7 +23,7 @@ use crate::{
         metrics::ApiMetrics,
         report::{InvocationOutcome, Report, Reports},
     },
-    registry::{Record, ids},
+    registry::{ConnectionRecord, ids},
 };
 
 /// The connection that an event is about, and the trace that its handshake was part of.
@@ -191,10 +191,10 @@ impl Functions {
     /// because a closing event is never left out.
     pub(crate) async fn cleanup(
         &self,
-        (connection, record): (&str, Option<&Record>),
+        (connection, record): (&str, Option<&ConnectionRecord>),
         reason: Option<&'static str>,
     ) -> Result<(), Failure> {
-        let attributes = record.and_then(Record::attributes).map(|attributes| &**attributes);
+        let attributes = record.and_then(ConnectionRecord::attributes).map(|attributes| &**attributes);
         let times = (Instant::now(), Duration::ZERO);
         let event = match encode(&ClosingEvent::new(connection, attributes, reason)) {
             Ok(event) => event,
@@ -206,7 +206,7 @@ impl Functions {
         let request_id = request_id();
         let invocation = self.begin(
             Role::Cleanup,
-            (connection, record.and_then(Record::trace)),
+            (connection, record.and_then(ConnectionRecord::trace)),
             &request_id,
             &event,
             times,

@@ -48,7 +48,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
-    attempt::{Answer, Attempt, AttemptError, Backend},
+    attempt::{Attempt, AttemptError, Backend, FunctionAnswer},
     circuit::{Circuit, CircuitSettings, CircuitState, OpenCircuit},
     retry::Retry,
 };
@@ -158,7 +158,7 @@ impl<A: Attempt> Remote<A> {
         let result = timeout_at(deadline, self.function.attempt(call)).await;
         timings.ran = Some(begun.elapsed());
         match result {
-            Ok(Ok(Answer { body, ran })) => {
+            Ok(Ok(FunctionAnswer { body, ran })) => {
                 permit.succeeded();
                 if ran.is_some() {
                     timings.ran = ran;

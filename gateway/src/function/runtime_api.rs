@@ -35,12 +35,12 @@ use tokio::{
 use crate::{
     contract::MAX_EVENT_BYTES,
     observe::log_limit::{self, LogLimit},
-    server::http::{BodyError, Connection, Handler, HeaderCase, Server, read_body},
+    server::http::{BodyError, Handler, HeaderCase, HttpConnection, Server, read_body},
 };
 
 /// The headers that go with an event, and how they are written. `None` (or `false`) leaves one out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub struct RuntimeLimits {
     /// `memory_limit_in_mb`
     pub memory_limit_in_mb: Option<HeaderValue>,
     /// `time_limit_in_ms`. Only passed to the runtime; the caller enforces it by dropping the invocation.
@@ -51,7 +51,7 @@ pub struct Limits {
     pub header_case: HeaderCase,
 }
 
-impl Limits {
+impl RuntimeLimits {
     /// All three headers, in lower case.
     #[must_use]
     pub fn new(memory_mb: u64, time: Duration) -> Self {
@@ -65,7 +65,7 @@ impl Limits {
     }
 }
 
-impl Default for Limits {
+impl Default for RuntimeLimits {
     /// SCF's own defaults: 128 MB, 3 s.
     fn default() -> Self {
         Self::new(128, Duration::from_secs(3))
@@ -96,9 +96,9 @@ pub struct Completion {
 ///
 /// ```no_run
 /// # async fn run() -> std::io::Result<()> {
-/// use scf_websocket_gateway::function::runtime_api::{Limits, Outcome, RuntimeApi};
+/// use scf_websocket_gateway::function::runtime_api::{Outcome, RuntimeApi, RuntimeLimits};
 ///
-/// let api = RuntimeApi::start(Limits::default()).await?;
+/// let api = RuntimeApi::start(RuntimeLimits::default()).await?;
 /// println!("start the runtime with SCF_RUNTIME_API=127.0.0.1 SCF_RUNTIME_API_PORT={}", api.addr().port());
 /// api.ready().await;
 /// let event = r#"{"websocket":{"action":"closing","secConnectionID":"id=="}}"#;
@@ -111,30 +111,30 @@ pub struct Completion {
 /// ```
 #[derive(Debug)]
 pub struct RuntimeApi {
-    shared: Arc<Shared>,
+    shared: Arc<RuntimeApiInner>,
     server: Server,
 }
 
 impl RuntimeApi {
     /// Starts one on a free port of the loopback address. Fails only if there is none.
-    pub async fn start(limits: Limits) -> io::Result<Self> {
+    pub async fn start(limits: RuntimeLimits) -> io::Result<Self> {
         Self::start_named("runtime API", limits).await
     }
 
     /// Likewise; warnings begin with the name.
-    pub async fn start_named(name: impl Into<String>, limits: Limits) -> io::Result<Self> {
+    pub async fn start_named(name: impl Into<String>, limits: RuntimeLimits) -> io::Result<Self> {
         Self::start_logging(name, limits, LogLimit::new(log_limit::SINGLE)).await
     }
 
     /// Likewise; what the runtime does wrong counts towards this limit.
     pub(crate) async fn start_logging(
         name: impl Into<String>,
-        limits: Limits,
+        limits: RuntimeLimits,
         log_limit: LogLimit,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
         let case = limits.header_case;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(RuntimeApiInner {
             name: name.into(),
             limits,
             ready: watch::Sender::new(false),
@@ -143,7 +143,7 @@ impl RuntimeApi {
             turn: Arc::default(),
             log_limit,
         });
-        let server = Server::start_handler(listener, Arc::new(Calls(Arc::clone(&shared))), case)?;
+        let server = Server::start_handler(listener, Arc::new(RuntimeHandler(Arc::clone(&shared))), case)?;
         Ok(Self { shared, server })
     }
 
@@ -171,7 +171,7 @@ impl RuntimeApi {
         let (decided_sender, decided) = oneshot::channel();
         let mut slot = self.shared.slot.lock();
         slot.taken_at = None;
-        slot.current = Some(Current {
+        slot.current = Some(CurrentEvent {
             request_id: request_id.to_owned(),
             event: event.into(),
             handed_out: 0,
@@ -186,7 +186,7 @@ impl RuntimeApi {
 
 /// An event that is offered or being carried out. Dropping it withdraws the event.
 pub struct Offer {
-    shared: Arc<Shared>,
+    shared: Arc<RuntimeApiInner>,
     taken: oneshot::Receiver<Instant>,
     decided: oneshot::Receiver<Completion>,
     _turn: OwnedMutexGuard<()>,
@@ -228,9 +228,9 @@ impl Drop for Offer {
 }
 
 #[derive(Debug)]
-struct Shared {
+struct RuntimeApiInner {
     name: String,
-    limits: Limits,
+    limits: RuntimeLimits,
     ready: watch::Sender<bool>,
     slot: Mutex<Slot>,
     offered: Notify,
@@ -242,7 +242,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Slot {
-    current: Option<Current>,
+    current: Option<CurrentEvent>,
     /// When the event of the current or last offer was handed out first.
     taken_at: Option<Instant>,
     /// Whether any event was ever handed out. If so, an outcome without an event is late; if not, it is an error.
@@ -250,7 +250,7 @@ struct Slot {
 }
 
 #[derive(Debug)]
-struct Current {
+struct CurrentEvent {
     request_id: String,
     event: Bytes,
     handed_out: u32,
@@ -259,10 +259,10 @@ struct Current {
 }
 
 /// The calls of the runtime. There is no router, because an event takes two of them.
-struct Calls(Arc<Shared>);
+struct RuntimeHandler(Arc<RuntimeApiInner>);
 
-impl Handler for Calls {
-    fn handle(&self, request: Request<Incoming>, _: &Connection) -> BoxFuture<'static, Response> {
+impl Handler for RuntimeHandler {
+    fn handle(&self, request: Request<Incoming>, _: &HttpConnection) -> BoxFuture<'static, Response> {
         let shared = Arc::clone(&self.0);
         let (is_get, is_post) = (request.method() == Method::GET, request.method() == Method::POST);
         let body = |request: Request<Incoming>| request.into_body();
@@ -288,7 +288,7 @@ fn refuse_method(allowed: &'static str) -> BoxFuture<'static, Response> {
     std::future::ready((StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, allowed)]).into_response()).boxed()
 }
 
-async fn ready(shared: &Shared, body: Incoming) -> Response {
+async fn ready(shared: &RuntimeApiInner, body: Incoming) -> Response {
     match read_body(body, MAX_EVENT_BYTES).await {
         Ok(_) => {
             shared.ready.send_replace(true);
@@ -299,7 +299,7 @@ async fn ready(shared: &Shared, body: Incoming) -> Response {
     }
 }
 
-async fn next(shared: &Shared) -> Response {
+async fn next(shared: &RuntimeApiInner) -> Response {
     loop {
         let offered = shared.offered.notified();
         tokio::pin!(offered);
@@ -312,14 +312,19 @@ async fn next(shared: &Shared) -> Response {
     }
 }
 
-async fn decide(shared: &Shared, call: &str, body: Incoming, outcome: fn(Bytes) -> Outcome) -> Response {
+async fn decide(
+    shared: &RuntimeApiInner,
+    call: &str,
+    body: Incoming,
+    outcome: fn(Bytes) -> Outcome,
+) -> Response {
     match read_body(body, MAX_EVENT_BYTES).await {
         Ok(body) => shared.accept(call, outcome(body)),
         Err(error) => refuse_body(shared, call, &error),
     }
 }
 
-impl Shared {
+impl RuntimeApiInner {
     fn hand_out(&self) -> Option<Response> {
         let mut slot = self.slot.lock();
         let Slot { current, taken_at, used } = &mut *slot;
@@ -383,11 +388,11 @@ impl Shared {
     }
 }
 
-fn refuse_body(shared: &Shared, call: &str, error: &BodyError) -> Response {
+fn refuse_body(shared: &RuntimeApiInner, call: &str, error: &BodyError) -> Response {
     refuse(shared, error.status(), &format!("`{call}`: {error}"))
 }
 
-fn refuse(shared: &Shared, status: StatusCode, sentence: &str) -> Response {
+fn refuse(shared: &RuntimeApiInner, status: StatusCode, sentence: &str) -> Response {
     shared.warn(format_args!("{sentence}"));
     (status, format!("{sentence}\n")).into_response()
 }

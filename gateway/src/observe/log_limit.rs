@@ -22,7 +22,7 @@ const ALIKE: u32 = 1;
 pub(crate) const SINGLE: u32 = 20;
 
 /// The connection and the request that a line is about, if any.
-pub(crate) type Ids<'a> = Option<(&'a str, &'a str)>;
+pub(crate) type LogIds<'a> = Option<(&'a str, &'a str)>;
 
 /// The limit for one kind of message. Clones share the count.
 #[derive(Debug, Clone)]
@@ -44,7 +44,7 @@ struct Interval {
 
 /// Whether a line is written.
 #[derive(Debug, PartialEq, Eq)]
-enum Admission {
+enum LineDecision {
     Written,
     LeftOut {
         /// When to write the summary, for the first suppressed line only.
@@ -54,7 +54,7 @@ enum Admission {
 
 /// Says how many lines were suppressed.
 #[derive(Debug, PartialEq, Eq)]
-struct Summary {
+struct LeftOutSummary {
     level: Level,
     left_out: u64,
     line: String,
@@ -67,7 +67,7 @@ impl LogLimit {
     }
 
     /// Writes the line or counts it.
-    pub(crate) fn log(&self, level: Level, ids: Ids<'_>, line: fmt::Arguments<'_>) {
+    pub(crate) fn log(&self, level: Level, ids: LogIds<'_>, line: fmt::Arguments<'_>) {
         if level > log::max_level() {
             return;
         }
@@ -78,8 +78,8 @@ impl LogLimit {
         drop(interval);
         write_summary(before);
         match admission {
-            Admission::Written => write(level, ids, line),
-            Admission::LeftOut { summary } => {
+            LineDecision::Written => write(level, ids, line),
+            LineDecision::LeftOut { summary } => {
                 write(Level::Debug, ids, line);
                 // Without a runtime the summary is written before the next line.
                 if let (Some(end), Ok(runtime)) = (summary, Handle::try_current()) {
@@ -97,25 +97,25 @@ impl Default for LogLimit {
 }
 
 impl Interval {
-    fn admit(&mut self, lines: u32, now: Instant, level: Level, line: fmt::Arguments<'_>) -> Admission {
+    fn admit(&mut self, lines: u32, now: Instant, level: Level, line: fmt::Arguments<'_>) -> LineDecision {
         let end = *self.end.get_or_insert(now + INTERVAL);
         if self.written < lines {
             self.written += 1;
             if self.written == lines {
                 self.last = Some((level, line.to_string()));
             }
-            return Admission::Written;
+            return LineDecision::Written;
         }
         self.left_out += 1;
-        Admission::LeftOut { summary: (self.left_out == 1).then_some(end) }
+        LineDecision::LeftOut { summary: (self.left_out == 1).then_some(end) }
     }
 
-    fn end(&mut self) -> Option<Summary> {
+    fn end(&mut self) -> Option<LeftOutSummary> {
         self.end = None;
         self.written = 0;
         let left_out = std::mem::take(&mut self.left_out);
         let (level, line) = self.last.take()?;
-        (left_out > 0).then_some(Summary { level, left_out, line })
+        (left_out > 0).then_some(LeftOutSummary { level, left_out, line })
     }
 }
 
@@ -125,7 +125,7 @@ impl Drop for Interval {
     }
 }
 
-impl fmt::Display for Summary {
+impl fmt::Display for LeftOutSummary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { left_out, line, .. } = self;
         write!(formatter, "{left_out} more like this within {} s: {line}", INTERVAL.as_secs())
@@ -141,13 +141,13 @@ async fn summarise(interval: Arc<Mutex<Interval>>, end: Instant) {
     write_summary(summary);
 }
 
-fn write_summary(summary: Option<Summary>) {
+fn write_summary(summary: Option<LeftOutSummary>) {
     if let Some(summary) = summary {
         write(summary.level, None, format_args!("{summary}"));
     }
 }
 
-fn write(level: Level, ids: Ids<'_>, line: fmt::Arguments<'_>) {
+fn write(level: Level, ids: LogIds<'_>, line: fmt::Arguments<'_>) {
     match ids {
         Some((connection, request_id)) => log!(level, connection, request_id; "{line}"),
         None => log!(level, "{line}"),
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     fn admit(interval: &mut Interval, number: u32, now: Instant) -> bool {
-        interval.admit(2, now, Level::Warn, format_args!("line {number}")) == Admission::Written
+        interval.admit(2, now, Level::Warn, format_args!("line {number}")) == LineDecision::Written
     }
 
     #[test]
@@ -178,9 +178,9 @@ mod tests {
     fn one_timer_is_set_for_the_summary() {
         let (mut interval, now) = (Interval::default(), Instant::now());
         let mut left_out = || interval.admit(1, now, Level::Info, format_args!("x"));
-        assert_eq!(left_out(), Admission::Written);
-        assert_eq!(left_out(), Admission::LeftOut { summary: Some(now + INTERVAL) });
-        assert_eq!(left_out(), Admission::LeftOut { summary: None });
+        assert_eq!(left_out(), LineDecision::Written);
+        assert_eq!(left_out(), LineDecision::LeftOut { summary: Some(now + INTERVAL) });
+        assert_eq!(left_out(), LineDecision::LeftOut { summary: None });
     }
 
     #[tokio::test(start_paused = true)]

@@ -29,7 +29,7 @@ use prometheus_client::{
 
 use self::{
     api::ApiHandles,
-    catalogue::{Description, Kind},
+    catalogue::{Description, MetricKind},
     labels::{HandshakeOutcome, Label, PushOutcome, RefusalReason, ReloadOutcome, Reloadable, TlsOutcome},
 };
 pub use self::{
@@ -244,8 +244,8 @@ impl Default for Metrics {
 fn register<M: Metric + Clone>(registry: &mut Registry, description: &Description, metric: M) -> M {
     // The library appends it to the names of counters.
     let name = match description.kind {
-        Kind::Counter => description.name.trim_end_matches("_total"),
-        Kind::Gauge | Kind::Histogram => description.name,
+        MetricKind::Counter => description.name.trim_end_matches("_total"),
+        MetricKind::Gauge | MetricKind::Histogram => description.name,
     };
     registry.register(name, description.help, metric.clone());
     metric

@@ -10,7 +10,7 @@ use super::{
     PushAddress,
     address::{PREFIX, Tokens},
 };
-use crate::server::http::{Connection, Handler};
+use crate::server::http::{Handler, HttpConnection};
 
 /// Answers what goes to the push address, and leaves every other request to `rest`.
 pub(crate) struct Direct {
@@ -21,7 +21,11 @@ pub(crate) struct Direct {
 
 impl Handler for Direct {
     /// The body of a request is read only if it goes to the push address.
-    fn handle(&self, request: Request<Incoming>, connection: &Connection) -> BoxFuture<'static, Response> {
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+        connection: &HttpConnection,
+    ) -> BoxFuture<'static, Response> {
         let path = request.uri().path();
         if self.tokens.accept(path) {
             let (address, activity) = (Arc::clone(&self.address), Arc::clone(&connection.activity));

@@ -28,8 +28,8 @@ use hyper::body::Body as HttpBody;
 use log::{Level, debug};
 
 pub use self::address::{PATH, PushUrl, check_token};
-use self::response::Failed;
-pub(crate) use self::response::{Found, err_no};
+use self::response::FailedDelivery;
+pub(crate) use self::response::{ConnectionDetails, err_no};
 use crate::{
     contract::{Close, MAX_BATCH, MAX_EVENT_BYTES, Push, Recipients, Status, trace_context},
     observe::{
@@ -165,7 +165,7 @@ impl PushAddress {
         let delivered = self.deliver(push).await;
         let failed: Vec<_> = to.ids().iter().zip(&delivered).filter_map(failed).collect();
         let (code, status) = match (to, failed.first()) {
-            (Recipients::One(_), Some(Failed { error, .. })) => refusal(error),
+            (Recipients::One(_), Some(FailedDelivery { error, .. })) => refusal(error),
             (Recipients::One(_) | Recipients::Batch(_), _) => (StatusCode::OK, Status::ok()),
         };
         self.note(push, by, &failed, &status);
@@ -205,14 +205,15 @@ impl PushAddress {
         self.registry.look_up(id).await
     }
 
-    fn note(&self, push: &Push, by: Pusher<'_>, failed: &[Failed<'_>], status: &Status) {
+    fn note(&self, push: &Push, by: Pusher<'_>, failed: &[FailedDelivery<'_>], status: &Status) {
         self.log_failures(push, failed, status);
         self.reports.report(|| Report::PushAnswered { by, push: Ok(push), status, failed: failed.len() });
     }
 
     /// Connections that cannot be reached are logged, those that are gone are not.
-    fn log_failures(&self, push: &Push, failed: &[Failed<'_>], status: &Status) {
-        let is_unreachable = |failed: &&Failed<'_>| matches!(failed.error, DeliveryError::Unreachable(_));
+    fn log_failures(&self, push: &Push, failed: &[FailedDelivery<'_>], status: &Status) {
+        let is_unreachable =
+            |failed: &&FailedDelivery<'_>| matches!(failed.error, DeliveryError::Unreachable(_));
         let Some(first) = failed.iter().find(is_unreachable) else {
             return debug!("push to {}, {} failed: {}", push.to().ids().len(), failed.len(), status.err_msg);
         };
@@ -253,8 +254,10 @@ fn no_result() -> DeliveryError {
     DeliveryError::Unreachable("the connection registry gave no result".to_owned())
 }
 
-fn failed<'a>((connection, result): (&'a String, &'a Result<(), DeliveryError>)) -> Option<Failed<'a>> {
-    result.as_ref().err().map(|error| Failed { connection, error })
+fn failed<'a>(
+    (connection, result): (&'a String, &'a Result<(), DeliveryError>),
+) -> Option<FailedDelivery<'a>> {
+    result.as_ref().err().map(|error| FailedDelivery { connection, error })
 }
 
 fn outcome(result: &Result<(), DeliveryError>) -> PushOutcome {

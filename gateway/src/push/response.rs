@@ -17,18 +17,18 @@ const OK: &str = r#"{"errNo":0,"errMsg":"ok","batch":1000}"#;
 
 /// An answer. Each one offers batches.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct PushAnswer<'a> {
     #[serde(flatten)]
     status: &'a Status,
     batch: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
-    failed: Option<&'a [Failed<'a>]>,
+    failed: Option<&'a [FailedDelivery<'a>]>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    connection: Option<Found<'a>>,
+    connection: Option<ConnectionDetails<'a>>,
 }
 
 /// A connection of a batch that was not reached.
-pub(super) struct Failed<'a> {
+pub(super) struct FailedDelivery<'a> {
     pub(super) connection: &'a str,
     pub(super) error: &'a DeliveryError,
 }
@@ -36,7 +36,7 @@ pub(super) struct Failed<'a> {
 /// What is known of a connection.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Found<'a> {
+pub(crate) struct ConnectionDetails<'a> {
     #[serde(rename = "secConnectionID")]
     connection: &'a str,
     path: &'a str,
@@ -50,7 +50,7 @@ pub(crate) struct Found<'a> {
     traffic: Option<Traffic>,
 }
 
-impl<'a> Found<'a> {
+impl<'a> ConnectionDetails<'a> {
     pub(crate) fn of(connection: &'a str, info: &'a ConnectionInfo) -> Self {
         Self {
             connection,
@@ -65,9 +65,9 @@ impl<'a> Found<'a> {
     }
 }
 
-impl Serialize for Failed<'_> {
+impl Serialize for FailedDelivery<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut failed = serializer.serialize_struct("Failed", 3)?;
+        let mut failed = serializer.serialize_struct("FailedDelivery", 3)?;
         failed.serialize_field("secConnectionID", self.connection)?;
         failed.serialize_field("errNo", &err_no(self.error))?;
         failed.serialize_field("errMsg", &Sentence(self.error))?;
@@ -96,22 +96,22 @@ pub(super) fn status(code: StatusCode, status: &Status) -> Response {
     if status.err_no == 0 {
         return json(code, Bytes::from_static(OK.as_bytes()));
     }
-    encode(code, &Answer { status, batch: MAX_BATCH, failed: None, connection: None })
+    encode(code, &PushAnswer { status, batch: MAX_BATCH, failed: None, connection: None })
 }
 
 /// The answer to a batch.
-pub(super) fn batch(failed: &[Failed<'_>]) -> Response {
+pub(super) fn batch(failed: &[FailedDelivery<'_>]) -> Response {
     let status = &Status::ok();
-    encode(StatusCode::OK, &Answer { status, batch: MAX_BATCH, failed: Some(failed), connection: None })
+    encode(StatusCode::OK, &PushAnswer { status, batch: MAX_BATCH, failed: Some(failed), connection: None })
 }
 
 /// The answer to a look at a connection.
 pub(super) fn found(connection: &str, info: &ConnectionInfo) -> Response {
-    let (status, connection) = (&Status::ok(), Some(Found::of(connection, info)));
-    encode(StatusCode::OK, &Answer { status, batch: MAX_BATCH, failed: None, connection })
+    let (status, connection) = (&Status::ok(), Some(ConnectionDetails::of(connection, info)));
+    encode(StatusCode::OK, &PushAnswer { status, batch: MAX_BATCH, failed: None, connection })
 }
 
-fn encode(code: StatusCode, answer: &Answer<'_>) -> Response {
+fn encode(code: StatusCode, answer: &PushAnswer<'_>) -> Response {
     // Numbers and strings always have a JSON form.
     json(code, serde_json::to_vec(answer).unwrap_or_default())
 }
@@ -124,14 +124,14 @@ fn json(code: StatusCode, body: impl Into<Body>) -> Response {
 mod tests {
     use super::*;
 
-    fn text(answer: &Answer<'_>) -> String {
+    fn text(answer: &PushAnswer<'_>) -> String {
         serde_json::to_string(answer).expect("JSON")
     }
 
     #[test]
     fn the_vendors_fields_come_first() {
         let (ok, refused) = (Status::ok(), Status::refused(404, "no \"such\""));
-        let plain = |status| Answer { status, batch: MAX_BATCH, failed: None, connection: None };
+        let plain = |status| PushAnswer { status, batch: MAX_BATCH, failed: None, connection: None };
         assert_eq!(text(&plain(&ok)), OK);
         for status in [&ok, &refused] {
             let vendors = status.to_json();
@@ -146,10 +146,10 @@ mod tests {
         let failed: Vec<_> = ["a", "b"]
             .into_iter()
             .zip(&errors)
-            .map(|(connection, error)| Failed { connection, error })
+            .map(|(connection, error)| FailedDelivery { connection, error })
             .collect();
         let answer =
-            Answer { status: &Status::ok(), batch: MAX_BATCH, failed: Some(&failed), connection: None };
+            PushAnswer { status: &Status::ok(), batch: MAX_BATCH, failed: Some(&failed), connection: None };
         let parsed: serde_json::Value = serde_json::from_str(&text(&answer)).expect("JSON");
         assert_eq!(parsed["failed"][0]["secConnectionID"], "a");
         assert_eq!(parsed["failed"][0]["errNo"], 404);

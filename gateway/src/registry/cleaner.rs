@@ -2,7 +2,7 @@
 
 use futures_util::future::BoxFuture;
 
-use super::record::Record;
+use super::record::ConnectionRecord;
 
 /// Calls cleanup functions.
 pub trait Cleaner: Send + Sync {
@@ -10,7 +10,7 @@ pub trait Cleaner: Send + Sync {
     fn clean<'a>(
         &'a self,
         connection: &'a str,
-        record: &'a Record,
+        record: &'a ConnectionRecord,
         reason: Option<&'static str>,
     ) -> BoxFuture<'a, Cleaned>;
 }

@@ -68,7 +68,7 @@ mod wire;
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use self::{
-    lease::{Lease, Shared, Times, member::Member, store::Store},
+    lease::{Lease, LeaseState, LeaseTimes, member::Member, store::Store},
     overview::Overview,
 };
 pub use self::{
@@ -77,7 +77,7 @@ pub use self::{
     registry::ClusterRegistry,
 };
 use crate::{
-    function::remote::client::{TlsError, Trust},
+    function::remote::client::{Trust, TrustError},
     observe::metrics::Metrics,
     registry::Connections,
 };
@@ -123,7 +123,7 @@ pub struct Cluster {
 #[non_exhaustive]
 pub enum JoinError {
     /// TLS towards the server cannot be set up.
-    Tls(TlsError),
+    Tls(TrustError),
     /// The system gave no random bytes for the node's id.
     Randomness(getrandom::Error),
 }
@@ -155,7 +155,7 @@ impl Cluster {
         let node = NodeId::random().map_err(JoinError::Randomness)?;
         let redis = Redis::connect(&settings.redis, &settings.trust).map_err(JoinError::Tls)?;
         let place = if settings.takes_over { None } else { place::of(addr) };
-        let store = Store::new(redis, Times::of_lease(settings.lease));
+        let store = Store::new(redis, LeaseTimes::of_lease(settings.lease));
         let info = place::info(addr, place.as_deref(), settings.lease);
         let connections = Connections::new(metrics.cleanups_pending.clone());
         let lease = Lease::start(store, node, info, (connections, Arc::clone(&metrics.cluster)));
@@ -173,7 +173,7 @@ impl Cluster {
         self.lease.leave().await;
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    fn shared(&self) -> &Arc<LeaseState> {
         self.lease.shared()
     }
 

@@ -6,7 +6,7 @@ use super::{
     closing::{ClosedBy, Confirmation},
     delivery::{ConnectionInfo, Delivery, DeliveryError, RegistryError},
     outbox::Outbox,
-    record::Record,
+    record::ConnectionRecord,
 };
 use crate::{contract::Attributes, observe::metrics::Gauge};
 
@@ -16,13 +16,13 @@ const MAX_PENDING: usize = 100_000;
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
-    all: DashMap<Box<str>, Held>,
+    all: DashMap<Box<str>, ConnectionEntry>,
     /// How many have ended and still wait for their cleanup.
     pending: Gauge,
 }
 
 #[derive(Debug)]
-struct Held {
+struct ConnectionEntry {
     outbox: Outbox,
     has_ended: bool,
 }
@@ -34,7 +34,7 @@ impl Connections {
     }
 
     pub(crate) fn insert(&self, id: &str, outbox: Outbox) {
-        self.all.insert(id.into(), Held { outbox, has_ended: false });
+        self.all.insert(id.into(), ConnectionEntry { outbox, has_ended: false });
     }
 
     /// Refuses a further connection while too many cleanups wait: what is due is bounded by that.
@@ -103,7 +103,7 @@ impl Connections {
     }
 
     /// What the cleanup of a connection needs.
-    pub(crate) fn record(&self, id: &str) -> Option<Record> {
+    pub(crate) fn record(&self, id: &str) -> Option<ConnectionRecord> {
         self.all.get(id).map(|held| held.outbox.record())
     }
 
@@ -111,7 +111,7 @@ impl Connections {
     pub(crate) fn records(
         &self,
         is_wanted: impl Fn(&str) -> bool,
-    ) -> impl Iterator<Item = (Box<str>, Record)> {
+    ) -> impl Iterator<Item = (Box<str>, ConnectionRecord)> {
         let wanted = self.all.iter().filter(move |held| is_wanted(held.key()));
         wanted.map(|held| (held.key().clone(), held.outbox.record()))
     }

@@ -26,7 +26,7 @@ pub use self::{
     interface::{ConnectionRegistry, Deliver, Opening},
     memory::MemoryRegistry,
     ownership::Ownership,
-    record::Record,
+    record::ConnectionRecord,
 };
 pub(crate) use self::{
     closing::Confirmation,

@@ -13,7 +13,7 @@ use std::{
 use super::{
     closing::{ClosedBy, Confirmation},
     delivery::{ConnectionInfo, DeliveryError, NewConnection, Traffic, epoch_ms},
-    record::Record,
+    record::ConnectionRecord,
     send_queue::{QueueEnd, SendQueue},
 };
 use crate::{
@@ -23,14 +23,14 @@ use crate::{
 
 /// The sending end, which a registry keeps for each connection of this process. Clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Outbox(Arc<Shared>);
+pub(crate) struct Outbox(Arc<OutboxInner>);
 
 /// The receiving end. Dropped, it ends the outbox.
 #[derive(Debug)]
-pub(crate) struct Deliveries(Arc<Shared>);
+pub(crate) struct Deliveries(Arc<OutboxInner>);
 
 #[derive(Debug)]
-struct Shared {
+struct OutboxInner {
     queue: SendQueue,
     path: Arc<str>,
     source_ip: IpAddr,
@@ -39,12 +39,12 @@ struct Shared {
     attributes: OnceLock<Arc<Attributes>>,
     connected_at_ms: u64,
     last_active_at_ms: AtomicU64,
-    traffic: [Counted; 2],
+    traffic: [TrafficCounter; 2],
 }
 
 /// The data frames of one direction.
 #[derive(Debug, Default)]
-struct Counted {
+struct TrafficCounter {
     frames: AtomicU64,
     bytes: AtomicU64,
 }
@@ -52,7 +52,7 @@ struct Counted {
 /// Both ends for a client that asks to connect now.
 pub(crate) fn outbox(new: NewConnection) -> (Outbox, Deliveries) {
     let connected_at_ms = epoch_ms();
-    let shared = Arc::new(Shared {
+    let shared = Arc::new(OutboxInner {
         queue: SendQueue::new(new.send_queue_bytes, new.waiting),
         path: new.path,
         source_ip: new.source_ip,
@@ -95,8 +95,8 @@ impl Outbox {
     }
 
     /// What the cleanup of the connection needs.
-    pub(super) fn record(&self) -> Record {
-        Record::new(
+    pub(super) fn record(&self) -> ConnectionRecord {
+        ConnectionRecord::new(
             self.0.source_ip,
             Arc::clone(&self.0.api),
             self.0.attributes.get().cloned(),
@@ -110,7 +110,7 @@ impl Outbox {
     }
 }
 
-impl Shared {
+impl OutboxInner {
     fn info(&self) -> ConnectionInfo {
         ConnectionInfo {
             path: Arc::clone(&self.path),
@@ -125,7 +125,7 @@ impl Shared {
 
     fn traffic(&self) -> Traffic {
         let of = |direction: Direction| {
-            let Counted { frames, bytes } = &self.traffic[direction.index()];
+            let TrafficCounter { frames, bytes } = &self.traffic[direction.index()];
             (frames.load(Ordering::Relaxed), bytes.load(Ordering::Relaxed))
         };
         let ((frames_in, bytes_in), (frames_out, bytes_out)) = (of(Direction::In), of(Direction::Out));

@@ -64,10 +64,10 @@ pub(crate) enum CleanupOf {
 
 /// Connections that have ended and whose cleanup function could not be called, each with its owner.
 #[derive(Default)]
-pub(crate) struct Deferred(Mutex<Vec<Ended>>);
+pub(crate) struct Deferred(Mutex<Vec<DeferredCleanup>>);
 
 /// A connection that has ended, and its owner.
-type Ended = (Box<str>, Arc<dyn Owner>);
+type DeferredCleanup = (Box<str>, Arc<dyn Owner>);
 
 impl Deferred {
     pub(super) fn push(&self, connection: &str, owner: Arc<dyn Owner>) {
@@ -75,7 +75,7 @@ impl Deferred {
     }
 
     /// Takes all of them.
-    pub(super) fn take(&self) -> Vec<Ended> {
+    pub(super) fn take(&self) -> Vec<DeferredCleanup> {
         std::mem::take(&mut *self.0.lock())
     }
 }

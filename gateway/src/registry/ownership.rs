@@ -18,7 +18,7 @@ use super::{
     closing::ClosedBy,
     delivery::RegistryError,
     owner::{CleanupOf, Owner},
-    record::Record,
+    record::ConnectionRecord,
 };
 use crate::contract::Attributes;
 
@@ -145,7 +145,7 @@ impl CleanupDue {
     }
 
     /// What the cleanup needs.
-    pub(crate) fn record(&self) -> Option<Record> {
+    pub(crate) fn record(&self) -> Option<ConnectionRecord> {
         self.owner.connections().record(&self.connection)
     }
 

@@ -6,7 +6,7 @@ use crate::contract::Attributes;
 
 /// What the cleanup of a connection needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct ConnectionRecord {
     source_ip: IpAddr,
     api: Arc<str>,
     attributes: Option<Arc<Attributes>>,
@@ -14,7 +14,7 @@ pub struct Record {
     trace: Option<Arc<str>>,
 }
 
-impl Record {
+impl ConnectionRecord {
     pub(crate) fn new(
         source_ip: IpAddr,
         api: Arc<str>,
@@ -53,7 +53,7 @@ impl Record {
     }
 }
 
-impl fmt::Display for Record {
+impl fmt::Display for ConnectionRecord {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}", self.source_ip, self.api)?;
         match &self.attributes {
@@ -75,12 +75,12 @@ mod tests {
         for text in
             ["10.0.2.14 /a b", "2001:db8::1 /", "10.0.0.1 /chat\n{\"level\":\"3\",\"user\":\"ann\\n\"}"]
         {
-            let record = Record::parse(text).expect("a record");
+            let record = ConnectionRecord::parse(text).expect("a record");
             assert_eq!(record.to_string(), text);
         }
-        assert_eq!(Record::parse("10.0.0.1 /chat").expect("a record").api(), "/chat");
+        assert_eq!(ConnectionRecord::parse("10.0.0.1 /chat").expect("a record").api(), "/chat");
         for wrong in ["/chat", "10.0.0.1 /\nnonsense"] {
-            assert_eq!(Record::parse(wrong), None);
+            assert_eq!(ConnectionRecord::parse(wrong), None);
         }
     }
 }

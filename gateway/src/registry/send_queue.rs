@@ -26,11 +26,11 @@ const FRAME_OVERHEAD_BYTES: usize = 64;
 #[derive(Debug)]
 pub(super) struct SendQueue {
     limit_bytes: usize,
-    state: Mutex<State>,
+    state: Mutex<SendQueueState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct SendQueueState {
     frames: VecDeque<Frame>,
     waiting_bytes: usize,
     gauge: Gauge,
@@ -63,7 +63,7 @@ impl SendQueue {
     /// Frames of together `limit_bytes` may wait; a larger one may wait alone.
     /// The gauge shows what waits in all queues.
     pub(super) fn new(limit_bytes: usize, gauge: Gauge) -> Self {
-        let state = State { gauge, ..State::default() };
+        let state = SendQueueState { gauge, ..SendQueueState::default() };
         Self { limit_bytes, state: Mutex::new(state) }
     }
 
@@ -150,7 +150,7 @@ impl SendQueue {
 }
 
 /// Wakes the consumer, if it waits, once the queue is free for it.
-fn wake(mut state: MutexGuard<'_, State>) {
+fn wake(mut state: MutexGuard<'_, SendQueueState>) {
     let waiting = state.waiting.take();
     drop(state);
     if let Some(waker) = waiting {
@@ -158,7 +158,7 @@ fn wake(mut state: MutexGuard<'_, State>) {
     }
 }
 
-impl State {
+impl SendQueueState {
     fn take(&mut self) -> Option<Result<Frame, QueueEnd>> {
         let Some(frame) = self.frames.pop_front() else { return self.end.map(Err) };
         self.set_waiting(self.waiting_bytes - cost(&frame));

@@ -39,13 +39,13 @@ use tokio_util::sync::CancellationToken;
 use self::{body::unknown_coding, write_limit::WriteLimit};
 pub(crate) use self::{
     body::{BodyError, read_body},
-    handler::{Connection, Handler, Routed},
+    handler::{Handler, HttpConnection, Routed},
     stream::{Activity, LimitedStream, PROGRESS_TIMEOUT},
 };
 pub use super::client_address::Peer;
 use crate::{
     connection::{clients::Clients, limits::Listener},
-    server::transport::{HttpStream, Opened},
+    server::transport::{HttpStream, ReadyConnection},
 };
 
 /// The default `Retry-After` of a 503, in seconds.
@@ -69,7 +69,7 @@ pub enum HeaderCase {
 }
 
 /// Whose connections a server accepts.
-enum Kind {
+enum ServerKind {
     /// Functions that this process has started, each at an address of its own.
     Functions,
     /// Another process on this machine.
@@ -99,7 +99,7 @@ pub struct Server {
 impl Server {
     /// Serves the router to functions.
     pub fn start(listener: TcpListener, router: Router, case: HeaderCase) -> io::Result<Self> {
-        Self::start_for(listener, Routed::handler(router), case, Kind::Functions)
+        Self::start_for(listener, Routed::handler(router), case, ServerKind::Functions)
     }
 
     /// Serves the handler to functions.
@@ -108,12 +108,12 @@ impl Server {
         handler: Arc<dyn Handler>,
         case: HeaderCase,
     ) -> io::Result<Self> {
-        Self::start_for(listener, handler, case, Kind::Functions)
+        Self::start_for(listener, handler, case, ServerKind::Functions)
     }
 
     /// Serves the handler to another process on this machine, which pushes.
     pub(crate) fn start_private(listener: TcpListener, handler: Arc<dyn Handler>) -> io::Result<Self> {
-        Self::start_for(listener, handler, HeaderCase::Lower, Kind::Private)
+        Self::start_for(listener, handler, HeaderCase::Lower, ServerKind::Private)
     }
 
     /// Serves the handler to anyone who can reach the address.
@@ -123,14 +123,14 @@ impl Server {
         of: Listener,
         clients: &Arc<Clients>,
     ) -> io::Result<Self> {
-        Self::start_for(listener, handler, HeaderCase::Lower, Kind::Public(of, Arc::clone(clients)))
+        Self::start_for(listener, handler, HeaderCase::Lower, ServerKind::Public(of, Arc::clone(clients)))
     }
 
     fn start_for(
         listener: TcpListener,
         handler: Arc<dyn Handler>,
         case: HeaderCase,
-        kind: Kind,
+        kind: ServerKind,
     ) -> io::Result<Self> {
         let addr = listener.local_addr()?;
         let handed_over = CancellationToken::new();
@@ -164,10 +164,14 @@ impl Drop for Server {
 }
 
 impl Answering {
-    async fn answer(self, Opened { stream, peer }: Opened<WriteLimit<TcpStream>>, activity: Arc<Activity>) {
+    async fn answer(
+        self,
+        ReadyConnection { stream, peer }: ReadyConnection<WriteLimit<TcpStream>>,
+        activity: Arc<Activity>,
+    ) {
         let Self { handler, case, handed_over } = self;
         let stream = LimitedStream::new(stream, Arc::clone(&activity));
-        let connection = Connection { peer, activity };
+        let connection = HttpConnection { peer, activity };
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
             connection.activity.serving();
             let response = match unknown_coding(request.headers()) {

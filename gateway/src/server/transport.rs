@@ -30,7 +30,7 @@ pub type HttpStream<S> = Either<S, Box<TlsStream<S>>>;
 
 /// A connection that is ready for HTTP.
 #[derive(Debug)]
-pub struct Opened<S> {
+pub struct ReadyConnection<S> {
     /// The connection.
     pub stream: HttpStream<S>,
     /// Where it comes from: the client, or the last proxy in front that speaks HTTP.
@@ -115,7 +115,7 @@ impl Transport {
     }
 
     /// Takes TLS off a connection that comes from this peer, if clients connect with it.
-    pub async fn secure<S>(&self, stream: S, peer: SocketAddr) -> Result<Opened<S>, TransportError>
+    pub async fn secure<S>(&self, stream: S, peer: SocketAddr) -> Result<ReadyConnection<S>, TransportError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -123,7 +123,7 @@ impl Transport {
             None => Either::Left(stream),
             Some(tls) => Either::Right(Box::new(self.shake_hands(tls, stream).await?)),
         };
-        Ok(Opened { stream, peer })
+        Ok(ReadyConnection { stream, peer })
     }
 
     /// Takes a proxy's header off a connection that was accepted from this address, if it has to begin with one: whom it

@@ -16,12 +16,12 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug)]
 pub(crate) struct Drain {
     begun: CancellationToken,
-    pace: OnceLock<Pace>,
+    pace: OnceLock<DrainPace>,
     next_turn: AtomicU32,
 }
 
 #[derive(Debug)]
-struct Pace {
+struct DrainPace {
     start: Instant,
     /// Between two turns.
     interval: Duration,
@@ -36,7 +36,7 @@ impl Drain {
     /// Gives so many connections their turns over this time. Only the first call counts.
     pub(crate) fn begin(&self, connections: usize, over: Duration) {
         let connections = u32::try_from(connections).unwrap_or(u32::MAX).max(1);
-        self.pace.get_or_init(|| Pace { start: Instant::now(), interval: over / connections });
+        self.pace.get_or_init(|| DrainPace { start: Instant::now(), interval: over / connections });
         self.begun.cancel();
     }
 

@@ -39,7 +39,7 @@ use tokio::{
 };
 
 pub use self::{
-    control::{Control, Request, ask},
+    control::{Control, HandOverRequest, ask},
     notify::notify,
     relay::{PrivateAddress, Relay},
     sockets::Sockets,
@@ -56,7 +56,7 @@ const SOCKETS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the old process says together with the sockets.
 #[derive(Debug, Serialize, Deserialize)]
-struct Offer {
+struct HandOverOffer {
     /// What each of the sockets is for, in their order.
     sockets: Vec<String>,
     /// Its private push address; left out in a cluster.
@@ -66,7 +66,7 @@ struct Offer {
 /// What the new process says.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Answer {
+enum HandOverReply {
     /// It can be started; with its private push address.
     Starting(Option<String>),
     /// It accepts clients.
@@ -137,7 +137,7 @@ impl Successor {
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .spawn()
             .map_err(HandOverError::Start)?;
-        let offer = Offer { sockets: sockets.names(), peer };
+        let offer = HandOverOffer { sockets: sockets.names(), peer };
         sockets.send(&ours, &line(&offer)).map_err(HandOverError::Stream)?;
         ours.set_nonblocking(true).map_err(HandOverError::Stream)?;
         let stream = UnixStream::from_std(ours).map_err(HandOverError::Stream)?;
@@ -166,12 +166,12 @@ impl Successor {
                 return Err(HandOverError::Ended(status.to_string()));
             }
             match serde_json::from_str(&text).map_err(|error| HandOverError::Stream(error.into()))? {
-                Answer::Starting(address) => {
+                HandOverReply::Starting(address) => {
                     peer(address.as_deref());
                     // It waits for this before it accepts clients, whose pushes may arrive here.
                     self.stream.write_all(b"\n").await.map_err(HandOverError::Stream)?;
                 }
-                Answer::Ready => return Ok(self.child.id().unwrap_or_default()),
+                HandOverReply::Ready => return Ok(self.child.id().unwrap_or_default()),
             }
         }
     }
@@ -200,7 +200,7 @@ impl Predecessor {
         let stream = StdStream::from(io::stdin().as_fd().try_clone_to_owned()?);
         stream.set_read_timeout(Some(SOCKETS_TIMEOUT))?;
         let (text, descriptors) = sockets::receive(&stream)?;
-        let offer: Offer = serde_json::from_slice(&text)?;
+        let offer: HandOverOffer = serde_json::from_slice(&text)?;
         let sockets = Sockets::of(offer.sockets, descriptors)?;
         Ok((Self { stream, peer: offer.peer }, sockets))
     }
@@ -208,7 +208,7 @@ impl Predecessor {
     /// Says that this process can be started, and waits until the old one knows its private push address.
     pub fn starting(&self, address: Option<&str>) -> io::Result<()> {
         use io::{Read as _, Write as _};
-        (&self.stream).write_all(&line(&Answer::Starting(address.map(str::to_owned))))?;
+        (&self.stream).write_all(&line(&HandOverReply::Starting(address.map(str::to_owned))))?;
         (&self.stream).read_exact(&mut [0])
     }
 
@@ -222,7 +222,7 @@ impl Predecessor {
     pub async fn ready(self) -> io::Result<()> {
         self.stream.set_nonblocking(true)?;
         let mut stream = UnixStream::from_std(self.stream)?;
-        stream.write_all(&line(&Answer::Ready)).await?;
+        stream.write_all(&line(&HandOverReply::Ready)).await?;
         // It has nothing more to say: what comes is the end.
         let mut rest = Vec::new();
         tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut rest).await.map(drop)

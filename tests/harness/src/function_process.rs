@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use scf_websocket_gateway::function::runtime_api::{Limits, Outcome, RuntimeApi};
+use scf_websocket_gateway::function::runtime_api::{Outcome, RuntimeApi, RuntimeLimits};
 use tokio::{runtime::Runtime, time::timeout};
 
 use crate::{
@@ -24,24 +24,24 @@ pub struct Function {
 
 impl Function {
     pub fn start(env: &[(&str, &str)]) -> Self {
-        Self::with_limits(Limits::default(), env)
+        Self::with_limits(RuntimeLimits::default(), env)
     }
 
-    pub fn with_limits(limits: Limits, env: &[(&str, &str)]) -> Self {
+    pub fn with_limits(limits: RuntimeLimits, env: &[(&str, &str)]) -> Self {
         Self::of(&bootstrap_program(), limits, env)
     }
 
     /// Starts a program of `examples/` or `tests/programs/`.
     pub fn of_example(name: &str, env: &[(&str, &str)]) -> Self {
-        Self::of(&example(name), Limits::default(), env)
+        Self::of(&example(name), RuntimeLimits::default(), env)
     }
 
     /// Starts any custom runtime.
     pub fn of_program(program: &Path, env: &[(&str, &str)]) -> Self {
-        Self::of(program, Limits::default(), env)
+        Self::of(program, RuntimeLimits::default(), env)
     }
 
-    fn of(program: &Path, limits: Limits, env: &[(&str, &str)]) -> Self {
+    fn of(program: &Path, limits: RuntimeLimits, env: &[(&str, &str)]) -> Self {
         let tokio = Runtime::new().expect("a tokio runtime");
         let api = tokio.block_on(RuntimeApi::start(limits)).expect("a runtime API");
         let process = Process::of_for_api(program, api.addr().port(), env);

@@ -74,6 +74,6 @@ pub use self::{
     wire::{Act, Gate, Request, Wire},
 };
 pub use scf_websocket_gateway::{
-    function::runtime_api::{Limits, Outcome},
+    function::runtime_api::{Outcome, RuntimeLimits},
     http::HeaderCase,
 };

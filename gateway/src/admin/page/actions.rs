@@ -20,7 +20,10 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{api, origin};
+use super::{
+    api::{self, Refusal},
+    origin,
+};
 use crate::{
     contract::{MAX_EVENT_BYTES, Object, Status},
     function::Role,
@@ -67,7 +70,7 @@ pub(super) async fn perform(app: &Arc<App>, action: Action, request: Request) ->
 
 /// The event to send again: a recorded one, or one that the caller gives with its role.
 #[derive(Deserialize)]
-struct Wanted<'a> {
+struct ReplayRequest<'a> {
     id: Option<u64>,
     role: Option<String>,
     #[serde(borrow)]
@@ -87,13 +90,12 @@ fn replay(app: &Arc<App>, body: &[u8]) -> Response {
     answer(StatusCode::ACCEPTED, &Status::ok())
 }
 
-type Found = (Arc<RunningApi>, Role, String, Bytes);
-type Refusal = (StatusCode, String);
+type EventToReplay = (Arc<RunningApi>, Role, String, Bytes);
 
-fn find(app: &App, body: &[u8]) -> Result<Found, Refusal> {
+fn find(app: &App, body: &[u8]) -> Result<EventToReplay, Refusal> {
     match serde_json::from_slice(body) {
-        Ok(Object(Wanted { id: Some(id), .. })) => recorded(app, id),
-        Ok(Object(Wanted { role: Some(role), event: Some(event), .. })) => {
+        Ok(Object(ReplayRequest { id: Some(id), .. })) => recorded(app, id),
+        Ok(Object(ReplayRequest { role: Some(role), event: Some(event), .. })) => {
             given(app, &role, event.get().as_bytes())
         }
         Ok(_) | Err(_) => {
@@ -104,7 +106,7 @@ fn find(app: &App, body: &[u8]) -> Result<Found, Refusal> {
     }
 }
 
-fn recorded(app: &App, id: u64) -> Result<Found, Refusal> {
+fn recorded(app: &App, id: u64) -> Result<EventToReplay, Refusal> {
     let recorded = app.timeline.as_ref().and_then(|timeline| timeline.event(id));
     let gone = || (StatusCode::NOT_FOUND, format!("the invocation {id} is no longer recorded"));
     let RecordedEvent { api, role, connection, event } = recorded.ok_or_else(gone)?;
@@ -116,7 +118,7 @@ fn recorded(app: &App, id: u64) -> Result<Found, Refusal> {
     Ok((api, role, connection, event))
 }
 
-fn given(app: &App, role: &str, event: &[u8]) -> Result<Found, Refusal> {
+fn given(app: &App, role: &str, event: &[u8]) -> Result<EventToReplay, Refusal> {
     let Some(known) = Role::ALL.into_iter().find(|known| known.name() == role) else {
         let sentence = format!("the role {role:?} is not register, transfer or cleanup");
         return Err((StatusCode::BAD_REQUEST, sentence));

@@ -24,7 +24,7 @@ pub(super) use self::close::close;
 use self::{filter::Filter, health::health};
 use crate::{
     contract::Status,
-    push::{Found, err_no},
+    push::{ConnectionDetails, err_no},
     registry::ConnectionInfo,
     start::app::App,
 };
@@ -49,7 +49,7 @@ pub(super) type Refusal = (StatusCode, String);
 pub(super) async fn read(app: &App, uri: &Uri) -> Result<Vec<u8>, Refusal> {
     let json = match uri.path().strip_prefix(CONNECTIONS) {
         Some("") => {
-            let asked = Asked::of(uri.query().unwrap_or_default())
+            let asked = ConnectionQuery::of(uri.query().unwrap_or_default())
                 .map_err(|error| (StatusCode::BAD_REQUEST, error))?;
             serde_json::to_vec(&asked.listed(app))
         }
@@ -60,7 +60,7 @@ pub(super) async fn read(app: &App, uri: &Uri) -> Result<Vec<u8>, Refusal> {
                 let code = if is_gone { StatusCode::NOT_FOUND } else { StatusCode::SERVICE_UNAVAILABLE };
                 (code, error.to_string())
             })?;
-            serde_json::to_vec(&Found::of(&id, &info))
+            serde_json::to_vec(&ConnectionDetails::of(&id, &info))
         }
         None => serde_json::to_vec(&health(app).await),
     };
@@ -68,7 +68,7 @@ pub(super) async fn read(app: &App, uri: &Uri) -> Result<Vec<u8>, Refusal> {
 }
 
 /// Which connections are asked for.
-struct Asked<'q> {
+struct ConnectionQuery<'q> {
     filter: Filter,
     limit: usize,
     before: Option<Position>,
@@ -80,18 +80,18 @@ struct Asked<'q> {
 type Position = (u64, String);
 
 #[derive(Serialize)]
-struct Listed<'a> {
+struct ConnectionList<'a> {
     #[serde(flatten)]
     status: Status,
     /// How many match.
     total: usize,
     /// The newest first.
-    connections: Vec<Found<'a>>,
+    connections: Vec<ConnectionDetails<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
-impl<'q> Asked<'q> {
+impl<'q> ConnectionQuery<'q> {
     fn of(query: &'q str) -> Result<Self, String> {
         let mut asked = Self { filter: Filter::default(), limit: LIMIT, before: None, query: Vec::new() };
         for (name, value) in parse(query.as_bytes()) {
@@ -132,8 +132,9 @@ impl<'q> Asked<'q> {
             }
         });
         let next = newest.first_key_value().filter(|_| is_more).map(|(position, _)| self.link(position));
-        let connections = newest.iter().rev().map(|((_, id), info)| Found::of(id, info)).collect();
-        let listed = Listed { status: Status::ok(), total, connections, next };
+        let connections =
+            newest.iter().rev().map(|((_, id), info)| ConnectionDetails::of(id, info)).collect();
+        let listed = ConnectionList { status: Status::ok(), total, connections, next };
         serde_json::to_value(&listed).unwrap_or_default()
     }
 

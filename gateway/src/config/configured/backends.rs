@@ -11,7 +11,7 @@ use crate::{
         remote::{
             Remote, RemoteSettings,
             attempt::Attempt,
-            client::{HttpClient, TlsError, Trust},
+            client::{HttpClient, Trust, TrustError},
             http::{self, HttpFunction},
             scf::{
                 self, RegionError, ScfClient, ScfFunction,
@@ -28,14 +28,14 @@ type Variables = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 /// What functions elsewhere are called with: kept connections and credentials. It outlives reloads.
 pub struct Backends {
     variables: Variables,
-    clients: Mutex<Option<Clients>>,
+    clients: Mutex<Option<BackendClients>>,
     /// The one of the last configuration that needed one.
     cloud: Mutex<Option<(Scf, Arc<ScfClient>)>>,
 }
 
 /// Kept connections; servers differ in how long they keep them.
 #[derive(Clone)]
-struct Clients {
+struct BackendClients {
     http: HttpClient,
     cloud: HttpClient,
 }
@@ -45,7 +45,7 @@ struct Clients {
 #[non_exhaustive]
 pub enum BackendsError {
     /// There are no certificates to trust.
-    Tls(TlsError),
+    Tls(TrustError),
     /// There are no credentials.
     Credentials(CredentialsError),
     /// The role cannot be used.
@@ -92,14 +92,14 @@ impl Backends {
     /// The APIs of a configuration.
     pub fn apis(&self, config: &Config) -> Result<Vec<Api>, BackendsError> {
         let inherited = if config.web_function.is_some() { inherited() } else { Vec::new() };
-        let with_inherited = |api: &config::Api| {
+        let with_inherited = |api: &config::ApiConfig| {
             let env = inherited.iter().chain(&api.env).cloned().collect();
-            config::Api { env, ..api.clone() }
+            config::ApiConfig { env, ..api.clone() }
         };
         config.apis.iter().map(|api| self.api(&with_inherited(api), &config.scf)).collect()
     }
 
-    fn api(&self, api: &config::Api, scf: &Scf) -> Result<Api, BackendsError> {
+    fn api(&self, api: &config::ApiConfig, scf: &Scf) -> Result<Api, BackendsError> {
         let source = |target| self.source(target, api, scf);
         let mut built = Api::new(
             api.path.as_str(),
@@ -117,7 +117,12 @@ impl Backends {
         Ok(built)
     }
 
-    fn source(&self, target: &Target, api: &config::Api, scf: &Scf) -> Result<FunctionSource, BackendsError> {
+    fn source(
+        &self,
+        target: &Target,
+        api: &config::ApiConfig,
+        scf: &Scf,
+    ) -> Result<FunctionSource, BackendsError> {
         Ok(match target {
             Target::Process(program) => processes(program, api).into(),
             Target::Http(address) => remote(self.http(address)?, api).into(),
@@ -131,18 +136,18 @@ impl Backends {
     }
 
     /// A function in the cloud.
-    pub(super) fn scf(&self, target: &scf::Target, scf: &Scf) -> Result<ScfFunction, BackendsError> {
+    pub(super) fn scf(&self, target: &scf::ScfTarget, scf: &Scf) -> Result<ScfFunction, BackendsError> {
         Ok(ScfFunction::new(self.cloud(scf)?, target.clone()))
     }
 
-    fn clients(&self) -> Result<Clients, BackendsError> {
+    fn clients(&self) -> Result<BackendClients, BackendsError> {
         let mut clients = self.clients.lock();
         if let Some(clients) = &*clients {
             return Ok(clients.clone());
         }
         let http = HttpClient::new(&Trust::System, http::IDLE).map_err(BackendsError::Tls)?;
         let cloud = http.with_idle(scf::IDLE);
-        Ok(clients.insert(Clients { http, cloud }).clone())
+        Ok(clients.insert(BackendClients { http, cloud }).clone())
     }
 
     fn cloud(&self, scf: &Scf) -> Result<Arc<ScfClient>, BackendsError> {
@@ -190,7 +195,7 @@ fn inherited() -> Vec<(String, String)> {
         .collect()
 }
 
-fn processes(program: &std::path::Path, api: &config::Api) -> Processes {
+fn processes(program: &std::path::Path, api: &config::ApiConfig) -> Processes {
     let mut processes = Processes::new(program);
     processes.env = api.env.iter().map(|(name, value)| (name.clone(), value.into())).collect();
     processes.init_timeout = api.init_timeout;
@@ -199,7 +204,7 @@ fn processes(program: &std::path::Path, api: &config::Api) -> Processes {
     processes
 }
 
-fn remote<A: Attempt + 'static>(function: A, api: &config::Api) -> Arc<Remote<A>> {
+fn remote<A: Attempt + 'static>(function: A, api: &config::ApiConfig) -> Arc<Remote<A>> {
     Arc::new(Remote::new(function, RemoteSettings::new(api.function_timeout)))
 }
 

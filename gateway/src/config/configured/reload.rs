@@ -8,7 +8,7 @@ use super::{Backends, BackendsError, clients};
 use crate::{
     Running,
     config::{
-        Config, Environment, Report,
+        Config, Environment, ProblemReport,
         reload::{Change, Plan, plan},
     },
     observe::metrics::labels::{ReloadOutcome, Reloadable},
@@ -30,7 +30,7 @@ pub struct Configured {
 #[non_exhaustive]
 pub enum ReloadError {
     /// The file is wrong.
-    Config(Report),
+    Config(ProblemReport),
     /// Its functions cannot be called.
     Backends(BackendsError),
 }

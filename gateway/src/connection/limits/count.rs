@@ -14,10 +14,10 @@ use parking_lot::Mutex;
 
 /// How many there are. Clones count together.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Count(Arc<Mutex<Counted>>);
+pub(crate) struct Count(Arc<Mutex<ConnectionCounts>>);
 
 #[derive(Debug, Default)]
-struct Counted {
+struct ConnectionCounts {
     total: usize,
     by_address: HashMap<AddressKey, usize>,
 }
@@ -69,7 +69,7 @@ impl Count {
     }
 }
 
-impl Counted {
+impl ConnectionCounts {
     fn admit(&mut self, address: Option<AddressKey>, most: usize) -> Result<(), Full> {
         let Some(address) = address else { return Ok(()) };
         let open = self.by_address.get(&address).copied().unwrap_or_default();

@@ -40,7 +40,7 @@ pub(crate) struct TcpConnections {
 }
 
 /// How many connections there may be.
-struct Share {
+struct TcpShare {
     most: usize,
     most_of_address: usize,
     /// What is met with one more in all.
@@ -76,7 +76,7 @@ impl TcpConnections {
         Arc::clone(&self.lingering).try_acquire_owned().ok()
     }
 
-    fn share(&self, listener: Listener) -> Share {
+    fn share(&self, listener: Listener) -> TcpShare {
         let limits = self.limits.lock();
         let files = match listener {
             Listener::Clients => self.files.clients,
@@ -89,11 +89,11 @@ impl TcpConnections {
             _ => (files, Limit::OpenFiles(files)),
         };
         let most_of_address = limits.tcp_connections_per_ip.min(most - most / 4);
-        Share { most, most_of_address, limit }
+        TcpShare { most, most_of_address, limit }
     }
 }
 
-impl Share {
+impl TcpShare {
     fn limit(&self, full: Full) -> Limit {
         match full {
             Full::InAll => self.limit,

@@ -1,8 +1,9 @@
 //! What the messages that have not arrived wholly take in memory, of all connections together.
 //!
-//! [`UnfinishedMessages`] is shared; each connection has a [`Share`] of it, which it [sets](Share::set) to what its
-//! message has so far. Beyond the limit the largest messages give way: their connections are woken, find that they
-//! are [dropped](Share::is_dropped), and close. A connection without such a message takes no memory here.
+//! [`UnfinishedMessages`] is shared; each connection has an [`UnfinishedShare`] of it, which it
+//! [sets](UnfinishedShare::set) to what its message has so far. Beyond the limit the largest messages give way: their
+//! connections are woken, find that they are [dropped](UnfinishedShare::is_dropped), and close. A connection without
+//! such a message takes no memory here.
 
 use std::{
     collections::BTreeMap,
@@ -20,11 +21,11 @@ use prometheus_client::metrics::gauge::Gauge;
 #[derive(Debug)]
 pub(crate) struct UnfinishedMessages {
     limit_bytes: AtomicUsize,
-    held: Mutex<Held>,
+    held: Mutex<HeldMessages>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct HeldMessages {
     total_bytes: usize,
     /// By size; the number tells those of the same size apart.
     by_size: BTreeMap<(usize, u64), Holder>,
@@ -41,7 +42,7 @@ struct Holder {
 
 /// A connection's part.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub(crate) struct UnfinishedShare {
     all: Arc<UnfinishedMessages>,
     entry: Option<Box<Entry>>,
 }
@@ -56,7 +57,7 @@ struct Entry {
 impl UnfinishedMessages {
     /// The gauge shows what they take.
     pub(crate) fn new(limit_bytes: usize, gauge: Gauge) -> Self {
-        let held = Held { gauge, ..Held::default() };
+        let held = HeldMessages { gauge, ..HeldMessages::default() };
         Self { limit_bytes: AtomicUsize::new(limit_bytes), held: Mutex::new(held) }
     }
 
@@ -75,7 +76,7 @@ impl UnfinishedMessages {
     }
 }
 
-impl Held {
+impl HeldMessages {
     fn remove(&mut self, entry: &Entry) {
         if self.by_size.remove(&(entry.bytes, entry.number)).is_some() {
             self.total_bytes -= entry.bytes;
@@ -105,7 +106,7 @@ impl Held {
     }
 }
 
-impl Share {
+impl UnfinishedShare {
     pub(crate) fn new(all: Arc<UnfinishedMessages>) -> Self {
         Self { all, entry: None }
     }
@@ -163,7 +164,7 @@ fn signed(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
-impl Drop for Share {
+impl Drop for UnfinishedShare {
     fn drop(&mut self) {
         self.release();
     }
@@ -173,9 +174,9 @@ impl Drop for Share {
 mod tests {
     use super::*;
 
-    fn shares<const N: usize>(limit_bytes: usize) -> (Arc<UnfinishedMessages>, [Share; N]) {
+    fn shares<const N: usize>(limit_bytes: usize) -> (Arc<UnfinishedMessages>, [UnfinishedShare; N]) {
         let all = Arc::new(UnfinishedMessages::new(limit_bytes, Gauge::default()));
-        let shares = [(); N].map(|()| Share::new(Arc::clone(&all)));
+        let shares = [(); N].map(|()| UnfinishedShare::new(Arc::clone(&all)));
         (all, shares)
     }
 

@@ -9,7 +9,7 @@ use tokio::{
 
 use super::{
     close_reason::{CloseReason, End},
-    framing::Outgoing,
+    framing::OutgoingFrame,
     socket::Socket,
 };
 use crate::{
@@ -33,7 +33,8 @@ pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(
         match end.reason {
             CloseReason::ClosedByClient => {
                 let code = web.map_or(end.code(), |_| Some(1000));
-                let reply = code.map_or_else(Outgoing::close_without_code, |code| Outgoing::close(code, ""));
+                let reply = code
+                    .map_or_else(OutgoingFrame::close_without_code, |code| OutgoingFrame::close(code, ""));
                 socket.queue(reply);
             }
             reason => {
@@ -43,7 +44,7 @@ pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(
                     discard_what_waits(&mut socket, connection);
                 }
                 let code = web.map_or(code, |_| WebFunction::close_code(code));
-                socket.queue(Outgoing::close(code, &end.text));
+                socket.queue(OutgoingFrame::close(code, &end.text));
             }
         }
         if let Err(error) = socket.send().await {
@@ -83,6 +84,6 @@ fn queue_what_waits<S: AsyncRead + AsyncWrite + Unpin>(
         return socket.discard_unsent();
     }
     while let Some(frame) = deliveries.next_waiting() {
-        socket.queue(Outgoing::data(frame));
+        socket.queue(OutgoingFrame::data(frame));
     }
 }

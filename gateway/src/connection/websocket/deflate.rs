@@ -10,6 +10,6 @@ mod offer;
 
 pub(crate) use self::{
     compress::compress,
-    inflate::{Failed, inflate},
+    inflate::{InflateError, inflate},
     offer::{Deflate, negotiate},
 };

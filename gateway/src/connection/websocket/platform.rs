@@ -16,11 +16,11 @@ use crate::connection::web_function::WebFunction;
 pub(super) struct PlatformLimits {
     closes_at: Instant,
     /// `None`: frames leave as they come.
-    pace: Option<Pace>,
+    pace: Option<SendPace>,
 }
 
 #[derive(Debug)]
-struct Pace {
+struct SendPace {
     frame: Duration,
     bytes_per_second: Option<NonZeroU32>,
     timer: Pin<Box<Sleep>>,
@@ -30,7 +30,7 @@ impl PlatformLimits {
     /// Of a connection that was asked for at this time.
     pub(super) fn new(web: &WebFunction, asked: std::time::Instant) -> Self {
         let is_paced = web.frames_per_second.is_some() || web.bytes_per_second.is_some();
-        let pace = is_paced.then(|| Pace {
+        let pace = is_paced.then(|| SendPace {
             frame: web.frames_per_second.map_or(Duration::ZERO, |rate| Duration::from_secs(1) / rate.get()),
             bytes_per_second: web.bytes_per_second,
             timer: Box::pin(sleep_until(Instant::now())),

@@ -19,10 +19,10 @@ use tokio::{
 };
 
 use super::{
-    Opened,
+    AcceptedConnection,
     close_reason::{CloseReason, End},
     deflate::compress,
-    framing::Outgoing,
+    framing::OutgoingFrame,
     incoming::Incoming,
     liveness::{Due, Heartbeat},
     socket::Socket,
@@ -42,7 +42,7 @@ use crate::{
 
 /// The state of an open connection.
 pub(super) struct Session<'a, 's, S> {
-    connection: &'a Opened,
+    connection: &'a AcceptedConnection,
     socket: &'s mut Socket<S>,
     transfers: Transfers<'a>,
     heartbeat: Heartbeat,
@@ -54,7 +54,7 @@ pub(super) struct Session<'a, 's, S> {
 }
 
 impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
-    pub(super) fn new(connection: &'a Opened, socket: &'s mut Socket<S>) -> Self {
+    pub(super) fn new(connection: &'a AcceptedConnection, socket: &'s mut Socket<S>) -> Self {
         let settings = &connection.current.settings;
         Self {
             connection,
@@ -244,10 +244,10 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
             if socket.may_queue()
                 && let Some(payload) = self.pong.take()
             {
-                socket.queue(Outgoing::pong(payload.into()));
+                socket.queue(OutgoingFrame::pong(payload.into()));
             }
             if socket.may_queue() && mem::take(&mut self.ping_due) {
-                socket.queue(Outgoing::ping());
+                socket.queue(OutgoingFrame::ping());
             }
             let mut queue_end = None;
             let mut is_empty = false;
@@ -312,7 +312,7 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
 }
 
 /// The frame as it is sent to this client: compressed, if that was agreed and makes it smaller.
-fn outgoing(connection: &Opened, frame: Frame) -> Outgoing {
+fn outgoing(connection: &AcceptedConnection, frame: Frame) -> OutgoingFrame {
     let compressed = connection.deflate.and_then(|deflate| {
         let Compression { min_bytes, level } = connection.current.settings.compression?;
         if frame.len() < min_bytes {
@@ -324,11 +324,11 @@ fn outgoing(connection: &Opened, frame: Frame) -> Outgoing {
         })
     });
     match compressed {
-        Some(payload) => Outgoing::compressed(&frame, payload),
-        None => Outgoing::data(frame),
+        Some(payload) => OutgoingFrame::compressed(&frame, payload),
+        None => OutgoingFrame::data(frame),
     }
 }
 
-fn queue_full(connection: &Opened) -> End {
+fn queue_full(connection: &AcceptedConnection) -> End {
     End::limit(Limit::SendQueueBytes(connection.deliveries.limit_bytes()))
 }

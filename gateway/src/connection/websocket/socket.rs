@@ -21,10 +21,10 @@ use tokio::{
 pub(super) use self::receiving::ReceiveError;
 use self::{receiving::Receiving, sending::Sending};
 use super::{
-    framing::{Decoder, Message, Outgoing},
+    framing::{Decoder, Message, OutgoingFrame},
     platform::PlatformLimits,
 };
-use crate::connection::limits::Share;
+use crate::connection::limits::UnfinishedShare;
 
 /// See the module.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     pub(super) fn new(
         stream: S,
         already_received: &Bytes,
-        (decoder, unfinished): (Decoder, Share),
+        (decoder, unfinished): (Decoder, UnfinishedShare),
         platform: Option<Box<PlatformLimits>>,
     ) -> Self {
         let receiving = Receiving::new(already_received, decoder, unfinished);
@@ -92,7 +92,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     /// Queues a frame. [`Socket::poll_send`] sends it.
-    pub(super) fn queue(&mut self, frame: Outgoing) {
+    pub(super) fn queue(&mut self, frame: OutgoingFrame) {
         self.sending.push(frame);
     }
 
@@ -105,7 +105,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     pub(super) fn poll_send(
         &mut self,
         context: &mut Context<'_>,
-        sent: impl FnMut(&Outgoing),
+        sent: impl FnMut(&OutgoingFrame),
     ) -> Poll<io::Result<()>> {
         self.sending.poll(&mut self.stream, context, sent)
     }

@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 
-use super::Opened;
+use super::AcceptedConnection;
 use crate::{
     connection::event_queue::EventQueue,
     function::invoke::{FailedInvocation, FrameEvent},
@@ -18,13 +18,13 @@ const WAITING_EVENTS_BYTES: usize = 256 * 1024;
 
 /// The events that wait, and the one that is being carried out, which is allocated only for as long as it runs.
 pub(super) struct Transfers<'a> {
-    connection: &'a Opened,
+    connection: &'a AcceptedConnection,
     waiting: EventQueue<FrameEvent>,
     running: Option<BoxFuture<'a, Result<(), FailedInvocation>>>,
 }
 
 impl<'a> Transfers<'a> {
-    pub(super) fn new(connection: &'a Opened) -> Self {
+    pub(super) fn new(connection: &'a AcceptedConnection) -> Self {
         Self { connection, waiting: EventQueue::new(WAITING_EVENTS_BYTES), running: None }
     }
 
@@ -75,7 +75,11 @@ impl<'a> Transfers<'a> {
 }
 
 /// Carries an event out. While it has to wait for a slot, nothing further of its connection is read.
-async fn transfer(connection: &Opened, event: FrameEvent, held: &AtomicBool) -> Result<(), FailedInvocation> {
+async fn transfer(
+    connection: &AcceptedConnection,
+    event: FrameEvent,
+    held: &AtomicBool,
+) -> Result<(), FailedInvocation> {
     connection.ownership.certain().await;
     if connection.ownership.is_lost() {
         // Its client has been cleaned up after; the session ends.

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     function::{
         Failure, FailureMessage, Role,
-        runtime_api::{Limits, Outcome, RuntimeApi},
+        runtime_api::{Outcome, RuntimeApi, RuntimeLimits},
     },
     observe::report::Report,
 };
@@ -42,7 +42,7 @@ pub(super) struct Instance {
 }
 
 /// Why an event has no outcome.
-enum Ended {
+enum NoOutcome {
     Exited(Exit),
     Overdue,
 }
@@ -66,7 +66,7 @@ impl Instance {
     ) -> Result<Self, Failure> {
         let never =
             |what: &str, error: std::io::Error| Failure::NeverReady(format!("{name} {what}: {error}").into());
-        let limits = Limits::new(processes.memory_mb, processes.timeout);
+        let limits = RuntimeLimits::new(processes.memory_mb, processes.timeout);
         let log_limits = context.log_limits.clone();
         let api = RuntimeApi::start_logging(name.clone(), limits, log_limits.runtime_api)
             .await
@@ -119,14 +119,14 @@ impl Instance {
             tokio::select! {
                 biased;
                 decided = offer.decided() => return (answer(decided.outcome), Some(decided.took)),
-                exit = self.process.exited() => break Ended::Exited(exit),
+                exit = self.process.exited() => break NoOutcome::Exited(exit),
                 () = overdue.as_mut() => match offer.taken_at().map(|taken| taken + self.timeout) {
                     Some(until) if until > Instant::now() => overdue.as_mut().reset(until.into()),
-                    _ => break Ended::Overdue,
+                    _ => break NoOutcome::Overdue,
                 },
             }
         };
-        let grace = if matches!(ended, Ended::Exited(_)) { OUTCOME_GRACE } else { Duration::ZERO };
+        let grace = if matches!(ended, NoOutcome::Exited(_)) { OUTCOME_GRACE } else { Duration::ZERO };
         if let Ok(decided) = timeout(grace, offer.decided()).await {
             return (answer(decided.outcome), Some(decided.took));
         }
@@ -134,13 +134,15 @@ impl Instance {
         let taken = offer.taken_at();
         let ran = taken.map(|taken| taken.elapsed());
         let not_carried_out = match (ended, taken) {
-            (Ended::Exited(_), None) => NotCarriedOut::Untouched,
-            (Ended::Exited(exit), Some(taken)) => {
+            (NoOutcome::Exited(_), None) => NotCarriedOut::Untouched,
+            (NoOutcome::Exited(exit), Some(taken)) => {
                 let sentence = exit.sentence(&self.name, "in the middle of the invocation", taken);
                 NotCarriedOut::Failed(Failure::Crashed(sentence.into()))
             }
-            (Ended::Overdue, None) => NotCarriedOut::Failed(self.too_late("not asked for the event").await),
-            (Ended::Overdue, Some(_)) => NotCarriedOut::Failed(self.too_late("not answered").await),
+            (NoOutcome::Overdue, None) => {
+                NotCarriedOut::Failed(self.too_late("not asked for the event").await)
+            }
+            (NoOutcome::Overdue, Some(_)) => NotCarriedOut::Failed(self.too_late("not answered").await),
         };
         (Err(not_carried_out), ran)
     }

@@ -15,7 +15,7 @@ pub trait Attempt: Send + Sync + fmt::Debug {
     fn name(&self) -> &str;
 
     /// Carries the event out, once. The caller sets the limit on its time.
-    fn attempt<'a>(&'a self, call: &'a Call<'_>) -> BoxFuture<'a, Result<Answer, AttemptError>>;
+    fn attempt<'a>(&'a self, call: &'a Call<'_>) -> BoxFuture<'a, Result<FunctionAnswer, AttemptError>>;
 
     /// Finds out whether the function could be called, without calling it. Either is a sentence.
     fn check(&self) -> BoxFuture<'_, Result<String, String>>;
@@ -23,7 +23,7 @@ pub trait Attempt: Send + Sync + fmt::Debug {
 
 /// A function's answer.
 #[derive(Debug)]
-pub struct Answer {
+pub struct FunctionAnswer {
     /// As the function gave it.
     pub body: Bytes,
     /// How long the function ran, if its platform says so.

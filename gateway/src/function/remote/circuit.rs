@@ -97,7 +97,7 @@ impl From<OpenCircuit> for Failure {
 
 /// A call that was let through. Dropped without a verdict, it says nothing about the backend.
 #[derive(Debug)]
-pub struct Permit<'a> {
+pub struct CallPermit<'a> {
     circuit: &'a Circuit,
     probe: bool,
     decided: bool,
@@ -121,7 +121,7 @@ impl Circuit {
     }
 
     /// Lets a call through, or not.
-    pub fn try_acquire(&self) -> Result<Permit<'_>, OpenCircuit> {
+    pub fn try_acquire(&self) -> Result<CallPermit<'_>, OpenCircuit> {
         let mut inner = self.inner.lock();
         let probe = match &mut *inner {
             Inner::Closed { .. } => false,
@@ -131,7 +131,7 @@ impl Circuit {
                 true
             }
         };
-        Ok(Permit { circuit: self, probe, decided: false })
+        Ok(CallPermit { circuit: self, probe, decided: false })
     }
 
     fn succeeded(&self, probe: bool) {
@@ -183,7 +183,7 @@ impl Outage {
     }
 }
 
-impl Permit<'_> {
+impl CallPermit<'_> {
     /// The backend is up, whatever it answered.
     pub fn succeeded(mut self) {
         self.decided = true;
@@ -197,7 +197,7 @@ impl Permit<'_> {
     }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for CallPermit<'_> {
     fn drop(&mut self) {
         if self.probe && !self.decided {
             self.circuit.undecided();

@@ -35,15 +35,15 @@ pub enum Trust {
 
 /// The client cannot speak TLS.
 #[derive(Debug)]
-pub struct TlsError(String);
+pub struct TrustError(String);
 
-impl fmt::Display for TlsError {
+impl fmt::Display for TrustError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
     }
 }
 
-impl std::error::Error for TlsError {}
+impl std::error::Error for TrustError {}
 
 type Pool = Client<HttpsConnector<HttpConnector<LookUps>>, Full<Bytes>>;
 
@@ -88,7 +88,7 @@ impl fmt::Display for SendError {
 impl HttpClient {
     /// A connection that was idle for longer than `idle` is not used again: this should be less than the servers'
     /// own time-outs, since a request on a connection that the server is just closing is lost.
-    pub fn new(trust: &Trust, idle: Duration) -> Result<Self, TlsError> {
+    pub fn new(trust: &Trust, idle: Duration) -> Result<Self, TrustError> {
         Ok(Self::connecting(tls_config(trust)?, LookUps::default(), idle))
     }
 
@@ -176,27 +176,30 @@ fn pool(tls: ClientConfig, look_ups: LookUps, idle: Duration) -> Pool {
 }
 
 /// TLS towards a server, whose certificate must be one of these.
-pub(crate) fn tls_config(trust: &Trust) -> Result<ClientConfig, TlsError> {
+pub(crate) fn tls_config(trust: &Trust) -> Result<ClientConfig, TrustError> {
     let roots = roots(trust)?;
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| TlsError(format!("TLS cannot be set up: {error}")))?
+        .map_err(|error| TrustError(format!("TLS cannot be set up: {error}")))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(config)
 }
 
-fn roots(trust: &Trust) -> Result<RootCertStore, TlsError> {
+fn roots(trust: &Trust) -> Result<RootCertStore, TrustError> {
     match trust {
         Trust::System => system_roots(),
         Trust::File(file) => {
             let loaded = rustls_native_certs::load_certs_from_paths(Some(file), None);
             if let Some(error) = loaded.errors.first() {
-                return Err(TlsError(format!("cannot read the certificates in {}: {error}", file.display())));
+                return Err(TrustError(format!(
+                    "cannot read the certificates in {}: {error}",
+                    file.display()
+                )));
             }
             let (roots, unusable) = store(loaded.certs);
             if roots.is_empty() {
-                return Err(TlsError(format!(
+                return Err(TrustError(format!(
                     "{} has no certificate that can be used ({unusable} cannot)",
                     file.display()
                 )));
@@ -206,7 +209,7 @@ fn roots(trust: &Trust) -> Result<RootCertStore, TlsError> {
     }
 }
 
-fn system_roots() -> Result<RootCertStore, TlsError> {
+fn system_roots() -> Result<RootCertStore, TrustError> {
     let loaded = rustls_native_certs::load_native_certs();
     for error in &loaded.errors {
         warn!("certificates of this system: {error}");
@@ -217,7 +220,7 @@ fn system_roots() -> Result<RootCertStore, TlsError> {
     }
     if let Some(variable) = VARIABLES.into_iter().find(|variable| env::var_os(variable).is_some()) {
         let why = loaded.errors.first().map(|error| format!(": {error}")).unwrap_or_default();
-        return Err(TlsError(format!("{variable} names no certificate that can be used{why}")));
+        return Err(TrustError(format!("{variable} names no certificate that can be used{why}")));
     }
     info!(
         "this system has no certificates to trust: those that came with the gateway are used; see SSL_CERT_FILE"

@@ -20,7 +20,7 @@ use hyper::{
 pub use self::address::{Address, AddressError};
 use self::retry_after::retry_after;
 use super::{
-    attempt::{Answer, Attempt, AttemptError, Backend, Retryable},
+    attempt::{Attempt, AttemptError, Backend, FunctionAnswer, Retryable},
     client::{HttpAnswer, HttpClient, SendError},
 };
 use crate::{
@@ -53,7 +53,7 @@ impl HttpFunction {
         Self { client, address }
     }
 
-    async fn post(&self, call: &Call<'_>) -> Result<Answer, AttemptError> {
+    async fn post(&self, call: &Call<'_>) -> Result<FunctionAnswer, AttemptError> {
         let mut request = self
             .request(Method::POST)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
@@ -64,7 +64,7 @@ impl HttpFunction {
         }
         let answer = self.send(request, call.event.clone()).await?;
         if answer.status == StatusCode::OK {
-            return Ok(Answer { body: answer.body, ran: None });
+            return Ok(FunctionAnswer { body: answer.body, ran: None });
         }
         Err(self.refused(&answer))
     }
@@ -122,7 +122,7 @@ impl Attempt for HttpFunction {
         self.address.shown()
     }
 
-    fn attempt<'a>(&'a self, call: &'a Call<'_>) -> BoxFuture<'a, Result<Answer, AttemptError>> {
+    fn attempt<'a>(&'a self, call: &'a Call<'_>) -> BoxFuture<'a, Result<FunctionAnswer, AttemptError>> {
         Box::pin(self.post(call))
     }
 

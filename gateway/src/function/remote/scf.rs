@@ -1,7 +1,7 @@
 //! A function in the cloud: `InvokeFunction` of the cloud API, which answers when the function has.
 //!
 //! [`ScfClient`] is the account's side of it (endpoint, region, credentials), shared by all functions; a [`ScfFunction`] is
-//! one function of it, named by a [`Target`].
+//! one function of it, named by a [`ScfTarget`].
 
 mod answer;
 mod check;
@@ -20,14 +20,14 @@ use bytes::Bytes;
 use log::debug;
 use serde::Serialize;
 
-use self::answer::Invocation;
+use self::answer::InvokeFunctionResponse;
 pub use self::{
     client::{RegionError, ScfClient},
     endpoint::{Endpoint, EndpointError},
     sign::authorization,
-    target::{Target, TargetError},
+    target::{ScfTarget, ScfTargetError},
 };
-use super::attempt::{Answer, Attempt, AttemptError};
+use super::attempt::{Attempt, AttemptError, FunctionAnswer};
 use crate::{BoxFuture, contract::MAX_EVENT_BYTES, function::Call};
 
 /// How long a kept connection may be idle. Servers of that kind wait for a minute; a new TLS connection takes two round
@@ -38,7 +38,7 @@ pub const IDLE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct ScfFunction {
     client: Arc<ScfClient>,
-    target: Target,
+    target: ScfTarget,
     name: String,
 }
 
@@ -56,16 +56,16 @@ struct Parameters<'a> {
 impl ScfFunction {
     /// The function of this name.
     #[must_use]
-    pub fn new(client: Arc<ScfClient>, target: Target) -> Self {
+    pub fn new(client: Arc<ScfClient>, target: ScfTarget) -> Self {
         let name = target.to_string();
         Self { client, target, name }
     }
 
-    async fn call(&self, call: &Call<'_>) -> Result<Answer, AttemptError> {
+    async fn call(&self, call: &Call<'_>) -> Result<FunctionAnswer, AttemptError> {
         let parameters = self.parameters(&call.event).map_err(|why| {
             AttemptError::not_sent(format!("the event cannot be sent to {}: {why}", self.name))
         })?;
-        let invocation: Invocation =
+        let invocation: InvokeFunctionResponse =
             self.client.call(&self.name, "InvokeFunction", call.request_id, parameters).await?;
         debug!(
             "{}, request {}: the function's request id is {}",
@@ -97,7 +97,7 @@ impl Attempt for ScfFunction {
         &self.name
     }
 
-    fn attempt<'a>(&'a self, call: &'a Call<'_>) -> BoxFuture<'a, Result<Answer, AttemptError>> {
+    fn attempt<'a>(&'a self, call: &'a Call<'_>) -> BoxFuture<'a, Result<FunctionAnswer, AttemptError>> {
         Box::pin(self.call(call))
     }
 

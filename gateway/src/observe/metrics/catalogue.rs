@@ -5,7 +5,7 @@
 
 /// The type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricKind {
     /// Only grows; its name ends in `_total`.
     Counter,
     /// Goes up and down.
@@ -14,7 +14,7 @@ pub enum Kind {
     Histogram,
 }
 
-impl Kind {
+impl MetricKind {
     /// As in the exposed text.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -32,7 +32,7 @@ pub struct Description {
     /// Its name in queries.
     pub name: &'static str,
     /// Its type.
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// The names of its labels.
     pub labels: &'static [&'static str],
     /// What it counts or measures, without a full stop.
@@ -42,7 +42,7 @@ pub struct Description {
 macro_rules! catalogue {
     ($($constant:ident: $kind:ident $name:literal [$($label:literal),*] $help:literal;)+) => {
         $(pub(super) const $constant: Description =
-            Description { name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help };)+
+            Description { name: $name, kind: MetricKind::$kind, labels: &[$($label),*], help: $help };)+
 
         /// All metrics, in the order in which they are exposed.
         pub const ALL: &[Description] = &[$($constant,)+];

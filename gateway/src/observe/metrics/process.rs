@@ -11,13 +11,13 @@ use prometheus_client::{
 
 use rustix::{param, process as system};
 
-use super::catalogue::{self as c, Description, Kind};
+use super::catalogue::{self as c, Description, MetricKind};
 
 #[derive(Debug)]
 pub(super) struct ProcessMetrics;
 
 /// A moment's figures.
-struct Process {
+struct ProcessFigures {
     memory_bytes: Option<f64>,
     cpu_seconds: Option<f64>,
     open_files: Option<f64>,
@@ -25,7 +25,7 @@ struct Process {
     started: Option<f64>,
 }
 
-impl Process {
+impl ProcessFigures {
     #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
     fn now() -> Self {
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
@@ -60,7 +60,7 @@ fn booted() -> Option<f64> {
 
 impl Collector for ProcessMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let process = Process::now();
+        let process = ProcessFigures::now();
         let figures: [(&Description, Option<f64>); 5] = [
             (&c::PROCESS_MEMORY, process.memory_bytes),
             (&c::PROCESS_CPU, process.cpu_seconds),
@@ -72,11 +72,11 @@ impl Collector for ProcessMetrics {
             let Some(value) = value else { continue };
             let (name, help) = (description.name.trim_end_matches("_total"), description.help);
             match description.kind {
-                Kind::Counter => {
+                MetricKind::Counter => {
                     let counter = ConstCounter::new(value);
                     counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
                 }
-                Kind::Gauge | Kind::Histogram => {
+                MetricKind::Gauge | MetricKind::Histogram => {
                     let gauge = ConstGauge::new(value);
                     gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
                 }

@@ -32,14 +32,14 @@ fn what_is_exposed_is_what_the_catalogue_lists() {
     let listed: Vec<_> = catalogue::ALL
         .iter()
         .map(|metric| match metric.kind {
-            Kind::Counter => format!("{} counter", metric.name.trim_end_matches("_total")),
+            MetricKind::Counter => format!("{} counter", metric.name.trim_end_matches("_total")),
             kind => format!("{} {}", metric.name, kind.name()),
         })
         .collect();
     assert_eq!(types, listed);
     for metric in catalogue::ALL {
-        assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
-        let name = if metric.kind == Kind::Histogram {
+        assert_eq!(metric.kind == MetricKind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
+        let name = if metric.kind == MetricKind::Histogram {
             format!("{}_count", metric.name)
         } else {
             metric.name.to_owned()

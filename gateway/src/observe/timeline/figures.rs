@@ -17,13 +17,13 @@ pub(super) struct Figures {
     invocations: u64,
     cold_starts: u64,
     errors: u64,
-    gateway: Times,
-    function: Times,
+    gateway: DurationHistogram,
+    function: DurationHistogram,
 }
 
 /// What a viewer receives.
 #[derive(Debug, PartialEq, Serialize)]
-pub(super) struct Summary {
+pub(super) struct InvocationFigures {
     since_ms: u64,
     invocations: u64,
     cold_starts: u64,
@@ -40,7 +40,7 @@ struct Quantiles {
 }
 
 #[derive(Debug)]
-struct Times(Option<Histogram<u64>>);
+struct DurationHistogram(Option<Histogram<u64>>);
 
 impl Default for Figures {
     fn default() -> Self {
@@ -49,8 +49,8 @@ impl Default for Figures {
             invocations: 0,
             cold_starts: 0,
             errors: 0,
-            gateway: Times::default(),
-            function: Times::default(),
+            gateway: DurationHistogram::default(),
+            function: DurationHistogram::default(),
         }
     }
 }
@@ -75,8 +75,8 @@ impl Figures {
         }
     }
 
-    pub(super) fn summary(&self) -> Summary {
-        Summary {
+    pub(super) fn summary(&self) -> InvocationFigures {
+        InvocationFigures {
             since_ms: self.since_ms,
             invocations: self.invocations,
             cold_starts: self.cold_starts,
@@ -87,14 +87,14 @@ impl Figures {
     }
 }
 
-impl Default for Times {
+impl Default for DurationHistogram {
     fn default() -> Self {
         // It refuses only a longest time below two and a number of digits above five.
         Self(Histogram::new_with_max(LONGEST_US, DIGITS).ok())
     }
 }
 
-impl Times {
+impl DurationHistogram {
     fn add(&mut self, time: Duration) {
         if let Some(histogram) = &mut self.0 {
             histogram.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
@@ -121,7 +121,7 @@ mod tests {
         for ms in 1..=1000 {
             figures.took(Duration::from_millis(ms), None);
         }
-        let Summary { gateway_ms, function_ms, .. } = figures.summary();
+        let InvocationFigures { gateway_ms, function_ms, .. } = figures.summary();
         let near = |quantile: Option<f64>, wanted: f64| {
             quantile.is_some_and(|quantile| (quantile - wanted).abs() <= wanted / 1000.0)
         };

@@ -24,7 +24,7 @@ pub(super) struct OpenConnection {
 
 /// What a viewer receives: how many there are, and the newest of them first.
 #[derive(Debug, Serialize)]
-pub(super) struct Listed {
+pub(super) struct OpenConnectionList {
     total: usize,
     newest: Vec<OpenConnection>,
 }
@@ -43,9 +43,9 @@ impl OpenConnections {
         order.is_some_and(|order| self.by_order.remove(&order).is_some())
     }
 
-    pub(super) fn listed(&self) -> Listed {
+    pub(super) fn listed(&self) -> OpenConnectionList {
         let newest = self.by_order.values().rev().take(LISTED_CONNECTIONS).cloned().collect();
-        Listed { total: self.by_order.len(), newest }
+        OpenConnectionList { total: self.by_order.len(), newest }
     }
 }
 
@@ -61,7 +61,7 @@ mod tests {
             open.opened(OpenConnection { connection, path: "/".into(), sub_protocol: None, opened_ms: 0 });
         }
         assert!(open.closed("1") && !open.closed("1"));
-        let Listed { total, newest } = open.listed();
+        let OpenConnectionList { total, newest } = open.listed();
         assert_eq!((total, newest.len()), (LISTED_CONNECTIONS, LISTED_CONNECTIONS));
         assert_eq!((newest[0].connection.as_str(), newest[199].connection.as_str()), ("200", "0"));
     }

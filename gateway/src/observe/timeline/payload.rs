@@ -7,12 +7,12 @@ use super::limits::{PAYLOAD_BYTES, PUSH_BYTES};
 
 /// An event, kept whole while the memory limit allows it, so that it can be sent again. In JSON: its beginning as text.
 #[derive(Debug)]
-pub(super) struct Payload {
+pub(super) struct EventPayload {
     kept: Bytes,
     bytes: usize,
 }
 
-impl Payload {
+impl EventPayload {
     /// Shares the bytes; nothing is copied.
     pub(super) fn new(payload: &Bytes) -> Self {
         Self { kept: payload.clone(), bytes: payload.len() }
@@ -37,7 +37,7 @@ impl Payload {
     }
 }
 
-impl Serialize for Payload {
+impl Serialize for EventPayload {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&shown_payload(&self.kept))
     }
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_shortened_event_is_no_longer_whole() {
-        let mut payload = Payload::new(&Bytes::from(vec![b'x'; PAYLOAD_BYTES + 1]));
+        let mut payload = EventPayload::new(&Bytes::from(vec![b'x'; PAYLOAD_BYTES + 1]));
         assert_eq!(payload.surplus(), 1);
         assert!(payload.whole().is_some());
         payload.shorten();

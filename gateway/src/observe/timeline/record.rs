@@ -6,19 +6,19 @@ use serde::{Serialize, Serializer};
 
 use super::{
     limits::{LINE_BYTES, LINES_AT_EACH_END, PUSHES, PUSHES_BYTES},
-    payload::{Payload, cut},
+    payload::{EventPayload, cut},
     push::Pushed,
 };
 use crate::observe::report::InvocationOutcome;
 
 #[derive(Debug, Serialize)]
-pub(super) struct Record {
+pub(super) struct TimelineRecord {
     pub(super) id: u64,
     #[serde(flatten)]
     pub(super) what: What,
 }
 
-impl Record {
+impl TimelineRecord {
     pub(super) fn has_trace(&self, trace: &str) -> bool {
         matches!(&self.what, What::Invocation(invocation) if invocation.trace.as_deref() == Some(trace))
     }
@@ -27,7 +27,7 @@ impl Record {
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub(super) enum What {
-    Invocation(Box<Invocation>),
+    Invocation(Box<InvocationRecord>),
     Instance(InstanceChange),
     Connection(ConnectionChange),
     /// A reverse push that no instance made.
@@ -36,12 +36,12 @@ pub(super) enum What {
 
 /// Where an invocation stands, or what it came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum InvocationState {
     Running,
     Ended(InvocationOutcome),
 }
 
-impl Serialize for State {
+impl Serialize for InvocationState {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(match self {
             Self::Running => "running",
@@ -51,7 +51,7 @@ impl Serialize for State {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Invocation {
+pub(super) struct InvocationRecord {
     pub(super) role: &'static str,
     pub(super) instance: Option<String>,
     pub(super) cold: bool,
@@ -63,9 +63,9 @@ pub(super) struct Invocation {
     pub(super) function_ms: Option<f64>,
     pub(super) total_ms: Option<f64>,
     pub(super) gateway_ms: Option<f64>,
-    pub(super) outcome: State,
+    pub(super) outcome: InvocationState,
     pub(super) message: Option<String>,
-    pub(super) event: Payload,
+    pub(super) event: EventPayload,
     pub(super) event_bytes: usize,
     /// The bytes of a frame that its client had compressed, and what they were compressed to.
     pub(super) frame_bytes: Option<usize>,

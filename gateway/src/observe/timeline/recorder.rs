@@ -12,10 +12,12 @@ use tokio::sync::broadcast;
 use super::{
     limits::{BUFFERED_CHANGES, LINE_BYTES},
     open::OpenConnection,
-    payload::{Payload, cut, shown_payload},
+    payload::{EventPayload, cut, shown_payload},
     push::Pushed,
-    record::{ConnectionChange, ForeignPush, InstanceChange, Invocation, Lines, Pushes, State, What},
-    ring::{Attribution, Ring, Running},
+    record::{
+        ConnectionChange, ForeignPush, InstanceChange, InvocationRecord, InvocationState, Lines, Pushes, What,
+    },
+    ring::{Attribution, Ring, RunningInvocation},
     time::{epoch_ms, float_ms, millis},
 };
 use crate::{
@@ -132,11 +134,11 @@ impl Timeline {
         self.changed(id);
     }
 
-    fn invocation(&self, request_id: &str, invocation: Invocation) {
+    fn invocation(&self, request_id: &str, invocation: InvocationRecord) {
         let mut ring = self.ring.lock();
         ring.figures.change().invocation();
         let id = ring.add(What::Invocation(Box::new(invocation)));
-        ring.running.insert(request_id.to_owned(), Running { record: id, cold: false });
+        ring.running.insert(request_id.to_owned(), RunningInvocation { record: id, cold: false });
         drop(ring);
         self.changed(id);
     }
@@ -277,7 +279,7 @@ impl Timeline {
         if let Some(instance) = &timings.instance {
             ring.place(request_id, instance, timings.started);
         }
-        let Some(Running { record: id, .. }) = ring.running.remove(request_id) else { return };
+        let Some(RunningInvocation { record: id, .. }) = ring.running.remove(request_id) else { return };
         let mut counted = false;
         if let Some(invocation) = ring.invocation_mut(id) {
             counted = std::mem::replace(&mut invocation.counted_as_error, outcome.is_error());
@@ -286,7 +288,7 @@ impl Timeline {
             invocation.function_ms = timings.ran.map(float_ms);
             invocation.total_ms = Some(float_ms(total));
             invocation.gateway_ms = Some(float_ms(gateway));
-            invocation.outcome = State::Ended(outcome);
+            invocation.outcome = InvocationState::Ended(outcome);
             invocation.message = message.map(str::to_owned);
             (invocation.answer, invocation.answer_bytes) = answer.unzip();
         }
@@ -316,8 +318,8 @@ fn begun(
     received: Instant,
     waited: Duration,
     replay: bool,
-) -> Invocation {
-    Invocation {
+) -> InvocationRecord {
+    InvocationRecord {
         role: role.name(),
         instance: None,
         cold: false,
@@ -329,9 +331,9 @@ fn begun(
         function_ms: None,
         total_ms: None,
         gateway_ms: None,
-        outcome: State::Running,
+        outcome: InvocationState::Running,
         message: None,
-        event: Payload::new(event),
+        event: EventPayload::new(event),
         event_bytes: event.len(),
         frame_bytes: None,
         compressed_bytes: None,

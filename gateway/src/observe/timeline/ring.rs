@@ -11,7 +11,7 @@ use super::{
     figures::Figures,
     limits::WHOLE_EVENTS_BYTES,
     open::OpenConnections,
-    record::{InstanceChange, Invocation, Record, What},
+    record::{InstanceChange, InvocationRecord, TimelineRecord, What},
     time::float_ms,
 };
 use crate::observe::report::Pusher;
@@ -21,14 +21,14 @@ use crate::observe::report::Pusher;
 pub(super) struct Ring {
     /// How many records are kept.
     pub(super) rows: usize,
-    records: VecDeque<Record>,
+    records: VecDeque<TimelineRecord>,
     next_id: u64,
     /// The records whose events are kept beyond what is shown, and how many bytes beyond.
     long_events: VecDeque<(u64, usize)>,
     long_events_bytes: usize,
     pub(super) instances: HashMap<String, Attribution>,
     /// The invocations that have not ended, by their request ids.
-    pub(super) running: HashMap<String, Running>,
+    pub(super) running: HashMap<String, RunningInvocation>,
     pub(super) figures: Versioned<Figures>,
     pub(super) open: Versioned<OpenConnections>,
 }
@@ -57,7 +57,7 @@ impl<T> Versioned<T> {
 
 /// An invocation that has not ended.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(super) struct RunningInvocation {
     pub(super) record: u64,
     /// Whether an instance was started for it.
     pub(super) cold: bool,
@@ -96,7 +96,7 @@ impl Ring {
         if let What::Invocation(invocation) = &what {
             self.make_room(id, invocation.event.surplus());
         }
-        self.records.push_back(Record { id, what });
+        self.records.push_back(TimelineRecord { id, what });
         id
     }
 
@@ -166,7 +166,7 @@ impl Ring {
         instances.map(|(instance, found)| Living { instance, role: found.role }).collect()
     }
 
-    pub(super) fn get(&self, id: u64) -> Option<&Record> {
+    pub(super) fn get(&self, id: u64) -> Option<&TimelineRecord> {
         let index = id.checked_sub(self.records.front()?.id)?;
         self.records.get(usize::try_from(index).ok()?)
     }
@@ -176,7 +176,7 @@ impl Ring {
         Some(&mut self.records.get_mut(usize::try_from(index).ok()?)?.what)
     }
 
-    pub(super) fn invocation_mut(&mut self, id: u64) -> Option<&mut Invocation> {
+    pub(super) fn invocation_mut(&mut self, id: u64) -> Option<&mut InvocationRecord> {
         match self.get_mut(id)? {
             What::Invocation(invocation) => Some(invocation),
             _ => None,

@@ -15,11 +15,11 @@ use tokio::{
 
 use super::{
     NodeId, Redis, RedisError,
-    lease::{Shared, keys},
-    outgoing::{Outcome, Outgoing},
-    peers::{Peers, Verdict},
+    lease::{LeaseState, keys},
+    outgoing::{OutgoingMessages, RequestOutcome},
+    peers::{PeerNodes, Verdict},
     redis::{RedisTime, Subscription},
-    wire::{self, Answer, Message, Record, Request},
+    wire::{self, OwnerAnswer, OwnerRequest, WireMessage, WireRecord},
 };
 use crate::{
     observe::{log_limit::LogLimit, metrics::Metrics},
@@ -41,12 +41,12 @@ const CONFIRMED_WITHIN: Duration = Duration::from_secs(4);
 
 /// The receiving side of a node.
 pub(crate) struct Inbox {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<LeaseState>,
     /// Which node this is; another one after it was declared lost.
     pub(crate) node: watch::Receiver<NodeId>,
-    pub(crate) outgoing: Arc<Outgoing>,
+    pub(crate) outgoing: Arc<OutgoingMessages>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) peers: Peers,
+    pub(crate) peers: PeerNodes,
     /// Closes that were run for another node, by its number: whether it has answered the function in time.
     pub(crate) closes: HashMap<(NodeId, u64), (Instant, watch::Sender<bool>)>,
     pub(crate) other_versions: LogLimit,
@@ -62,13 +62,17 @@ struct Probe {
 }
 
 impl Inbox {
-    pub(crate) fn new(shared: Arc<Shared>, outgoing: Arc<Outgoing>, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(
+        shared: Arc<LeaseState>,
+        outgoing: Arc<OutgoingMessages>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             node: shared.node_changes(),
             shared,
             outgoing,
             metrics,
-            peers: Peers::default(),
+            peers: PeerNodes::default(),
             closes: HashMap::new(),
             other_versions: LogLimit::default(),
             malformed: LogLimit::default(),
@@ -138,16 +142,16 @@ impl Inbox {
 
     fn message(&mut self, node: NodeId, message: Bytes, probe: &mut Probe) {
         match wire::decode(message) {
-            Ok(Message::Records(from, records)) => {
+            Ok(WireMessage::Records(from, records)) => {
                 for record in records {
                     self.record(node, from, record, probe);
                 }
             }
-            Ok(Message::OtherVersion(from, version)) => {
+            Ok(WireMessage::OtherVersion(from, version)) => {
                 self.log_version(from, version);
                 self.outgoing.refuse(from);
             }
-            Ok(Message::Refusal(from, version)) => {
+            Ok(WireMessage::Refusal(from, version)) => {
                 self.log_version(from, version);
                 let reason = format!(
                     "its node speaks version {version} of the cluster's protocol, this one {}",
@@ -155,7 +159,7 @@ impl Inbox {
                 );
                 self.outgoing.fail_owner(from, &reason);
             }
-            Err(wire::Malformed) => {
+            Err(wire::MalformedMessage) => {
                 let line = format_args!("node {node} received something that is no message");
                 self.malformed.log(Level::Warn, None, line);
             }
@@ -176,22 +180,22 @@ impl Inbox {
         self.other_versions.log(Level::Warn, None, line);
     }
 
-    fn record(&mut self, node: NodeId, from: NodeId, record: Record, probe: &mut Probe) {
+    fn record(&mut self, node: NodeId, from: NodeId, record: WireRecord, probe: &mut Probe) {
         match record {
-            Record::Request(number, deadline, request) => {
+            WireRecord::Request(number, deadline, request) => {
                 self.request(node, (from, number), deadline, request);
             }
-            Record::Answer(number, answer) => {
-                self.outgoing.settle(number, Some(from), Outcome::Answered(answer));
+            WireRecord::Answer(number, answer) => {
+                self.outgoing.settle(number, Some(from), RequestOutcome::Answered(answer));
             }
-            Record::Probe(number) => {
+            WireRecord::Probe(number) => {
                 if number == probe.number
                     && let Some(sent) = probe.sent.take()
                 {
                     self.metrics.routes.round_trip(sent.elapsed());
                 }
             }
-            Record::Confirm(number) => {
+            WireRecord::Confirm(number) => {
                 if let Some((_, close)) = self.closes.remove(&(from, number)) {
                     // The connection may have waited long enough.
                     let _ = close.send(true);
@@ -205,7 +209,7 @@ impl Inbox {
         node: NodeId,
         (from, number): (NodeId, u64),
         deadline: RedisTime,
-        request: Request,
+        request: OwnerRequest,
     ) {
         let record = match self.peers.judge(from, number) {
             Verdict::Repeated(record) => record,
@@ -223,20 +227,20 @@ impl Inbox {
         self.outgoing.send(from, record);
     }
 
-    fn run(&mut self, node: NodeId, asked: (NodeId, u64), request: Request) -> Answer {
+    fn run(&mut self, node: NodeId, asked: (NodeId, u64), request: OwnerRequest) -> OwnerAnswer {
         match request {
-            Request::Deliver(connections, delivery) => {
+            OwnerRequest::Deliver(connections, delivery) => {
                 let confirmation = self.confirmation(asked, &delivery);
                 let local = self.shared.connections();
                 let deliver = |suffix| {
                     local.deliver(&node.connection_of(suffix), delivery.clone(), confirmation.as_ref())
                 };
-                Answer::Delivered(connections.iter().map(deliver).collect())
+                OwnerAnswer::Delivered(connections.iter().map(deliver).collect())
             }
-            Request::LookUp(suffix) => {
+            OwnerRequest::LookUp(suffix) => {
                 match self.shared.connections().look_up(&node.connection_of(&suffix)) {
-                    Ok(info) => Answer::Found(info),
-                    Err(error) => Answer::Delivered(vec![Err(error)]),
+                    Ok(info) => OwnerAnswer::Found(info),
+                    Err(error) => OwnerAnswer::Delivered(vec![Err(error)]),
                 }
             }
         }
@@ -255,12 +259,12 @@ impl Inbox {
 }
 
 /// The answer to a request that is not run.
-fn not_run(request: &Request, why: &str) -> Answer {
+fn not_run(request: &OwnerRequest, why: &str) -> OwnerAnswer {
     let results = match request {
-        Request::Deliver(connections, _) => connections.len(),
-        Request::LookUp(_) => 1,
+        OwnerRequest::Deliver(connections, _) => connections.len(),
+        OwnerRequest::LookUp(_) => 1,
     };
-    Answer::Delivered(vec![Err(DeliveryError::Unreachable(why.to_owned())); results])
+    OwnerAnswer::Delivered(vec![Err(DeliveryError::Unreachable(why.to_owned())); results])
 }
 
 #[cfg(test)]
@@ -278,7 +282,7 @@ mod tests {
             Connections, NewConnection, Opening, Ownership,
             cluster::{
                 RedisUrl,
-                lease::{Lease, Times, store::Store},
+                lease::{Lease, LeaseTimes, store::Store},
             },
             outbox,
         },
@@ -292,7 +296,7 @@ mod tests {
         let here = NodeId::from_bytes([1; 6]);
         let metrics = Arc::<Metrics>::default();
         let redis = Redis::connect(&RedisUrl::parse(url).expect("a URL"), &Trust::System).expect("no TLS");
-        let store = Store::new(redis.clone(), Times::of_lease(Duration::from_secs(5)));
+        let store = Store::new(redis.clone(), LeaseTimes::of_lease(Duration::from_secs(5)));
         let owned = (Connections::default(), Arc::clone(&metrics.cluster));
         let lease = Lease::start(store, here, "{}".to_owned(), owned);
         redis.up().await;
@@ -314,17 +318,17 @@ mod tests {
     fn deliver(inbox: &mut Inbox, number: u64, delivery: Delivery, after: Duration) {
         let deadline = inbox.redis().clock().deadline(after).expect("Redis has answered");
         let here = *inbox.node.borrow();
-        inbox.request(here, (THERE, number), deadline, Request::Deliver(vec![SUFFIX], delivery));
+        inbox.request(here, (THERE, number), deadline, OwnerRequest::Deliver(vec![SUFFIX], delivery));
     }
 
     /// The numbers of the requests that were answered, and whether they were run.
     async fn answers(inbox: &Inbox) -> Vec<(u64, bool)> {
         let batch = inbox.outgoing.next_batch(&inbox.node).await;
-        let Ok(Message::Records(_, answers)) = wire::decode(batch[0].bytes.clone().into()) else {
+        let Ok(WireMessage::Records(_, answers)) = wire::decode(batch[0].bytes.clone().into()) else {
             panic!("answers")
         };
-        let run = |record: &Record| match record {
-            Record::Answer(number, Answer::Delivered(results)) => (*number, results[0].is_ok()),
+        let run = |record: &WireRecord| match record {
+            WireRecord::Answer(number, OwnerAnswer::Delivered(results)) => (*number, results[0].is_ok()),
             other => panic!("an answer, not {other:?}"),
         };
         answers.iter().map(run).collect()
@@ -362,7 +366,7 @@ mod tests {
             deliver(&mut inbox, 1, Delivery::Close(Close::default()), Duration::from_mins(1));
             if is_confirmed {
                 let here = *inbox.node.borrow();
-                inbox.record(here, THERE, Record::Confirm(1), &mut Probe::default());
+                inbox.record(here, THERE, WireRecord::Confirm(1), &mut Probe::default());
             } else {
                 inbox.closes.clear();
             }

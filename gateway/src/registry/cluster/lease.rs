@@ -61,7 +61,7 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-pub(crate) use self::times::Times;
+pub(crate) use self::times::LeaseTimes;
 use self::{
     keeper::{Keeper, Next, Standing},
     knowledge::Knowledge,
@@ -82,13 +82,13 @@ const RECORD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// This process as a node: its lease, its connections and their records.
 pub(crate) struct Lease {
-    shared: Arc<Shared>,
+    shared: Arc<LeaseState>,
     member: Arc<ArcSwap<Member>>,
     _keeper: AbortOnDropHandle<()>,
 }
 
 /// What the keeper of the lease shows, and what it is asked.
-pub(crate) struct Shared {
+pub(crate) struct LeaseState {
     store: Store,
     connections: Connections,
     deferred: Deferred,
@@ -113,7 +113,7 @@ enum Job {
     Leave { done: oneshot::Sender<()> },
 }
 
-/// As in `Shared::standing`.
+/// As in `LeaseState::standing`.
 const AWAY: u8 = 0;
 const STRANGER: u8 = 1;
 const FULL: u8 = 2;
@@ -129,7 +129,7 @@ impl Lease {
     ) -> Self {
         let (jobs, receiver) = mpsc::unbounded_channel();
         let keeper = Keeper::new(node, info, store.times(), std::time::Instant::now());
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(LeaseState {
             store,
             connections,
             deferred: Deferred::default(),
@@ -148,7 +148,7 @@ impl Lease {
         Self { shared, member, _keeper: AbortOnDropHandle::new(keeper) }
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<LeaseState> {
         &self.shared
     }
 
@@ -166,7 +166,7 @@ impl Lease {
     }
 }
 
-impl Shared {
+impl LeaseState {
     pub(crate) fn store(&self) -> &Store {
         &self.store
     }
@@ -316,7 +316,7 @@ impl Shared {
 /// Runs what the keeper wants, until the node has left.
 async fn run(
     mut keeper: Keeper,
-    shared: Arc<Shared>,
+    shared: Arc<LeaseState>,
     member: Arc<ArcSwap<Member>>,
     mut jobs: mpsc::UnboundedReceiver<Job>,
 ) {

@@ -17,7 +17,7 @@ use tokio::{
 
 use super::{
     NodeId,
-    wire::{self, Answer},
+    wire::{self, OwnerAnswer},
 };
 
 /// How long the owner of a connection may take to answer.
@@ -34,9 +34,9 @@ const BATCH_BYTES: usize = 1024 * 1024;
 
 /// What becomes of a request.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum RequestOutcome {
     /// The owner has answered.
-    Answered(Answer),
+    Answered(OwnerAnswer),
     /// No node listens under the owner's id, or it does not answer in time.
     Silent,
     /// Not sent, or not understood. The reason is a part of a sentence.
@@ -45,17 +45,17 @@ pub(crate) enum Outcome {
 
 /// The queue and the requests; see the module.
 #[derive(Debug, Default)]
-pub(crate) struct Outgoing {
-    state: Mutex<State>,
+pub(crate) struct OutgoingMessages {
+    state: Mutex<OutgoingState>,
     queued: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct OutgoingState {
     last_number: u64,
     queue: VecDeque<Item>,
     queued_bytes: usize,
-    waiting: HashMap<u64, Asked>,
+    waiting: HashMap<u64, PendingRequest>,
     /// Why nothing can be sent now.
     suspended: Option<String>,
 }
@@ -63,20 +63,20 @@ struct State {
 #[derive(Debug)]
 struct Item {
     to: NodeId,
-    content: Content,
+    content: QueuedContent,
 }
 
 #[derive(Debug)]
-enum Content {
+enum QueuedContent {
     Request(u64, Vec<u8>),
     Record(Vec<u8>),
     Refusal,
 }
 
 #[derive(Debug)]
-struct Asked {
+struct PendingRequest {
     owner: NodeId,
-    outcome: oneshot::Sender<Outcome>,
+    outcome: oneshot::Sender<RequestOutcome>,
     /// Whether it may arrive.
     is_sent: bool,
 }
@@ -86,8 +86,8 @@ struct Asked {
 pub(crate) struct Waiting {
     number: u64,
     give_up: Instant,
-    outcome: Option<oneshot::Receiver<Outcome>>,
-    outgoing: Arc<Outgoing>,
+    outcome: Option<oneshot::Receiver<RequestOutcome>>,
+    outgoing: Arc<OutgoingMessages>,
 }
 
 /// A message to one node, and the requests in it.
@@ -98,7 +98,7 @@ pub(crate) struct Outbound {
     pub(crate) requests: Vec<u64>,
 }
 
-impl Outgoing {
+impl OutgoingMessages {
     /// Puts a request into the queue, with the number that it gets. The error says why it cannot be sent.
     pub(crate) fn request(self: &Arc<Self>, owner: NodeId, mut record: Vec<u8>) -> Result<Waiting, String> {
         let (sender, receiver) = oneshot::channel();
@@ -112,8 +112,8 @@ impl Outgoing {
         state.last_number += 1;
         let number = state.last_number;
         wire::set_number(&mut record, number);
-        state.waiting.insert(number, Asked { owner, outcome: sender, is_sent: false });
-        state.push(owner, Content::Request(number, record));
+        state.waiting.insert(number, PendingRequest { owner, outcome: sender, is_sent: false });
+        state.push(owner, QueuedContent::Request(number, record));
         drop(state);
         self.queued.notify_one();
         let give_up = Instant::now() + ANSWER_TIMEOUT;
@@ -122,15 +122,15 @@ impl Outgoing {
 
     /// Puts a record into the queue to which there is no answer. It is dropped while nothing can be sent.
     pub(crate) fn send(&self, to: NodeId, record: Vec<u8>) {
-        self.put(to, Content::Record(record));
+        self.put(to, QueuedContent::Record(record));
     }
 
     /// Likewise, a message to a node of another version.
     pub(crate) fn refuse(&self, to: NodeId) {
-        self.put(to, Content::Refusal);
+        self.put(to, QueuedContent::Refusal);
     }
 
-    fn put(&self, to: NodeId, content: Content) {
+    fn put(&self, to: NodeId, content: QueuedContent) {
         let mut state = self.state.lock();
         if state.suspended.is_none() && state.queued_bytes + content.len() <= MAX_BYTES {
             state.push(to, content);
@@ -140,9 +140,9 @@ impl Outgoing {
     }
 
     /// Ends a request. One that nothing waits for, as of a late or second answer, is passed over.
-    pub(crate) fn settle(&self, number: u64, from: Option<NodeId>, outcome: Outcome) {
+    pub(crate) fn settle(&self, number: u64, from: Option<NodeId>, outcome: RequestOutcome) {
         let mut state = self.state.lock();
-        let belongs = |asked: &Asked| from.is_none_or(|from| from == asked.owner);
+        let belongs = |asked: &PendingRequest| from.is_none_or(|from| from == asked.owner);
         if state.waiting.get(&number).is_some_and(belongs)
             && let Some(asked) = state.waiting.remove(&number)
         {
@@ -155,7 +155,7 @@ impl Outgoing {
     pub(crate) fn fail_owner(&self, owner: NodeId, reason: &str) {
         let mut state = self.state.lock();
         for (_, asked) in state.waiting.extract_if(|_, asked| asked.owner == owner) {
-            let _ = asked.outcome.send(Outcome::Failed(reason.to_owned()));
+            let _ = asked.outcome.send(RequestOutcome::Failed(reason.to_owned()));
         }
     }
 
@@ -167,7 +167,7 @@ impl Outgoing {
         state.queue.clear();
         state.queued_bytes = 0;
         for (_, asked) in state.waiting.extract_if(|_, asked| !asked.is_sent) {
-            let _ = asked.outcome.send(Outcome::Failed(reason.to_owned()));
+            let _ = asked.outcome.send(RequestOutcome::Failed(reason.to_owned()));
         }
     }
 
@@ -188,8 +188,8 @@ impl Outgoing {
     }
 }
 
-impl State {
-    fn push(&mut self, to: NodeId, content: Content) {
+impl OutgoingState {
+    fn push(&mut self, to: NodeId, content: QueuedContent) {
         self.queued_bytes += content.len();
         self.queue.push_back(Item { to, content });
     }
@@ -206,7 +206,7 @@ impl State {
             let Some(Item { to, content }) = self.queue.pop_front() else { break };
             self.queued_bytes -= length;
             let (request, record) = match content {
-                Content::Request(number, record) => match self.waiting.get_mut(&number) {
+                QueuedContent::Request(number, record) => match self.waiting.get_mut(&number) {
                     Some(asked) => {
                         asked.is_sent = true;
                         (Some(number), record)
@@ -214,8 +214,8 @@ impl State {
                     // Its caller has given up.
                     None => continue,
                 },
-                Content::Record(record) => (None, record),
-                Content::Refusal => {
+                QueuedContent::Record(record) => (None, record),
+                QueuedContent::Refusal => {
                     let refusal = wire::refusal(sender);
                     batch.push(Outbound { to, bytes: refusal, requests: Vec::new() });
                     records += 1;
@@ -234,7 +234,7 @@ impl State {
     }
 }
 
-impl Content {
+impl QueuedContent {
     fn len(&self) -> usize {
         match self {
             Self::Request(_, record) | Self::Record(record) => record.len(),
@@ -249,11 +249,11 @@ impl Waiting {
     }
 
     /// What became of the request, in [`ANSWER_TIMEOUT`] at most.
-    pub(crate) async fn outcome(mut self) -> Outcome {
-        let Some(outcome) = self.outcome.take() else { return Outcome::Silent };
+    pub(crate) async fn outcome(mut self) -> RequestOutcome {
+        let Some(outcome) = self.outcome.take() else { return RequestOutcome::Silent };
         match timeout_at(self.give_up, outcome).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) | Err(_) => Outcome::Silent,
+            Ok(Err(_)) | Err(_) => RequestOutcome::Silent,
         }
     }
 }
@@ -282,11 +282,11 @@ mod tests {
     }
 
     fn numbers(message: &Outbound) -> Vec<u64> {
-        let Ok(wire::Message::Records(HERE, records)) = wire::decode(message.bytes.clone().into()) else {
+        let Ok(wire::WireMessage::Records(HERE, records)) = wire::decode(message.bytes.clone().into()) else {
             panic!("a message")
         };
-        let number = |record: &wire::Record| match record {
-            wire::Record::Request(number, ..) => *number,
+        let number = |record: &wire::WireRecord| match record {
+            wire::WireRecord::Request(number, ..) => *number,
             other => panic!("a request, not {other:?}"),
         };
         let numbers = records.iter().map(number).collect();
@@ -296,7 +296,7 @@ mod tests {
 
     #[tokio::test]
     async fn requests_to_a_node_are_one_message_in_their_order() {
-        let outgoing = Arc::new(Outgoing::default());
+        let outgoing = Arc::new(OutgoingMessages::default());
         let _waiting = [THERE, ELSEWHERE, THERE].map(|to| outgoing.request(to, record(1)).expect("room"));
         let batch = outgoing.next_batch(&here()).await;
         let sent: Vec<_> = batch.iter().map(|message| (message.to, numbers(message))).collect();
@@ -305,7 +305,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_batch_has_a_size_and_one_larger_record_is_sent_alone() {
-        let outgoing = Arc::new(Outgoing::default());
+        let outgoing = Arc::new(OutgoingMessages::default());
         let sizes = [BATCH_BYTES / 2, BATCH_BYTES / 3, BATCH_BYTES / 2, 2 * BATCH_BYTES, 1];
         let _waiting = sizes.map(|size| outgoing.request(THERE, record(size)).expect("room"));
         for expected in [vec![1, 2], vec![3], vec![4], vec![5]] {
@@ -315,37 +315,39 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_ends_once_and_by_its_owner_alone() {
-        let outgoing = Arc::new(Outgoing::default());
+        let outgoing = Arc::new(OutgoingMessages::default());
         let waiting = outgoing.request(THERE, record(1)).expect("room");
-        let answer = || Outcome::Answered(Answer::Delivered(vec![Ok(())]));
-        outgoing.settle(1, Some(ELSEWHERE), Outcome::Silent);
-        outgoing.settle(2, Some(THERE), Outcome::Silent);
+        let answer = || RequestOutcome::Answered(OwnerAnswer::Delivered(vec![Ok(())]));
+        outgoing.settle(1, Some(ELSEWHERE), RequestOutcome::Silent);
+        outgoing.settle(2, Some(THERE), RequestOutcome::Silent);
         outgoing.settle(1, Some(THERE), answer());
-        outgoing.settle(1, Some(THERE), Outcome::Silent);
-        assert!(matches!(waiting.outcome().await, Outcome::Answered(_)));
+        outgoing.settle(1, Some(THERE), RequestOutcome::Silent);
+        assert!(matches!(waiting.outcome().await, RequestOutcome::Answered(_)));
         assert!(outgoing.state.lock().waiting.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_request_that_is_not_answered_ends_and_is_not_sent_any_more() {
-        let outgoing = Arc::new(Outgoing::default());
+        let outgoing = Arc::new(OutgoingMessages::default());
         let waiting = outgoing.request(THERE, record(1)).expect("room");
-        assert!(matches!(waiting.outcome().await, Outcome::Silent));
+        assert!(matches!(waiting.outcome().await, RequestOutcome::Silent));
         let _next = outgoing.request(THERE, record(1)).expect("room");
         assert_eq!(numbers(&outgoing.next_batch(&here()).await[0]), [2]);
     }
 
     #[tokio::test]
     async fn while_nothing_can_be_sent_requests_end_at_once_that_were_not() {
-        let outgoing = Arc::new(Outgoing::default());
+        let outgoing = Arc::new(OutgoingMessages::default());
         let sent = outgoing.request(THERE, record(1)).expect("room");
         outgoing.next_batch(&here()).await;
         let waiting = outgoing.request(THERE, record(1)).expect("room");
         outgoing.suspend("gone fishing");
-        assert!(matches!(waiting.outcome().await, Outcome::Failed(reason) if reason == "gone fishing"));
+        assert!(
+            matches!(waiting.outcome().await, RequestOutcome::Failed(reason) if reason == "gone fishing")
+        );
         assert_eq!(outgoing.request(THERE, record(1)).expect_err("away"), "gone fishing");
-        outgoing.settle(1, Some(THERE), Outcome::Answered(Answer::Delivered(vec![Ok(())])));
-        assert!(matches!(sent.outcome().await, Outcome::Answered(_)), "it may arrive all the same");
+        outgoing.settle(1, Some(THERE), RequestOutcome::Answered(OwnerAnswer::Delivered(vec![Ok(())])));
+        assert!(matches!(sent.outcome().await, RequestOutcome::Answered(_)), "it may arrive all the same");
         outgoing.resume();
         let _next = outgoing.request(THERE, record(1)).expect("room");
         assert_eq!(numbers(&outgoing.next_batch(&here()).await[0]), [3]);
@@ -353,18 +355,18 @@ mod tests {
 
     #[test]
     fn the_queue_and_the_requests_are_bounded() {
-        let outgoing = Arc::new(Outgoing::default());
+        let outgoing = Arc::new(OutgoingMessages::default());
         let large: Vec<_> =
             (0..100).map_while(|_| outgoing.request(THERE, record(MAX_BYTES / 10)).ok()).collect();
         assert_eq!(large.len(), 9, "and the overhead of each");
         drop(large);
-        let outgoing = Arc::new(Outgoing::default());
+        let outgoing = Arc::new(OutgoingMessages::default());
         let small: Vec<_> =
             (0..2 * MAX_REQUESTS).map_while(|_| outgoing.request(THERE, record(1)).ok()).collect();
         assert_eq!(small.len(), MAX_REQUESTS);
         drop(small);
         // A node of another version may send without end.
-        let outgoing = Outgoing::default();
+        let outgoing = OutgoingMessages::default();
         for _ in 0..2 * MAX_BYTES / size_of::<Item>() {
             outgoing.refuse(THERE);
         }

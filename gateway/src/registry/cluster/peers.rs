@@ -20,10 +20,10 @@ const FORGET_AFTER: Duration = Duration::from_mins(1);
 
 /// The nodes that have asked for something.
 #[derive(Debug, Default)]
-pub(crate) struct Peers(HashMap<NodeId, Peer>);
+pub(crate) struct PeerNodes(HashMap<NodeId, PeerNode>);
 
 #[derive(Debug)]
-struct Peer {
+struct PeerNode {
     last_number: u64,
     answers: VecDeque<(u64, Vec<u8>)>,
     heard: Instant,
@@ -40,13 +40,13 @@ pub(crate) enum Verdict {
     Stale,
 }
 
-impl Peers {
+impl PeerNodes {
     /// Takes note of a request.
     pub(crate) fn judge(&mut self, from: NodeId, number: u64) -> Verdict {
         let now = Instant::now();
         let Some(peer) = self.0.get_mut(&from) else {
             self.0.retain(|_, peer| now.duration_since(peer.heard) < FORGET_AFTER);
-            let peer = Peer { last_number: number, answers: VecDeque::new(), heard: now };
+            let peer = PeerNode { last_number: number, answers: VecDeque::new(), heard: now };
             self.0.insert(from, peer);
             return Verdict::New;
         };
@@ -76,14 +76,14 @@ mod tests {
     const PEER: NodeId = NodeId::from_bytes([1; 6]);
     const OTHER: NodeId = NodeId::from_bytes([2; 6]);
 
-    fn carry_out(peers: &mut Peers, number: u64) {
+    fn carry_out(peers: &mut PeerNodes, number: u64) {
         assert_eq!(peers.judge(PEER, number), Verdict::New, "{number}");
         peers.answered(PEER, number, number.to_be_bytes().into());
     }
 
     #[test]
     fn a_repeated_request_is_answered_as_before() {
-        let mut peers = Peers::default();
+        let mut peers = PeerNodes::default();
         for number in [5, 6, 9] {
             carry_out(&mut peers, number);
         }
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_request_that_was_overtaken_is_not_carried_out() {
-        let mut peers = Peers::default();
+        let mut peers = PeerNodes::default();
         carry_out(&mut peers, 2);
         assert_eq!(peers.judge(PEER, 1), Verdict::Stale);
         for number in 3..3 + ANSWERS as u64 {
@@ -105,7 +105,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nodes_that_are_gone_are_forgotten() {
-        let mut peers = Peers::default();
+        let mut peers = PeerNodes::default();
         carry_out(&mut peers, 1);
         tokio::time::advance(FORGET_AFTER).await;
         assert_eq!(peers.judge(OTHER, 1), Verdict::New);

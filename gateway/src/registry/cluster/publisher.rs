@@ -14,7 +14,7 @@ use tokio::{
 use super::{
     NodeId, Redis, RedisError,
     lease::keys,
-    outgoing::{Outbound, Outcome, Outgoing},
+    outgoing::{Outbound, OutgoingMessages, RequestOutcome},
 };
 
 /// For how long a batch is sent again after its connection broke.
@@ -23,20 +23,20 @@ const RESEND_FOR: Duration = Duration::from_secs(1);
 const RESEND_DELAY: Duration = Duration::from_millis(10);
 
 /// Sends for as long as it is polled.
-pub(crate) async fn publish(node: watch::Receiver<NodeId>, redis: Redis, outgoing: Arc<Outgoing>) {
+pub(crate) async fn publish(node: watch::Receiver<NodeId>, redis: Redis, outgoing: Arc<OutgoingMessages>) {
     loop {
         let batch = outgoing.next_batch(&node).await;
         match send(&redis, &batch).await {
             Ok(receivers) => {
                 for (message, _) in batch.iter().zip(receivers).filter(|(_, receivers)| *receivers == 0) {
                     for number in &message.requests {
-                        outgoing.settle(*number, None, Outcome::Silent);
+                        outgoing.settle(*number, None, RequestOutcome::Silent);
                     }
                 }
             }
             Err(error @ RedisError::Refused(_)) => {
                 for number in batch.iter().flat_map(|message| &message.requests) {
-                    outgoing.settle(*number, None, Outcome::Failed(error.to_string()));
+                    outgoing.settle(*number, None, RequestOutcome::Failed(error.to_string()));
                 }
             }
             Err(error @ RedisError::Unavailable(_)) => {

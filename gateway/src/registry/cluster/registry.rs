@@ -21,12 +21,12 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     Cluster, NodeId, Overview, Redis,
     inbox::Inbox,
-    lease::Shared,
+    lease::LeaseState,
     node::{self, Suffix},
-    outgoing::{DELIVERY_TIMEOUT, Outcome, Outgoing, Waiting},
+    outgoing::{DELIVERY_TIMEOUT, OutgoingMessages, RequestOutcome, Waiting},
     publisher::publish,
     takeover::TakeOver,
-    wire::{self, Answer},
+    wire::{self, OwnerAnswer},
 };
 use crate::{
     observe::metrics::{Metrics, labels::Way},
@@ -51,7 +51,7 @@ const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct ClusterRegistry {
     cluster: Cluster,
-    outgoing: Arc<Outgoing>,
+    outgoing: Arc<OutgoingMessages>,
     metrics: Arc<Metrics>,
     /// Whether the last wait for Redis was in vain.
     waited_in_vain: AtomicBool,
@@ -71,7 +71,7 @@ impl ClusterRegistry {
     /// Begins to send and to receive. Must be called within a tokio runtime.
     #[must_use]
     pub fn new(cluster: Cluster, metrics: Arc<Metrics>) -> Arc<Self> {
-        let outgoing = Arc::<Outgoing>::default();
+        let outgoing = Arc::<OutgoingMessages>::default();
         let shared = cluster.shared();
         let redis = cluster.redis().clone();
         let inbox = Inbox::new(Arc::clone(shared), Arc::clone(&outgoing), Arc::clone(&metrics));
@@ -155,13 +155,13 @@ impl ClusterRegistry {
         &self,
         owner: NodeId,
         asked: Result<Waiting, DeliveryError>,
-    ) -> Result<(u64, Answer), DeliveryError> {
+    ) -> Result<(u64, OwnerAnswer), DeliveryError> {
         let asked = asked?;
         let number = asked.number();
         match asked.outcome().await {
-            Outcome::Answered(answer) => Ok((number, answer)),
-            Outcome::Failed(reason) => Err(DeliveryError::Unreachable(reason)),
-            Outcome::Silent => Err(self.silent(owner).await),
+            RequestOutcome::Answered(answer) => Ok((number, answer)),
+            RequestOutcome::Failed(reason) => Err(DeliveryError::Unreachable(reason)),
+            RequestOutcome::Silent => Err(self.silent(owner).await),
         }
     }
 
@@ -181,9 +181,11 @@ impl ClusterRegistry {
     }
 
     /// Tells the owner of connections that the function which wanted them closed is answered, as far as they were.
-    fn confirm(&self, owner: NodeId, number: u64, delivery: &Delivery, answer: &Answer) {
+    fn confirm(&self, owner: NodeId, number: u64, delivery: &Delivery, answer: &OwnerAnswer) {
         let is_confirmed = matches!(delivery, Delivery::Close(close) if !close.cleanup);
-        if is_confirmed && matches!(answer, Answer::Delivered(results) if results.iter().any(Result::is_ok)) {
+        if is_confirmed
+            && matches!(answer, OwnerAnswer::Delivered(results) if results.iter().any(Result::is_ok))
+        {
             self.outgoing.send(owner, wire::confirm_record(number));
         }
     }
@@ -245,8 +247,8 @@ impl Deliver for ClusterRegistry {
             self.awake(WAKE_TIMEOUTS.1).await;
             let asked = self.request(owner, |deadline| wire::look_up_record(0, deadline, &suffix));
             match self.answer(owner, asked).await?.1 {
-                Answer::Found(info) => Ok(info),
-                Answer::Delivered(results) => match results.into_iter().next() {
+                OwnerAnswer::Found(info) => Ok(info),
+                OwnerAnswer::Delivered(results) => match results.into_iter().next() {
                     Some(Err(error)) => Err(error),
                     Some(Ok(())) | None => Err(unfit()),
                 },
@@ -325,9 +327,9 @@ impl ConnectionRegistry for ClusterRegistry {
 }
 
 /// A result for each of so many connections.
-fn results_of(answer: Result<Answer, DeliveryError>, count: usize) -> Vec<Result<(), DeliveryError>> {
+fn results_of(answer: Result<OwnerAnswer, DeliveryError>, count: usize) -> Vec<Result<(), DeliveryError>> {
     match answer {
-        Ok(Answer::Delivered(results)) if results.len() == count => results,
+        Ok(OwnerAnswer::Delivered(results)) if results.len() == count => results,
         Ok(_) => vec![Err(unfit()); count],
         Err(error) => vec![Err(error); count],
     }
@@ -338,7 +340,7 @@ fn unfit() -> DeliveryError {
 }
 
 /// Measures the connection for as long as it is polled.
-async fn measure(shared: Arc<Shared>, metrics: Arc<Metrics>) {
+async fn measure(shared: Arc<LeaseState>, metrics: Arc<Metrics>) {
     let mut interval = interval(MEASURE_INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -21,9 +21,9 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use self::{
     watch::Watch,
-    work::{Outcome, Work},
+    work::{Work, WorkOutcome},
 };
-use super::{lease::Shared, redis::RedisError};
+use super::{lease::LeaseState, redis::RedisError};
 use crate::{observe::metrics::labels::TakeOverOutcome, registry::Cleaner};
 
 /// In the closing event of a client whose node is lost.
@@ -37,7 +37,7 @@ pub(crate) struct TakeOver {
 }
 
 impl TakeOver {
-    pub(crate) fn start(shared: Arc<Shared>, place: Option<String>, cleaner: Arc<dyn Cleaner>) -> Self {
+    pub(crate) fn start(shared: Arc<LeaseState>, place: Option<String>, cleaner: Arc<dyn Cleaner>) -> Self {
         let stop = CancellationToken::new();
         let watch = Watch::new(shared.store().times(), place, std::time::Instant::now());
         let task = tokio::spawn(run(watch, shared, cleaner, stop.clone()));
@@ -53,12 +53,12 @@ impl TakeOver {
     }
 }
 
-type Running<'a> = FuturesUnordered<BoxFuture<'a, (Work, Result<Outcome, RedisError>)>>;
+type RunningWork<'a> = FuturesUnordered<BoxFuture<'a, (Work, Result<WorkOutcome, RedisError>)>>;
 
 /// Runs what the watch wants.
-async fn run(mut watch: Watch, shared: Arc<Shared>, cleaner: Arc<dyn Cleaner>, stop: CancellationToken) {
+async fn run(mut watch: Watch, shared: Arc<LeaseState>, cleaner: Arc<dyn Cleaner>, stop: CancellationToken) {
     let (shared, cleaner) = (&*shared, &*cleaner);
-    let mut running = Running::new();
+    let mut running = RunningWork::new();
     let now = std::time::Instant::now;
     loop {
         let connects = shared.store().redis().connects();
@@ -90,7 +90,11 @@ async fn run(mut watch: Watch, shared: Arc<Shared>, cleaner: Arc<dyn Cleaner>, s
     }
 }
 
-async fn perform(work: Work, shared: &Shared, cleaner: &dyn Cleaner) -> (Work, Result<Outcome, RedisError>) {
+async fn perform(
+    work: Work,
+    shared: &LeaseState,
+    cleaner: &dyn Cleaner,
+) -> (Work, Result<WorkOutcome, RedisError>) {
     let outcome = match (work.ask(shared.store()).await, &work) {
         (Some(outcome), _) => outcome,
         (None, Work::Clean { connection, record, .. }) => {
@@ -98,7 +102,7 @@ async fn perform(work: Work, shared: &Shared, cleaner: &dyn Cleaner) -> (Work, R
             if outcome.is_settled() {
                 shared.metrics().cleanups.inc();
             }
-            Ok(Outcome::Cleaned(outcome))
+            Ok(WorkOutcome::Cleaned(outcome))
         }
         (None, _) => Err(RedisError::Unavailable("it was not asked".to_owned())),
     };

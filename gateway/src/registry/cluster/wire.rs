@@ -57,9 +57,9 @@ const UNREACHABLE: u8 = 3;
 
 /// A message that has arrived.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Message {
+pub(crate) enum WireMessage {
     /// Records of this version.
-    Records(NodeId, Vec<Record>),
+    Records(NodeId, Vec<WireRecord>),
     /// Records of another version.
     OtherVersion(NodeId, u8),
     /// The sender does not understand this node's messages, but those of another version.
@@ -68,11 +68,11 @@ pub(crate) enum Message {
 
 /// A part of a message.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Record {
+pub(crate) enum WireRecord {
     /// Asks for something by a time. The number grows with each request of the sender.
-    Request(u64, RedisTime, Request),
+    Request(u64, RedisTime, OwnerRequest),
     /// Answers the receiver's request of this number.
-    Answer(u64, Answer),
+    Answer(u64, OwnerAnswer),
     /// Measures the way of a node's messages to itself.
     Probe(u64),
     /// The function that has asked for the close of this number is answered in time.
@@ -81,7 +81,7 @@ pub(crate) enum Record {
 
 /// What the owner of connections is asked for.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Request {
+pub(crate) enum OwnerRequest {
     /// The same to each of the connections.
     Deliver(Vec<Suffix>, Delivery),
     /// What is known of a connection.
@@ -90,7 +90,7 @@ pub(crate) enum Request {
 
 /// The owner's answer. Of what cannot be reached, the reason stays with the owner.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Answer {
+pub(crate) enum OwnerAnswer {
     /// A result for each connection, in the order of the request. That of a look-up which found nothing too.
     Delivered(Vec<Result<(), DeliveryError>>),
     /// What a look-up found.
@@ -99,9 +99,9 @@ pub(crate) enum Answer {
 
 /// Bytes that are no message.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Malformed;
+pub(crate) struct MalformedMessage;
 
-impl From<TryGetError> for Malformed {
+impl From<TryGetError> for MalformedMessage {
     fn from(_: TryGetError) -> Self {
         Self
     }
@@ -157,15 +157,15 @@ pub(crate) fn look_up_record(number: u64, deadline: RedisTime, connection: &Suff
 }
 
 /// The record of an answer.
-pub(crate) fn answer_record(number: u64, answer: &Answer) -> Vec<u8> {
+pub(crate) fn answer_record(number: u64, answer: &OwnerAnswer) -> Vec<u8> {
     match answer {
-        Answer::Delivered(results) => {
+        OwnerAnswer::Delivered(results) => {
             let mut body = Body::new(ANSWER, number, results.len() + 1);
             body.0.put_u8(DELIVERED);
             body.0.extend(results.iter().map(code));
             body.finish()
         }
-        Answer::Found(info) => {
+        OwnerAnswer::Found(info) => {
             let address = info.source_ip.to_string();
             let path = &info.path.as_bytes()[..info.path.len().min(u16::MAX.into())];
             let mut body = Body::new(ANSWER, number, 28 + address.len() + path.len());
@@ -226,7 +226,7 @@ impl Body {
 }
 
 /// Reads a message. Payloads share its bytes where they can.
-pub(crate) fn decode(mut message: Bytes) -> Result<Message, Malformed> {
+pub(crate) fn decode(mut message: Bytes) -> Result<WireMessage, MalformedMessage> {
     let version = message.try_get_u8()?;
     let mut sender = [0; 6];
     message.try_copy_to_slice(&mut sender)?;
@@ -237,84 +237,84 @@ pub(crate) fn decode(mut message: Bytes) -> Result<Message, Malformed> {
             while message.has_remaining() {
                 records.extend(record(&mut message)?);
             }
-            Ok(Message::Records(sender, records))
+            Ok(WireMessage::Records(sender, records))
         }
-        REFUSAL => Ok(Message::Refusal(sender, message.try_get_u8()?)),
-        other => Ok(Message::OtherVersion(sender, other)),
+        REFUSAL => Ok(WireMessage::Refusal(sender, message.try_get_u8()?)),
+        other => Ok(WireMessage::OtherVersion(sender, other)),
     }
 }
 
 /// The next record; `None` of a kind that this version ignores.
-fn record(message: &mut Bytes) -> Result<Option<Record>, Malformed> {
+fn record(message: &mut Bytes) -> Result<Option<WireRecord>, MalformedMessage> {
     let kind = message.try_get_u8()?;
     let length = message.try_get_u32()? as usize;
     let mut body = take(message, length)?;
     Ok(Some(match kind {
-        REQUEST => Record::Request(body.try_get_u64()?, body.try_get_u64()?, request(body)?),
-        ANSWER => Record::Answer(body.try_get_u64()?, answer(body)?),
-        PROBE => Record::Probe(body.try_get_u64()?),
-        CONFIRM => Record::Confirm(body.try_get_u64()?),
+        REQUEST => WireRecord::Request(body.try_get_u64()?, body.try_get_u64()?, request(body)?),
+        ANSWER => WireRecord::Answer(body.try_get_u64()?, answer(body)?),
+        PROBE => WireRecord::Probe(body.try_get_u64()?),
+        CONFIRM => WireRecord::Confirm(body.try_get_u64()?),
         _ => return Ok(None),
     }))
 }
 
-fn take(bytes: &mut Bytes, length: usize) -> Result<Bytes, Malformed> {
+fn take(bytes: &mut Bytes, length: usize) -> Result<Bytes, MalformedMessage> {
     if bytes.len() < length {
-        return Err(Malformed);
+        return Err(MalformedMessage);
     }
     Ok(bytes.split_to(length))
 }
 
-fn suffix(bytes: &mut Bytes) -> Result<Suffix, Malformed> {
+fn suffix(bytes: &mut Bytes) -> Result<Suffix, MalformedMessage> {
     let mut suffix = Suffix::default();
     bytes.try_copy_to_slice(&mut suffix)?;
     Ok(suffix)
 }
 
-fn request(mut body: Bytes) -> Result<Request, Malformed> {
+fn request(mut body: Bytes) -> Result<OwnerRequest, MalformedMessage> {
     let operation = body.try_get_u8()?;
     if operation == LOOK_UP {
-        return Ok(Request::LookUp(suffix(&mut body)?));
+        return Ok(OwnerRequest::LookUp(suffix(&mut body)?));
     }
     let count = body.try_get_u32()? as usize;
-    let mut ids = take(&mut body, count.checked_mul(size_of::<Suffix>()).ok_or(Malformed)?)?;
+    let mut ids = take(&mut body, count.checked_mul(size_of::<Suffix>()).ok_or(MalformedMessage)?)?;
     let connections = (0..count).map(|_| suffix(&mut ids)).collect::<Result<_, _>>()?;
     let delivery = match operation {
-        TEXT => Delivery::Frame(Frame::text(str::from_utf8(&body).map_err(|_| Malformed)?)),
+        TEXT => Delivery::Frame(Frame::text(str::from_utf8(&body).map_err(|_| MalformedMessage)?)),
         BINARY => Delivery::Frame(Frame::binary(body)),
         CLOSE => {
             let (code, cleanup) = (body.try_get_u16()?, body.try_get_u8()? != 0);
-            let reason = str::from_utf8(&body).map_err(|_| Malformed)?.into();
+            let reason = str::from_utf8(&body).map_err(|_| MalformedMessage)?.into();
             Delivery::Close(Close { code, reason, cleanup })
         }
-        _ => return Err(Malformed),
+        _ => return Err(MalformedMessage),
     };
-    Ok(Request::Deliver(connections, delivery))
+    Ok(OwnerRequest::Deliver(connections, delivery))
 }
 
-fn answer(mut body: Bytes) -> Result<Answer, Malformed> {
+fn answer(mut body: Bytes) -> Result<OwnerAnswer, MalformedMessage> {
     match body.try_get_u8()? {
-        DELIVERED => Ok(Answer::Delivered(body.iter().map(|code| result(*code)).collect())),
+        DELIVERED => Ok(OwnerAnswer::Delivered(body.iter().map(|code| result(*code)).collect())),
         FOUND => {
             let (connected_at_ms, last_active_at_ms) = (body.try_get_u64()?, body.try_get_u64()?);
-            let waiting_bytes = usize::try_from(body.try_get_u64()?).map_err(|_| Malformed)?;
+            let waiting_bytes = usize::try_from(body.try_get_u64()?).map_err(|_| MalformedMessage)?;
             let length = body.try_get_u8()?.into();
             let address = take(&mut body, length)?;
             let source_ip: Option<IpAddr> = str::from_utf8(&address).ok().and_then(|text| text.parse().ok());
             let length = body.try_get_u16()?.into();
             let path = take(&mut body, length)?;
             let attributes = (!body.is_empty()).then(|| serde_json::from_slice(&body)).transpose();
-            Ok(Answer::Found(ConnectionInfo {
-                path: str::from_utf8(&path).map_err(|_| Malformed)?.into(),
-                source_ip: source_ip.ok_or(Malformed)?,
+            Ok(OwnerAnswer::Found(ConnectionInfo {
+                path: str::from_utf8(&path).map_err(|_| MalformedMessage)?.into(),
+                source_ip: source_ip.ok_or(MalformedMessage)?,
                 connected_at_ms,
                 last_active_at_ms,
                 waiting_bytes,
-                attributes: attributes.map_err(|_| Malformed)?.map(Arc::new),
+                attributes: attributes.map_err(|_| MalformedMessage)?.map(Arc::new),
                 traffic: None,
             }))
         }
-        _ => Err(Malformed),
+        _ => Err(MalformedMessage),
     }
 }
 
@@ -347,7 +347,7 @@ mod tests {
         [header(NODE), records.concat()].concat().into()
     }
 
-    fn each_record() -> (Vec<Vec<u8>>, Vec<Record>) {
+    fn each_record() -> (Vec<Vec<u8>>, Vec<WireRecord>) {
         let unreachable = DeliveryError::Unreachable("its node could not deliver to it".to_owned());
         let results =
             vec![Ok(()), Err(DeliveryError::NotFound), Err(DeliveryError::TooSlow), Err(unreachable)];
@@ -374,40 +374,44 @@ mod tests {
         for (number, delivery) in (0..).zip(deliveries) {
             let suffixes = vec![[u8::MAX; 10], [7; 10]];
             encoded.push(deliver_record(number, u64::MAX - number, &suffixes, &delivery));
-            records.push(Record::Request(number, u64::MAX - number, Request::Deliver(suffixes, delivery)));
+            records.push(WireRecord::Request(
+                number,
+                u64::MAX - number,
+                OwnerRequest::Deliver(suffixes, delivery),
+            ));
         }
         encoded.push(look_up_record(5, 6, &[1; 10]));
-        records.push(Record::Request(5, 6, Request::LookUp([1; 10])));
-        let delivered = [results, Vec::new()].map(Answer::Delivered);
-        for answer in delivered.into_iter().chain([info, known].map(Answer::Found)) {
+        records.push(WireRecord::Request(5, 6, OwnerRequest::LookUp([1; 10])));
+        let delivered = [results, Vec::new()].map(OwnerAnswer::Delivered);
+        for answer in delivered.into_iter().chain([info, known].map(OwnerAnswer::Found)) {
             encoded.push(answer_record(u64::MAX, &answer));
-            records.push(Record::Answer(u64::MAX, answer));
+            records.push(WireRecord::Answer(u64::MAX, answer));
         }
         encoded.extend([probe_record(9), confirm_record(10)]);
-        records.extend([Record::Probe(9), Record::Confirm(10)]);
+        records.extend([WireRecord::Probe(9), WireRecord::Confirm(10)]);
         (encoded, records)
     }
 
     #[test]
     fn what_is_written_is_read() {
         let (encoded, records) = each_record();
-        assert_eq!(decode(message(&encoded)), Ok(Message::Records(NODE, records)));
-        assert_eq!(decode(message(&[])), Ok(Message::Records(NODE, Vec::new())));
+        assert_eq!(decode(message(&encoded)), Ok(WireMessage::Records(NODE, records)));
+        assert_eq!(decode(message(&[])), Ok(WireMessage::Records(NODE, Vec::new())));
     }
 
     #[test]
     fn another_version_is_not_misread() {
         let mut newer = message(&each_record().0).to_vec();
         newer[0] = 3;
-        assert_eq!(decode(newer.into()), Ok(Message::OtherVersion(NODE, 3)));
-        assert_eq!(decode(refusal(NODE).into()), Ok(Message::Refusal(NODE, VERSION)));
+        assert_eq!(decode(newer.into()), Ok(WireMessage::OtherVersion(NODE, 3)));
+        assert_eq!(decode(refusal(NODE).into()), Ok(WireMessage::Refusal(NODE, VERSION)));
     }
 
     #[test]
     fn a_kind_of_record_that_is_unknown_is_passed_over() {
         let unknown = vec![99, 0, 0, 0, 2, 1, 1];
         let read = decode(message(&[unknown, probe_record(1)]));
-        assert_eq!(read, Ok(Message::Records(NODE, vec![Record::Probe(1)])));
+        assert_eq!(read, Ok(WireMessage::Records(NODE, vec![WireRecord::Probe(1)])));
     }
 
     #[test]
@@ -423,7 +427,7 @@ mod tests {
                 let _ = decode(changed.into());
             }
         }
-        assert_eq!(decode(Bytes::new()), Err(Malformed));
-        assert_eq!(decode(whole.slice(..whole.len() - 1)), Err(Malformed));
+        assert_eq!(decode(Bytes::new()), Err(MalformedMessage));
+        assert_eq!(decode(whole.slice(..whole.len() - 1)), Err(MalformedMessage));
     }
 }

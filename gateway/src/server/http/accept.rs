@@ -13,14 +13,16 @@ use tokio::{
 };
 use tokio_util::{either::Either, sync::CancellationToken};
 
-use super::{Activity, Answering, Kind, PROGRESS_TIMEOUT, stream::Peers, write_limit::WriteLimit};
+use super::{
+    Activity, Answering, PROGRESS_TIMEOUT, ServerKind, stream::ExpectedPeers, write_limit::WriteLimit,
+};
 use crate::{
     connection::{
         clients::Clients,
         limits::{Limit, Listener, Permit},
     },
     contract::Status,
-    server::transport::Opened,
+    server::transport::ReadyConnection,
 };
 
 /// How long accepting pauses after an error, as when the process is out of file descriptors. The connections that ask
@@ -36,7 +38,7 @@ const UNREAD_BYTES: usize = 4096;
 pub(super) async fn accept(
     listener: TcpListener,
     answering: Answering,
-    kind: Kind,
+    kind: ServerKind,
     handed_over: CancellationToken,
 ) {
     // Owned by this task, so that the connections end with it.
@@ -57,7 +59,7 @@ pub(super) async fn accept(
                             "cannot accept a connection: {error}; if too many files are open, raise `ulimit -n`"
                         );
                     }
-                    if let Kind::Public(_, clients) = &kind {
+                    if let ServerKind::Public(_, clients) = &kind {
                         clients.metrics.accept_error();
                     }
                     sleep(ACCEPT_PAUSE).await;
@@ -76,7 +78,7 @@ fn begin(
     stream: TcpStream,
     peer: SocketAddr,
     answering: &Answering,
-    kind: &Kind,
+    kind: &ServerKind,
 ) {
     // Without it a short answer may wait 40 ms for the peer's delayed acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
@@ -84,9 +86,13 @@ fn begin(
     }
     let answering = answering.clone();
     let (listener, clients) = match kind {
-        Kind::Functions => return spawn_plain(connections, stream, peer, answering, Peers::Functions, None),
-        Kind::Private => return spawn_plain(connections, stream, peer, answering, Peers::Clients, None),
-        Kind::Public(listener, clients) => (*listener, clients),
+        ServerKind::Functions => {
+            return spawn_plain(connections, stream, peer, answering, ExpectedPeers::Functions, None);
+        }
+        ServerKind::Private => {
+            return spawn_plain(connections, stream, peer, answering, ExpectedPeers::Clients, None);
+        }
+        ServerKind::Public(listener, clients) => (*listener, clients),
     };
     match (clients.accept(listener, peer.ip()), listener) {
         (Ok(permit), Listener::Clients) => {
@@ -94,7 +100,7 @@ fn begin(
             connections.spawn(serve_client(stream, peer, answering, clients, permit));
         }
         (Ok(permit), Listener::Pushes | Listener::Operators) => {
-            spawn_plain(connections, stream, peer, answering, Peers::Clients, Some(permit));
+            spawn_plain(connections, stream, peer, answering, ExpectedPeers::Clients, Some(permit));
         }
         (Err(limit), _) => {
             let is_plain = listener != Listener::Clients || !clients.has_tls();
@@ -115,11 +121,12 @@ fn spawn_plain(
     stream: TcpStream,
     peer: SocketAddr,
     answering: Answering,
-    peers: Peers,
+    peers: ExpectedPeers,
     permit: Option<Permit>,
 ) {
     let stream = Either::Left(WriteLimit::new(stream, PROGRESS_TIMEOUT, permit));
-    connections.spawn(answering.answer(Opened { stream, peer }, Activity::new(peers, PROGRESS_TIMEOUT)));
+    connections
+        .spawn(answering.answer(ReadyConnection { stream, peer }, Activity::new(peers, PROGRESS_TIMEOUT)));
 }
 
 /// Serves a connection of a client, which may begin with a proxy's header and TLS.
@@ -132,7 +139,7 @@ async fn serve_client(
 ) {
     let current = clients.current();
     let timeouts = &current.settings.timeouts;
-    let activity = Activity::new(Peers::Clients, timeouts.request_head);
+    let activity = Activity::new(ExpectedPeers::Clients, timeouts.request_head);
     let opened = async {
         let peer = current.transport.peer(&mut stream, accepted_from).await?;
         if peer != accepted_from

@@ -10,14 +10,15 @@ use hyper_util::service::TowerToHyperService;
 use super::{Activity, Peer};
 
 /// The connection on which a request came.
-pub(crate) struct Connection {
+pub(crate) struct HttpConnection {
     pub(crate) peer: SocketAddr,
     pub(crate) activity: Arc<Activity>,
 }
 
 /// Answers requests. A router does it for many paths; a handler of its own costs a request less.
 pub(crate) trait Handler: Send + Sync {
-    fn handle(&self, request: Request<Incoming>, connection: &Connection) -> BoxFuture<'static, Response>;
+    fn handle(&self, request: Request<Incoming>, connection: &HttpConnection)
+    -> BoxFuture<'static, Response>;
 }
 
 /// The handler that a router is.
@@ -33,7 +34,7 @@ impl Handler for Routed {
     fn handle(
         &self,
         mut request: Request<Incoming>,
-        connection: &Connection,
+        connection: &HttpConnection,
     ) -> BoxFuture<'static, Response> {
         request.extensions_mut().insert(Peer(connection.peer));
         request.extensions_mut().insert(Arc::clone(&connection.activity));

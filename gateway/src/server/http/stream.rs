@@ -28,7 +28,7 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// Who is expected to connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Peers {
+pub(crate) enum ExpectedPeers {
     /// The gateway's own functions: a connection may idle without limit.
     Functions,
     /// Anyone: a connection must send a request within the time for a head, and may idle for 75 s after each.
@@ -58,11 +58,11 @@ enum Phase {
 }
 
 impl Activity {
-    pub(crate) fn new(peers: Peers, head: Duration) -> Arc<Self> {
+    pub(crate) fn new(peers: ExpectedPeers, head: Duration) -> Arc<Self> {
         Arc::new(Self {
             head,
             phase: AtomicU8::new(Phase::New as u8),
-            may_idle: AtomicBool::new(peers == Peers::Functions),
+            may_idle: AtomicBool::new(peers == ExpectedPeers::Functions),
         })
     }
 
@@ -219,7 +219,7 @@ mod tests {
 
     use super::*;
 
-    fn stream(peers: Peers) -> (LimitedStream<DuplexStream>, DuplexStream) {
+    fn stream(peers: ExpectedPeers) -> (LimitedStream<DuplexStream>, DuplexStream) {
         let (ours, theirs) = duplex(16);
         (LimitedStream::new(ours, Activity::new(peers, PROGRESS_TIMEOUT)), theirs)
     }
@@ -230,11 +230,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_must_send_something_and_finish_what_it_began() {
-        let (mut limited, mut peer) = stream(Peers::Clients);
+        let (mut limited, mut peer) = stream(ExpectedPeers::Clients);
         let begun = Instant::now();
         assert_eq!(read(&mut limited).await, 0, "nothing was sent");
         assert_eq!(begun.elapsed(), PROGRESS_TIMEOUT);
-        let (mut limited, mut trickling) = stream(Peers::Clients);
+        let (mut limited, mut trickling) = stream(ExpectedPeers::Clients);
         peer = std::mem::replace(&mut trickling, peer);
         let begun = Instant::now();
         let trickle = async {
@@ -253,7 +253,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn between_requests_a_connection_may_idle_and_a_functions_without_limit() {
-        for peers in [Peers::Clients, Peers::Functions] {
+        for peers in [ExpectedPeers::Clients, ExpectedPeers::Functions] {
             let (mut limited, mut peer) = stream(peers);
             peer.write_all(b"head").await.expect("sent");
             assert_eq!(read(&mut limited).await, 4);
@@ -264,8 +264,8 @@ mod tests {
             activity.answered();
             let begun = Instant::now();
             let rested = timeout(a_day, read(&mut limited)).await;
-            assert_eq!(rested.is_err(), peers == Peers::Functions);
-            if peers == Peers::Clients {
+            assert_eq!(rested.is_err(), peers == ExpectedPeers::Functions);
+            if peers == ExpectedPeers::Clients {
                 assert_eq!(begun.elapsed(), KEEP_ALIVE_TIMEOUT);
             }
         }
@@ -273,7 +273,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_function_that_has_begun_a_request_must_finish_it() {
-        let (mut limited, mut peer) = stream(Peers::Functions);
+        let (mut limited, mut peer) = stream(ExpectedPeers::Functions);
         peer.write_all(b"GET").await.expect("sent");
         assert_eq!(read(&mut limited).await, 3);
         let begun = Instant::now();

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rustls::{
-    Error as TlsError, InconsistentKeys,
+    Error as RustlsError, InconsistentKeys,
     crypto::CryptoProvider,
     pki_types::{
         CertificateDer, PrivateKeyDer,
@@ -147,10 +147,10 @@ impl CertificateFiles {
         let key = PrivateKeyDer::from_pem_slice(&pem.key)
             .map_err(|error| CertificateError::Key(self.key.clone(), sentence(&error)))?;
         let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
-            TlsError::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+            RustlsError::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                 CertificateError::Mismatch(self.clone())
             }
-            TlsError::InvalidCertificate(why) => {
+            RustlsError::InvalidCertificate(why) => {
                 CertificateError::Certificate(self.certificate.clone(), format!("{why:?}"))
             }
             other => CertificateError::Key(self.key.clone(), other.to_string()),

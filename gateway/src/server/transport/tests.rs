@@ -36,7 +36,7 @@ async fn opened(
     transport: &Transport,
     mut accepted: DuplexStream,
     from: &str,
-) -> Result<Opened<DuplexStream>, TransportError> {
+) -> Result<ReadyConnection<DuplexStream>, TransportError> {
     let peer = transport.peer(&mut accepted, address(from)).await?;
     transport.secure(accepted, peer).await
 }
@@ -46,7 +46,7 @@ async fn open(
     transport: &Transport,
     from: &str,
     sent: &[u8],
-) -> Result<Opened<DuplexStream>, TransportError> {
+) -> Result<ReadyConnection<DuplexStream>, TransportError> {
     let (mut client, accepted) = duplex(64 * 1024);
     client.write_all(sent).await.expect("room");
     let opened = opened(transport, accepted, from).await;
@@ -54,7 +54,7 @@ async fn open(
     opened
 }
 
-async fn rest(opened: Opened<DuplexStream>) -> Vec<u8> {
+async fn rest(opened: ReadyConnection<DuplexStream>) -> Vec<u8> {
     let mut rest = Vec::new();
     let mut stream = opened.stream;
     stream.read_to_end(&mut rest).await.expect("the rest");

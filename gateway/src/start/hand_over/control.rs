@@ -30,7 +30,7 @@ pub struct Control(UnixListener);
 
 /// A request for a hand-over, whose caller waits for the answer.
 #[derive(Debug)]
-pub struct Request(UnixStream);
+pub struct HandOverRequest(UnixStream);
 
 impl Control {
     /// Listens, or goes on with the socket of the process before this one.
@@ -44,7 +44,7 @@ impl Control {
     }
 
     /// Waits for the next request from a permitted user. Cancel safe.
-    pub async fn next(&self) -> Request {
+    pub async fn next(&self) -> HandOverRequest {
         loop {
             let Ok((stream, _)) = self.0.accept().await else {
                 tokio::time::sleep(WRITE_TIMEOUT).await;
@@ -52,7 +52,7 @@ impl Control {
             };
             let own = rustix::process::geteuid().as_raw();
             if stream.peer_cred().is_ok_and(|peer| peer.uid() == own || peer.uid() == 0) {
-                return Request(stream);
+                return HandOverRequest(stream);
             }
         }
     }
@@ -64,7 +64,7 @@ impl AsFd for Control {
     }
 }
 
-impl Request {
+impl HandOverRequest {
     /// Answers with the result; a caller that has given up is ignored.
     pub async fn answer(mut self, result: Result<&str, &str>) {
         let text = match result {

@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use crate::{
     config::secret::Secret,
     contract::{Attributes, Close, MAX_BATCH},
-    function::remote::client::{HttpClient, SendError, TlsError, Trust},
+    function::remote::client::{HttpClient, SendError, Trust, TrustError},
     observe::{log_limit::LogLimit, report::Reports},
     push::{PushAddress, PushUrl, address::Tokens, direct::Direct},
     registry::{ConnectionInfo, Deliver, Delivery, DeliveryError},
@@ -88,7 +88,7 @@ impl Relay {
     }
 
     /// Pushes for unknown connections go to this address from now on, or nowhere.
-    pub fn set_other(&self, address: Option<&str>) -> Result<(), TlsError> {
+    pub fn set_other(&self, address: Option<&str>) -> Result<(), TrustError> {
         let other = match address {
             Some(address) => {
                 // Plain HTTP: what is trusted does not matter.
@@ -149,15 +149,15 @@ impl Relay {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct RelayedAnswer {
     #[serde(default)]
-    failed: Vec<Failed>,
-    connection: Option<Connection>,
+    failed: Vec<RelayedFailure>,
+    connection: Option<RelayedConnection>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Failed {
+struct RelayedFailure {
     #[serde(rename = "secConnectionID")]
     connection: String,
     err_no: u32,
@@ -166,7 +166,7 @@ struct Failed {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Connection {
+struct RelayedConnection {
     path: String,
     source_ip: std::net::IpAddr,
     connected_at: u64,
@@ -228,7 +228,7 @@ impl Other {
     async fn ask(
         &self,
         request: Result<Request<Full<Bytes>>, hyper::http::Error>,
-    ) -> Result<Answer, DeliveryError> {
+    ) -> Result<RelayedAnswer, DeliveryError> {
         let unreachable = |why: String| {
             let line = format_args!("the other process of this gateway did not take a push: {why}");
             self.log_limit.log(Level::Warn, None, line);

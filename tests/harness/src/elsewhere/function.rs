@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use scf_websocket_gateway::function::runtime_api::{Limits, Outcome, RuntimeApi};
+use scf_websocket_gateway::function::runtime_api::{Outcome, RuntimeApi, RuntimeLimits};
 use tokio::{
     process::{Child, Command},
     sync::Mutex,
@@ -63,7 +63,7 @@ impl Function {
     }
 
     async fn start(&self) -> Instance {
-        let api = RuntimeApi::start(Limits::new(128, TIME_LIMIT)).await.expect("a port");
+        let api = RuntimeApi::start(RuntimeLimits::new(128, TIME_LIMIT)).await.expect("a port");
         let path = std::env::var("PATH").unwrap_or_default();
         let process = Command::new(&self.program)
             .env_clear()

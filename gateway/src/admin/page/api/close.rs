@@ -12,7 +12,7 @@ use crate::{
 /// `{"address":"203.0.113.9","code":4001,"reason":"banned"}`
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Wanted {
+struct CloseRequest {
     #[serde(rename = "secConnectionIDs")]
     connections: Option<Vec<String>>,
     path: Option<String>,
@@ -27,7 +27,7 @@ struct Wanted {
 /// Answers with how many there were, and how many of them were closed. Their cleanup function is called, unless that is not
 /// wanted.
 pub(in crate::admin::page) async fn close(app: &App, body: &[u8]) -> Result<String, String> {
-    let wanted: Wanted =
+    let wanted: CloseRequest =
         serde_json::from_slice(body).map_err(|error| format!("the body names no connections: {error}"))?;
     let close = Close::new(wanted.code, wanted.reason.as_deref(), Some(wanted.cleanup.unwrap_or(true)))?;
     let mut filter = Filter::default();

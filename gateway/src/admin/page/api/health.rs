@@ -25,7 +25,7 @@ pub(super) struct Health {
     problems: Vec<String>,
     connections: usize,
     cleanups_pending: i64,
-    functions: Vec<Function>,
+    functions: Vec<FunctionHealth>,
     /// Without TLS there is none.
     certificate_expires_at: Option<u64>,
     /// `null` where this gateway is alone.
@@ -33,7 +33,7 @@ pub(super) struct Health {
 }
 
 #[derive(Serialize)]
-struct Function {
+struct FunctionHealth {
     api: String,
     role: &'static str,
     /// `closed`: it is called; `open`: it is down and not called for now; `half open`: a call tries whether it is back.
@@ -47,7 +47,7 @@ pub(super) async fn health(app: &App) -> Health {
     if clients != READY {
         problems.push(format!("clients are refused with 503: the gateway is {clients}"));
     }
-    for Function { api, role, .. } in functions.iter().filter(|function| function.circuit != "closed") {
+    for FunctionHealth { api, role, .. } in functions.iter().filter(|function| function.circuit != "closed") {
         problems.push(format!("the {role} function of {api} is down"));
     }
     if let Some(left) = expires.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default())
@@ -70,7 +70,7 @@ pub(super) async fn health(app: &App) -> Health {
     }
 }
 
-fn functions(app: &App) -> Vec<Function> {
+fn functions(app: &App) -> Vec<FunctionHealth> {
     let mut all = Vec::new();
     for api in app.apis.current() {
         let functions = [&api.functions.register, &api.functions.transfer, &api.functions.cleanup];
@@ -80,7 +80,7 @@ fn functions(app: &App) -> Vec<Function> {
                 Some(CircuitState::HalfOpen) => "half open",
                 Some(CircuitState::Open) => "open",
             };
-            all.push(Function { api: api.path.to_string(), role: role.name(), circuit });
+            all.push(FunctionHealth { api: api.path.to_string(), role: role.name(), circuit });
         }
     }
     all

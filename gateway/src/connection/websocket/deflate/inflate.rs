@@ -18,7 +18,7 @@ thread_local! {
 
 /// Why a message cannot be inflated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Failed {
+pub(crate) enum InflateError {
     /// It is not what the extension defines.
     NotDeflate,
     /// It has more bytes than allowed.
@@ -33,7 +33,7 @@ pub(crate) fn inflate(
     payload: &[u8],
     limit_bytes: usize,
     mut may_grow: impl FnMut(usize) -> bool,
-) -> Result<Vec<u8>, Failed> {
+) -> Result<Vec<u8>, InflateError> {
     INFLATER.with_borrow_mut(|inflater| {
         inflater.reset(false);
         let mut inflated = Vec::with_capacity(FIRST_STEP_BYTES.min(limit_bytes.saturating_add(1)));
@@ -48,25 +48,25 @@ pub(crate) fn inflate(
                 let before = (inflater.total_in(), inflated.len());
                 let status = inflater
                     .decompress_vec(input, &mut inflated, FlushDecompress::None)
-                    .map_err(|_| Failed::NotDeflate)?;
+                    .map_err(|_| InflateError::NotDeflate)?;
                 let taken = usize::try_from(inflater.total_in() - before.0).unwrap_or(usize::MAX);
                 input = input.get(taken..).unwrap_or_default();
                 if inflated.len() > limit_bytes {
-                    return Err(Failed::TooBig);
+                    return Err(InflateError::TooBig);
                 }
                 if inflated.len() > before.1 && !may_grow(inflated.len()) {
-                    return Err(Failed::Stopped);
+                    return Err(InflateError::Stopped);
                 }
                 is_ended = status == Status::StreamEnd && input.is_empty();
                 if status == Status::StreamEnd {
                     // A sender may have final blocks too; what follows one is a stream of its own.
                     inflater.reset(false);
                 } else if taken == 0 && inflated.len() == before.1 {
-                    return Err(Failed::NotDeflate);
+                    return Err(InflateError::NotDeflate);
                 }
             }
         }
-        if is_ended { Ok(inflated) } else { Err(Failed::NotDeflate) }
+        if is_ended { Ok(inflated) } else { Err(InflateError::NotDeflate) }
     })
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn inflate(
 mod tests {
     use super::*;
 
-    fn inflated(payload: &[u8]) -> Result<Vec<u8>, Failed> {
+    fn inflated(payload: &[u8]) -> Result<Vec<u8>, InflateError> {
         inflate(payload, 1 << 20, |_| true)
     }
 
@@ -97,7 +97,7 @@ mod tests {
         }
         assert_eq!(
             inflated(b"\xf2\x00\x11\x00\x00"),
-            Err(Failed::NotDeflate),
+            Err(InflateError::NotDeflate),
             "the window of another message"
         );
         assert_eq!(inflated(b"\x02\x00").as_deref(), Ok(&b""[..]));
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn what_is_not_compressed_is_refused() {
         for wrong in [&b"\xff\xff\xff\xff"[..], b"Hello", b"\xf2\x48\xcd\xc9\xc9"] {
-            assert_eq!(inflated(wrong), Err(Failed::NotDeflate), "{wrong:x?}");
+            assert_eq!(inflated(wrong), Err(InflateError::NotDeflate), "{wrong:x?}");
         }
     }
 
@@ -125,9 +125,9 @@ mod tests {
             most = most.max(bytes);
             true
         });
-        assert_eq!(inflated, Err(Failed::TooBig));
+        assert_eq!(inflated, Err(InflateError::TooBig));
         assert!(most <= 1 << 20, "{most} bytes");
-        assert_eq!(inflate(&bomb, usize::MAX, |bytes| bytes < 100_000), Err(Failed::Stopped));
+        assert_eq!(inflate(&bomb, usize::MAX, |bytes| bytes < 100_000), Err(InflateError::Stopped));
         assert_eq!(inflate(&bomb, 10 << 20, |_| true).map(|bytes| bytes.len()), Ok(10 << 20));
     }
 }

@@ -26,7 +26,7 @@ pub(crate) struct Decoder {
     /// The beginning of a header.
     begun: [u8; MAX_HEADER_BYTES],
     begun_len: u8,
-    frame: Option<Current>,
+    frame: Option<PartialFrame>,
     /// What has arrived of a control frame.
     control: Box<[u8]>,
     /// What has arrived of a message.
@@ -38,7 +38,7 @@ pub(crate) struct Decoder {
 
 /// A frame of which only a part has arrived.
 #[derive(Debug)]
-struct Current {
+struct PartialFrame {
     fin: bool,
     is_compressed: bool,
     opcode: Opcode,
@@ -155,7 +155,7 @@ impl Decoder {
     }
 
     /// Checks what depends on the frames before, and on the limit.
-    fn begin(&self, header: Header) -> Result<Current, Violation> {
+    fn begin(&self, header: Header) -> Result<PartialFrame, Violation> {
         let Header { fin, is_compressed, opcode, mask, payload_bytes } = header;
         let before = match (&self.message, opcode) {
             (None, Opcode::Continuation) => return Err(Breach::NothingToContinue.into()),
@@ -169,7 +169,7 @@ impl Decoder {
         if !opcode.is_control() && payload_bytes > limit_bytes.saturating_sub(before) {
             return Err(Violation::TooBig);
         }
-        Ok(Current { fin, is_compressed, opcode, mask, payload_bytes, received_bytes: 0 })
+        Ok(PartialFrame { fin, is_compressed, opcode, mask, payload_bytes, received_bytes: 0 })
     }
 
     /// A message that cannot be compressed grows a little when it is, by the headers of its blocks.
@@ -180,7 +180,7 @@ impl Decoder {
         self.limit_bytes
     }
 
-    fn keep(&mut self, frame: &Current, payload: &[u8]) -> Result<(), Violation> {
+    fn keep(&mut self, frame: &PartialFrame, payload: &[u8]) -> Result<(), Violation> {
         if frame.opcode.is_control() {
             self.keep_control(payload);
             return Ok(());
@@ -203,7 +203,11 @@ impl Decoder {
     }
 
     /// The last bytes of a frame have arrived.
-    fn complete<'i>(&mut self, frame: &Current, payload: &'i [u8]) -> Result<Option<Message<'i>>, Violation> {
+    fn complete<'i>(
+        &mut self,
+        frame: &PartialFrame,
+        payload: &'i [u8],
+    ) -> Result<Option<Message<'i>>, Violation> {
         let is_whole = frame.received_bytes == 0;
         if frame.opcode.is_control() {
             let payload = if is_whole {
@@ -227,7 +231,7 @@ impl Decoder {
 
 impl Partial {
     /// The message that begins with this frame.
-    fn new(first: &Current) -> Self {
+    fn new(first: &PartialFrame) -> Self {
         match (first.is_compressed, first.opcode == Opcode::Text) {
             (true, is_text) => Self::Compressed { is_text, bytes: Vec::new() },
             (false, true) => Self::Text(GrowingText::default()),

@@ -9,7 +9,7 @@ use crate::contract::Frame;
 
 /// A frame to be sent. Clients that receive the same share its payload.
 #[derive(Debug)]
-pub(crate) struct Outgoing {
+pub(crate) struct OutgoingFrame {
     header: OwnHeader,
     /// The bytes of a data frame's payload, before they were compressed.
     data_bytes: Option<usize>,
@@ -17,7 +17,7 @@ pub(crate) struct Outgoing {
     payload: Bytes,
 }
 
-impl Outgoing {
+impl OutgoingFrame {
     pub(crate) fn data(frame: Frame) -> Self {
         let data_bytes = Some(frame.len());
         Self { data_bytes, ..Self::new(opcode_of(&frame), frame.into_payload()) }
@@ -87,13 +87,13 @@ fn opcode_of(frame: &Frame) -> Opcode {
 mod tests {
     use super::*;
 
-    fn bytes(frame: &Outgoing, written: usize) -> Vec<u8> {
+    fn bytes(frame: &OutgoingFrame, written: usize) -> Vec<u8> {
         frame.slices(written).iter().flat_map(|slice| slice.to_vec()).collect()
     }
 
     #[test]
     fn the_rest_of_a_frame_is_what_was_not_written() {
-        let frame = Outgoing::data(Frame::text("hello"));
+        let frame = OutgoingFrame::data(Frame::text("hello"));
         let whole = b"\x81\x05hello";
         assert_eq!(frame.len(), whole.len());
         for written in 0..=whole.len() {
@@ -103,10 +103,10 @@ mod tests {
 
     #[test]
     fn frames_have_their_opcode_and_a_close_its_code() {
-        assert_eq!(bytes(&Outgoing::data(Frame::binary("x")), 0), b"\x82\x01x");
-        assert_eq!(bytes(&Outgoing::ping(), 0), b"\x89\x00");
-        assert_eq!(bytes(&Outgoing::pong("x".into()), 0), b"\x8a\x01x");
-        assert_eq!(bytes(&Outgoing::close(1000, "bye"), 0), b"\x88\x05\x03\xe8bye");
-        assert_eq!(bytes(&Outgoing::close_without_code(), 0), b"\x88\x00");
+        assert_eq!(bytes(&OutgoingFrame::data(Frame::binary("x")), 0), b"\x82\x01x");
+        assert_eq!(bytes(&OutgoingFrame::ping(), 0), b"\x89\x00");
+        assert_eq!(bytes(&OutgoingFrame::pong("x".into()), 0), b"\x8a\x01x");
+        assert_eq!(bytes(&OutgoingFrame::close(1000, "bye"), 0), b"\x88\x05\x03\xe8bye");
+        assert_eq!(bytes(&OutgoingFrame::close_without_code(), 0), b"\x88\x00");
     }
 }

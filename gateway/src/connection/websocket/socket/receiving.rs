@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::connection::{
-    limits::Share,
+    limits::UnfinishedShare,
     websocket::{
         deflate::{self, inflate},
         framing::{Breach, Decoder, Message, Violation},
@@ -51,7 +51,7 @@ impl From<Violation> for ReceiveError {
 #[derive(Debug)]
 pub(super) struct Receiving {
     decoder: Decoder,
-    unfinished: Share,
+    unfinished: UnfinishedShare,
     /// What came behind a message and has yet to be decoded.
     rest: Box<[u8]>,
     decoded: u32,
@@ -77,7 +77,7 @@ impl Turn {
 }
 
 impl Receiving {
-    pub(super) fn new(already_received: &Bytes, decoder: Decoder, unfinished: Share) -> Self {
+    pub(super) fn new(already_received: &Bytes, decoder: Decoder, unfinished: UnfinishedShare) -> Self {
         Self {
             decoder,
             unfinished,
@@ -186,7 +186,7 @@ impl Receiving {
 fn inflated<T>(
     message: Message<'_>,
     decoder: &Decoder,
-    unfinished: &mut Share,
+    unfinished: &mut UnfinishedShare,
     context: &Context<'_>,
     mut take: impl FnMut(Message<'_>, Option<usize>) -> T,
 ) -> Result<Option<T>, Violation> {
@@ -194,9 +194,9 @@ fn inflated<T>(
     let may_grow = |bytes| unfinished.set(payload.len() + bytes, context);
     let bytes = match inflate(&payload, decoder.limit_bytes(), may_grow) {
         Ok(bytes) => bytes,
-        Err(deflate::Failed::NotDeflate) => return Err(Breach::NotDeflate.into()),
-        Err(deflate::Failed::TooBig) => return Err(Violation::TooBig),
-        Err(deflate::Failed::Stopped) => return Ok(None),
+        Err(deflate::InflateError::NotDeflate) => return Err(Breach::NotDeflate.into()),
+        Err(deflate::InflateError::TooBig) => return Err(Violation::TooBig),
+        Err(deflate::InflateError::Stopped) => return Ok(None),
     };
     let inflated = if is_text {
         Message::Text(String::from_utf8(bytes).map_err(|_| Violation::NotUtf8)?.into())
@@ -246,7 +246,7 @@ mod tests {
 
     fn receiving(first: &'static [u8], unfinished: &Arc<UnfinishedMessages>) -> Receiving {
         let decoder = Decoder::new(1 << 20, false);
-        Receiving::new(&Bytes::from_static(first), decoder, Share::new(Arc::clone(unfinished)))
+        Receiving::new(&Bytes::from_static(first), decoder, UnfinishedShare::new(Arc::clone(unfinished)))
     }
 
     fn unlimited() -> Arc<UnfinishedMessages> {

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::io::AsyncWrite;
 
-use crate::connection::websocket::{framing::Outgoing, platform::PlatformLimits};
+use crate::connection::websocket::{framing::OutgoingFrame, platform::PlatformLimits};
 
 /// How many frames are taken off the client's queue to be written together.
 const BATCH_FRAMES: usize = 32;
@@ -19,7 +19,7 @@ const BATCH_BYTES: usize = 64 * 1024;
 /// The frames that are being written.
 #[derive(Debug, Default)]
 pub(super) struct Sending {
-    frames: VecDeque<Outgoing>,
+    frames: VecDeque<OutgoingFrame>,
     /// Of the first frame.
     written: usize,
     /// `None`: there is no platform between the gateway and its clients.
@@ -41,7 +41,7 @@ impl Sending {
 
     /// At most a few frames wait here, so that this is no state to keep for each connection.
     fn unwritten(&self) -> usize {
-        self.frames.iter().map(Outgoing::len).sum::<usize>() - self.written
+        self.frames.iter().map(OutgoingFrame::len).sum::<usize>() - self.written
     }
 
     pub(super) fn unsent_data(&self) -> usize {
@@ -56,7 +56,7 @@ impl Sending {
         self.frames.len() < BATCH_FRAMES && self.unwritten() < BATCH_BYTES
     }
 
-    pub(super) fn push(&mut self, frame: Outgoing) {
+    pub(super) fn push(&mut self, frame: OutgoingFrame) {
         self.frames.push_back(frame);
     }
 
@@ -69,7 +69,7 @@ impl Sending {
         &mut self,
         stream: &mut S,
         context: &mut Context<'_>,
-        mut sent: impl FnMut(&Outgoing),
+        mut sent: impl FnMut(&OutgoingFrame),
     ) -> Poll<io::Result<()>> {
         while !self.frames.is_empty() {
             if self.waits_for_its_turn(context) {
@@ -108,7 +108,7 @@ impl Sending {
         Pin::new(stream).poll_write_vectored(context, used.as_flattened())
     }
 
-    fn wrote(&mut self, count: usize, mut sent: impl FnMut(&Outgoing)) {
+    fn wrote(&mut self, count: usize, mut sent: impl FnMut(&OutgoingFrame)) {
         self.written += count;
         while let Some(frame) = self.frames.front()
             && self.written >= frame.len()
@@ -144,7 +144,7 @@ mod tests {
             let payload = vec![number; usize::from(number)];
             expected.extend([0x82, number]);
             expected.extend(&payload);
-            sending.push(Outgoing::data(Frame::binary(payload)));
+            sending.push(OutgoingFrame::data(Frame::binary(payload)));
         }
         let mut reported = 0;
         let mut received = vec![0; expected.len()];
@@ -163,7 +163,7 @@ mod tests {
         let (mut ours, mut theirs) = duplex(4);
         let mut sending = Sending::default();
         for text in ["first", "second"] {
-            sending.push(Outgoing::data(Frame::text(text)));
+            sending.push(OutgoingFrame::data(Frame::text(text)));
         }
         let mut begun = Box::pin(poll_fn(|context| sending.poll(&mut ours, context, |_| ())));
         assert!(futures_util::FutureExt::now_or_never(begun.as_mut()).is_none());

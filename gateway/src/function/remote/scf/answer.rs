@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{report::Report, status};
+use super::{report::PlatformReport, status};
 use crate::function::{
     Failure,
-    remote::attempt::{Answer, AttemptError},
+    remote::attempt::{AttemptError, FunctionAnswer},
 };
 
 /// What the API answered.
@@ -43,7 +43,7 @@ struct MaybeRefused {
 /// The answer to `InvokeFunction`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Invocation {
+pub(super) struct InvokeFunctionResponse {
     result: FunctionResult,
 }
 
@@ -68,23 +68,23 @@ pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<Response<T>, Stri
     Ok(Response::Answer(answer.response))
 }
 
-impl Invocation {
+impl InvokeFunctionResponse {
     /// The id under which the function's own log has this invocation.
     pub(super) fn function_request_id(&self) -> Option<&str> {
         self.result.function_request_id.as_deref()
     }
 
     /// The function's answer, or how it failed.
-    pub(super) fn outcome(self, name: &str) -> Result<Answer, AttemptError> {
+    pub(super) fn outcome(self, name: &str) -> Result<FunctionAnswer, AttemptError> {
         let result = self.result;
         let ret_msg = result.ret_msg.unwrap_or_default();
         let err_msg = result.err_msg.unwrap_or_default();
-        let reported = Report::parse(&ret_msg);
+        let reported = PlatformReport::parse(&ret_msg);
         let failed = !err_msg.is_empty() || !matches!(result.invoke_result, None | Some(0));
         if !failed && !reported.is_of_platform() {
             let ran = result.duration.filter(|ms| ms.is_finite() && *ms >= 0.0);
             let ran = ran.map(|ms| Duration::from_secs_f64((ms / 1_000.0).min(86_400.0)));
-            return Ok(Answer { body: ret_msg.into(), ran });
+            return Ok(FunctionAnswer { body: ret_msg.into(), ran });
         }
         let message = reported.error_message.filter(|message| !message.is_empty());
         let message = message.unwrap_or(if err_msg.is_empty() { ret_msg } else { err_msg });
@@ -101,9 +101,9 @@ mod tests {
     use super::*;
     use crate::function::remote::attempt::{Backend, Retryable};
 
-    fn invocation(result: &str) -> Result<Answer, AttemptError> {
+    fn invocation(result: &str) -> Result<FunctionAnswer, AttemptError> {
         let body = format!(r#"{{"Response":{{"Result":{result},"RequestId":"r"}}}}"#);
-        match read::<Invocation>(body.as_bytes()).expect("an answer") {
+        match read::<InvokeFunctionResponse>(body.as_bytes()).expect("an answer") {
             Response::Answer(invocation) => invocation.outcome("scf:chat"),
             Response::Refused(error) => panic!("refused: {error:?}"),
         }
@@ -176,11 +176,10 @@ mod tests {
     #[test]
     fn a_refusal_and_rubbish() {
         let refused = br#"{"Response":{"Error":{"Code":"AuthFailure","Message":"no"},"RequestId":"r"}}"#;
-        assert!(
-            matches!(read::<Invocation>(refused), Ok(Response::Refused(error)) if error.code == "AuthFailure")
-        );
+        let answer = read::<InvokeFunctionResponse>(refused);
+        assert!(matches!(answer, Ok(Response::Refused(error)) if error.code == "AuthFailure"));
         for rubbish in ["", "<html>", "{}", r#"{"Response":{}}"#, r#"{"Response":{"Result":null}}"#] {
-            assert!(read::<Invocation>(rubbish.as_bytes()).is_err(), "{rubbish}");
+            assert!(read::<InvokeFunctionResponse>(rubbish.as_bytes()).is_err(), "{rubbish}");
         }
     }
 }

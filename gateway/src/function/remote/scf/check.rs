@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     client::{CallError, ScfClient},
-    target::Target,
+    target::ScfTarget,
 };
 use crate::registry::ids;
 
@@ -30,7 +30,7 @@ struct GetAlias<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Function {
+struct GetFunctionResponse {
     status: Option<String>,
 }
 
@@ -38,14 +38,14 @@ struct Function {
 struct Alias {}
 
 /// Either is a sentence; the function of this name.
-pub(super) async fn check(client: &ScfClient, target: &Target, name: &str) -> Result<String, String> {
+pub(super) async fn check(client: &ScfClient, target: &ScfTarget, name: &str) -> Result<String, String> {
     let function = GetFunction {
         function_name: target.function(),
         namespace: target.namespace(),
         qualifier: target.is_version().then(|| target.qualifier()),
         show_code: "FALSE",
     };
-    let function: Function = match get(client, name, "GetFunction", &function).await {
+    let function: GetFunctionResponse = match get(client, name, "GetFunction", &function).await {
         Ok(function) => function,
         Err(error) => return unknown(name, &error),
     };

@@ -18,7 +18,7 @@ use super::{
     answer::{self, ApiError, Response},
     credentials::{CredentialSource, Credentials},
     endpoint::Endpoint,
-    refusal::{self, Refusal},
+    refusal::{self, ScfRefusal},
     sign, status,
 };
 use crate::{
@@ -134,7 +134,7 @@ impl ScfClient {
         if refusal::is_of_token(&error.code) {
             self.credentials.discard(credentials);
         }
-        let refusal = Refusal {
+        let refusal = ScfRefusal {
             name,
             region: self.region.to_str().unwrap_or_default(),
             hint: &self.credentials.hint(),

@@ -10,7 +10,7 @@ use crate::function::{
 
 /// A refused call.
 #[derive(Debug)]
-pub(super) struct Refusal<'a> {
+pub(super) struct ScfRefusal<'a> {
     /// The function's.
     pub(super) name: &'a str,
     pub(super) region: &'a str,
@@ -35,7 +35,7 @@ fn within(code: &str, family: &str) -> bool {
     code.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-impl Refusal<'_> {
+impl ScfRefusal<'_> {
     pub(super) fn error(&self) -> AttemptError {
         let status = status::of_refusal(self.code, self.message);
         status
@@ -138,7 +138,7 @@ mod tests {
 
     fn error(code: &str, date: Option<SystemTime>) -> AttemptError {
         let hint = "TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY";
-        Refusal { name: "scf:chat", region: "ap-guangzhou", hint, date, code, message: "Said so." }.error()
+        ScfRefusal { name: "scf:chat", region: "ap-guangzhou", hint, date, code, message: "Said so." }.error()
     }
 
     #[test]

@@ -5,13 +5,13 @@ use serde::Deserialize;
 /// What is in it; everything is absent from a text that is no report.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Report {
+pub(super) struct PlatformReport {
     pub(super) error_code: Option<i64>,
     pub(super) error_message: Option<String>,
     pub(super) status_code: Option<u16>,
 }
 
-impl Report {
+impl PlatformReport {
     pub(super) fn parse(text: &str) -> Self {
         serde_json::from_str(text).unwrap_or_default()
     }

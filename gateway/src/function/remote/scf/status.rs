@@ -3,7 +3,7 @@
 
 use hyper::StatusCode;
 
-use super::report::Report;
+use super::report::PlatformReport;
 use crate::function::{
     Failure,
     remote::attempt::{AttemptError, Retryable},
@@ -53,7 +53,7 @@ pub(super) fn of_refusal(code: &str, message: &str) -> Option<u16> {
         let named = NAMES.iter().find(|(name, _)| *name == part).map(|(_, status)| *status);
         named.or_else(|| number(part))
     });
-    in_code.or_else(|| Report::parse(message).status_code).or_else(|| {
+    in_code.or_else(|| PlatformReport::parse(message).status_code).or_else(|| {
         let first = message.split(|char: char| !char.is_ascii_digit()).next();
         first.and_then(number)
     })

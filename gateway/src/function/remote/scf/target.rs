@@ -9,7 +9,7 @@ const DEFAULT_QUALIFIER: &str = "$DEFAULT";
 
 /// A function in the cloud.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct ScfTarget {
     namespace: String,
     function: String,
     qualifier: String,
@@ -17,17 +17,17 @@ pub struct Target {
 
 /// Why a text names no function: a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TargetError(String);
+pub struct ScfTargetError(String);
 
-impl fmt::Display for TargetError {
+impl fmt::Display for ScfTargetError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
     }
 }
 
-impl std::error::Error for TargetError {}
+impl std::error::Error for ScfTargetError {}
 
-impl Target {
+impl ScfTarget {
     /// The namespace, `default` unless another is named.
     #[must_use]
     pub fn namespace(&self) -> &str {
@@ -57,11 +57,12 @@ impl Target {
     }
 }
 
-impl FromStr for Target {
-    type Err = TargetError;
+impl FromStr for ScfTarget {
+    type Err = ScfTargetError;
 
-    fn from_str(text: &str) -> Result<Self, TargetError> {
-        let error = |why: &str| TargetError(format!("it {why}: write scf:[namespace/]function[:qualifier]"));
+    fn from_str(text: &str) -> Result<Self, ScfTargetError> {
+        let error =
+            |why: &str| ScfTargetError(format!("it {why}: write scf:[namespace/]function[:qualifier]"));
         let rest = text.strip_prefix(SCHEME).ok_or_else(|| error("does not begin with scf:"))?;
         let (rest, qualifier) = rest.split_once(':').unwrap_or((rest, DEFAULT_QUALIFIER));
         let (namespace, function) = rest.split_once('/').unwrap_or((DEFAULT_NAMESPACE, rest));
@@ -81,7 +82,7 @@ impl FromStr for Target {
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for ScfTarget {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(SCHEME)?;
         if self.namespace != DEFAULT_NAMESPACE {
@@ -112,14 +113,14 @@ mod tests {
             ("scf:prod/chat_2:$LATEST", "prod", "chat_2", "$LATEST"),
             ("scf:chat:blue", "default", "chat", "blue"),
         ] {
-            let target: Target = text.parse().expect(text);
+            let target: ScfTarget = text.parse().expect(text);
             assert_eq!(
                 (target.namespace(), target.function(), target.qualifier()),
                 (namespace, function, qualifier)
             );
             assert_eq!(target.to_string(), text);
         }
-        let spelled_out: Target = "scf:default/chat:$DEFAULT".parse().expect("a target");
+        let spelled_out: ScfTarget = "scf:default/chat:$DEFAULT".parse().expect("a target");
         assert_eq!(spelled_out.to_string(), "scf:chat");
     }
 
@@ -128,7 +129,7 @@ mod tests {
         for (text, version) in
             [("scf:f:3", true), ("scf:f:$LATEST", true), ("scf:f:blue", false), ("scf:f", false)]
         {
-            assert_eq!(text.parse::<Target>().expect(text).is_version(), version, "{text}");
+            assert_eq!(text.parse::<ScfTarget>().expect(text).is_version(), version, "{text}");
         }
     }
 
@@ -144,7 +145,7 @@ mod tests {
             ("scf:chat room", "function"),
             ("scf:chat:1:2", "qualifier"),
         ] {
-            let error = text.parse::<Target>().expect_err(text).to_string();
+            let error = text.parse::<ScfTarget>().expect_err(text).to_string();
             assert!(error.contains(named) && error.contains("write scf:"), "{text:?}: {error}");
         }
     }

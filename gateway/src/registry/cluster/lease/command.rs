@@ -13,7 +13,7 @@ pub(super) type Records = HashMap<Box<str>, Box<str>>;
 
 /// What Redis is asked.
 #[derive(Debug, Clone)]
-pub(super) enum Command {
+pub(super) enum LeaseCommand {
     Renew { node: NodeId, info: String, epoch: Option<String>, new_epoch: String, may_join: bool },
     Remember(Remembered),
     Scan { node: NodeId, cursor: u64 },
@@ -31,7 +31,7 @@ pub(super) enum Reply {
     Left(usize),
 }
 
-impl Command {
+impl LeaseCommand {
     pub(super) async fn run(&self, store: &Store) -> Result<Reply, RedisError> {
         match self {
             Self::Renew { node, info, epoch, new_epoch, may_join } => {

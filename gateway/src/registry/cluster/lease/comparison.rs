@@ -4,7 +4,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::{
-    command::{BATCH, Command, Records},
+    command::{BATCH, LeaseCommand, Records},
     store::{Page, Recorded},
 };
 use crate::registry::cluster::node::NodeId;
@@ -16,7 +16,7 @@ pub(super) struct Comparison {
     there: HashSet<Box<str>>,
     /// `None` once everything was read.
     cursor: Option<u64>,
-    todo: VecDeque<Command>,
+    todo: VecDeque<LeaseCommand>,
     stored: i64,
     written: usize,
     deleted: usize,
@@ -36,9 +36,9 @@ impl Comparison {
     }
 
     /// The next command.
-    pub(super) fn next(&mut self) -> Option<Command> {
+    pub(super) fn next(&mut self) -> Option<LeaseCommand> {
         match self.cursor {
-            Some(cursor) => Some(Command::Scan { node: self.node, cursor }),
+            Some(cursor) => Some(LeaseCommand::Scan { node: self.node, cursor }),
             None => self.todo.front().cloned(),
         }
     }
@@ -67,7 +67,8 @@ impl Comparison {
         let deletions = deleted.chunks(BATCH).map(|deleted| (Vec::new(), deleted.to_vec()));
         let writes = written.chunks(BATCH).map(|written| (written.to_vec(), Vec::new()));
         let commands = deletions.chain(writes);
-        self.todo = commands.map(|(written, deleted)| Command::Record { node, written, deleted }).collect();
+        self.todo =
+            commands.map(|(written, deleted)| LeaseCommand::Record { node, written, deleted }).collect();
     }
 
     pub(super) fn recorded(&mut self, recorded: Recorded, more: i64) {

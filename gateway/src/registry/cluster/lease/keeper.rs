@@ -10,18 +10,18 @@ use std::{collections::VecDeque, time::Instant};
 use log::{info, warn};
 
 use super::{
-    command::{BATCH, Command, Records, Reply},
+    command::{BATCH, LeaseCommand, Records, Reply},
     comparison::Comparison,
     knowledge::Knowledge,
     store::{DataVersion, Recorded, Renewal, Renewed},
-    times::Times,
+    times::LeaseTimes,
 };
 use crate::registry::cluster::{node::NodeId, redis::RedisError};
 
 /// What is to be done next.
 #[derive(Debug)]
 pub(super) enum Next {
-    Run(Command),
+    Run(LeaseCommand),
     /// Nothing until then, unless something is asked of the keeper.
     Wait(Instant),
     /// The node has left.
@@ -66,7 +66,7 @@ pub(super) struct Before {
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "facts, each of its own")]
 pub(super) struct Keeper {
-    times: Times,
+    times: LeaseTimes,
     info: String,
     node: NodeId,
     standing: Standing,
@@ -76,7 +76,7 @@ pub(super) struct Keeper {
     renewed: Option<Instant>,
     connects: u64,
     next_renewal: Instant,
-    sent: Option<(Command, Instant)>,
+    sent: Option<(LeaseCommand, Instant)>,
     /// The data in which Redis may lack this node's knowledge of the others.
     remember: Option<DataVersion>,
     /// How many records Redis should have.
@@ -100,7 +100,7 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn new(node: NodeId, info: String, times: Times, now: Instant) -> Self {
+    pub(super) fn new(node: NodeId, info: String, times: LeaseTimes, now: Instant) -> Self {
         Self {
             times,
             info,
@@ -194,10 +194,10 @@ impl Keeper {
         let is_due = now >= self.next_renewal;
         let command = is_due
             .then(|| self.renewal(now))
-            .or_else(|| self.remember.take().map(|to| Command::Remember(knowledge.to_remember(to))))
+            .or_else(|| self.remember.take().map(|to| LeaseCommand::Remember(knowledge.to_remember(to))))
             .or_else(|| self.comparison.as_mut().and_then(Comparison::next))
             .or_else(|| self.batch())
-            .or_else(|| self.is_leaving.then_some(Command::Leave { node: self.node }));
+            .or_else(|| self.is_leaving.then_some(LeaseCommand::Leave { node: self.node }));
         match command {
             Some(command) => {
                 self.sent = Some((command.clone(), now));
@@ -207,7 +207,7 @@ impl Keeper {
         }
     }
 
-    fn renewal(&self, now: Instant) -> Command {
+    fn renewal(&self, now: Instant) -> LeaseCommand {
         let may_join = match self.standing {
             Standing::Stranger(until) => now >= until,
             // Nobody can have declared it lost.
@@ -215,7 +215,7 @@ impl Keeper {
         };
         // Any name that no other data has.
         let new_epoch = NodeId::random().map_or_else(|_| format!("{now:?}"), |name| name.to_string());
-        Command::Renew {
+        LeaseCommand::Renew {
             node: self.node,
             info: self.info.clone(),
             epoch: self.epoch.clone(),
@@ -257,7 +257,7 @@ impl Keeper {
     }
 
     /// The next writes, and deletions of the same node.
-    fn batch(&mut self) -> Option<Command> {
+    fn batch(&mut self) -> Option<LeaseCommand> {
         let node = match self.deletions.front().and_then(|id| NodeId::of_connection(id)) {
             Some(before) if before != self.node && self.writes.is_empty() => before,
             _ => self.node,
@@ -280,7 +280,7 @@ impl Keeper {
             return None;
         }
         let written = self.writing.iter().map(|write| (write.connection.clone(), write.record.clone()));
-        Some(Command::Record { node, written: written.collect(), deleted })
+        Some(LeaseCommand::Record { node, written: written.collect(), deleted })
     }
 
     /// Takes what became of the last command. `connects` is how many connections to Redis were made before it was sent,
@@ -299,7 +299,7 @@ impl Keeper {
         };
         match (command, reply) {
             (_, Reply::Renewed(renewal)) => self.renewal_replied(renewal, (sent, now), connects, knowledge),
-            (Command::Remember(remembered), _) => {
+            (LeaseCommand::Remember(remembered), _) => {
                 knowledge.remembered(remembered);
             }
             (_, Reply::Scanned(page)) => {
@@ -308,7 +308,7 @@ impl Keeper {
                 }
                 self.end_comparison();
             }
-            (Command::Record { node, deleted, .. }, Reply::Recorded(recorded, more)) => {
+            (LeaseCommand::Record { node, deleted, .. }, Reply::Recorded(recorded, more)) => {
                 self.recorded((node, deleted.len()), recorded, more, now);
             }
             (_, Reply::Left(left)) => self.left(left),
@@ -459,14 +459,14 @@ impl Keeper {
         }
     }
 
-    fn failed(&mut self, command: &Command, error: RedisError, now: Instant) {
-        if let Command::Leave { node } = command {
+    fn failed(&mut self, command: &LeaseCommand, error: RedisError, now: Instant) {
+        if let LeaseCommand::Leave { node } = command {
             self.has_left = true;
             return warn!(
                 "node {node} could not leave the cluster in order; the others find out when its lease ends: {error}"
             );
         }
-        if let Command::Record { deleted, .. } = command {
+        if let LeaseCommand::Record { deleted, .. } = command {
             self.in_doubt = true;
             if self.comparison.is_none() {
                 self.undeleted += deleted.len();
@@ -476,7 +476,7 @@ impl Keeper {
             }
         }
         self.comparison = None;
-        if let (Command::Remember(_), RedisError::Refused(_)) = (command, &error) {
+        if let (LeaseCommand::Remember(_), RedisError::Refused(_)) = (command, &error) {
             // For want of memory: the next renewal tries again.
             return;
         }

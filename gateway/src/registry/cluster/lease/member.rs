@@ -8,7 +8,7 @@ use std::{
 use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio_util::sync::CancellationToken;
 
-use super::Shared;
+use super::LeaseState;
 use crate::registry::{CleanupOf, Connections, Deferred, Owner, RegistryError, cluster::node::NodeId};
 
 /// See the module.
@@ -17,11 +17,11 @@ pub(crate) struct Member {
     lost: CancellationToken,
     /// Once it was declared lost: the epoch in which its records were complete then, if they were.
     complete_in: OnceLock<Option<String>>,
-    shared: Arc<Shared>,
+    shared: Arc<LeaseState>,
 }
 
 impl Member {
-    pub(super) fn new(node: NodeId, shared: Arc<Shared>) -> Arc<Self> {
+    pub(super) fn new(node: NodeId, shared: Arc<LeaseState>) -> Arc<Self> {
         Arc::new(Self { node, lost: CancellationToken::new(), complete_in: OnceLock::new(), shared })
     }
 

@@ -5,7 +5,7 @@ use std::{sync::LazyLock, time::Duration};
 
 use redis::{FromRedisValue, Script, ScriptInvocation, cmd};
 
-use super::{keys, times::Times};
+use super::{keys, times::LeaseTimes};
 use crate::registry::cluster::{
     node::NodeId,
     redis::{Redis, RedisError},
@@ -41,7 +41,7 @@ type Stored<T> = Result<T, RedisError>;
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     redis: Redis,
-    times: Times,
+    times: LeaseTimes,
 }
 
 /// What has become of a renewal.
@@ -156,11 +156,11 @@ pub(crate) struct Remembered {
 }
 
 impl Store {
-    pub(crate) fn new(redis: Redis, times: Times) -> Self {
+    pub(crate) fn new(redis: Redis, times: LeaseTimes) -> Self {
         Self { redis, times }
     }
 
-    pub(crate) fn times(&self) -> Times {
+    pub(crate) fn times(&self) -> LeaseTimes {
         self.times
     }
 

@@ -7,7 +7,7 @@ const REMEMBERED: Duration = Duration::from_hours(24);
 
 /// See the fields.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Times {
+pub(crate) struct LeaseTimes {
     /// How long a node may be silent before it is declared lost, and how long a claim lasts without renewal.
     pub(crate) lease: Duration,
     /// Between two renewals of a lease or claim.
@@ -22,7 +22,7 @@ pub(crate) struct Times {
     pub(crate) remembered: Duration,
 }
 
-impl Times {
+impl LeaseTimes {
     pub(crate) fn of_lease(lease: Duration) -> Self {
         Self {
             lease,

@@ -25,9 +25,9 @@ use super::{
     RedisError, RedisUrl,
     clock::RedisClock,
     dial::{Commands, Dialer},
-    url::Server,
+    url::RedisServer,
 };
-use crate::function::remote::client::{TlsError, Trust};
+use crate::function::remote::client::{Trust, TrustError};
 
 /// How long the server may take to answer a command before it counts as away.
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
@@ -40,18 +40,18 @@ const RETRY_DELAYS: (Duration, Duration) = (Duration::from_millis(20), Duration:
 
 /// A Redis server. Clones share the connection.
 #[derive(Clone)]
-pub struct Redis(Arc<Shared>);
+pub struct Redis(Arc<RedisInner>);
 
-struct Shared {
+struct RedisInner {
     dialer: Arc<Dialer>,
-    state: watch::Receiver<State>,
+    state: watch::Receiver<LinkState>,
     connects: Arc<AtomicU64>,
     clock: Arc<RedisClock>,
     _keeper: AbortOnDropHandle<()>,
 }
 
 #[derive(Debug, Clone)]
-enum State {
+enum LinkState {
     /// The first attempt has not ended yet.
     Connecting,
     Up(Link),
@@ -63,7 +63,7 @@ enum State {
 #[derive(Clone)]
 struct Link {
     connection: MultiplexedConnection,
-    server: Server,
+    server: RedisServer,
     since: Instant,
     /// Why it does not work any more.
     broken: mpsc::Sender<String>,
@@ -78,14 +78,14 @@ impl fmt::Debug for Link {
 impl Redis {
     /// Begins to connect, and goes on trying until the last clone is dropped. Reads the certificates if the URL asks for
     /// TLS. Must be called within a tokio runtime.
-    pub fn connect(url: &RedisUrl, trust: &Trust) -> Result<Self, TlsError> {
+    pub fn connect(url: &RedisUrl, trust: &Trust) -> Result<Self, TrustError> {
         let dialer = Arc::new(Dialer::new(url, trust)?);
-        let (sender, state) = watch::channel(State::Connecting);
+        let (sender, state) = watch::channel(LinkState::Connecting);
         let connects = Arc::new(AtomicU64::new(0));
         let clock = Arc::<RedisClock>::default();
         let keeping = keep(Arc::clone(&dialer), sender, Arc::clone(&connects), Arc::clone(&clock));
         let keeper = AbortOnDropHandle::new(tokio::spawn(keeping));
-        Ok(Self(Arc::new(Shared { dialer, state, connects, clock, _keeper: keeper })))
+        Ok(Self(Arc::new(RedisInner { dialer, state, connects, clock, _keeper: keeper })))
     }
 
     /// The server's URL.
@@ -104,8 +104,8 @@ impl Redis {
     #[must_use]
     pub fn up_since(&self) -> Option<Instant> {
         match &*self.0.state.borrow() {
-            State::Up(link) => Some(link.since),
-            State::Connecting | State::Down(_) => None,
+            LinkState::Up(link) => Some(link.since),
+            LinkState::Connecting | LinkState::Down(_) => None,
         }
     }
 
@@ -125,7 +125,7 @@ impl Redis {
     pub async fn up(&self) {
         let mut state = self.0.state.clone();
         // The sender lives as long as this.
-        let _ = state.wait_for(|state| matches!(state, State::Up(_))).await;
+        let _ = state.wait_for(|state| matches!(state, LinkState::Up(_))).await;
     }
 
     /// Waits until another connection for commands was made than the so-many-th.
@@ -137,7 +137,7 @@ impl Redis {
     /// Waits until the first attempt to connect has ended.
     pub(crate) async fn attempted(&self) {
         let mut state = self.0.state.clone();
-        let _ = state.wait_for(|state| !matches!(state, State::Connecting)).await;
+        let _ = state.wait_for(|state| !matches!(state, LinkState::Connecting)).await;
     }
 
     /// Runs a command. Fails at once while the server is away.
@@ -194,11 +194,11 @@ impl Redis {
     /// The connection. Only the first attempt to connect is waited for.
     async fn link(&self) -> Result<Link, RedisError> {
         let mut state = self.0.state.clone();
-        let decided = state.wait_for(|state| !matches!(state, State::Connecting)).await;
+        let decided = state.wait_for(|state| !matches!(state, LinkState::Connecting)).await;
         match decided.as_deref() {
-            Ok(State::Up(link)) => Ok(link.clone()),
-            Ok(State::Down(reason)) => Err(RedisError::Unavailable(reason.clone())),
-            Ok(State::Connecting) | Err(_) => Err(RedisError::Unavailable("not connected".to_owned())),
+            Ok(LinkState::Up(link)) => Ok(link.clone()),
+            Ok(LinkState::Down(reason)) => Err(RedisError::Unavailable(reason.clone())),
+            Ok(LinkState::Connecting) | Err(_) => Err(RedisError::Unavailable("not connected".to_owned())),
         }
     }
 }
@@ -239,7 +239,7 @@ fn classify(error: &redis::RedisError) -> RedisError {
 /// Connects, serves the connection until it breaks, and connects again.
 async fn keep(
     dialer: Arc<Dialer>,
-    state: watch::Sender<State>,
+    state: watch::Sender<LinkState>,
     connects: Arc<AtomicU64>,
     clock: Arc<RedisClock>,
 ) {
@@ -261,7 +261,7 @@ async fn keep(
                 clock.forget();
                 let reason = serve(commands, &state, &clock).await;
                 warn!("the connection to {} has ended: {reason}", dialer.url());
-                state.send_replace(State::Down(reason));
+                state.send_replace(LinkState::Down(reason));
             }
             Err(error) => {
                 let reason = error.to_string();
@@ -270,7 +270,7 @@ async fn keep(
                 }
                 logged = Some(reason);
                 let (RedisError::Unavailable(reason) | RedisError::Refused(reason)) = error;
-                state.send_replace(State::Down(reason));
+                state.send_replace(LinkState::Down(reason));
             }
         }
         sleep(delays.next().unwrap_or(RETRY_DELAYS.1)).await;
@@ -287,7 +287,7 @@ fn retry_delays() -> impl Iterator<Item = Duration> {
 }
 
 /// Serves a connection until it breaks, and returns why.
-async fn serve(commands: Commands, state: &watch::Sender<State>, clock: &RedisClock) -> String {
+async fn serve(commands: Commands, state: &watch::Sender<LinkState>, clock: &RedisClock) -> String {
     let Commands { connection, driver, server } = commands;
     let (broken, mut reasons) = mpsc::channel(1);
     let link = Link { connection: connection.clone(), server, since: Instant::now(), broken };
@@ -299,7 +299,7 @@ async fn serve(commands: Commands, state: &watch::Sender<State>, clock: &RedisCl
         Some(reason) = reasons.recv() => reason,
         reason = ask_for_time(connection, clock, || {
             if let Some((state, link)) = state.take() {
-                state.send_replace(State::Up(link));
+                state.send_replace(LinkState::Up(link));
             }
         }) => reason,
     }

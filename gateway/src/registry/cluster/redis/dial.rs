@@ -17,9 +17,9 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use url::Host;
 
-use super::{PREFIX, RedisError, RedisUrl, url::Server};
+use super::{PREFIX, RedisError, RedisUrl, url::RedisServer};
 use crate::{
-    function::remote::client::{TlsError, Trust, tls_config},
+    function::remote::client::{Trust, TrustError, tls_config},
     look_up::LookUps,
 };
 
@@ -31,12 +31,12 @@ pub(super) struct Commands {
     pub(super) connection: MultiplexedConnection,
     /// The connection works while this is polled, which ends with it.
     pub(super) driver: BoxFuture<'static, ()>,
-    pub(super) server: Server,
+    pub(super) server: RedisServer,
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+trait RedisStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> RedisStream for S {}
 
 /// Makes connections to the server that has the keys.
 pub(super) struct Dialer {
@@ -48,7 +48,7 @@ pub(super) struct Dialer {
 
 impl Dialer {
     /// Reads the certificates, if the server has TLS.
-    pub(super) fn new(url: &RedisUrl, trust: &Trust) -> Result<Self, TlsError> {
+    pub(super) fn new(url: &RedisUrl, trust: &Trust) -> Result<Self, TrustError> {
         let tls = url.has_tls().then(|| tls_config(trust)).transpose()?;
         let tls = tls.map(|config| TlsConnector::from(Arc::new(config)));
         // It was read once before; a URL that fails here has passed that.
@@ -81,7 +81,7 @@ impl Dialer {
     }
 
     /// A connection for commands to this server, or to the one that it names.
-    async fn find(&self, server: &Server) -> Result<Commands, RedisError> {
+    async fn find(&self, server: &RedisServer) -> Result<Commands, RedisError> {
         match self.try_server(server).await? {
             Ok(commands) => Ok(commands),
             Err(other) if self.url.is_sharded() => self.try_server(&other).await?.map_err(|other| {
@@ -96,7 +96,7 @@ impl Dialer {
     }
 
     /// A connection for commands, unless another server has the keys.
-    async fn try_server(&self, server: &Server) -> Result<Result<Commands, Server>, RedisError> {
+    async fn try_server(&self, server: &RedisServer) -> Result<Result<Commands, RedisServer>, RedisError> {
         let stream = self.stream(server).await.map_err(|error| unavailable(&error))?;
         // Every command has a time-out of its own.
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
@@ -129,7 +129,7 @@ impl Dialer {
     }
 
     /// A connection for subscriptions to this server.
-    pub(super) async fn subscriptions(&self, server: &Server) -> Result<PubSub, RedisError> {
+    pub(super) async fn subscriptions(&self, server: &RedisServer) -> Result<PubSub, RedisError> {
         self.within_time(async {
             let stream = self.stream(server).await.map_err(|error| unavailable(&error))?;
             PubSub::new(&self.settings, stream).await.map_err(|error| unavailable(&error))
@@ -146,7 +146,7 @@ impl Dialer {
             .unwrap_or_else(|_| Err(RedisError::Unavailable(format!("no answer within {CONNECT_TIMEOUT:?}"))))
     }
 
-    async fn stream(&self, Server { host, port }: &Server) -> io::Result<Box<dyn Stream>> {
+    async fn stream(&self, RedisServer { host, port }: &RedisServer) -> io::Result<Box<dyn RedisStream>> {
         let port = *port;
         let tcp = match host {
             Host::Domain(name) => {

@@ -15,7 +15,7 @@ const DEFAULT_PORT: u16 = 6379;
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisUrl {
     text: Secret,
-    servers: Vec<Server>,
+    servers: Vec<RedisServer>,
     /// `redis://` with user, password and database, for any server.
     login: Secret,
     tls: bool,
@@ -25,7 +25,7 @@ pub struct RedisUrl {
 
 /// Where a server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Server {
+pub(super) struct RedisServer {
     pub(super) host: Host,
     pub(super) port: u16,
 }
@@ -48,7 +48,7 @@ impl RedisUrl {
             database => database.parse().map_err(|_| ALLOWED)?,
         };
         let hosts: Vec<_> = if is_sharded { hosts.split(',').collect() } else { vec![hosts] };
-        let servers = hosts.into_iter().map(Server::parse).collect::<Result<_, _>>()?;
+        let servers = hosts.into_iter().map(RedisServer::parse).collect::<Result<_, _>>()?;
         if is_sharded && database != 0 {
             return Err("a sharded Redis has database 0 alone".to_owned());
         }
@@ -78,7 +78,7 @@ impl RedisUrl {
     }
 
     /// One, or some of a sharded Redis.
-    pub(super) fn servers(&self) -> &[Server] {
+    pub(super) fn servers(&self) -> &[RedisServer] {
         &self.servers
     }
 
@@ -92,7 +92,7 @@ impl RedisUrl {
     }
 }
 
-impl Server {
+impl RedisServer {
     /// Reads `host[:port]`.
     fn parse(text: &str) -> Result<Self, String> {
         let url = Url::parse(&format!("redis://{text}"));
@@ -121,7 +121,7 @@ impl Server {
     }
 }
 
-impl fmt::Display for Server {
+impl fmt::Display for RedisServer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}:{}", self.host, self.port)
     }
@@ -132,7 +132,7 @@ impl fmt::Display for RedisUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "rediss" } else { "redis" };
         let sharded = if self.is_sharded { "+cluster" } else { "" };
-        let servers: Vec<_> = self.servers.iter().map(Server::to_string).collect();
+        let servers: Vec<_> = self.servers.iter().map(RedisServer::to_string).collect();
         write!(formatter, "{scheme}{sharded}://{}/{}", servers.join(","), self.database)
     }
 }
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_server_names_another_one_by_its_address_or_by_its_port_alone() {
-        let server = Server::parse("example.com").expect("a server");
+        let server = RedisServer::parse("example.com").expect("a server");
         for (address, expected) in [
             ("10.0.0.7:7001", "10.0.0.7:7001"),
             ("::1:7001", "[::1]:7001"),

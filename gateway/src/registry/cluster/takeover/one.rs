@@ -7,10 +7,10 @@ use std::{
 
 use log::{error, info, warn};
 
-use super::work::{Outcome, Unsettled, Work};
+use super::work::{Unsettled, Work, WorkOutcome};
 use crate::registry::{
-    Cleaned, Record,
-    cluster::{lease::Times, node::NodeId, redis::RedisError},
+    Cleaned, ConnectionRecord,
+    cluster::{lease::LeaseTimes, node::NodeId, redis::RedisError},
 };
 
 /// How many cleanups are in flight, those that wait for their function's turn included.
@@ -36,9 +36,9 @@ pub(super) struct OneTakeOver {
     /// Where the next part of the records begins; `None` after the last one.
     cursor: Option<u64>,
     seen: HashSet<Box<str>>,
-    todo: VecDeque<(Box<str>, Option<Record>)>,
+    todo: VecDeque<(Box<str>, Option<ConnectionRecord>)>,
     to_settle: VecDeque<Box<str>>,
-    functions: HashMap<Box<str>, Calls>,
+    functions: HashMap<Box<str>, CleanupCalls>,
     /// Everything that was begun, but for the keeping of the claim.
     in_flight: usize,
     cleaning: usize,
@@ -51,7 +51,7 @@ pub(super) struct OneTakeOver {
 
 /// The calls of one API's cleanup function.
 #[derive(Debug)]
-struct Calls {
+struct CleanupCalls {
     running: usize,
     most: usize,
     /// Why it could not be called: what is left waits for a later time.
@@ -68,10 +68,15 @@ struct Progress {
 }
 
 /// How many records are left and the epoch, or why that is not known.
-pub(super) type End = Result<(Option<usize>, String), RedisError>;
+pub(super) type TakeOverResult = Result<(Option<usize>, String), RedisError>;
 
 impl OneTakeOver {
-    pub(super) fn new((lost, by): (NodeId, NodeId), lost_for: Duration, now: Instant, times: &Times) -> Self {
+    pub(super) fn new(
+        (lost, by): (NodeId, NodeId),
+        lost_for: Duration,
+        now: Instant,
+        times: &LeaseTimes,
+    ) -> Self {
         Self {
             lost,
             by,
@@ -107,7 +112,7 @@ impl OneTakeOver {
         !self.is_stopped && self.error.is_none() && self.claimed_until.is_some_and(|until| now < until)
     }
 
-    pub(super) fn next(&mut self, now: Instant, times: &Times, unsettled: &Unsettled) -> Option<Work> {
+    pub(super) fn next(&mut self, now: Instant, times: &LeaseTimes, unsettled: &Unsettled) -> Option<Work> {
         let (lost, by) = (self.lost, self.by);
         if now >= self.next_keep && !self.is_keeping {
             self.next_keep = now + times.renewal;
@@ -156,7 +161,7 @@ impl OneTakeOver {
                 self.count(connection, Cleaned::NoApi);
                 continue;
             };
-            let calls = self.functions.entry(record.api().into()).or_insert(Calls {
+            let calls = self.functions.entry(record.api().into()).or_insert(CleanupCalls {
                 running: 0,
                 most: PROBES,
                 postponed: None,
@@ -182,15 +187,15 @@ impl OneTakeOver {
     pub(super) fn done(
         &mut self,
         now: Instant,
-        times: &Times,
+        times: &LeaseTimes,
         work: &Work,
-        outcome: Result<Outcome, RedisError>,
+        outcome: Result<WorkOutcome, RedisError>,
         unsettled: &mut Unsettled,
-    ) -> Option<End> {
+    ) -> Option<TakeOverResult> {
         if let Work::Keep { .. } = work {
             self.is_keeping = false;
             // While Redis is away, the claim holds as long as it was granted for.
-            if let Ok(Outcome::Kept(is_kept)) = outcome {
+            if let Ok(WorkOutcome::Kept(is_kept)) = outcome {
                 self.claimed_until = is_kept.then(|| self.kept + times.lease);
             }
             return None;
@@ -199,7 +204,7 @@ impl OneTakeOver {
         match (work, outcome) {
             (Work::Finish { .. }, outcome) => {
                 let end = self.error.take().map_or(outcome, Err).map(|outcome| match outcome {
-                    Outcome::Finished(left, epoch) => (left, epoch),
+                    WorkOutcome::Finished(left, epoch) => (left, epoch),
                     _ => (None, String::new()),
                 });
                 self.report(&end, now.duration_since(self.begun));
@@ -207,17 +212,17 @@ impl OneTakeOver {
             }
             (Work::Settle { connection, .. }, Ok(_)) => unsettled.remove(connection),
             (Work::Settle { connection, .. }, Err(_)) => unsettled.insert(connection.clone()),
-            (Work::Scan { .. }, Ok(Outcome::Scanned(page))) => {
+            (Work::Scan { .. }, Ok(WorkOutcome::Scanned(page))) => {
                 self.cursor = (page.cursor != 0 && self.cursor.is_some()).then_some(page.cursor);
                 for (connection, text) in page.records {
                     let connection = connection.into_boxed_str();
                     if self.seen.insert(connection.clone()) {
-                        self.todo.push_back((connection, Record::parse(&text)));
+                        self.todo.push_back((connection, ConnectionRecord::parse(&text)));
                     }
                 }
             }
             (Work::Scan { .. }, Err(error)) => self.error = Some(error),
-            (Work::Clean { connection, record, .. }, Ok(Outcome::Cleaned(cleaned))) => {
+            (Work::Clean { connection, record, .. }, Ok(WorkOutcome::Cleaned(cleaned))) => {
                 self.cleaning -= 1;
                 if let Some(calls) = self.functions.get_mut(record.api()) {
                     calls.running -= 1;
@@ -250,7 +255,7 @@ impl OneTakeOver {
         }
     }
 
-    fn report(&self, end: &End, took: Duration) {
+    fn report(&self, end: &TakeOverResult, took: Duration) {
         let Progress { done, failed, no_api, postponed } = self.progress;
         let (lost, ms, called) = (self.lost, took.as_millis(), done + failed);
         let s = if called == 1 { "" } else { "s" };

@@ -10,11 +10,11 @@ use log::{info, warn};
 
 use super::{
     one::OneTakeOver,
-    work::{Outcome, Unsettled, Work},
+    work::{Unsettled, Work, WorkOutcome},
 };
 use crate::registry::cluster::{
     lease::{
-        Times,
+        LeaseTimes,
         knowledge::Knowledge,
         store::{Claim, DataVersion, Seen},
     },
@@ -28,7 +28,7 @@ const RETRY_DELAYS: (Duration, Duration) = (Duration::from_secs(1), Duration::fr
 
 /// What a take-over has come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ended {
+pub(crate) struct EndedTakeOver {
     /// How many records are left; `None` if another node goes on, or Redis is away.
     pub(crate) left: Option<usize>,
 }
@@ -36,7 +36,7 @@ pub(crate) struct Ended {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    times: Times,
+    times: LeaseTimes,
     /// What proves that an earlier process is gone.
     place: Option<String>,
     next_look: Instant,
@@ -50,12 +50,12 @@ pub(crate) struct Watch {
     /// The nodes that have another lease than this one, which is logged once.
     other_leases: HashSet<NodeId>,
     alive: usize,
-    ended: Vec<Ended>,
+    ended: Vec<EndedTakeOver>,
     is_stopped: bool,
 }
 
 impl Watch {
-    pub(crate) fn new(times: Times, place: Option<String>, now: Instant) -> Self {
+    pub(crate) fn new(times: LeaseTimes, place: Option<String>, now: Instant) -> Self {
         Self {
             times,
             place,
@@ -79,7 +79,7 @@ impl Watch {
     }
 
     /// The take-overs that have ended since the last call.
-    pub(crate) fn take_ended(&mut self) -> Vec<Ended> {
+    pub(crate) fn take_ended(&mut self) -> Vec<EndedTakeOver> {
         std::mem::take(&mut self.ended)
     }
 
@@ -127,11 +127,11 @@ impl Watch {
         now: Instant,
         own: NodeId,
         work: &Work,
-        outcome: Result<Outcome, RedisError>,
+        outcome: Result<WorkOutcome, RedisError>,
         knowledge: &mut Knowledge,
     ) {
         match (work, outcome) {
-            (Work::Look { connects }, Ok(Outcome::Looked(epoch, seen))) => {
+            (Work::Look { connects }, Ok(WorkOutcome::Looked(epoch, seen))) => {
                 self.is_looking = false;
                 self.looked(now, own, seen, &DataVersion { epoch, connects: *connects }, knowledge);
             }
@@ -191,12 +191,12 @@ impl Watch {
         &mut self,
         now: Instant,
         by: NodeId,
-        outcome: &Result<Outcome, RedisError>,
+        outcome: &Result<WorkOutcome, RedisError>,
         knowledge: &mut Knowledge,
     ) {
         let Some((seen, _)) = self.claims.pop_front() else { return };
         match *outcome {
-            Ok(Outcome::Claimed(Claim::Claimed { lost_for })) => {
+            Ok(WorkOutcome::Claimed(Claim::Claimed { lost_for })) => {
                 if !knowledge.is_lost(seen.node) {
                     info!(
                         "node {} ({}) is lost: this node calls the cleanup function for its clients",
@@ -208,8 +208,8 @@ impl Watch {
                 let one = OneTakeOver::new((seen.node, by), lost_for, now, &self.times);
                 self.running.insert(seen.node, one);
             }
-            Ok(Outcome::Claimed(Claim::Taken)) => knowledge.note_lost(seen.node, None),
-            Ok(Outcome::Claimed(Claim::Alive | Claim::Gone)) => {}
+            Ok(WorkOutcome::Claimed(Claim::Taken)) => knowledge.note_lost(seen.node, None),
+            Ok(WorkOutcome::Claimed(Claim::Alive | Claim::Gone)) => {}
             // Nothing can be claimed now.
             _ => self.claims.clear(),
         }
@@ -219,7 +219,7 @@ impl Watch {
         &mut self,
         now: Instant,
         work: &Work,
-        outcome: Result<Outcome, RedisError>,
+        outcome: Result<WorkOutcome, RedisError>,
         knowledge: &mut Knowledge,
     ) {
         let Some(lost) = work.lost() else { return };
@@ -230,7 +230,7 @@ impl Watch {
         }
         let left = ended.ok().and_then(|(left, _)| left);
         self.running.remove(&lost);
-        self.ended.push(Ended { left });
+        self.ended.push(EndedTakeOver { left });
         if left.is_none_or(|left| left == 0) {
             self.later.remove(&lost);
             return;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::registry::{
-    Cleaned, Record,
+    Cleaned, ConnectionRecord,
     cluster::{
         lease::store::{Claim, Page, Seen, Store},
         node::NodeId,
@@ -43,13 +43,13 @@ pub(crate) enum Work {
     Clean {
         lost: NodeId,
         connection: Box<str>,
-        record: Record,
+        record: ConnectionRecord,
     },
 }
 
 /// What became of it.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum WorkOutcome {
     Looked(String, Vec<Seen>),
     Claimed(Claim),
     Kept(bool),
@@ -61,19 +61,19 @@ pub(crate) enum Outcome {
 
 impl Work {
     /// Asks Redis; `None` if it is the cleanup function that is to be called.
-    pub(crate) async fn ask(&self, store: &Store) -> Option<Result<Outcome, RedisError>> {
+    pub(crate) async fn ask(&self, store: &Store) -> Option<Result<WorkOutcome, RedisError>> {
         Some(match self {
-            Self::Look { .. } => store.nodes().await.map(|(epoch, seen)| Outcome::Looked(epoch, seen)),
+            Self::Look { .. } => store.nodes().await.map(|(epoch, seen)| WorkOutcome::Looked(epoch, seen)),
             Self::Claim { lost, by, is_gone } => {
-                store.claim(*lost, *by, *is_gone).await.map(Outcome::Claimed)
+                store.claim(*lost, *by, *is_gone).await.map(WorkOutcome::Claimed)
             }
-            Self::Keep { lost, by } => store.keep_claim(*lost, *by).await.map(Outcome::Kept),
-            Self::Scan { lost, cursor } => store.records(*lost, *cursor).await.map(Outcome::Scanned),
+            Self::Keep { lost, by } => store.keep_claim(*lost, *by).await.map(WorkOutcome::Kept),
+            Self::Scan { lost, cursor } => store.records(*lost, *cursor).await.map(WorkOutcome::Scanned),
             Self::Settle { lost, connection } => {
-                store.settle(*lost, connection).await.map(|()| Outcome::Settled)
+                store.settle(*lost, connection).await.map(|()| WorkOutcome::Settled)
             }
             Self::Finish { lost, by } => {
-                store.finish(*lost, *by).await.map(|(left, epoch)| Outcome::Finished(left, epoch))
+                store.finish(*lost, *by).await.map(|(left, epoch)| WorkOutcome::Finished(left, epoch))
             }
             Self::Clean { .. } => return None,
         })

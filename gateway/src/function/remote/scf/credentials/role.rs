@@ -44,7 +44,7 @@ const MAX_BYTES: usize = 64 * 1024;
 /// The credentials of a role.
 #[derive(Debug)]
 pub struct RoleCredentials {
-    shared: Arc<Shared>,
+    shared: Arc<RoleInner>,
 }
 
 /// The name of a role, or the address of its credentials, cannot be used.
@@ -60,16 +60,16 @@ impl fmt::Display for RoleError {
 impl std::error::Error for RoleError {}
 
 #[derive(Debug)]
-struct Shared {
+struct RoleInner {
     name: String,
     uri: Uri,
-    held: Mutex<Option<Held>>,
+    held: Mutex<Option<CachedCredentials>>,
     /// Held while they are being fetched.
     fetching: Arc<Turn<()>>,
 }
 
 #[derive(Debug, Clone)]
-struct Held {
+struct CachedCredentials {
     credentials: Arc<Credentials>,
     renew: Instant,
     expire: Instant,
@@ -99,7 +99,8 @@ impl RoleCredentials {
         }
         let uri = Uri::from_str(&format!("{}{PATH}{role}", metadata.trim_end_matches('/')))
             .map_err(|error| RoleError(format!("{metadata:?} is no address of metadata: {error}")))?;
-        let shared = Shared { name: role.to_owned(), uri, held: Mutex::default(), fetching: Arc::default() };
+        let shared =
+            RoleInner { name: role.to_owned(), uri, held: Mutex::default(), fetching: Arc::default() };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -124,7 +125,7 @@ impl RoleCredentials {
         self.shared.held.lock().take_if(|held| Arc::ptr_eq(&held.credentials, refused));
     }
 
-    fn renew_if_due(&self, held: &Held, client: &HttpClient) {
+    fn renew_if_due(&self, held: &CachedCredentials, client: &HttpClient) {
         if Instant::now() < held.renew {
             return;
         }
@@ -144,8 +145,8 @@ impl RoleCredentials {
     }
 }
 
-impl Shared {
-    fn valid(&self) -> Option<Held> {
+impl RoleInner {
+    fn valid(&self) -> Option<CachedCredentials> {
         self.held.lock().clone().filter(|held| Instant::now() < held.expire)
     }
 
@@ -166,7 +167,7 @@ impl Shared {
         }
         let credentials = Arc::new(credentials);
         let now = Instant::now();
-        *self.held.lock() = Some(Held {
+        *self.held.lock() = Some(CachedCredentials {
             credentials: Arc::clone(&credentials),
             renew: now + left.saturating_sub(RENEW_BEFORE_EXPIRY).max(RENEWAL_INTERVAL),
             expire: now + left,

@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use redis::cmd;
 
-use crate::registry::cluster::{lease::Times, redis::Redis};
+use crate::registry::cluster::{lease::LeaseTimes, redis::Redis};
 
 /// The times in ticks.
 pub(super) const LEASE: u32 = 6;
@@ -14,9 +14,9 @@ const PULSE: u32 = 4;
 pub(super) const TICK: Duration = Duration::from_mins(10);
 const PARKED_MS: i64 = 1000 * 60 * 60 * 24;
 
-pub(super) fn times() -> Times {
+pub(super) fn times() -> LeaseTimes {
     let day = Duration::from_hours(480);
-    Times { pulse: TICK * PULSE, remembered: day, ..Times::of_lease(TICK * LEASE) }
+    LeaseTimes { pulse: TICK * PULSE, remembered: day, ..LeaseTimes::of_lease(TICK * LEASE) }
 }
 
 /// When the keys expire that do within the time of a test.

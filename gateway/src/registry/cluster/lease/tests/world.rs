@@ -22,7 +22,7 @@ use crate::{
         Cleaned,
         cluster::{
             lease::{
-                command::{Command, Records, Reply},
+                command::{LeaseCommand, Records, Reply},
                 keeper::{Keeper, Next, Standing},
                 knowledge::Knowledge,
                 store::Store,
@@ -31,7 +31,7 @@ use crate::{
             redis::{Redis, RedisError, RedisUrl},
             takeover::{
                 watch::Watch,
-                work::{Outcome, Work},
+                work::{Work, WorkOutcome},
             },
         },
     },
@@ -42,7 +42,7 @@ const RECORD: &str = "10.0.0.1 /chat";
 /// A message to Redis.
 #[derive(Debug, Clone)]
 enum Message {
-    OfKeeper(Command),
+    OfKeeper(LeaseCommand),
     OfWatch(Work),
 }
 
@@ -473,7 +473,7 @@ impl World {
         self.done(n, &work, outcome);
     }
 
-    fn done(&mut self, n: usize, work: &Work, outcome: Result<Outcome, RedisError>) {
+    fn done(&mut self, n: usize, work: &Work, outcome: Result<WorkOutcome, RedisError>) {
         let (now, node) = (self.now(), &mut self.nodes[n]);
         let own = node.keeper.node();
         node.watch.done(now, own, work, outcome, &mut node.knowledge);
@@ -489,7 +489,7 @@ impl World {
             self.clients.entry(connection.to_string()).or_default().taken_over = true;
             self.nodes[n].unsettled.insert(connection.to_string());
         }
-        self.done(n, &work, Ok(Outcome::Cleaned(cleaned)));
+        self.done(n, &work, Ok(WorkOutcome::Cleaned(cleaned)));
         self.watch(n).await;
     }
 

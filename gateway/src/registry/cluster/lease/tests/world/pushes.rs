@@ -4,7 +4,7 @@ use redis::cmd;
 
 use super::World;
 use crate::registry::cluster::{
-    lease::{command::Command, keeper::Standing, keys, store::DataVersion, tests::clock::LEASE},
+    lease::{command::LeaseCommand, keeper::Standing, keys, store::DataVersion, tests::clock::LEASE},
     node::NodeId,
 };
 
@@ -50,11 +50,11 @@ impl World {
 
     /// A node to whose clients another one answers pushes with 404 is never alive again under its name, once anybody who
     /// knows has been able to tell Redis so.
-    pub(super) async fn check_renewal(&mut self, n: usize, command: &Command) {
+    pub(super) async fn check_renewal(&mut self, n: usize, command: &LeaseCommand) {
         let node = &self.nodes[n];
         let id = node.keeper.node();
         let is_held = matches!(node.keeper.standing(), Standing::Held { .. });
-        if !is_held || !matches!(command, Command::Renew { .. }) {
+        if !is_held || !matches!(command, LeaseCommand::Renew { .. }) {
             return;
         }
         let epoch: Option<String> = self.redis.query(cmd("GET").arg(keys::epoch())).await.expect("an answer");
