@@ -32,7 +32,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 pub use self::client::Client;
-use self::gateway::{Attributes, Gateway};
+use self::gateway::{AttributesJson, Gateway};
 pub use self::gateway::{Content, Pushed};
 use crate::clock::Clock;
 use crate::connecting::Connecting;
@@ -213,7 +213,7 @@ impl<F: Functions> Harness<F> {
             "the client {id:?} is connected already; each connection has its own id"
         );
         let pushed = self.gateway.pushed();
-        self.gateway.enter(id, Attributes::Null);
+        self.gateway.enter(id, AttributesJson::Null);
         let decided = self.handle(&client.event(), |functions, event, websocket, context| {
             let decision = functions.register(&Connecting::of(event, websocket), context)?;
             let attributes =
@@ -230,7 +230,7 @@ impl<F: Functions> Harness<F> {
             Err(_) => {
                 self.gateway.refuse(id, pushed);
                 // The test is to see what failed first.
-                let _ = self.closed(id, &Attributes::Null);
+                let _ = self.closed(id, &AttributesJson::Null);
             }
         }
         self.clean_up()?;
@@ -321,7 +321,7 @@ impl<F: Functions> Harness<F> {
     }
 
     #[track_caller]
-    fn require_connected(&self, connection: &str) -> Attributes {
+    fn require_connected(&self, connection: &str) -> AttributesJson {
         let attributes = self.gateway.attributes(connection);
         attributes.unwrap_or_else(|| panic!("the client {connection:?} is not connected, or not any more"))
     }
@@ -329,7 +329,7 @@ impl<F: Functions> Harness<F> {
     fn transfer(
         &mut self,
         connection: &str,
-        attributes: &Attributes,
+        attributes: &AttributesJson,
         data_type: &str,
         data: &str,
     ) -> Result<()> {
@@ -360,7 +360,7 @@ impl<F: Functions> Harness<F> {
         result
     }
 
-    fn closed(&mut self, connection: &str, attributes: &Attributes) -> Result<()> {
+    fn closed(&mut self, connection: &str, attributes: &AttributesJson) -> Result<()> {
         let event = event(&json!({"action": "closing", "secConnectionID": connection}), attributes);
         self.handle(&event, |functions, event, websocket, context| {
             functions.cleanup(&Closing::of(event, websocket), context)
@@ -385,7 +385,7 @@ impl<F: Functions> Harness<F> {
 }
 
 /// An event in the form of this project's gateway.
-fn event(websocket: &Value, attributes: &Attributes) -> String {
+fn event(websocket: &Value, attributes: &AttributesJson) -> String {
     let event = match attributes {
         Value::Null => json!({"websocket": websocket}),
         attributes => json!({"websocket": websocket, "attributes": attributes}),

@@ -20,18 +20,18 @@ use crate::log_text::excerpt;
 pub(super) struct NotTaken;
 
 /// An answer other than 429.
-pub(super) struct Answer<'b> {
+pub(super) struct PushAnswer<'b> {
     status: u16,
     body: &'b [u8],
     /// Or why the body is no answer.
-    fields: Result<Fields<'b>, String>,
+    fields: Result<AnswerBody<'b>, String>,
     /// Whether the body was not read to its end.
     is_cut: bool,
 }
 
 /// The part of a body that matters.
 #[derive(Deserialize)]
-struct Fields<'b> {
+struct AnswerBody<'b> {
     #[serde(rename = "errNo", default)]
     err_no: i64,
     #[serde(rename = "errMsg", default)]
@@ -53,7 +53,7 @@ struct Failed<'b> {
     err_msg: Cow<'b, str>,
 }
 
-impl<'b> Answer<'b> {
+impl<'b> PushAnswer<'b> {
     /// `cut` is why the body was not read to its end.
     pub(super) fn new(status: u16, body: &'b [u8], cut: Option<io::Error>) -> Self {
         let is_cut = cut.is_some();
@@ -81,7 +81,7 @@ impl<'b> Answer<'b> {
     /// The result of a push to one connection.
     pub(super) fn outcome(&self) -> PushOutcome {
         match (self.status, &self.fields) {
-            (200, Ok(Fields { err_no: 0, .. })) => PushOutcome::Delivered,
+            (200, Ok(AnswerBody { err_no: 0, .. })) => PushOutcome::Delivered,
             (200, Ok(fields)) => not_reached(fields.err_no, &fields.err_msg),
             (200, Err(why)) => {
                 self.warn_of_unparseable(why);
@@ -130,7 +130,7 @@ impl<'b> Answer<'b> {
         Ok(())
     }
 
-    fn count_failed(&self, fields: &Fields<'_>, batch: &[ConnectionId<'_>], report: &mut PushReport) {
+    fn count_failed(&self, fields: &AnswerBody<'_>, batch: &[ConnectionId<'_>], report: &mut PushReport) {
         let failed: Vec<Failed<'_>> =
             match fields.failed.map_or(Ok(Vec::new()), |list| serde_json::from_str(list.get())) {
                 Ok(failed) => failed,
@@ -195,7 +195,7 @@ impl Search<'_> {
 pub(crate) fn interpret_any(body: &[u8]) {
     let batch = ["a", "b", "a", "xawexasdfewezdfsdfeasdfffa=="].map(ConnectionId::from);
     for status in [200, 302, 400, 404, 410, 500] {
-        let answer = Answer::new(status, body, None);
+        let answer = PushAnswer::new(status, body, None);
         super::offer::Offer::default().note(status, answer.offered());
         answer.outcome();
         let mut report = PushReport::of(batch.len());
@@ -206,14 +206,14 @@ pub(crate) fn interpret_any(body: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, NotTaken};
+    use super::{NotTaken, PushAnswer};
     use crate::event::ConnectionId;
     use crate::push::PushReport;
 
     fn count(status: u16, body: &str, ids: &[&str]) -> Result<String, ()> {
         let batch: Vec<_> = ids.iter().map(|id| ConnectionId::from(*id)).collect();
         let mut report = PushReport::of(batch.len());
-        let answer = Answer::new(status, body.as_bytes(), None);
+        let answer = PushAnswer::new(status, body.as_bytes(), None);
         answer.count(&batch, &mut report).map_err(|NotTaken| ())?;
         assert_eq!(report.untried(), 0);
         Ok(format!("{} gone={} failed={}", report.delivered(), report.gone().join(","), report.failed()))

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use log::{debug, warn};
 
-use super::answer::{Answer, NotTaken, said};
+use super::answer::{NotTaken, PushAnswer, said};
 use super::message::Message;
 use super::offer::Offer;
 use super::outcome::PushOutcome;
@@ -140,7 +140,7 @@ impl Caller {
         buffer: &'b mut Vec<u8>,
         max_bytes: usize,
         deadline: Instant,
-    ) -> Result<Answer<'b>, Unanswered> {
+    ) -> Result<PushAnswer<'b>, Unanswered> {
         debug!("push {}", String::from_utf8_lossy(body));
         let mut delay = FIRST_RETRY_DELAY;
         let (status, cut) = loop {
@@ -159,7 +159,7 @@ impl Caller {
             thread::sleep(delay);
             delay *= 2;
         };
-        let answer = Answer::new(status, buffer, cut);
+        let answer = PushAnswer::new(status, buffer, cut);
         self.offer.note(status, answer.offered());
         Ok(answer)
     }

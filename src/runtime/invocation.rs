@@ -39,7 +39,7 @@ pub(super) struct Running<'w> {
 pub(super) struct Completed {
     request_id: Option<String>,
     event: Option<Vec<u8>>,
-    content: Content,
+    content: OutcomeContent,
     latest: Instant,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Completed {
 /// event again if no outcome has reached it.
 pub(super) struct Delivered(Completed);
 
-enum Content {
+enum OutcomeContent {
     /// The event itself, unchanged.
     Event,
     Answer(String),
@@ -125,10 +125,10 @@ impl Offered {
             log!(level, "{line}");
         }
         let content = match result {
-            Ok(answer) => answer.into_json().map_or(Content::Event, Content::Answer),
-            Err(e) => Content::Error(e.to_string()),
+            Ok(answer) => answer.into_json().map_or(OutcomeContent::Event, OutcomeContent::Answer),
+            Err(e) => OutcomeContent::Error(e.to_string()),
         };
-        if let Content::Answer(json) = &content {
+        if let OutcomeContent::Answer(json) = &content {
             debug!("answer request_id={} {json}", invocation.request_id);
         }
         let latest = self.latest();
@@ -178,9 +178,9 @@ impl Completed {
 
     pub(super) fn outcome(&self) -> Outcome<'_> {
         match &self.content {
-            Content::Event => Outcome::Response(self.event.as_deref().unwrap_or_default()),
-            Content::Answer(json) => Outcome::Response(json.as_bytes()),
-            Content::Error(message) => Outcome::Error(message),
+            OutcomeContent::Event => Outcome::Response(self.event.as_deref().unwrap_or_default()),
+            OutcomeContent::Answer(json) => Outcome::Response(json.as_bytes()),
+            OutcomeContent::Error(message) => Outcome::Error(message),
         }
     }
 }

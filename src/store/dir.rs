@@ -22,7 +22,7 @@ use self::files::{Draft, TimeToLive, in_folder, is_abandoned, modification_time,
 use self::sweeper::{Kind, Sweeper};
 use self::texts::Change;
 use super::error::StoreError;
-use super::interface::{Expected, Listing, Seen, Store, number};
+use super::interface::{Expected, RoomMembers, Seen, Store, number};
 use super::room_name::RoomName;
 
 /// The folder of the texts. No room can have its name.
@@ -150,14 +150,14 @@ impl Store for DirStore {
         room: &RoomName,
         seen: Option<Seen<'_>>,
         deadline: Instant,
-    ) -> Result<Listing, StoreError> {
+    ) -> Result<RoomMembers, StoreError> {
         let folder = self.room(room);
         let is_member = |id: &str| folder.join(FileName::of(id).as_str()).exists();
         let seen = seen.filter(|seen| seen.joins || is_member(seen.connection));
         let not_renewed = seen.and_then(|seen| self.renew(room, seen.connection, deadline).err());
         let members = self.exists().and_then(|()| self.members(&folder));
         let connections = members.map_err(failed("listing the connections", folder))?;
-        Ok(Listing { connections, not_renewed })
+        Ok(RoomMembers { connections, not_renewed })
     }
 
     fn text(&mut self, key: &str, deadline: Instant) -> Result<Option<String>, StoreError> {

@@ -23,7 +23,7 @@ pub(crate) trait Store {
         room: &RoomName,
         seen: Option<Seen<'_>>,
         deadline: Instant,
-    ) -> Result<Listing, StoreError>;
+    ) -> Result<RoomMembers, StoreError>;
 
     /// The text under this key.
     fn text(&mut self, key: &str, deadline: Instant) -> Result<Option<String>, StoreError>;
@@ -90,7 +90,7 @@ pub(crate) struct Seen<'c> {
 
 /// The members of a room.
 #[derive(Debug)]
-pub(crate) struct Listing {
+pub(crate) struct RoomMembers {
     /// The connection ids, in no particular order.
     pub(crate) connections: Vec<String>,
     /// Why the given connection could not be recorded, if the store could be read but not written.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::error::StoreError;
-use super::interface::{Expected, Listing, Seen, Store, number};
+use super::interface::{Expected, RoomMembers, Seen, Store, number};
 use super::room_name::RoomName;
 use crate::clock::Clock;
 
@@ -58,7 +58,7 @@ impl Store for MemoryStore {
         room: &RoomName,
         seen: Option<Seen<'_>>,
         deadline: Instant,
-    ) -> Result<Listing, StoreError> {
+    ) -> Result<RoomMembers, StoreError> {
         self.drop_expired();
         let is_member =
             |id: &str| self.rooms.get(room.as_str()).is_some_and(|members| members.contains_key(id));
@@ -66,7 +66,7 @@ impl Store for MemoryStore {
             self.renew(room, seen.connection, deadline)?;
         }
         let members = self.rooms.get(room.as_str()).into_iter().flat_map(HashMap::keys);
-        Ok(Listing { connections: members.cloned().collect(), not_renewed: None })
+        Ok(RoomMembers { connections: members.cloned().collect(), not_renewed: None })
     }
 
     fn text(&mut self, key: &str, _: Instant) -> Result<Option<String>, StoreError> {

@@ -19,7 +19,7 @@ use self::resp::Reply;
 pub(crate) use self::resp::read_all as read_replies;
 pub(crate) use self::url::RedisUrl;
 use super::error::StoreError;
-use super::interface::{Expected, Listing, Seen, Store};
+use super::interface::{Expected, RoomMembers, Seen, Store};
 use super::room_name::RoomName;
 use crate::net::TrustedRoots;
 
@@ -249,7 +249,7 @@ impl Store for RedisStore {
         room: &RoomName,
         seen: Option<Seen<'_>>,
         deadline: Instant,
-    ) -> Result<Listing, StoreError> {
+    ) -> Result<RoomMembers, StoreError> {
         let key = room_key(room);
         let mut commands = Commands::default();
         if let Some(seen) = seen {
@@ -264,7 +264,7 @@ impl Store for RedisStore {
             (Reply::List(members), replies) => {
                 // A read-only replica lists the room but refuses to write.
                 let not_renewed = self.first_refusal(&key, &replies);
-                Ok(Listing { connections: texts(members), not_renewed })
+                Ok(RoomMembers { connections: texts(members), not_renewed })
             }
             (other, _) => Err(self.unexpected(other.kind())),
         }

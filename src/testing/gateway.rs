@@ -79,7 +79,7 @@ pub enum Content {
 }
 
 /// The attributes of a connection, as an event carries them; null if there are none.
-pub(super) type Attributes = Value;
+pub(super) type AttributesJson = Value;
 
 /// Clones share one state.
 #[derive(Clone, Default)]
@@ -87,20 +87,20 @@ pub(super) struct Gateway(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    connected: HashMap<String, Attributes>,
+    connected: HashMap<String, AttributesJson>,
     pushes: Vec<Pushed>,
     /// Connections closed by functions that asked for the cleanup function to be called.
-    to_clean_up: Vec<(String, Attributes)>,
+    to_clean_up: Vec<(String, AttributesJson)>,
 }
 
 impl Gateway {
     /// A client connects, or register has given it these attributes.
-    pub(super) fn enter(&self, connection: &str, attributes: Attributes) {
+    pub(super) fn enter(&self, connection: &str, attributes: AttributesJson) {
         self.state().connected.insert(connection.to_owned(), attributes);
     }
 
     /// A client is not connected any more; its attributes, if it was.
-    pub(super) fn remove(&self, connection: &str) -> Option<Attributes> {
+    pub(super) fn remove(&self, connection: &str) -> Option<AttributesJson> {
         self.state().connected.remove(connection)
     }
 
@@ -117,11 +117,11 @@ impl Gateway {
         state.pushes.retain(|push| number.next() < Some(since) || push.connection != connection);
     }
 
-    pub(super) fn attributes(&self, connection: &str) -> Option<Attributes> {
+    pub(super) fn attributes(&self, connection: &str) -> Option<AttributesJson> {
         self.state().connected.get(connection).cloned()
     }
 
-    pub(super) fn next_to_clean_up(&self) -> Option<(String, Attributes)> {
+    pub(super) fn next_to_clean_up(&self) -> Option<(String, AttributesJson)> {
         let mut state = self.state();
         (!state.to_clean_up.is_empty()).then(|| state.to_clean_up.remove(0))
     }
