@@ -153,7 +153,7 @@ impl Clients {
     /// cannot be used is logged, and the one in use stays.
     pub(crate) fn apply(&self, settings: ClientSettings) {
         if let (Some(tls), Some(files)) = (&self.tls, &settings.tls) {
-            self.note_reload(tls, &tls.reload_from(files.clone()));
+            self.note_reload(tls, &tls.reload(files.clone()));
         }
         self.metrics.limits(&settings.limits);
         self.admission.set_limits(settings.limits.clone());

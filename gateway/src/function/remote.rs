@@ -107,12 +107,6 @@ impl<A: Attempt> Remote<A> {
         }
     }
 
-    /// Whether the backend counts as up.
-    #[must_use]
-    pub fn circuit(&self) -> CircuitState {
-        self.circuit.state()
-    }
-
     /// Whether the function could be called, as far as this can be known without calling it. `Ok` says what was
     /// checked; either is a sentence. Returns within the time-out.
     pub async fn check_online(&self) -> Result<String, String> {

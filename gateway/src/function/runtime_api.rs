@@ -118,15 +118,10 @@ pub struct RuntimeApi {
 impl RuntimeApi {
     /// Starts one on a free port of the loopback address. Fails only if there is none.
     pub async fn start(limits: RuntimeLimits) -> io::Result<Self> {
-        Self::start_named("runtime API", limits).await
+        Self::start_logging("runtime API", limits, LogLimit::new(log_limit::SINGLE)).await
     }
 
-    /// Likewise; warnings begin with the name.
-    pub async fn start_named(name: impl Into<String>, limits: RuntimeLimits) -> io::Result<Self> {
-        Self::start_logging(name, limits, LogLimit::new(log_limit::SINGLE)).await
-    }
-
-    /// Likewise; what the runtime does wrong counts towards this limit.
+    /// Likewise; warnings begin with the name, and what the runtime does wrong counts towards the limit.
     pub(crate) async fn start_logging(
         name: impl Into<String>,
         limits: RuntimeLimits,
@@ -167,7 +162,6 @@ impl RuntimeApi {
     /// Offers the event to the next call of `next`, once the invocation before it is over.
     pub async fn offer(&self, request_id: &str, event: impl Into<Bytes>) -> Offer {
         let turn = Arc::clone(&self.shared.turn).lock_owned().await;
-        let (taken_sender, taken) = oneshot::channel();
         let (decided_sender, decided) = oneshot::channel();
         let mut slot = self.shared.slot.lock();
         slot.taken_at = None;
@@ -175,30 +169,22 @@ impl RuntimeApi {
             request_id: request_id.to_owned(),
             event: event.into(),
             handed_out: 0,
-            taken: Some(taken_sender),
             decided: decided_sender,
         });
         drop(slot);
         self.shared.offered.notify_waiters();
-        Offer { shared: Arc::clone(&self.shared), taken, decided, _turn: turn }
+        Offer { shared: Arc::clone(&self.shared), decided, _turn: turn }
     }
 }
 
 /// An event that is offered or being carried out. Dropping it withdraws the event.
 pub struct Offer {
     shared: Arc<RuntimeApiInner>,
-    taken: oneshot::Receiver<Instant>,
     decided: oneshot::Receiver<Completion>,
     _turn: OwnedMutexGuard<()>,
 }
 
 impl Offer {
-    /// Waits until `next` returns the event for the first time, and returns that moment. To be called once.
-    pub async fn taken(&mut self) -> Instant {
-        // The sender lives in the slot, which this offer holds until there is an outcome; an outcome implies a hand-out.
-        (&mut self.taken).await.unwrap_or_else(|_| Instant::now())
-    }
-
     /// When `next` returned the event for the first time, if it has.
     #[must_use]
     pub fn taken_at(&self) -> Option<Instant> {
@@ -254,7 +240,6 @@ struct CurrentEvent {
     request_id: String,
     event: Bytes,
     handed_out: u32,
-    taken: Option<oneshot::Sender<Instant>>,
     decided: oneshot::Sender<Completion>,
 }
 
@@ -331,11 +316,8 @@ impl RuntimeApiInner {
         let current = current.as_mut()?;
         current.handed_out += 1;
         *used = true;
-        let first = *taken_at.get_or_insert_with(Instant::now);
-        if let Some(taken) = current.taken.take() {
-            // If the caller has just given up, the event is withdrawn in a moment.
-            let _ = taken.send(first);
-        } else {
+        taken_at.get_or_insert_with(Instant::now);
+        if current.handed_out > 1 {
             self.warn(format_args!("`next` again within one invocation; it returns the same event"));
         }
         Some(self.answer(&current.request_id, current.event.clone()))

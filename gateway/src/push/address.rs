@@ -50,12 +50,6 @@ impl Tokens {
 pub struct PushUrl(Arc<ArcSwap<String>>);
 
 impl PushUrl {
-    /// This one.
-    #[must_use]
-    pub fn new(url: impl Into<String>) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(url.into())))
-    }
-
     /// The URL with this token in its path, or without one.
     pub(crate) fn set(&self, base: &str, token: Option<&Secret>) {
         let token = token.map_or(LOCAL, Secret::expose);

@@ -116,13 +116,9 @@ impl Tls {
         self.served.0.load().expires
     }
 
-    /// Reads the files again and serves what is in them, unless it cannot be used. The log says which.
-    pub fn reload(&self) -> Result<Reloaded, CertificateError> {
-        self.look(&mut self.watched.lock(), true)
-    }
-
-    /// Like [`Tls::reload`], from other files. They are watched from now on, even if they cannot be used yet.
-    pub fn reload_from(&self, files: CertificateFiles) -> Result<Reloaded, CertificateError> {
+    /// Reads these files and serves what is in them, unless it cannot be used. The log says which. They are watched from
+    /// now on, even if they cannot be used yet.
+    pub fn reload(&self, files: CertificateFiles) -> Result<Reloaded, CertificateError> {
         let mut watched = self.watched.lock();
         watched.files = files;
         self.look(&mut watched, true)

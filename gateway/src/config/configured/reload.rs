@@ -91,7 +91,7 @@ impl Configured {
     }
 
     /// Reads the file again, and applies it unless it is wrong.
-    pub fn try_reload(&mut self) -> Result<Plan, ReloadError> {
+    fn try_reload(&mut self) -> Result<Plan, ReloadError> {
         let new = Config::reload(&self.file, &self.environment).map_err(ReloadError::Config)?;
         let plan = plan(&self.config, new);
         let apis = self.backends.apis(&plan.config).map_err(ReloadError::Backends)?;

@@ -48,18 +48,6 @@ pub enum CircuitState {
     HalfOpen,
 }
 
-impl CircuitState {
-    /// `closed`, `open` or `half-open`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Open => "open",
-            Self::HalfOpen => "half-open",
-        }
-    }
-}
-
 /// The circuit of one backend.
 pub struct Circuit {
     name: String,

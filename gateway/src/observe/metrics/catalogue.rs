@@ -14,18 +14,6 @@ pub enum MetricKind {
     Histogram,
 }
 
-impl MetricKind {
-    /// As in the exposed text.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-        }
-    }
-}
-
 /// A metric.
 #[derive(Debug, Clone, Copy)]
 pub struct Description {

@@ -23,6 +23,15 @@ impl Exposed {
     }
 }
 
+/// As in the exposed text.
+fn name_of(kind: MetricKind) -> &'static str {
+    match kind {
+        MetricKind::Counter => "counter",
+        MetricKind::Gauge => "gauge",
+        MetricKind::Histogram => "histogram",
+    }
+}
+
 #[test]
 fn what_is_exposed_is_what_the_catalogue_lists() {
     let metrics = Metrics::new();
@@ -33,7 +42,7 @@ fn what_is_exposed_is_what_the_catalogue_lists() {
         .iter()
         .map(|metric| match metric.kind {
             MetricKind::Counter => format!("{} counter", metric.name.trim_end_matches("_total")),
-            kind => format!("{} {}", metric.name, kind.name()),
+            kind => format!("{} {}", metric.name, name_of(kind)),
         })
         .collect();
     assert_eq!(types, listed);
@@ -83,7 +92,7 @@ fn the_table_lists_every_metric() {
         let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
         let values: Vec<_> = values(&exposed, metric).iter().map(|value| format!("`{value}`")).collect();
         let values = if values.is_empty() { String::new() } else { format!(": {}", values.join(", ")) };
-        let (name, kind, labels) = (metric.name, metric.kind.name(), labels.join(", "));
+        let (name, kind, labels) = (metric.name, name_of(metric.kind), labels.join(", "));
         format!("| `{name}` | {kind} | {labels}{values} | {} |\n", metric.help)
     };
     let rows: String = catalogue::ALL.iter().map(row).collect();

@@ -42,6 +42,11 @@ fn der(pair: &Pair) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(pair.certificate.as_bytes()).expect("a certificate")
 }
 
+/// Reads the files that are watched again, as after a change.
+fn reload(tls: &Tls) -> Result<Reloaded, CertificateError> {
+    tls.look(&mut tls.watched.lock(), true)
+}
+
 #[tokio::test]
 async fn clients_of_both_versions_connect_and_resume_their_sessions() {
     let authority = Authority::new();
@@ -66,11 +71,11 @@ async fn a_new_certificate_is_for_new_connections_and_open_ones_go_on() {
     let tls = Tls::load(authority.files()).expect("a certificate");
     let mut open = connect(&tls, &authority.client(&[&TLS13])).await.expect("a connection");
     assert_eq!(certificate_of(&open), der(&old));
-    assert_eq!(tls.reload().expect("the same certificate"), Reloaded::Unchanged);
+    assert_eq!(reload(&tls).expect("the same certificate"), Reloaded::Unchanged);
 
     let expired_before = tls.expires();
     authority.install(&new);
-    assert_eq!(tls.reload().expect("a new certificate"), Reloaded::Replaced);
+    assert_eq!(reload(&tls).expect("a new certificate"), Reloaded::Replaced);
     assert!(tls.expires() > expired_before);
     let fresh = connect(&tls, &authority.client(&[&TLS13])).await.expect("a connection");
     assert_eq!(certificate_of(&fresh), der(&new));
@@ -98,16 +103,16 @@ async fn files_that_cannot_be_used_change_nothing() {
     ];
     for (what, pair) in bad {
         authority.install(&pair);
-        let error = tls.reload().expect_err(what).to_string();
+        let error = reload(&tls).expect_err(what).to_string();
         assert!(error.contains(".pem"), "{what}: {error}");
         let stream = connect(&tls, &authority.client(&[&TLS13])).await.expect(what);
         assert_eq!(certificate_of(&stream), der(&old), "{what}");
     }
     fs::remove_file(authority.files().key).expect("a file");
-    assert!(matches!(tls.reload(), Err(CertificateError::ReadKey(..))));
+    assert!(matches!(reload(&tls), Err(CertificateError::ReadKey(..))));
 
     authority.install(&new);
-    assert_eq!(tls.reload().expect("a pair at last"), Reloaded::Replaced);
+    assert_eq!(reload(&tls).expect("a pair at last"), Reloaded::Replaced);
     let stream = connect(&tls, &authority.client(&[&TLS13])).await.expect("a connection");
     assert_eq!(certificate_of(&stream), der(&new));
 }
@@ -120,11 +125,11 @@ async fn other_files_take_the_place_of_the_first_once_they_can_be_used() {
     let tls = Tls::load(authority.files()).expect("a certificate");
     let [certificate, key] = ["cert2.pem", "key2.pem"].map(|name| authority.folder.path().join(name));
     let others = CertificateFiles { certificate: certificate.clone(), key: key.clone() };
-    assert!(matches!(tls.reload_from(others), Err(CertificateError::ReadCertificate(..))));
+    assert!(matches!(tls.reload(others), Err(CertificateError::ReadCertificate(..))));
     assert_eq!(served(&tls), der(&old));
     fs::write(certificate, &new.certificate).expect("a file");
     fs::write(key, &new.key).expect("a file");
-    assert_eq!(tls.reload().expect("the other files"), Reloaded::Replaced);
+    assert_eq!(reload(&tls).expect("the other files"), Reloaded::Replaced);
     assert_eq!(served(&tls), der(&new));
 }
 
@@ -177,7 +182,7 @@ async fn each_change_of_the_files_is_logged_once() {
         "{warning}"
     );
     assert!(warning.contains("; the certificate in use stays, valid for "), "{warning}");
-    assert!(tls.reload().is_err());
+    assert!(reload(&tls).is_err());
     assert_eq!(logged().len(), 1, "a reload that was asked for says so again");
 
     authority.install(&new);

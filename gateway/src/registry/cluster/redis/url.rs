@@ -11,10 +11,9 @@ const ALLOWED: &str = "write redis://[user:password@]host[:port][/db], or rediss
                        for a sharded Redis redis+cluster://[user:password@]host[:port],host[:port],…";
 const DEFAULT_PORT: u16 = 6379;
 
-/// The URL of a Redis server, or of some servers of a sharded Redis. Only [`RedisUrl::secret`] shows its password.
+/// The URL of a Redis server, or of some servers of a sharded Redis. Its password is not shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisUrl {
-    text: Secret,
     servers: Vec<RedisServer>,
     /// `redis://` with user, password and database, for any server.
     login: Secret,
@@ -54,15 +53,9 @@ impl RedisUrl {
         }
         let at = if user.is_empty() { "" } else { "@" };
         let login = Secret::new(format!("redis://{user}{at}localhost/{database}"));
-        let parsed = Self { text: Secret::new(text), servers, login, tls, is_sharded, database };
+        let parsed = Self { servers, login, tls, is_sharded, database };
         parsed.settings().map_err(|_| ALLOWED)?;
         Ok(parsed)
-    }
-
-    /// The whole URL, with its password.
-    #[must_use]
-    pub fn secret(&self) -> &Secret {
-        &self.text
     }
 
     /// The number of the database.
