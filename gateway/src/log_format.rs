@@ -28,7 +28,7 @@ pub fn init(format: LogFormat, level: LevelFilter, to_stdout: bool) {
         Some(filters) => builder.parse_filters(&filters),
         None => builder.filter_level(level),
     };
-    let journal = is_journal(2);
+    let journal = is_journal();
     builder.format(move |formatter, record| {
         if journal {
             write!(formatter, "<{}>", priority(record.level()))?;
@@ -41,10 +41,10 @@ pub fn init(format: LogFormat, level: LevelFilter, to_stdout: bool) {
     builder.init();
 }
 
-/// Whether standard output (1) or standard error (2) is what `JOURNAL_STREAM` names: device and inode.
-pub fn is_journal(descriptor: u8) -> bool {
+/// Whether standard error is what `JOURNAL_STREAM` names: device and inode.
+fn is_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
-    fs::metadata(format!("/proc/self/fd/{descriptor}"))
+    fs::metadata("/proc/self/fd/2")
         .is_ok_and(|metadata| stream == format!("{}:{}", metadata.dev(), metadata.ino()))
 }
 

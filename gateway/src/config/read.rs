@@ -149,14 +149,10 @@ fn secret<T>(
     environment: &Environment,
     parse: impl Fn(&str) -> Result<T, String>,
 ) -> Option<T> {
-    let from_file = top.secret(key, &parse).map(Spanned::into_inner);
+    let from_file = top.secret(key, &parse);
     match environment.read(&format!("GATEWAY_{}", key.to_ascii_uppercase()), parse) {
         None => from_file,
-        Some(Ok(value)) => Some(value),
-        Some(Err(sentence)) => {
-            top.problems.add_outside(sentence);
-            None
-        }
+        Some(read) => read.map_err(|sentence| top.problems.add_outside(sentence)).ok(),
     }
 }
 

@@ -107,16 +107,11 @@ impl<'p, 'i> Section<'p, 'i> {
         &mut self,
         key: &'static str,
         parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<Spanned<T>> {
+    ) -> Option<T> {
         let value = self.take(key)?;
         let text = self.text(key, value, "a string")?;
-        match parse(text.get_ref()) {
-            Ok(parsed) => Some(Spanned::new(text.span(), parsed)),
-            Err(sentence) => {
-                self.problem(&text.span(), key, &format!(": {sentence}"));
-                None
-            }
-        }
+        let parsed = parse(text.get_ref());
+        parsed.map_err(|sentence| self.problem(&text.span(), key, &format!(": {sentence}"))).ok()
     }
 
     /// Like [`Section::parsed`]; that the key is not there is a problem.

@@ -74,10 +74,10 @@ impl LogLimit {
         let now = Instant::now();
         let mut interval = self.interval.lock();
         let before = interval.end.is_some_and(|end| end <= now).then(|| interval.end()).flatten();
-        let admission = interval.admit(self.lines, now, level, line);
+        let decision = interval.admit(self.lines, now, level, line);
         drop(interval);
         write_summary(before);
-        match admission {
+        match decision {
             LineDecision::Written => write(level, ids, line),
             LineDecision::LeftOut { summary } => {
                 write(Level::Debug, ids, line);

@@ -144,51 +144,6 @@ impl CloseReason {
         }
     }
 
-    /// When a connection ends so, as a sentence without a full stop.
-    #[must_use]
-    pub fn meaning(self) -> &'static str {
-        match self {
-            Self::ClosedByClient => "The client sent a close frame, and receives its code back",
-            Self::ClosedByFunction => "A function closed the connection by a reverse push",
-            Self::ConnectionLost => "The TCP connection ended without a close frame",
-            Self::Unresponsive => {
-                "The client gave no sign of life for two ping intervals, or answered no pings"
-            }
-            Self::Idle => "No data frame in either direction for the API's idle time-out",
-            Self::TooSlow => {
-                "More than `send_queue_bytes` wait for the client, or it has read nothing for `send_seconds`"
-            }
-            Self::TooFast => {
-                "The client sends more than `frames_per_second`, or a hundred times as many fragments"
-            }
-            Self::TooBig => {
-                "A frame has more than `frame_bytes`, which the text names if it is less than 6 MiB, or its event exceeds 6 MiB"
-            }
-            Self::Unfinished => {
-                "The unfinished messages of all clients together exceed `unfinished_bytes`, and this client's is among the largest"
-            }
-            Self::MessageTimedOut => "The client takes longer than `message_seconds` for a message",
-            Self::NotUtf8 => {
-                "A text frame is not UTF-8, or the reason of a close frame, which the text then says"
-            }
-            Self::ProtocolError => "The client broke the WebSocket protocol",
-            Self::TransferFailed(_) => {
-                "The transfer function failed, timed out, crashed or did not start; the text ends with the request \
-                 id under which the log has the cause"
-            }
-            Self::TransferUnavailable(_) => {
-                "The transfer function is overloaded or unavailable and did not run; the text ends with the request id, too"
-            }
-            Self::ShuttingDown => "The gateway shuts down; connect again",
-            Self::TimeLimit => {
-                "The time limit of the web function in which the gateway runs is near; connect again"
-            }
-            Self::NodeLost => {
-                "The gateway was declared lost by another node of its cluster, which calls the cleanup function; connect again"
-            }
-        }
-    }
-
     /// Whether frames that arrived before the end are still passed on. Not after a failed one, which would leave a
     /// gap, and not when a function has closed the connection or has learned of its end.
     pub(super) fn runs_the_rest(self) -> bool {

@@ -118,12 +118,7 @@ impl ApiMetrics {
     }
 
     fn role(&self, role: Role) -> &RoleMetrics {
-        let [register, transfer, cleanup] = &self.roles;
-        match role {
-            Role::Register => register,
-            Role::Transfer => transfer,
-            Role::Cleanup => cleanup,
-        }
+        &self.roles[role as usize]
     }
 
     /// A handshake has ended so. With [`HandshakeOutcome::Accepted`] the client counts as connected.

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use super::limits::{PAYLOAD_BYTES, PUSH_BYTES};
 
 /// An event, kept whole while the memory limit allows it, so that it can be sent again. In JSON: its beginning as text.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct EventPayload {
     kept: Bytes,
     bytes: usize,

@@ -35,8 +35,9 @@ pub(super) enum What {
 }
 
 /// Where an invocation stands, or what it came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum InvocationState {
+    #[default]
     Running,
     Ended(InvocationOutcome),
 }
@@ -50,7 +51,7 @@ impl Serialize for InvocationState {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct InvocationRecord {
     pub(super) role: &'static str,
     pub(super) instance: Option<String>,

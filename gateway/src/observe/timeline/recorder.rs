@@ -1,9 +1,6 @@
 //! What the timeline records of the gateway's reports.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -14,9 +11,7 @@ use super::{
     open::OpenConnection,
     payload::{EventPayload, cut, shown_payload},
     push::Pushed,
-    record::{
-        ConnectionChange, ForeignPush, InstanceChange, InvocationRecord, InvocationState, Lines, Pushes, What,
-    },
+    record::{ConnectionChange, ForeignPush, InstanceChange, InvocationRecord, InvocationState, Lines, What},
     ring::{Attribution, Ring, RunningInvocation},
     time::{epoch_ms, float_ms, millis},
 };
@@ -64,8 +59,18 @@ impl Reporter for Timeline {
                 waited,
                 replay,
             } => {
-                let invocation =
-                    begun(request_id, trace, api, role, connection, event, received, waited, replay);
+                let invocation = InvocationRecord {
+                    role: role.name(),
+                    replay,
+                    connection: connection.to_owned(),
+                    started_ms: epoch_ms().saturating_sub(millis(received.elapsed())),
+                    queued_ms: float_ms(waited),
+                    event: EventPayload::new(event),
+                    event_bytes: event.len(),
+                    trace: trace.and_then(trace_id).map(str::to_owned).or_else(|| trace_of(request_id)),
+                    api: Arc::clone(api),
+                    ..InvocationRecord::default()
+                };
                 self.invocation(request_id, invocation);
             }
             Report::FrameInflated { request_id, before, after } => self.inflated(request_id, before, after),
@@ -146,8 +151,7 @@ impl Timeline {
     /// Shown with the next change, which follows at once.
     fn inflated(&self, request_id: &str, before: usize, after: usize) {
         let mut ring = self.ring.lock();
-        let Some(id) = ring.running.get(request_id).map(|running| running.record) else { return };
-        if let Some(invocation) = ring.invocation_mut(id) {
+        if let Some(invocation) = ring.running_mut(request_id) {
             (invocation.frame_bytes, invocation.compressed_bytes) = (Some(after), Some(before));
         }
     }
@@ -155,8 +159,7 @@ impl Timeline {
     /// Shown with the next change, which follows at once.
     fn called(&self, request_id: &str, queued: Duration) {
         let mut ring = self.ring.lock();
-        let Some(id) = ring.running.get(request_id).map(|running| running.record) else { return };
-        if let Some(invocation) = ring.invocation_mut(id) {
+        if let Some(invocation) = ring.running_mut(request_id) {
             invocation.queued_ms = float_ms(queued);
         }
     }
@@ -304,46 +307,6 @@ impl Timeline {
     fn changed(&self, id: u64) {
         // Without viewers there is no receiver.
         let _ = self.changes.send(id);
-    }
-}
-
-#[expect(clippy::too_many_arguments, reason = "the fields of a report")]
-fn begun(
-    request_id: &str,
-    trace: Option<&str>,
-    api: &Arc<str>,
-    role: Role,
-    connection: &str,
-    event: &Bytes,
-    received: Instant,
-    waited: Duration,
-    replay: bool,
-) -> InvocationRecord {
-    InvocationRecord {
-        role: role.name(),
-        instance: None,
-        cold: false,
-        replay,
-        connection: connection.to_owned(),
-        started_ms: epoch_ms().saturating_sub(millis(received.elapsed())),
-        queued_ms: float_ms(waited),
-        init_ms: None,
-        function_ms: None,
-        total_ms: None,
-        gateway_ms: None,
-        outcome: InvocationState::Running,
-        message: None,
-        event: EventPayload::new(event),
-        event_bytes: event.len(),
-        frame_bytes: None,
-        compressed_bytes: None,
-        answer: None,
-        answer_bytes: None,
-        pushes: Pushes::default(),
-        log: Lines::default(),
-        counted_as_error: false,
-        trace: trace.and_then(trace_id).map(str::to_owned).or_else(|| trace_of(request_id)),
-        api: Arc::clone(api),
     }
 }
 

@@ -183,6 +183,10 @@ impl Ring {
         }
     }
 
+    pub(super) fn running_mut(&mut self, request_id: &str) -> Option<&mut InvocationRecord> {
+        self.invocation_mut(self.running.get(request_id)?.record)
+    }
+
     pub(super) fn instance_mut(&mut self, id: u64) -> Option<&mut InstanceChange> {
         match self.get_mut(id)? {
             What::Instance(change) => Some(change),
