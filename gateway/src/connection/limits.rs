@@ -14,7 +14,7 @@ mod frame_rate;
 mod tcp;
 mod unfinished;
 
-use std::{collections::BTreeMap, fmt, num::NonZeroU32};
+use std::{collections::BTreeMap, num::NonZeroU32};
 
 use axum::http::StatusCode;
 
@@ -105,30 +105,41 @@ impl Default for Limits {
 }
 
 /// A limit that a client has met, and its value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Limit {
     /// There are this many connections already.
+    #[error("the gateway has {0} connections, its limit")]
     Connections(usize),
     /// The client's address has this many connections already.
+    #[error("this address has {0} connections, its limit")]
     ConnectionsPerIp(usize),
     /// The client's address makes more handshakes a second than this.
+    #[error("this address makes more than {0} handshakes a second")]
     HandshakesPerSecondPerIp(NonZeroU32),
     /// The client sends more frames a second than this.
+    #[error("more than {0} frames a second")]
     FramesPerSecond(NonZeroU32),
     /// The client sends a frame with more bytes than this.
+    #[error("a frame has more than {0} bytes")]
     FrameBytes(usize),
     /// More bytes than this wait to be sent to the client.
+    #[error("more than {0} bytes wait for the client")]
     SendQueueBytes(usize),
     /// The unfinished messages of all clients have more bytes than this, and the client's is among the largest.
+    #[error("the unfinished messages of all clients have more than {0} bytes")]
     UnfinishedBytes(usize),
     /// The client takes longer than this for a message.
+    #[error("a message takes longer than {0} s")]
     MessageSeconds(NonZeroU32),
     /// The client's address has this many TCP connections already.
+    #[error("this address has {0} TCP connections, its limit")]
     TcpConnectionsPerIp(usize),
     /// There are this many connections already with one of the client's attributes.
+    #[error("this client has {0} connections, its limit")]
     ConnectionsPerAttribute(usize),
     /// There are as many connections already as fit into the process' limit of open files.
+    #[error("there are {0} connections, as many as open files allow")]
     OpenFiles(usize),
 }
 
@@ -213,39 +224,6 @@ impl Limit {
         }
     }
 }
-
-impl fmt::Display for Limit {
-    /// A sentence for the client and the log; short enough for the reason of a close frame.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connections(limit) => write!(formatter, "the gateway has {limit} connections, its limit"),
-            Self::ConnectionsPerIp(limit) => {
-                write!(formatter, "this address has {limit} connections, its limit")
-            }
-            Self::HandshakesPerSecondPerIp(limit) => {
-                write!(formatter, "this address makes more than {limit} handshakes a second")
-            }
-            Self::FramesPerSecond(limit) => write!(formatter, "more than {limit} frames a second"),
-            Self::FrameBytes(limit) => write!(formatter, "a frame has more than {limit} bytes"),
-            Self::SendQueueBytes(limit) => write!(formatter, "more than {limit} bytes wait for the client"),
-            Self::UnfinishedBytes(limit) => {
-                write!(formatter, "the unfinished messages of all clients have more than {limit} bytes")
-            }
-            Self::ConnectionsPerAttribute(limit) => {
-                write!(formatter, "this client has {limit} connections, its limit")
-            }
-            Self::MessageSeconds(limit) => write!(formatter, "a message takes longer than {limit} s"),
-            Self::TcpConnectionsPerIp(limit) => {
-                write!(formatter, "this address has {limit} TCP connections, its limit")
-            }
-            Self::OpenFiles(limit) => {
-                write!(formatter, "there are {limit} connections, as many as open files allow")
-            }
-        }
-    }
-}
-
-impl std::error::Error for Limit {}
 
 #[cfg(test)]
 mod tests {

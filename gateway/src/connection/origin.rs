@@ -4,8 +4,6 @@
 //! connecting with a user's cookies. It does not authenticate a client: programs other than browsers send what they
 //! like, or no `Origin` at all, and then pass.
 
-use std::fmt;
-
 use axum::http::{HeaderMap, header::ORIGIN};
 use url::{Origin, Url};
 
@@ -20,19 +18,12 @@ pub enum Origins {
 }
 
 /// A handshake comes from a page that may not connect; it is refused with status 403.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the origin {origin:?} is not among the API's `origins`")]
 pub struct ForeignOrigin {
     /// The header's value, shortened if it is long.
     pub origin: String,
 }
-
-impl fmt::Display for ForeignOrigin {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "the origin {:?} is not among the API's `origins`", self.origin)
-    }
-}
-
-impl std::error::Error for ForeignOrigin {}
 
 /// What is shown of an origin that is refused.
 const SHOWN_CHARS: usize = 200;

@@ -161,25 +161,32 @@ impl Timings {
 }
 
 /// Why an event has no answer. The messages are for the log; they may hold what only the function's owner should see.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
     /// The function said so itself, or its answer cannot be used.
+    #[error("{0}")]
     Error(FailureMessage),
     /// It was not initialised, or had not answered, within its time.
+    #[error("{0}")]
     TimedOut(FailureMessage),
     /// It ended in the middle.
+    #[error("{0}")]
     Crashed(FailureMessage),
     /// It could not be started, or ended before it was initialised.
+    #[error("{0}")]
     NeverReady(FailureMessage),
     /// The backend has too much to do. The function did not run.
+    #[error("the backend is overloaded; retry after {} s", retry_after.as_secs_f64())]
     Overloaded {
         /// When another attempt makes sense.
         retry_after: Duration,
     },
     /// The backend cannot be reached, or accepts no calls at present. The function did not run.
+    #[error("{0}")]
     Unavailable(FailureMessage),
     /// The backend has been down for a while and is not called for now. The function did not run.
+    #[error("not called for now, because it is down: {why}")]
     CircuitOpen {
         /// Why it counts as down: a sentence.
         why: FailureMessage,
@@ -187,8 +194,10 @@ pub enum Failure {
         retry_after: Duration,
     },
     /// It cannot be called as it is configured: a wrong name, region or key. The function did not run.
+    #[error("{0}")]
     Misconfigured(FailureMessage),
     /// The gateway is shutting down.
+    #[error("the gateway is shutting down")]
     Stopping,
 }
 
@@ -226,25 +235,3 @@ impl Failure {
         }
     }
 }
-
-impl fmt::Display for Failure {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Error(message)
-            | Self::TimedOut(message)
-            | Self::Crashed(message)
-            | Self::NeverReady(message)
-            | Self::Unavailable(message)
-            | Self::Misconfigured(message) => formatter.write_str(message),
-            Self::Overloaded { retry_after } => {
-                write!(formatter, "the backend is overloaded; retry after {} s", retry_after.as_secs_f64())
-            }
-            Self::CircuitOpen { why, .. } => {
-                write!(formatter, "not called for now, because it is down: {why}")
-            }
-            Self::Stopping => formatter.write_str("the gateway is shutting down"),
-        }
-    }
-}
-
-impl std::error::Error for Failure {}

@@ -119,33 +119,15 @@ pub struct Cluster {
 }
 
 /// Why a node cannot join.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
     /// TLS towards the server cannot be set up.
-    Tls(TrustError),
+    #[error("{0}")]
+    Tls(#[source] TrustError),
     /// The system gave no random bytes for the node's id.
-    Randomness(getrandom::Error),
-}
-
-impl std::fmt::Display for JoinError {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Tls(error) => error.fmt(formatter),
-            Self::Randomness(error) => {
-                write!(formatter, "the system gave no random bytes for a node's id: {error}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for JoinError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Tls(error) => Some(error),
-            Self::Randomness(error) => Some(error),
-        }
-    }
+    #[error("the system gave no random bytes for a node's id: {0}")]
+    Randomness(#[source] getrandom::Error),
 }
 
 impl Cluster {

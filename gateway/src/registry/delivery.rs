@@ -24,50 +24,29 @@ pub enum Delivery {
 }
 
 /// Why something was not delivered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeliveryError {
     /// The connection does not exist, or no longer: forget it.
+    #[error("there is no such connection, or no longer")]
     NotFound,
     /// The client does not read what was sent before, and is therefore being closed: forget it.
+    #[error("the client does not read what is sent to it, and its connection is closed")]
     TooSlow,
     /// The connection cannot be reached now, and may well exist: keep it. With the reason.
+    #[error("the connection cannot be reached now: {0}")]
     Unreachable(String),
 }
 
-impl fmt::Display for DeliveryError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotFound => formatter.write_str("there is no such connection, or no longer"),
-            Self::TooSlow => formatter
-                .write_str("the client does not read what is sent to it, and its connection is closed"),
-            Self::Unreachable(why) => write!(formatter, "the connection cannot be reached now: {why}"),
-        }
-    }
-}
-
-impl error::Error for DeliveryError {}
-
 /// Why a registry could not take note of something.
-#[derive(Debug)]
-pub struct RegistryError(Box<dyn error::Error + Send + Sync>);
+#[derive(Debug, thiserror::Error)]
+#[error("the connection registry is unavailable: {0}")]
+pub struct RegistryError(#[source] Box<dyn error::Error + Send + Sync>);
 
 impl RegistryError {
     /// With the cause, or a sentence.
     pub fn new(cause: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
         Self(cause.into())
-    }
-}
-
-impl fmt::Display for RegistryError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "the connection registry is unavailable: {}", self.0)
-    }
-}
-
-impl error::Error for RegistryError {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        Some(self.0.as_ref())
     }
 }
 

@@ -4,7 +4,7 @@
 //! [`Proxies::expect_header`](crate::server::client_address::Proxies::expect_header). The text form, version 1, is not
 //! accepted: its length is known only at its end.
 
-use std::{fmt, io, net::SocketAddr};
+use std::{io, net::SocketAddr};
 
 use ppp::v2::{Addresses, Command, Header, PROTOCOL_PREFIX};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -16,42 +16,24 @@ const FIXED_BYTES: usize = 16;
 const MAX_VARIABLE_BYTES: usize = 4096;
 
 /// Why a connection that has to begin with a header is of no use.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProxyProtocolError {
     /// It was cut before the end of the header.
-    Read(io::Error),
+    #[error("the connection ended within the PROXY protocol header: {0}")]
+    Read(#[source] io::Error),
     /// It begins with something else.
+    #[error(
+        "the connection does not begin with a PROXY protocol header of version 2: let the proxy send one, or set \
+         proxy.proxy_protocol = false"
+    )]
     Missing,
     /// The header is longer than is accepted.
+    #[error("the PROXY protocol header has {0} bytes, more than {MAX_VARIABLE_BYTES}")]
     TooLong(usize),
     /// The header contradicts itself.
+    #[error("malformed PROXY protocol header: {0}")]
     Malformed(String),
-}
-
-impl fmt::Display for ProxyProtocolError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Read(error) => write!(formatter, "the connection ended within the PROXY protocol header: {error}"),
-            Self::Missing => formatter.write_str(
-                "the connection does not begin with a PROXY protocol header of version 2: let the proxy send one, or \
-                 set proxy.proxy_protocol = false",
-            ),
-            Self::TooLong(bytes) => {
-                write!(formatter, "the PROXY protocol header has {bytes} bytes, more than {MAX_VARIABLE_BYTES}")
-            }
-            Self::Malformed(why) => write!(formatter, "malformed PROXY protocol header: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for ProxyProtocolError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Read(error) => Some(error),
-            _ => None,
-        }
-    }
 }
 
 /// Reads the header: the address of the client that the proxy serves, or `None` if the proxy speaks for itself, as for

@@ -43,31 +43,15 @@ const WARN_BEFORE: Duration = Duration::from_hours(14 * 24);
 const WARN_INTERVAL: Duration = Duration::from_hours(24);
 
 /// Why TLS cannot be served.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
     /// The certificate or its key.
-    Certificate(CertificateError),
+    #[error("{0}")]
+    Certificate(#[source] CertificateError),
     /// The library of TLS refuses to work, as without randomness for the keys of session tickets.
-    Library(rustls::Error),
-}
-
-impl std::fmt::Display for TlsError {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Certificate(error) => error.fmt(formatter),
-            Self::Library(error) => write!(formatter, "TLS cannot be set up: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for TlsError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Certificate(error) => Some(error),
-            Self::Library(error) => Some(error),
-        }
-    }
+    #[error("TLS cannot be set up: {0}")]
+    Library(#[source] rustls::Error),
 }
 
 /// What a reload did.

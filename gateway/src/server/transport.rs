@@ -3,7 +3,7 @@
 //! [`Transport::peer`] and [`Transport::secure`] take them off a connection, each within its time, and say whom the
 //! connection comes from. The header comes first on the wire: a proxy sends it outside the TLS that it passes on.
 
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -38,16 +38,20 @@ pub struct ReadyConnection<S> {
 }
 
 /// Why a connection never came to HTTP. Nothing was sent to its client, except by TLS itself.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {
     /// The proxy's header cannot be used.
-    ProxyProtocol(ProxyProtocolError),
+    #[error("{0}")]
+    ProxyProtocol(#[source] ProxyProtocolError),
     /// The TLS handshake failed.
-    Tls(io::Error),
+    #[error("the TLS handshake failed: {0}")]
+    Tls(#[source] io::Error),
     /// The proxy's header did not come in this time.
+    #[error("no PROXY protocol header within {} s", .0.as_secs_f64())]
     ProxyProtocolTimeout(Duration),
     /// The TLS handshake did not end in this time.
+    #[error("the TLS handshake took longer than {} s (timeouts.tls_handshake_seconds)", .0.as_secs_f64())]
     TlsTimeout(Duration),
 }
 
@@ -58,33 +62,6 @@ impl TransportError {
             Self::ProxyProtocol(ProxyProtocolError::Read(_)) => None,
             Self::ProxyProtocol(_) | Self::ProxyProtocolTimeout(_) => Some(RefusalReason::ProxyProtocol),
             Self::Tls(_) | Self::TlsTimeout(_) => Some(RefusalReason::Tls),
-        }
-    }
-}
-
-impl fmt::Display for TransportError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ProxyProtocol(error) => error.fmt(formatter),
-            Self::Tls(error) => write!(formatter, "the TLS handshake failed: {error}"),
-            Self::ProxyProtocolTimeout(time) => {
-                write!(formatter, "no PROXY protocol header within {} s", time.as_secs_f64())
-            }
-            Self::TlsTimeout(time) => write!(
-                formatter,
-                "the TLS handshake took longer than {} s (timeouts.tls_handshake_seconds)",
-                time.as_secs_f64()
-            ),
-        }
-    }
-}
-
-impl std::error::Error for TransportError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::ProxyProtocol(error) => Some(error),
-            Self::Tls(error) => Some(error),
-            Self::ProxyProtocolTimeout(_) | Self::TlsTimeout(_) => None,
         }
     }
 }

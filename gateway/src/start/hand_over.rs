@@ -20,7 +20,7 @@ mod sockets;
 
 use std::{
     ffi::OsString,
-    fmt, io,
+    io,
     os::{
         fd::{AsFd as _, OwnedFd},
         unix::net::UnixStream as StdStream,
@@ -74,45 +74,24 @@ enum HandOverReply {
 }
 
 /// Why a hand-over changed nothing.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandOverError {
     /// The program cannot be started.
-    Start(io::Error),
+    #[error("the new process cannot be started: {0}")]
+    Start(#[source] io::Error),
     /// The stream between the processes fails.
-    Stream(io::Error),
+    #[error("the new process cannot be talked to: {0}")]
+    Stream(#[source] io::Error),
     /// The new process has ended.
+    #[error("the new process has ended with {0}; its lines of the log say why")]
     Ended(String),
     /// The new process did not become ready in time.
+    #[error("the new process was not ready after {} s", READY_TIMEOUT.as_secs())]
     TimedOut,
     /// The process before this one still has clients, of which the new one would not know.
+    #[error("the process before this one has not ended yet: try again after drain_seconds")]
     TooEarly,
-}
-
-impl fmt::Display for HandOverError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Start(error) => write!(formatter, "the new process cannot be started: {error}"),
-            Self::Stream(error) => write!(formatter, "the new process cannot be talked to: {error}"),
-            Self::Ended(status) => {
-                write!(formatter, "the new process has ended with {status}; its lines of the log say why")
-            }
-            Self::TimedOut => {
-                write!(formatter, "the new process was not ready after {} s", READY_TIMEOUT.as_secs())
-            }
-            Self::TooEarly => formatter
-                .write_str("the process before this one has not ended yet: try again after drain_seconds"),
-        }
-    }
-}
-
-impl std::error::Error for HandOverError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Start(error) | Self::Stream(error) => Some(error),
-            Self::Ended(_) | Self::TimedOut | Self::TooEarly => None,
-        }
-    }
 }
 
 /// The new process, as the old one sees it. It lives on when this is dropped, as at the end of the old process.

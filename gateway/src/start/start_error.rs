@@ -1,74 +1,53 @@
 //! Why a gateway does not start.
 
-use std::{error, fmt, io, net::SocketAddr, path::PathBuf};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 use crate::{registry::cluster::JoinError, server::tls::TlsError};
 
 /// Why the gateway did not start.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// It has no API.
+    #[error("the gateway has no WebSocket API")]
     NoApi,
     /// Two APIs have the same path.
+    #[error("two WebSocket APIs have the path {path:?}")]
     SamePath {
         /// The path, without a slash at its end.
         path: String,
     },
     /// The address cannot be listened on.
+    #[error("cannot listen on {addr}: {error}")]
     Listen {
         /// The address that was asked for.
         addr: SocketAddr,
         /// Why.
+        #[source]
         error: io::Error,
     },
     /// The certificate, or TLS with it, cannot be used.
-    Tls(TlsError),
+    #[error("{0}")]
+    Tls(#[source] TlsError),
     /// The cluster cannot be joined.
-    Cluster(JoinError),
+    #[error("cluster: {0}")]
+    Cluster(#[source] JoinError),
     /// The program of the functions does not exist, or cannot be executed.
+    #[error("cannot run functions from {}: {error}", path.display())]
     Program {
         /// The program.
         path: PathBuf,
         /// Why.
+        #[source]
         error: io::Error,
     },
     /// The orphan reaper did not start from this program.
+    #[error("cannot start the orphan reaper from {}: {error}", program.display())]
     OrphanReaper {
         /// The program.
         program: PathBuf,
         /// Why.
+        #[source]
         error: io::Error,
     },
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoApi => formatter.write_str("the gateway has no WebSocket API"),
-            Self::SamePath { path } => write!(formatter, "two WebSocket APIs have the path {path:?}"),
-            Self::Listen { addr, error } => write!(formatter, "cannot listen on {addr}: {error}"),
-            Self::Tls(error) => error.fmt(formatter),
-            Self::Cluster(error) => write!(formatter, "cluster: {error}"),
-            Self::Program { path, error } => {
-                write!(formatter, "cannot run functions from {}: {error}", path.display())
-            }
-            Self::OrphanReaper { program, error } => {
-                write!(formatter, "cannot start the orphan reaper from {}: {error}", program.display())
-            }
-        }
-    }
-}
-
-impl error::Error for StartError {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        match self {
-            Self::NoApi | Self::SamePath { .. } => None,
-            Self::Tls(error) => Some(error),
-            Self::Cluster(error) => Some(error),
-            Self::Listen { error, .. } | Self::Program { error, .. } | Self::OrphanReaper { error, .. } => {
-                Some(error)
-            }
-        }
-    }
 }

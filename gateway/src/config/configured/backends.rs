@@ -41,39 +41,21 @@ struct BackendClients {
 }
 
 /// Why functions elsewhere cannot be called.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackendsError {
     /// There are no certificates to trust.
-    Tls(TrustError),
+    #[error("{0}")]
+    Tls(#[source] TrustError),
     /// There are no credentials.
-    Credentials(CredentialsError),
+    #[error("{0}")]
+    Credentials(#[source] CredentialsError),
     /// The role cannot be used.
-    Role(RoleError),
+    #[error("scf.role: {0}")]
+    Role(#[source] RoleError),
     /// The region cannot be used.
-    Region(RegionError),
-}
-
-impl fmt::Display for BackendsError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tls(error) => error.fmt(formatter),
-            Self::Credentials(error) => error.fmt(formatter),
-            Self::Role(error) => write!(formatter, "scf.role: {error}"),
-            Self::Region(error) => write!(formatter, "scf.region: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for BackendsError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Tls(error) => Some(error),
-            Self::Credentials(error) => Some(error),
-            Self::Role(error) => Some(error),
-            Self::Region(error) => Some(error),
-        }
-    }
+    #[error("scf.region: {0}")]
+    Region(#[source] RegionError),
 }
 
 impl Backends {

@@ -1,6 +1,6 @@
 //! A running gateway and the file that it was configured from, which is read again on demand.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use log::{error, info, warn};
 
@@ -26,31 +26,15 @@ pub struct Configured {
 }
 
 /// Why a reload changed nothing.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReloadError {
     /// The file is wrong.
-    Config(ProblemReport),
+    #[error("{0}")]
+    Config(#[source] ProblemReport),
     /// Its functions cannot be called.
-    Backends(BackendsError),
-}
-
-impl fmt::Display for ReloadError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Config(report) => report.fmt(formatter),
-            Self::Backends(error) => error.fmt(formatter),
-        }
-    }
-}
-
-impl std::error::Error for ReloadError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Config(report) => Some(report),
-            Self::Backends(error) => Some(error),
-        }
-    }
+    #[error("{0}")]
+    Backends(#[source] BackendsError),
 }
 
 impl Configured {

@@ -1,7 +1,7 @@
 //! The HTTP client towards functions elsewhere: keeps its connections, speaks TLS, and knows of each failure whether
 //! the request may have arrived.
 
-use std::{env, error::Error as _, fmt, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{env, error::Error as _, io, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -34,16 +34,9 @@ pub enum Trust {
 }
 
 /// The client cannot speak TLS.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub struct TrustError(String);
-
-impl fmt::Display for TrustError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for TrustError {}
 
 type Pool = Client<HttpsConnector<HttpConnector<LookUps>>, Full<Bytes>>;
 
@@ -64,25 +57,20 @@ pub(crate) struct HttpAnswer {
 }
 
 /// Why a request has no complete answer. The messages are parts of a sentence.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
     /// The server's certificate is not accepted; another attempt would fare no better.
+    #[error("{0}")]
     NotTrusted(String),
     /// No connection, so the request was not sent.
+    #[error("{0}")]
     NotSent(String),
     /// The connection ended after the request was sent, perhaps in part.
+    #[error("{0}")]
     Cut(String),
     /// The answer is larger than allowed.
+    #[error("the answer is larger than allowed")]
     TooLarge,
-}
-
-impl fmt::Display for SendError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotTrusted(why) | Self::NotSent(why) | Self::Cut(why) => formatter.write_str(why),
-            Self::TooLarge => formatter.write_str("the answer is larger than allowed"),
-        }
-    }
 }
 
 impl HttpClient {

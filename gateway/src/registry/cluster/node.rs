@@ -83,16 +83,9 @@ impl fmt::Debug for NodeId {
 }
 
 /// A text is not the id of a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a node's id is 12 hexadecimal digits in lower case")]
 pub struct NotANodeId;
-
-impl fmt::Display for NotANodeId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a node's id is 12 hexadecimal digits in lower case")
-    }
-}
-
-impl std::error::Error for NotANodeId {}
 
 impl FromStr for NodeId {
     type Err = NotANodeId;

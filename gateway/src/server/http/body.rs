@@ -1,6 +1,6 @@
 //! The bodies of requests, which have a size, a time and a coding.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use axum::{
     BoxError,
@@ -21,15 +21,19 @@ use super::PROGRESS_TIMEOUT;
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why a request's body could not be read.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
     /// It has more bytes than allowed.
+    #[error("the body is larger than {limit_bytes} bytes ({} MiB)", limit_bytes >> 20)]
     TooLarge { limit_bytes: usize },
     /// It ended before its announced length, or the connection was lost.
-    Cut(axum::Error),
+    #[error("the body was cut: {0}")]
+    Cut(#[source] axum::Error),
     /// No progress for [`PROGRESS_TIMEOUT`].
+    #[error("the body did not arrive: nothing came for {PROGRESS_TIMEOUT:?}")]
     Stalled,
     /// Not complete after [`BODY_TIMEOUT`].
+    #[error("the body did not arrive within {BODY_TIMEOUT:?}")]
     Overdue,
 }
 
@@ -40,21 +44,6 @@ impl BodyError {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Cut(_) => StatusCode::BAD_REQUEST,
             Self::Stalled | Self::Overdue => StatusCode::REQUEST_TIMEOUT,
-        }
-    }
-}
-
-impl fmt::Display for BodyError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLarge { limit_bytes } => {
-                write!(formatter, "the body is larger than {limit_bytes} bytes ({} MiB)", limit_bytes >> 20)
-            }
-            Self::Cut(error) => write!(formatter, "the body was cut: {error}"),
-            Self::Stalled => {
-                write!(formatter, "the body did not arrive: nothing came for {PROGRESS_TIMEOUT:?}")
-            }
-            Self::Overdue => write!(formatter, "the body did not arrive within {BODY_TIMEOUT:?}"),
         }
     }
 }

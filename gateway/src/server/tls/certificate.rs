@@ -1,7 +1,7 @@
 //! A certificate chain and its private key, read from two PEM files and checked before anything uses them.
 
 use std::{
-    fmt, io,
+    io,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -51,22 +51,32 @@ impl Certificate {
 }
 
 /// Why a certificate cannot be served.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateError {
     /// The certificate's file cannot be read.
-    ReadCertificate(PathBuf, io::Error),
+    #[error("cannot read the certificate {}: {}", .0.display(), .1)]
+    ReadCertificate(PathBuf, #[source] io::Error),
     /// The key's file cannot be read.
-    ReadKey(PathBuf, io::Error),
+    #[error("cannot read the key {}: {}", .0.display(), .1)]
+    ReadKey(PathBuf, #[source] io::Error),
     /// The file holds no complete certificate.
+    #[error("no complete PEM certificate in {}: {}", .0.display(), .1)]
     Certificate(PathBuf, String),
     /// The file holds no complete private key that can be used.
+    #[error("no usable PEM private key in {}: {}", .0.display(), .1)]
     Key(PathBuf, String),
     /// The key is that of another certificate.
+    #[error(
+        "the key {} does not belong to the certificate {}",
+        .0.key.display(), .0.certificate.display()
+    )]
     Mismatch(CertificateFiles),
     /// The certificate is valid only up to this time.
+    #[error("the certificate {} expired at {}", .0.display(), .1)]
     Expired(PathBuf, String),
     /// The certificate is valid only from this time on.
+    #[error("the certificate {} is not valid before {}", .0.display(), .1)]
     NotYetValid(PathBuf, String),
 }
 
@@ -75,46 +85,6 @@ impl CertificateError {
     #[must_use]
     pub fn is_about_key(&self) -> bool {
         matches!(self, Self::ReadKey(..) | Self::Key(..) | Self::Mismatch(_))
-    }
-}
-
-impl fmt::Display for CertificateError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ReadCertificate(path, error) => {
-                write!(formatter, "cannot read the certificate {}: {error}", path.display())
-            }
-            Self::ReadKey(path, error) => {
-                write!(formatter, "cannot read the key {}: {error}", path.display())
-            }
-            Self::Certificate(path, why) => {
-                write!(formatter, "no complete PEM certificate in {}: {why}", path.display())
-            }
-            Self::Key(path, why) => {
-                write!(formatter, "no usable PEM private key in {}: {why}", path.display())
-            }
-            Self::Mismatch(CertificateFiles { certificate, key }) => write!(
-                formatter,
-                "the key {} does not belong to the certificate {}",
-                key.display(),
-                certificate.display()
-            ),
-            Self::Expired(path, time) => {
-                write!(formatter, "the certificate {} expired at {time}", path.display())
-            }
-            Self::NotYetValid(path, time) => {
-                write!(formatter, "the certificate {} is not valid before {time}", path.display())
-            }
-        }
-    }
-}
-
-impl std::error::Error for CertificateError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::ReadCertificate(_, error) | Self::ReadKey(_, error) => Some(error),
-            _ => None,
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The address of a function: an absolute `http://` or `https://` URL.
 
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 use hyper::Uri;
 
@@ -12,16 +12,9 @@ pub struct Address {
 }
 
 /// Why a text is no address of a function: a sentence.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct AddressError(String);
-
-impl fmt::Display for AddressError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for AddressError {}
 
 impl Address {
     pub(crate) fn uri(&self) -> &Uri {

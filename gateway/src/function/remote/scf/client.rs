@@ -1,7 +1,6 @@
 //! The cloud API: a signed call of an action, and its answer or what the lack of one means.
 
 use std::{
-    fmt,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -47,16 +46,9 @@ pub struct ScfClient {
 }
 
 /// The name of a region is empty or holds characters that no region has.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no region: write it as in ap-guangzhou")]
 pub struct RegionError(String);
-
-impl fmt::Display for RegionError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:?} is no region: write it as in ap-guangzhou", self.0)
-    }
-}
-
-impl std::error::Error for RegionError {}
 
 /// A call without an answer.
 #[derive(Debug)]

@@ -34,16 +34,9 @@ pub enum CredentialSource {
 }
 
 /// Why there are no credentials: a sentence.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct CredentialsError(String);
-
-impl fmt::Display for CredentialsError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for CredentialsError {}
 
 impl Credentials {
     /// Checks that they can be sent in a header.

@@ -12,16 +12,9 @@ pub struct Endpoint {
 }
 
 /// Why a text is no endpoint: a sentence.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct EndpointError(String);
-
-impl fmt::Display for EndpointError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for EndpointError {}
 
 impl Default for Endpoint {
     /// The one on the Internet, for mainland China.

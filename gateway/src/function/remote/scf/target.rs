@@ -16,16 +16,9 @@ pub struct ScfTarget {
 }
 
 /// Why a text names no function: a sentence.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct ScfTargetError(String);
-
-impl fmt::Display for ScfTargetError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for ScfTargetError {}
 
 impl ScfTarget {
     /// The namespace, `default` unless another is named.

@@ -3,7 +3,6 @@
 //! They are renewed 300 s before they expire, in the background: calls go on with the old ones meanwhile.
 
 use std::{
-    fmt,
     str::FromStr as _,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -48,16 +47,9 @@ pub struct RoleCredentials {
 }
 
 /// The name of a role, or the address of its credentials, cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct RoleError(String);
-
-impl fmt::Display for RoleError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for RoleError {}
 
 #[derive(Debug)]
 struct RoleInner {
