@@ -19,3 +19,4 @@ mod time;
 
 pub(crate) use self::limits::{MAX_ROWS, ROWS};
 pub(crate) use self::recorder::{RecordedEvent, Timeline};
+pub(crate) use self::time::float_ms;

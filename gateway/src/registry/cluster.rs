@@ -68,7 +68,7 @@ mod wire;
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use self::{
-    lease::{Lease, LeaseState, LeaseTimes, member::Member, store::Store},
+    lease::{Lease, LeaseState, LeaseTimes, store::Store},
     overview::Overview,
 };
 pub use self::{
@@ -150,25 +150,8 @@ impl Cluster {
         self.shared().node()
     }
 
-    /// Ends in order, after every cleanup that could be called. Connections that are left are another node's.
-    async fn leave(&self) {
-        self.lease.leave().await;
-    }
-
     fn shared(&self) -> &Arc<LeaseState> {
         self.lease.shared()
-    }
-
-    fn member(&self) -> Arc<Member> {
-        self.lease.member()
-    }
-
-    fn may_freeze(&self) -> bool {
-        self.may_freeze
-    }
-
-    fn place(&self) -> Option<&str> {
-        self.place.as_deref()
     }
 
     /// How long a node may be silent before it is declared lost.

@@ -12,6 +12,6 @@ pub(super) fn millis(duration: Duration) -> u64 {
 }
 
 /// Milliseconds to the microsecond.
-pub(super) fn float_ms(duration: Duration) -> f64 {
+pub(crate) fn float_ms(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }

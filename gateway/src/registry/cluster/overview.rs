@@ -5,9 +5,12 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Cluster, NodeId, lease::store::Seen, place};
-use crate::observe::metrics::{
-    Metrics,
-    labels::{TakeOverOutcome, Way},
+use crate::observe::{
+    metrics::{
+        Metrics,
+        labels::{TakeOverOutcome, Way},
+    },
+    timeline::float_ms,
 };
 
 /// A round trip that ended longer ago says nothing of the present: one is measured each second.
@@ -66,11 +69,11 @@ impl Overview {
         let taken = |outcome| metrics.cluster.take_overs(outcome);
         Self {
             node: cluster.node().to_string(),
-            lease_ms: ms(lease),
-            lease_age_ms: cluster.shared().age().map(ms),
+            lease_ms: float_ms(lease),
+            lease_age_ms: cluster.shared().age().map(float_ms),
             redis_up: cluster.redis().up_since().is_some(),
             nodes,
-            round_trip_ms: metrics.routes.last_round_trip(ROUND_TRIP_COUNTS_FOR).map(ms),
+            round_trip_ms: metrics.routes.last_round_trip(ROUND_TRIP_COUNTS_FOR).map(float_ms),
             pushes: Ways {
                 local: metrics.routes.delivered(Way::Local),
                 remote: metrics.routes.delivered(Way::Remote),
@@ -95,12 +98,8 @@ fn one(Seen { node, info, lease_left }: &Seen, lease: Duration) -> OneNode {
     // Everything else that a node says of itself is for the other nodes alone.
     let place::About { address, host, version } = place::about(info);
     // All nodes have leases of the same length.
-    let lease_age_ms = lease_left.map(|left| ms(lease.saturating_sub(left)));
+    let lease_age_ms = lease_left.map(|left| float_ms(lease.saturating_sub(left)));
     OneNode { address, node: NodeId::to_string(node), host, version, lease_age_ms }
-}
-
-fn ms(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
 #[cfg(test)]

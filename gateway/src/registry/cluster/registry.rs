@@ -105,7 +105,7 @@ impl ClusterRegistry {
     /// Waits, in a process that may have been frozen, until its connections to Redis work. With the answer to what has
     /// woken it the process may be frozen again, so that nothing but a wait would ever repair them.
     async fn awake(&self, time: Duration) {
-        if !self.cluster.may_freeze() {
+        if !self.cluster.may_freeze {
             return;
         }
         // While Redis is away not every request has to wait for long.
@@ -275,7 +275,7 @@ impl ConnectionRegistry for ClusterRegistry {
             if !is_joined {
                 return Err(RegistryError::new("the node is cut off from its cluster"));
             }
-            let member = self.cluster.member();
+            let member = self.cluster.lease.member();
             let id = member.node().connection().map_err(RegistryError::new)?;
             let (outbox, deliveries) = outbox(new);
             // Before its record is written: a comparison would delete that.
@@ -294,9 +294,9 @@ impl ConnectionRegistry for ClusterRegistry {
 
     fn start_cleaning(&self, cleaner: Arc<dyn Cleaner>) {
         let shared = Arc::clone(self.cluster.shared());
-        let owner = self.cluster.member() as Arc<dyn Owner>;
+        let owner = self.cluster.lease.member() as Arc<dyn Owner>;
         let deferred = DeferredCleanups::start(owner, Arc::clone(&cleaner));
-        let take_over = TakeOver::start(shared, self.cluster.place().map(str::to_owned), cleaner);
+        let take_over = TakeOver::start(shared, self.cluster.place.clone(), cleaner);
         *self.cleaning.lock() = Some((deferred, take_over));
     }
 
@@ -310,7 +310,7 @@ impl ConnectionRegistry for ClusterRegistry {
     }
 
     fn leave(&self) -> BoxFuture<'_, ()> {
-        self.cluster.leave().boxed()
+        self.cluster.lease.leave().boxed()
     }
 
     fn is_joined(&self) -> bool {
