@@ -29,7 +29,7 @@
 //! Two parts are of use alone: [`function::runtime_api`] stands in for SCF in tests of a custom runtime, and [`push`]
 //! is the reverse push address.
 
-pub mod admin;
+mod admin;
 pub mod config;
 mod connection;
 pub mod contract;
@@ -54,7 +54,7 @@ pub use self::{
     },
     observe::{metrics, report},
     registry::cluster,
-    server::{client_address, http, proxy_protocol, tls, transport},
+    server::{client_address, http, tls},
     start::{
         api::{Api, FunctionSource},
         builder::{Builder, Gateway},

@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 
-use super::{PushAddress, query_value, response};
+use super::{PushAddress, query_value, refusal, response};
 use crate::{contract::Status, server::http::Activity};
 
 const PARAMETER: &str = "secConnectionID";
@@ -17,7 +17,7 @@ pub(super) async fn look(address: &PushAddress, activity: Option<&Arc<Activity>>
     let Some(id) = query_value(uri, PARAMETER).map(decode) else {
         let sentence = "a GET looks at a connection and names it as ?secConnectionID=…, percent-encoded; a reverse \
                         push is a POST";
-        return refuse(StatusCode::BAD_REQUEST, 400, sentence);
+        return response::status(StatusCode::BAD_REQUEST, &Status::refused(400, sentence));
     };
     if let Some(activity) = activity {
         activity.allow_idle();
@@ -25,15 +25,10 @@ pub(super) async fn look(address: &PushAddress, activity: Option<&Arc<Activity>>
     match address.registry.look_up(&id).await {
         Ok(info) => response::found(&id, &info),
         Err(error) => {
-            let err_no = response::err_no(&error);
-            let code = if err_no == 404 { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-            refuse(code, err_no, &error.to_string())
+            let (code, status) = refusal(&error);
+            response::status(code, &status)
         }
     }
-}
-
-fn refuse(code: StatusCode, err_no: u32, sentence: &str) -> Response {
-    response::status(code, &Status::refused(err_no, sentence))
 }
 
 /// Decodes `%2B` and the like. A `+` stays what it is: it occurs in Base64, and a space never does.

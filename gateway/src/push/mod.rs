@@ -1,9 +1,9 @@
 //! The reverse push address: where functions send frames to clients and close their connections.
 //!
 //! [`router`] answers `POST /api-local`, a push to one connection or to a batch of them, and `GET /api-local`, a look at
-//! a connection. It needs nothing of the gateway but a [`Deliver`]. Each push is reported with its answer,
-//! and with its caller, as far as that
-//! is known: an instance puts its name into the query as `?instance=NAME`, other functions may pass on `traceparent`.
+//! a connection. It needs nothing of the gateway but a [`Deliver`]. Each push is reported with its answer, and with its
+//! caller, as far as that is known: an instance puts its name into the query as `?instance=NAME`, other functions may
+//! pass on `traceparent`.
 
 pub(crate) mod address;
 pub(crate) mod direct;
@@ -269,7 +269,7 @@ fn outcome(result: &Result<(), DeliveryError>) -> PushOutcome {
     }
 }
 
-/// The answer to a push that did not reach its only connection. With status 200 the function forgets the connection,
+/// The answer to a push that did not reach its only connection, or to a look at one that is not found. With status 200 the function forgets the connection,
 /// with any other it keeps it and may push again.
 fn refusal(error: &DeliveryError) -> (StatusCode, Status) {
     let err_no = response::err_no(error);
