@@ -12,7 +12,7 @@ use crate::function::{
 
 /// What the API answered.
 #[derive(Debug)]
-pub(super) enum Response<T> {
+pub(super) enum ApiResponse<T> {
     /// The action was carried out.
     Answer(T),
     /// It was not.
@@ -59,13 +59,13 @@ struct FunctionResult {
 }
 
 /// Reads an answer; the error says what is wrong with it.
-pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<Response<T>, String> {
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<ApiResponse<T>, String> {
     let refused: Envelope<MaybeRefused> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     if let Some(error) = refused.response.error {
-        return Ok(Response::Refused(error));
+        return Ok(ApiResponse::Refused(error));
     }
     let answer: Envelope<T> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    Ok(Response::Answer(answer.response))
+    Ok(ApiResponse::Answer(answer.response))
 }
 
 impl InvokeFunctionResponse {
@@ -104,8 +104,8 @@ mod tests {
     fn invocation(result: &str) -> Result<FunctionAnswer, AttemptError> {
         let body = format!(r#"{{"Response":{{"Result":{result},"RequestId":"r"}}}}"#);
         match read::<InvokeFunctionResponse>(body.as_bytes()).expect("an answer") {
-            Response::Answer(invocation) => invocation.outcome("scf:chat"),
-            Response::Refused(error) => panic!("refused: {error:?}"),
+            ApiResponse::Answer(invocation) => invocation.outcome("scf:chat"),
+            ApiResponse::Refused(error) => panic!("refused: {error:?}"),
         }
     }
 
@@ -177,7 +177,7 @@ mod tests {
     fn a_refusal_and_rubbish() {
         let refused = br#"{"Response":{"Error":{"Code":"AuthFailure","Message":"no"},"RequestId":"r"}}"#;
         let answer = read::<InvokeFunctionResponse>(refused);
-        assert!(matches!(answer, Ok(Response::Refused(error)) if error.code == "AuthFailure"));
+        assert!(matches!(answer, Ok(ApiResponse::Refused(error)) if error.code == "AuthFailure"));
         for rubbish in ["", "<html>", "{}", r#"{"Response":{}}"#, r#"{"Response":{"Result":null}}"#] {
             assert!(read::<InvokeFunctionResponse>(rubbish.as_bytes()).is_err(), "{rubbish}");
         }

@@ -14,7 +14,7 @@ use hyper::{
 use serde::de::DeserializeOwned;
 
 use super::{
-    answer::{self, ApiError, Response},
+    answer::{self, ApiError, ApiResponse},
     credentials::{CredentialSource, Credentials},
     endpoint::Endpoint,
     refusal::{self, ScfRefusal},
@@ -107,8 +107,8 @@ impl ScfClient {
             return Err(not_ok(name, answer.status, &excerpt(shown().as_bytes())).into());
         }
         match answer::read(&answer.body) {
-            Ok(Response::Answer(answer)) => Ok(answer),
-            Ok(Response::Refused(error)) => Err(self.refused(name, &credentials, error, &answer.headers)),
+            Ok(ApiResponse::Answer(answer)) => Ok(answer),
+            Ok(ApiResponse::Refused(error)) => Err(self.refused(name, &credentials, error, &answer.headers)),
             Err(why) => {
                 let why = credentials.redact(&why);
                 Err(unreadable(name, &why, &excerpt(shown().as_bytes())).into())
