@@ -11,13 +11,13 @@ use super::{hand_over::Sockets, start_error::StartError};
 const BACKLOG: u32 = 4096;
 
 /// Listens on an address, or goes on with the socket that listens there already. Another handle of it is kept for the
-/// process that comes after this one.
+/// process that comes after this one. The address that is returned has the port that was chosen for 0.
 pub(super) fn listen(
     name: &str,
     addr: SocketAddr,
     inherited: &mut Sockets,
     kept: &mut Sockets,
-) -> Result<TcpListener, StartError> {
+) -> Result<(TcpListener, SocketAddr), StartError> {
     let inherited = inherited.take_listener(name, addr);
     let listener = || {
         if let Some(socket) = inherited {
@@ -30,12 +30,12 @@ pub(super) fn listen(
         socket.bind(addr)?;
         socket.listen(BACKLOG)
     };
-    let listener = listener().and_then(|listener| kept.add(name, &listener).map(|()| listener));
-    listener.map_err(|error| StartError::Listen { addr, error })
-}
-
-pub(super) fn local_addr(listener: &TcpListener, addr: SocketAddr) -> Result<SocketAddr, StartError> {
-    listener.local_addr().map_err(|error| StartError::Listen { addr, error })
+    let listening = listener().and_then(|listener| {
+        kept.add(name, &listener)?;
+        let addr = listener.local_addr()?;
+        Ok((listener, addr))
+    });
+    listening.map_err(|error| StartError::Listen { addr, error })
 }
 
 /// The address under which a process of this machine reaches what listens there.

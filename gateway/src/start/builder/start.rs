@@ -36,7 +36,7 @@ use crate::{
         drain::Drain,
         executable,
         hand_over::Sockets,
-        listening::{listen, local_addr, reachable},
+        listening::{listen, reachable},
         running::Running,
         start_error::StartError,
     },
@@ -54,24 +54,12 @@ impl Builder {
         let mut sockets = Sockets::default();
         let inherited = &mut self.inherited;
         let mut listen = |name, addr| listen(name, addr, inherited, &mut sockets);
-        let clients = listen(CLIENTS, self.listen)?;
-        let addr = local_addr(&clients, self.listen)?;
-        let pushes = match self.push_listen {
-            Some(push_listen) => Some(listen(PUSHES, push_listen)?),
-            None => None,
-        };
-        let push_addr = match (&pushes, self.push_listen) {
-            (Some(listener), Some(push_listen)) => local_addr(listener, push_listen)?,
-            _ => addr,
-        };
-        let admin = match &self.admin {
-            Some(admin) => Some(listen(ADMIN, admin.listen)?),
-            None => None,
-        };
-        let admin_addr = match (&admin, &self.admin) {
-            (Some(listener), Some(admin)) => Some(local_addr(listener, admin.listen)?),
-            _ => None,
-        };
+        let (clients, addr) = listen(CLIENTS, self.listen)?;
+        let pushes = self.push_listen.map(|addr| listen(PUSHES, addr)).transpose()?;
+        let (pushes, push_addr) = pushes.unzip();
+        let push_addr = push_addr.unwrap_or(addr);
+        let admin = self.admin.as_ref().map(|admin| listen(ADMIN, admin.listen)).transpose()?;
+        let (admin, admin_addr) = admin.unzip();
         let clients_served = Clients::new(self.clients.clone(), Arc::default()).map_err(StartError::Tls)?;
         let clients_served = Arc::new(clients_served);
         let orphan_reaper = self.start_orphan_reaper()?;
