@@ -208,10 +208,16 @@ impl Account {
                 self.count_delivery("refused: the function counts a push that failed");
             }
         } else {
-            let to = missing.iter().take(5).map(ToString::to_string).collect::<Vec<_>>().join(" ");
+            let told = |id: &LifeId| {
+                let closed =
+                    seen.told(*id).and_then(|told| told.closed.as_deref()).unwrap_or("no end in the log");
+                format!("{id} of process {}, {closed};", seen.lives[id].run)
+            };
+            let to = missing.iter().take(5).map(told).collect::<Vec<_>>().join(" ");
             let all = missing.len();
             self.unexplained.push(format!(
-                "frame {frame} did not reach {all} clients ({to} …); the function counts {failed_pushes} failed pushes"
+                "frame {frame} did not reach {all} clients ({to} …); the function of process {} counts {failed_pushes} failed pushes",
+                seen.lives[&frame.life].run
             ));
         }
     }
