@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 use syn::visit::{self, Visit};
-use syn::{Attribute, Item, LitStr, Macro, Pat};
+use syn::{Attribute, Item, LitStr, Macro, Meta, Pat};
 
 const DOCUMENT: &str = "docs/troubleshooting.md";
 
@@ -237,7 +237,14 @@ impl<'ast> Visit<'ast> for Finder {
         }
     }
 
-    fn visit_attribute(&mut self, _: &'ast Attribute) {}
+    /// How an error describes itself, if it does not call `write`.
+    fn visit_attribute(&mut self, attribute: &'ast Attribute) {
+        if let Meta::List(list) = &attribute.meta
+            && list.path.is_ident("error")
+        {
+            self.visit_call("write", list.tokens.clone());
+        }
+    }
 
     /// What is compared with is not said.
     fn visit_pat(&mut self, _: &'ast Pat) {}

@@ -15,7 +15,7 @@ use std::{
 use futures_util::future::BoxFuture;
 
 use super::{
-    closing::ClosedBy,
+    closing::{ClosedBy, Confirmation},
     delivery::RegistryError,
     owner::{CleanupOf, Owner},
     record::ConnectionRecord,
@@ -85,7 +85,9 @@ impl Ownership {
             ClosedBy::Client | ClosedBy::Function { wants_cleanup: true, .. } => true,
             ClosedBy::Function { confirmation: None, .. } => false,
             // In doubt it is called.
-            ClosedBy::Function { confirmation: Some(confirmation), .. } => !confirmation.wait().await,
+            ClosedBy::Function { confirmation: Some(confirmation), .. } => {
+                !self.is_confirmed(confirmation).await
+            }
         };
         self.has_ended.store(true, Ordering::Relaxed);
         let due = CleanupDue { connection: self.id.clone(), owner: Arc::clone(&self.owner), is_kept: true };
@@ -94,6 +96,18 @@ impl Ownership {
             return None;
         }
         due.decide().await
+    }
+}
+
+impl Ownership {
+    /// Whether a close is confirmed in time. A node that was declared lost hears nothing more, and whoever has to call the
+    /// cleanup function then should do so before anything else happens.
+    async fn is_confirmed(&self, confirmation: Confirmation) -> bool {
+        let Some(lost) = self.owner.lost() else { return confirmation.wait().await };
+        tokio::select! {
+            is_confirmed = confirmation.wait() => is_confirmed,
+            () = lost => false,
+        }
     }
 }
 

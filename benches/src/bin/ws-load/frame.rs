@@ -8,17 +8,23 @@ pub const PONG: u8 = 10;
 /// Any key will do: nothing here is between the client and the server.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 const FIN: u8 = 0x80;
+const MASKED: u8 = 0x80;
 /// Set where the payload is compressed.
 const RSV1: u8 = 0x40;
 
 /// A whole frame of a client.
 pub fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![FIN | opcode];
-    match payload.len() {
-        length @ 0..126 => frame.push(0x80 | u8::try_from(length).unwrap_or(0)),
-        length => {
-            frame.push(0x80 | 127);
-            frame.extend_from_slice(&(length as u64).to_be_bytes());
+    // The shortest form, as the protocol demands.
+    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+        (Ok(length @ 0..126), _) => frame.push(MASKED | length),
+        (_, Ok(length)) => {
+            frame.push(MASKED + 126);
+            frame.extend_from_slice(&length.to_be_bytes());
+        }
+        _ => {
+            frame.push(MASKED + 127);
+            frame.extend_from_slice(&(payload.len() as u64).to_be_bytes());
         }
     }
     frame.extend_from_slice(&MASK);

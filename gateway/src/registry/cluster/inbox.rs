@@ -272,6 +272,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use scf_websocket_test_harness::{Need, needs};
+    use tokio::time::timeout;
 
     use super::*;
     use crate::{
@@ -361,17 +362,20 @@ mod tests {
             return;
         }
         let redis = scf_websocket_test_harness::Redis::start(&[]);
-        for is_confirmed in [true, false] {
-            let (_lease, mut inbox, opening) = node(&redis.url()).await;
+        for news in ["confirmed", "dropped", "lost"] {
+            let (lease, mut inbox, opening) = node(&redis.url()).await;
             deliver(&mut inbox, 1, Delivery::Close(Close::default()), Duration::from_mins(1));
-            if is_confirmed {
-                let here = *inbox.node.borrow();
-                inbox.record(here, THERE, WireRecord::Confirm(1), &mut Probe::default());
-            } else {
-                inbox.closes.clear();
+            match news {
+                "confirmed" => {
+                    let here = *inbox.node.borrow();
+                    inbox.record(here, THERE, WireRecord::Confirm(1), &mut Probe::default());
+                }
+                "dropped" => inbox.closes.clear(),
+                _ => lease.member().declare_lost(None),
             }
-            let due = opening.ownership.end().await;
-            assert_eq!(due.is_none(), is_confirmed);
+            // Sooner than a confirmation is given up.
+            let due = timeout(Duration::from_secs(2), opening.ownership.end()).await.expect("decided");
+            assert_eq!(due.is_none(), news == "confirmed", "{news}");
             if let Some(due) = due {
                 due.settle();
             }

@@ -46,7 +46,11 @@ impl Account {
         if let Err(what) =
             self.count_closing_events((&told.id, &told.cleanups), life.run, due, restored, seen)
         {
-            self.unexplained.push(format!("{id}: {what}, {closed}"));
+            let push = told.closed_by_push.and_then(|number| seen.pushes.get(number));
+            let asked = push.map_or_else(String::new, |push| {
+                format!(", asked of process {}, answered {:?}", push.by, push.answer)
+            });
+            self.unexplained.push(format!("{id} of process {}: {what}, {closed}{asked}", life.run));
         }
     }
 

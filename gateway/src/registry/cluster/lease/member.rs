@@ -29,7 +29,7 @@ impl Member {
         self.node
     }
 
-    pub(super) fn declare_lost(&self, complete_in: Option<String>) {
+    pub(in crate::registry::cluster) fn declare_lost(&self, complete_in: Option<String>) {
         let _ = self.complete_in.set(complete_in);
         self.lost.cancel();
     }

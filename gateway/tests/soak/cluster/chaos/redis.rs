@@ -21,7 +21,8 @@ use super::{
 use crate::{
     cluster::node::Node,
     journal::LifeId,
-    logged::{self, Logged, is_of_lost_node},
+    logged::{self, Logged, Logs, is_of_lost_node},
+    pushes::Answer,
 };
 
 /// For so long nodes may take after Redis has lost its data: a lease until they join again, another one until those that
@@ -148,8 +149,8 @@ async fn flush_without(cluster: &Cluster, node: Arc<Mutex<Node>>, time: Duration
 }
 
 /// Waits until each node has a lease, no others have records, every open connection has its record again, and every client
-/// that was closed because its node was declared lost has had its closing event, of which only its process may know.
-/// Whether it came to that.
+/// has had its closing event that was closed because its node was declared lost, or by a function that may not know: only
+/// its process may know of it. Whether it came to that.
 async fn everything_is_written_again(cluster: &Cluster, owed_before: &HashSet<String>) -> bool {
     let mut nodes = Vec::new();
     for node in &cluster.nodes {
@@ -164,7 +165,7 @@ async fn everything_is_written_again(cluster: &Cluster, owed_before: &HashSet<St
                 missing += unrecorded(cluster, &nodes::open_connections(node, &cluster.journal)).await;
             }
             let logs: Vec<_> = nodes.iter().map(|node| node.log()).collect();
-            if missing == 0 && owed_of(&logs).is_subset(owed_before) {
+            if missing == 0 && owed_of(&logs).is_subset(owed_before) && in_doubt(cluster, &logs) == 0 {
                 return true;
             }
         }
@@ -194,11 +195,25 @@ async fn owed(cluster: &Cluster) -> HashSet<String> {
     owed_of(&logs)
 }
 
+/// How many were closed by a push that was not answered so, and have had no closing event yet.
+fn in_doubt(cluster: &Cluster, logs: &[String]) -> usize {
+    let pushes = cluster.pushes.all();
+    let is_refused = |number: usize| {
+        let answer = pushes.get(number).map(|push| &push.answer);
+        matches!(answer, Some(Answer::Unreachable | Answer::Gone))
+    };
+    let is_in_doubt = |told: &Logged| told.cleanups.is_empty() && told.closed_by_push.is_some_and(is_refused);
+    told(logs).opened.into_values().filter(is_in_doubt).count()
+}
+
 fn owed_of(logs: &[String]) -> HashSet<String> {
-    let told = logged::read(&logs.iter().map(String::as_str).collect::<Vec<_>>());
     let is_owed =
         |told: &Logged| told.cleanups.is_empty() && told.closed.as_deref().is_some_and(is_of_lost_node);
-    told.opened.into_values().filter(is_owed).map(|told| told.id).collect()
+    told(logs).opened.into_values().filter(is_owed).map(|told| told.id).collect()
+}
+
+fn told(logs: &[String]) -> Logs {
+    logged::read(&logs.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 async fn named(cluster: &Cluster, kind: &str) -> HashSet<String> {

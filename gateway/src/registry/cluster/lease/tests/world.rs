@@ -218,6 +218,7 @@ impl World {
             Fault::Again(number) if !self.away && !self.sent.is_empty() => {
                 let message = self.sent[number % self.sent.len()].clone();
                 self.run_again(&message).await;
+                self.clock.note(&self.redis).await;
             }
             Fault::Kill(_) | Fault::Again(_) => {}
         }
