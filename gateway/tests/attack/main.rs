@@ -83,7 +83,9 @@ async fn measured(attack: &Attack, functions: &Functions) -> Seen {
 
 fn attacker(attack: &Attack, gateway: &Gateway) -> std::process::Child {
     let push = gateway.push.trim_start_matches("http://").split('/').next().expect("an address");
-    Command::new(env::current_exe().expect("this program"))
+    // An attacker has processors of its own; here it takes what the gateway and the other clients leave.
+    Command::new("nice")
+        .arg(env::current_exe().expect("this program"))
         .args([attack.name, gateway.addr(), push])
         .stdin(Stdio::null())
         .spawn()
