@@ -157,8 +157,9 @@ impl Tls {
             Ok(certificate) if self.served.is(&certificate) => Ok(Reloaded::Unchanged),
             Ok(certificate) => {
                 let valid = remaining(certificate.expires);
-                info!("new certificate {}, valid for {valid}", watched.files.certificate.display());
+                // Whoever reads the line gets it.
                 self.served.0.store(Arc::new(certificate));
+                info!("new certificate {}, valid for {valid}", watched.files.certificate.display());
                 Ok(Reloaded::Replaced)
             }
             Err(error) => {
