@@ -17,7 +17,7 @@ fn player(id: &str, name: &str) -> Client {
     Client::new(id).query("name", name).query("room", "blue")
 }
 
-/// Ann and Ben, who have read what they were told so far.
+/// Ann and Ben have joined and read their messages so far.
 fn two() -> Result<Harness<Quiz>> {
     let mut quiz = Harness::new(Quiz);
     quiz.connect(player("a", "ann"))?;

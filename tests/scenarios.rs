@@ -152,7 +152,7 @@ impl World {
         "accepted".to_owned()
     }
 
-    /// Waits until the functions have carried out everything; whether the last frame's succeeded.
+    /// Waits until no event is running, and returns whether the last frame's event succeeded.
     async fn settled(&self) -> bool {
         let transfers = |records: &[Value]| {
             records

@@ -97,16 +97,16 @@ fn three() -> Result<Harness<Commands>> {
 }
 
 #[test]
-fn a_closed_connection_gets_no_pushes_and_cleanup_as_it_was_asked_for() -> Result<()> {
+fn a_closed_connection_gets_no_pushes_and_its_cleanup_only_on_request() -> Result<()> {
     let mut harness = three()?;
     harness.send_text("ann", "kick ben")?;
     let pushes = harness.pushes();
     let close = Content::Close { code: 4001, reason: "kicked".into() };
     assert_eq!((pushes[0].connection.as_str(), &pushes[0].content), ("ben", &close));
-    let told: BTreeSet<_> =
+    let notified: BTreeSet<_> =
         pushes[1..].iter().map(|push| (push.connection.as_str(), &push.content)).collect();
     let left = Content::Text("BEN left".into());
-    assert_eq!(told, BTreeSet::from([("ann", &left), ("carl", &left)]), "cleanup was called");
+    assert_eq!(notified, BTreeSet::from([("ann", &left), ("carl", &left)]), "cleanup was called");
 
     harness.send_text("ann", "close carl")?;
     let pushes = harness.pushes();

@@ -1,4 +1,4 @@
-//! What programs ask of the admin address: which connections there are, to close some of them, and how the gateway is.
+//! The admin API: programs list and close connections and check the gateway's health.
 
 use std::process::Command;
 
@@ -11,7 +11,7 @@ use scf_websocket_test_harness::{Client, Gateway, InProcess, Need, Reply, needs,
 use serde_json::{Value, json};
 use tokio_websockets::CloseCode;
 
-/// Register knows each client by its path: `/chat/ann`.
+/// The register function derives the user from the path, such as `/chat/ann`.
 async fn function(role: Role, event: Value) -> Result<Value, Failure> {
     let mut answer = json!({"errNo": 0, "errMsg": "ok", "websocket": {}});
     let path = event["requestContext"]["path"].as_str().unwrap_or_default();
@@ -91,7 +91,7 @@ async fn pages_follow_each_other_from_the_newest_to_the_oldest() {
         assert_eq!(page["total"], 5, "{page}");
         assert!(users(&page).len() <= 2, "{page}");
         seen.extend(page["connections"].as_array().expect("a list").clone());
-        // One that comes meanwhile shifts nothing.
+        // A client that connects between two requests does not shift the pages.
         let _newcomer = gateway.connect("/newcomer").await;
         let Some(next) = page["next"].as_str() else { break };
         path = next.to_owned();
@@ -145,7 +145,7 @@ async fn an_operator_closes_by_id_address_and_attribute() {
         let (code, reason) = clients.remove(client).closed().await;
         assert_eq!((u16::from(code), reason.as_str()), (4001, "banned"));
     }
-    // The functions hear of it, unless that is not wanted.
+    // The cleanup function is called, unless the request says otherwise.
     gateway.wait_for_events("cleanup", 2).await;
     let listed = get(&admin, "/admin/connections?path=/eve").await.json();
     let id = &listed["connections"][0]["secConnectionID"];
@@ -264,7 +264,7 @@ async fn a_function_that_is_down_is_a_problem() {
     assert!(is_open, "the circuit stayed closed");
 }
 
-/// Those of docs/admin-api.md.
+/// The commands in docs/admin-api.md.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_command_of_the_document_does_what_it_says() {
     if !needs(Need::Curl) {

@@ -1,5 +1,5 @@
-//! Functions that do what a frame says: `kick ID`, `close ID`, `push ID`, `bytes`, `room`, `later`, anything else fails.
-//! The tests run them in the harness and behind the gateway.
+//! Functions that run the command in a frame: `kick ID`, `close ID`, `push ID`, `bytes`, `room` or `later`. Any other frame
+//! fails. The tests run them both in the harness and behind the gateway.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ impl Functions for Commands {
         match client.path() {
             Some("/refused") => Ok(Decision::refuse(401, "no")),
             Some("/numbered") => Ok(Decision::refuse(7, "no")),
-            Some("/failing") => Err("told to fail")?,
+            Some("/failing") => Err("failed on request")?,
             Some("/long") => Ok(Decision::accept().attribute("user", "x".repeat(5000))),
             Some("/closed") => {
                 context.push(client.id()).and_clean_up().close_with(4002, "at once")?;
@@ -40,7 +40,7 @@ impl Functions for Commands {
                 let seen = (asked, context.now(), context.time_left().is_zero());
                 context.push(frame.connection()).json(&seen)?
             }
-            _ => Err("told to fail")?,
+            _ => Err("failed on request")?,
         };
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::connection::websocket::framing::Message;
 
 /// The messages, and how the stream ends.
 #[derive(Debug)]
-pub(super) struct Outcome {
+pub(super) struct DecodedStream {
     pub(super) messages: Vec<Message<'static>>,
     pub(super) end: Expected,
 }
@@ -28,20 +28,20 @@ pub(super) enum Expected {
 
 /// Decodes the bytes; with `to_an_error`, and zeros behind them: an error that ours finds at once this implementation
 /// finds when the whole frame is there.
-pub(super) fn decode(bytes: &[u8], limit_bytes: usize, to_an_error: bool) -> Outcome {
-    let mut outcome = run(bytes.to_vec(), limit_bytes);
-    if to_an_error && outcome.end == Expected::Nothing && !ends_with_close(&outcome.messages) {
+pub(super) fn decode(bytes: &[u8], limit_bytes: usize, to_an_error: bool) -> DecodedStream {
+    let mut decoded = run(bytes.to_vec(), limit_bytes);
+    if to_an_error && decoded.end == Expected::Nothing && !ends_with_close(&decoded.messages) {
         let zeros = vec![0; limit_bytes + 16];
-        outcome = run([bytes, &zeros].concat(), limit_bytes);
+        decoded = run([bytes, &zeros].concat(), limit_bytes);
     }
-    outcome
+    decoded
 }
 
 fn ends_with_close(messages: &[Message<'_>]) -> bool {
     matches!(messages.last(), Some(Message::Close(_)))
 }
 
-fn run(bytes: Vec<u8>, limit_bytes: usize) -> Outcome {
+fn run(bytes: Vec<u8>, limit_bytes: usize) -> DecodedStream {
     let config =
         WebSocketConfig::default().max_message_size(Some(limit_bytes)).max_frame_size(Some(limit_bytes));
     let mut socket = WebSocket::from_raw_socket(Stream(Cursor::new(bytes)), Role::Server, Some(config));
@@ -49,12 +49,14 @@ fn run(bytes: Vec<u8>, limit_bytes: usize) -> Outcome {
     loop {
         let message = match socket.read() {
             Ok(message) => message,
-            Err(error) => return Outcome { messages, end: expected(&error) },
+            Err(error) => return DecodedStream { messages, end: expected(&error) },
         };
-        let Some(message) = converted(message) else { return Outcome { messages, end: Expected::Protocol } };
+        let Some(message) = converted(message) else {
+            return DecodedStream { messages, end: Expected::Protocol };
+        };
         messages.push(message);
         if ends_with_close(&messages) {
-            return Outcome { messages, end: Expected::Nothing };
+            return DecodedStream { messages, end: Expected::Nothing };
         }
     }
 }

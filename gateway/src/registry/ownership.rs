@@ -100,8 +100,8 @@ impl Ownership {
 }
 
 impl Ownership {
-    /// Whether a close is confirmed in time. A node that was declared lost hears nothing more, and whoever has to call the
-    /// cleanup function then should do so before anything else happens.
+    /// Whether a close is confirmed in time. A node that was declared lost receives no more confirmations; the cleanup, if it
+    /// is this node's, is called at once, since nothing in Redis may record it any more.
     async fn is_confirmed(&self, confirmation: Confirmation) -> bool {
         let Some(lost) = self.owner.lost() else { return confirmation.wait().await };
         tokio::select! {

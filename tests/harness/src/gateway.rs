@@ -206,7 +206,7 @@ impl Gateway {
         matches!(self.host, Host::Process { .. })
     }
 
-    /// Shuts a gateway in process down. When it returns, every event is carried out.
+    /// Shuts down a gateway in this process, and waits for all its events to end.
     pub async fn shutdown(&mut self) {
         let Host::InProcess { running, .. } = &mut self.host else { panic!("a process ends by a signal") };
         let running = running.take().expect("shut down once");

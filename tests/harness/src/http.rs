@@ -38,7 +38,7 @@ impl Reply {
     }
 }
 
-/// One HTTP request on a connection of its own. Whoever refuses it with 503 says when to try again.
+/// One HTTP request on a connection of its own. Every 503 must have `Retry-After`.
 pub async fn request(addr: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
     let answer = timeout(SOON, try_request(addr, method, path, headers, body)).await;
     let reply = answer.expect("an answer in time").expect("an answer");

@@ -165,7 +165,8 @@ async fn everything_is_written_again(cluster: &Cluster, owed_before: &HashSet<St
                 missing += unrecorded(cluster, &nodes::open_connections(node, &cluster.journal)).await;
             }
             let logs: Vec<_> = nodes.iter().map(|node| node.log()).collect();
-            if missing == 0 && owed_of(&logs).is_subset(owed_before) && in_doubt(cluster, &logs) == 0 {
+            let logged = read(&logs);
+            if missing == 0 && in_doubt(cluster, &logged) == 0 && owed_of(&logged).is_subset(owed_before) {
                 return true;
             }
         }
@@ -192,27 +193,27 @@ async fn owed(cluster: &Cluster) -> HashSet<String> {
     for node in &cluster.nodes {
         logs.push(node.lock().await.log());
     }
-    owed_of(&logs)
+    owed_of(&read(&logs))
 }
 
-/// How many were closed by a push that was not answered so, and have had no closing event yet.
-fn in_doubt(cluster: &Cluster, logs: &[String]) -> usize {
+/// How many connections were closed by a push that was answered 503 or 404, and have had no closing event yet.
+fn in_doubt(cluster: &Cluster, logged: &Logs) -> usize {
     let pushes = cluster.pushes.all();
     let is_refused = |number: usize| {
         let answer = pushes.get(number).map(|push| &push.answer);
         matches!(answer, Some(Answer::Unreachable | Answer::Gone))
     };
     let is_in_doubt = |told: &Logged| told.cleanups.is_empty() && told.closed_by_push.is_some_and(is_refused);
-    told(logs).opened.into_values().filter(is_in_doubt).count()
+    logged.opened.values().filter(|told| is_in_doubt(told)).count()
 }
 
-fn owed_of(logs: &[String]) -> HashSet<String> {
+fn owed_of(logged: &Logs) -> HashSet<String> {
     let is_owed =
         |told: &Logged| told.cleanups.is_empty() && told.closed.as_deref().is_some_and(is_of_lost_node);
-    told(logs).opened.into_values().filter(is_owed).map(|told| told.id).collect()
+    logged.opened.values().filter(|told| is_owed(told)).map(|told| told.id.clone()).collect()
 }
 
-fn told(logs: &[String]) -> Logs {
+fn read(logs: &[String]) -> Logs {
     logged::read(&logs.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
