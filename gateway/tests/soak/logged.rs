@@ -83,6 +83,12 @@ pub fn read(logs: &[&str]) -> Logs {
     told
 }
 
+/// Whether this log has a closing event of a connection that another process has opened.
+pub fn has_cleanup(log: &str, id: &str) -> bool {
+    let lines: Vec<_> = log.lines().filter(|line| line.contains(id)).collect();
+    read(&[&lines.join("\n")]).unopened.get(id).is_some_and(|told| !told.cleanups.is_empty())
+}
+
 /// The ids of the connections that a process has opened, and their paths.
 pub fn opened(log: &str) -> impl Iterator<Item = (&str, &str)> {
     let opened = log.lines().filter_map(|line| said(line)?.split_once(" opened from "));

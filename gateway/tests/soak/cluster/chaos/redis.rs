@@ -21,7 +21,7 @@ use super::{
 use crate::{
     cluster::node::Node,
     journal::LifeId,
-    logged::{self, Logged, Logs, is_of_lost_node},
+    logged::{self, Logged, Logs, has_cleanup, is_of_lost_node},
     pushes::Answer,
 };
 
@@ -95,7 +95,6 @@ pub fn lose_data(cluster: Cluster, loss: Loss, node: Arc<Mutex<Node>>, time: Dur
         }
         let records = cluster.records.write().await;
         let trouble = cluster.runs.redis_suffers();
-        let owed_before = owed(&cluster).await;
         match loss {
             Loss::Restart => {
                 let mut redis = flush(&cluster).await;
@@ -113,7 +112,7 @@ pub fn lose_data(cluster: Cluster, loss: Loss, node: Arc<Mutex<Node>>, time: Dur
             }
         }
         cluster.runs.redis_heals(trouble);
-        let is_written = everything_is_written_again(&cluster, &owed_before).await;
+        let is_written = everything_is_written_again(&cluster).await;
         drop((records, alone));
         is_written
     };
@@ -151,7 +150,7 @@ async fn flush_without(cluster: &Cluster, node: Arc<Mutex<Node>>, time: Duration
 /// Waits until each node has a lease, no others have records, every open connection has its record again, and every client
 /// has had its closing event that was closed because its node was declared lost, or by a function that may not know: only
 /// its process may know of it. Whether it came to that.
-async fn everything_is_written_again(cluster: &Cluster, owed_before: &HashSet<String>) -> bool {
+async fn everything_is_written_again(cluster: &Cluster) -> bool {
     let mut nodes = Vec::new();
     for node in &cluster.nodes {
         nodes.push(node.lock().await);
@@ -166,7 +165,7 @@ async fn everything_is_written_again(cluster: &Cluster, owed_before: &HashSet<St
             }
             let logs: Vec<_> = nodes.iter().map(|node| node.log()).collect();
             let logged = read(&logs);
-            if missing == 0 && in_doubt(cluster, &logged) == 0 && owed_of(&logged).is_subset(owed_before) {
+            if missing == 0 && due(cluster, &logged) == 0 {
                 return true;
             }
         }
@@ -187,30 +186,21 @@ async fn unrecorded(cluster: &Cluster, open: &[(LifeId, String)]) -> usize {
     ids.len().saturating_sub(there)
 }
 
-/// The connections that were closed because their node was declared lost, and have had no closing event yet.
-async fn owed(cluster: &Cluster) -> HashSet<String> {
-    let mut logs = Vec::new();
-    for node in &cluster.nodes {
-        logs.push(node.lock().await.log());
-    }
-    owed_of(&read(&logs))
-}
-
-/// How many connections were closed by a push that was answered 503 or 404, and have had no closing event yet.
-fn in_doubt(cluster: &Cluster, logged: &Logs) -> usize {
+/// Of how many connections of these logs only a process may know that a closing event is due: they were closed because
+/// their node was declared lost, or by a push that was answered 503 or 404. A process that has ended may have called it.
+fn due(cluster: &Cluster, logged: &Logs) -> usize {
     let pushes = cluster.pushes.all();
     let is_refused = |number: usize| {
         let answer = pushes.get(number).map(|push| &push.answer);
         matches!(answer, Some(Answer::Unreachable | Answer::Gone))
     };
-    let is_in_doubt = |told: &Logged| told.cleanups.is_empty() && told.closed_by_push.is_some_and(is_refused);
-    logged.opened.values().filter(|told| is_in_doubt(told)).count()
-}
-
-fn owed_of(logged: &Logs) -> HashSet<String> {
-    let is_owed =
-        |told: &Logged| told.cleanups.is_empty() && told.closed.as_deref().is_some_and(is_of_lost_node);
-    logged.opened.values().filter(|told| is_owed(told)).map(|told| told.id.clone()).collect()
+    let runs = cluster.runs.all();
+    let is_due = |told: &&Logged| {
+        let is_in_doubt = told.closed.as_deref().is_some_and(is_of_lost_node)
+            || told.closed_by_push.is_some_and(is_refused);
+        is_in_doubt && told.cleanups.is_empty() && !runs.iter().any(|run| has_cleanup(&run.log, &told.id))
+    };
+    logged.opened.values().filter(is_due).count()
 }
 
 fn read(logs: &[String]) -> Logs {
