@@ -81,8 +81,8 @@ pub fn fill(cluster: Cluster, time: Duration) -> Running {
     Some(filled.boxed())
 }
 
-/// Redis loses data when no node that has ended or was declared lost has left records to the others, and no process ends
-/// until all have written theirs again: docs/cluster.md does not promise anything beyond that.
+/// Redis loses data when every node has a lease, so that one that was declared lost knows it, and no process ends until all
+/// have written their records again: docs/cluster.md does not promise anything beyond that.
 pub fn lose_data(cluster: Cluster, loss: Loss, node: Arc<Mutex<Node>>, time: Duration) -> Running {
     // One after the other.
     let alone = Arc::clone(&cluster.losing).try_lock_owned().ok()?;
@@ -94,6 +94,9 @@ pub fn lose_data(cluster: Cluster, loss: Loss, node: Arc<Mutex<Node>>, time: Dur
             sleep(time * 2).await;
         }
         let records = cluster.records.write().await;
+        while named(&cluster, "node").await.len() < cluster.nodes.len() {
+            sleep(Duration::from_millis(100)).await;
+        }
         let trouble = cluster.runs.redis_suffers();
         match loss {
             Loss::Restart => {
@@ -156,23 +159,26 @@ async fn everything_is_written_again(cluster: &Cluster) -> bool {
         nodes.push(node.lock().await);
     }
     let begun = Instant::now();
-    while begun.elapsed() < WRITTEN_AGAIN {
+    loop {
         let (live, recorded) = (named(cluster, "node").await, named(cluster, "connections").await);
-        if live.len() == nodes.len() && recorded.is_subset(&live) {
-            let mut missing = 0;
-            for node in &nodes {
-                missing += unrecorded(cluster, &nodes::open_connections(node, &cluster.journal)).await;
-            }
-            let logs: Vec<_> = nodes.iter().map(|node| node.log()).collect();
-            let logged = read(&logs);
-            if missing == 0 && due(cluster, &logged) == 0 {
-                return true;
-            }
+        let mut missing = 0;
+        for node in &nodes {
+            missing += unrecorded(cluster, &nodes::open_connections(node, &cluster.journal)).await;
+        }
+        let logs: Vec<_> = nodes.iter().map(|node| node.log()).collect();
+        let due = due(cluster, &read(&logs));
+        if live.len() == nodes.len() && recorded.is_subset(&live) && missing == 0 && due.is_empty() {
+            return true;
+        }
+        if begun.elapsed() > WRITTEN_AGAIN {
+            println!(
+                "soak: not everything is written again after Redis has lost its data: {live:?} live, {recorded:?} have \
+                 records, {missing} connections have none, {due:?} are due"
+            );
+            return false;
         }
         sleep(Duration::from_millis(200)).await;
     }
-    println!("soak: not everything is written again after Redis has lost its data");
-    false
 }
 
 /// How many of these connections have no record.
@@ -186,9 +192,9 @@ async fn unrecorded(cluster: &Cluster, open: &[(LifeId, String)]) -> usize {
     ids.len().saturating_sub(there)
 }
 
-/// Of how many connections of these logs only a process may know that a closing event is due: they were closed because
+/// The connections of these logs of which only a process may know that a closing event is due: they were closed because
 /// their node was declared lost, or by a push that was answered 503 or 404. A process that has ended may have called it.
-fn due(cluster: &Cluster, logged: &Logs) -> usize {
+fn due(cluster: &Cluster, logged: &Logs) -> Vec<String> {
     let pushes = cluster.pushes.all();
     let is_refused = |number: usize| {
         let answer = pushes.get(number).map(|push| &push.answer);
@@ -200,7 +206,7 @@ fn due(cluster: &Cluster, logged: &Logs) -> usize {
             || told.closed_by_push.is_some_and(is_refused);
         is_in_doubt && told.cleanups.is_empty() && !runs.iter().any(|run| has_cleanup(&run.log, &told.id))
     };
-    logged.opened.values().filter(is_due).count()
+    logged.opened.values().filter(is_due).map(|told| told.id.clone()).collect()
 }
 
 fn read(logs: &[String]) -> Logs {
