@@ -83,10 +83,12 @@ pub fn read(logs: &[&str]) -> Logs {
     told
 }
 
-/// Whether this log has a closing event of a connection that another process has opened.
-pub fn has_cleanup(log: &str, id: &str) -> bool {
-    let lines: Vec<_> = log.lines().filter(|line| line.contains(id)).collect();
-    read(&[&lines.join("\n")]).unopened.get(id).is_some_and(|told| !told.cleanups.is_empty())
+/// The ids of the connections whose cleanup this log has.
+pub fn cleaned_up(log: &str) -> HashSet<String> {
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("trace role=cleanup ")).collect();
+    // Without the lines on what was opened, nothing was.
+    let told = read(&[&lines.join("\n")]).unopened.into_iter();
+    told.filter(|(_, told)| !told.cleanups.is_empty()).map(|(id, _)| id).collect()
 }
 
 /// The ids of the connections that a process has opened, and their paths.

@@ -2,6 +2,7 @@
 //! Redis of their cluster, their logs.
 
 use std::{
+    collections::HashSet,
     fs,
     path::Path,
     sync::{Arc, Mutex, MutexGuard},
@@ -9,6 +10,8 @@ use std::{
 };
 
 use scf_websocket_test_harness::Gateway;
+
+use crate::logged::cleaned_up;
 
 /// A gateway process, by its number in the order of the starts.
 pub type RunId = usize;
@@ -54,6 +57,8 @@ pub struct Run {
     /// When it was killed or asked to end.
     pub left: Option<Instant>,
     pub log: String,
+    /// The ids of the connections whose cleanup it has called, once it has ended.
+    pub cleaned_up: HashSet<String>,
     said: Said,
 }
 
@@ -206,7 +211,8 @@ impl Runs {
 
     pub fn keep_log(&self, id: RunId, log: String) {
         let mut runs = self.all();
-        (runs[id].said, runs[id].log) = (Said::of(&log), log);
+        let run = &mut runs[id];
+        (run.said, run.cleaned_up, run.log) = (Said::of(&log), cleaned_up(&log), log);
     }
 
     /// Writes each log into a file of this folder.

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     cluster::node::Node,
     journal::LifeId,
-    logged::{self, Logged, Logs, has_cleanup, is_of_lost_node},
+    logged::{self, Logged, is_of_lost_node},
     pushes::Answer,
 };
 
@@ -165,19 +165,22 @@ async fn everything_is_written_again(cluster: &Cluster) -> bool {
         for node in &nodes {
             missing += unrecorded(cluster, &nodes::open_connections(node, &cluster.journal)).await;
         }
-        let logs: Vec<_> = nodes.iter().map(|node| node.log()).collect();
-        let due = due(cluster, &read(&logs));
-        if live.len() == nodes.len() && recorded.is_subset(&live) && missing == 0 && due.is_empty() {
-            return true;
+        let is_written = live.len() == nodes.len() && recorded.is_subset(&live) && missing == 0;
+        let is_overdue = begun.elapsed() > WRITTEN_AGAIN;
+        if is_written || is_overdue {
+            let due = due(cluster, &nodes);
+            if is_written && due.is_empty() {
+                return true;
+            }
+            if is_overdue {
+                println!(
+                    "soak: not everything is written again after Redis has lost its data: {live:?} live, {recorded:?} \
+                     have records, {missing} connections have none, {due:?} are due"
+                );
+                return false;
+            }
         }
-        if begun.elapsed() > WRITTEN_AGAIN {
-            println!(
-                "soak: not everything is written again after Redis has lost its data: {live:?} live, {recorded:?} have \
-                 records, {missing} connections have none, {due:?} are due"
-            );
-            return false;
-        }
-        sleep(Duration::from_millis(200)).await;
+        sleep(Duration::from_millis(500)).await;
     }
 }
 
@@ -192,9 +195,11 @@ async fn unrecorded(cluster: &Cluster, open: &[(LifeId, String)]) -> usize {
     ids.len().saturating_sub(there)
 }
 
-/// The connections of these logs of which only a process may know that a closing event is due: they were closed because
+/// The connections of these nodes of which only a process may know that a closing event is due: they were closed because
 /// their node was declared lost, or by a push that was answered 503 or 404. A process that has ended may have called it.
-fn due(cluster: &Cluster, logged: &Logs) -> Vec<String> {
+fn due(cluster: &Cluster, nodes: &[MutexGuard<'_, Node>]) -> Vec<String> {
+    let logs: Vec<_> = nodes.iter().map(|node| node.log()).collect();
+    let logged = logged::read(&logs.iter().map(String::as_str).collect::<Vec<_>>());
     let pushes = cluster.pushes.all();
     let is_refused = |number: usize| {
         let answer = pushes.get(number).map(|push| &push.answer);
@@ -204,13 +209,9 @@ fn due(cluster: &Cluster, logged: &Logs) -> Vec<String> {
     let is_due = |told: &&Logged| {
         let is_in_doubt = told.closed.as_deref().is_some_and(is_of_lost_node)
             || told.closed_by_push.is_some_and(is_refused);
-        is_in_doubt && told.cleanups.is_empty() && !runs.iter().any(|run| has_cleanup(&run.log, &told.id))
+        is_in_doubt && told.cleanups.is_empty() && !runs.iter().any(|run| run.cleaned_up.contains(&told.id))
     };
     logged.opened.values().filter(is_due).map(|told| told.id.clone()).collect()
-}
-
-fn read(logs: &[String]) -> Logs {
-    logged::read(&logs.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 async fn named(cluster: &Cluster, kind: &str) -> HashSet<String> {
