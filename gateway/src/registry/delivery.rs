@@ -125,3 +125,18 @@ pub struct NewConnection {
     /// The valid header `traceparent` that it sent.
     pub(crate) trace: Option<Arc<str>>,
 }
+
+#[cfg(test)]
+impl NewConnection {
+    /// One of this path, on this machine.
+    pub(crate) fn on(path: &str, send_queue_bytes: usize) -> Self {
+        Self {
+            path: path.into(),
+            source_ip: std::net::Ipv4Addr::LOCALHOST.into(),
+            api: "/chat".into(),
+            send_queue_bytes,
+            waiting: Gauge::default(),
+            trace: None,
+        }
+    }
+}

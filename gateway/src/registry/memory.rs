@@ -127,14 +127,7 @@ mod tests {
     const LIMIT_BYTES: usize = 1000;
 
     fn new_connection() -> NewConnection {
-        NewConnection {
-            path: "/chat/room".into(),
-            source_ip: Ipv4Addr::LOCALHOST.into(),
-            api: "/chat".into(),
-            send_queue_bytes: LIMIT_BYTES,
-            waiting: Gauge::default(),
-            trace: None,
-        }
+        NewConnection::on("/chat/room", LIMIT_BYTES)
     }
 
     async fn opened(registry: &MemoryRegistry) -> Opening {

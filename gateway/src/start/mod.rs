@@ -3,7 +3,7 @@
 pub(crate) mod api;
 pub(crate) mod apis;
 pub(crate) mod app;
-mod assembly;
+pub(crate) mod assembly;
 pub(crate) mod builder;
 pub(crate) mod drain;
 pub(crate) mod executable;

@@ -332,3 +332,6 @@ fn outgoing(connection: &AcceptedConnection, frame: Frame) -> OutgoingFrame {
 fn queue_full(connection: &AcceptedConnection) -> End {
     End::limit(Limit::SendQueueBytes(connection.deliveries.limit_bytes()))
 }
+
+#[cfg(test)]
+mod tests;

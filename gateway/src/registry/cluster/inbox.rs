@@ -269,8 +269,6 @@ fn not_run(request: &OwnerRequest, why: &str) -> OwnerAnswer {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use scf_websocket_test_harness::{Need, needs};
     use tokio::time::timeout;
 
@@ -278,7 +276,6 @@ mod tests {
     use crate::{
         contract::{Close, Frame},
         function::remote::client::Trust,
-        observe::metrics::Gauge,
         registry::{
             Connections, NewConnection, Opening, Ownership,
             cluster::{
@@ -302,14 +299,7 @@ mod tests {
         let lease = Lease::start(store, here, "{}".to_owned(), owned);
         redis.up().await;
         let inbox = Inbox::new(Arc::clone(lease.shared()), Arc::default(), metrics);
-        let (outbox, deliveries) = outbox(NewConnection {
-            path: "/".into(),
-            source_ip: Ipv4Addr::LOCALHOST.into(),
-            api: "/".into(),
-            send_queue_bytes: 1_000_000,
-            waiting: Gauge::default(),
-            trace: None,
-        });
+        let (outbox, deliveries) = outbox(NewConnection::on("/", 1_000_000));
         let id = here.connection_of(&SUFFIX);
         lease.shared().connections().insert(&id, outbox);
         let opening = Opening::new(deliveries, Ownership::new(&id, lease.member()));
