@@ -3,13 +3,14 @@
 use std::{
     ffi::OsString,
     net::{SocketAddr, ToSocketAddrs as _},
+    num::NonZeroU32,
     path::PathBuf,
     time::Duration,
 };
 
-use clap::{Parser, value_parser};
+use clap::{Parser, builder::TypedValueParser as _, value_parser};
 use scf_websocket_gateway::{
-    Api, Builder, Gateway,
+    Api, Builder, ClientSettings, Gateway, PageScope,
     config::{self, LogFormat},
     function::local::Processes,
     push::check_token,
@@ -108,12 +109,12 @@ pub struct Cli {
     env: Vec<(String, OsString)>,
 
     /// How many processes a role may have at once; further events wait
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = value_parser!(u16).range(1..=1000))]
-    max_instances: u16,
+    #[arg(long, value_name = "N", default_value = "8", value_parser = value_parser!(u32).range(1..=1000).try_map(NonZeroU32::try_from))]
+    max_instances: NonZeroU32,
 
     /// How many events of a role may wait for a free process; beyond it a client that asks to connect gets status 503, and a connection that sends frames is not read
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = value_parser!(u32).range(1..=1_000_000))]
-    max_waiting: u32,
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = value_parser!(u32).range(1..=1_000_000).try_map(NonZeroU32::try_from))]
+    max_waiting: NonZeroU32,
 
     /// Milliseconds that a process may take to initialise before it is killed
     #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = value_parser!(u64).range(1..=900_000))]
@@ -207,16 +208,18 @@ impl Cli {
         processes.timeout = Duration::from_millis(self.timeout);
         processes.memory_mb = self.memory;
         let mut api = Api::of("/", processes);
-        api.integration_response = self.integration_response;
-        api.idle_timeout = Duration::from_secs(self.idle_timeout);
-        api.max_running = usize::from(self.max_instances);
-        api.max_waiting = usize::try_from(self.max_waiting).unwrap_or(usize::MAX);
+        api.settings.integration_response = self.integration_response;
+        api.settings.idle_timeout = Duration::from_secs(self.idle_timeout);
+        api.settings.max_instances = self.max_instances;
+        api.settings.waiting_calls = self.max_waiting;
+        let mut clients = ClientSettings::default();
+        clients.limits.send_queue_bytes = usize::try_from(self.send_queue).unwrap_or(usize::MAX);
         let mut builder = Gateway::builder()
             .listen(self.listen)
             .api(api)
-            .send_queue_bytes(usize::try_from(self.send_queue).unwrap_or(usize::MAX))
+            .clients(clients)
             .trace(self.trace)
-            .page(self.page)
+            .page(if self.page { PageScope::AllHosts } else { PageScope::ThisMachine })
             .page_rows(self.page_rows.into());
         if let Some(addr) = self.push_listen {
             builder = builder.push_listen(addr);

@@ -56,8 +56,8 @@ pub use self::{
     registry::cluster,
     server::{client_address, http, tls},
     start::{
-        api::{Api, FunctionSource},
-        builder::{Builder, Gateway},
+        api::{Api, ApiSettings, FunctionSource},
+        builder::{Builder, Gateway, PageScope},
         file_limit, hand_over,
         running::Running,
         start_error::StartError,

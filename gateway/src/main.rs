@@ -74,7 +74,7 @@ fn main() -> ExitCode {
         },
         Command::ServeFile { file, trace, take_over } => match Config::load(&file, &environment) {
             Ok(config) => {
-                let format = init_log(config.log);
+                let format = init_log(config.fixed.log);
                 ended(run(serve_file(ServedFile { file, config, environment, trace, take_over, format })))
             }
             Err(report) => {
@@ -151,7 +151,7 @@ async fn serve_file(served: ServedFile) -> Result<(), String> {
         (None, Sockets::default())
     };
     let usr2 = wait_for(SignalKind::user_defined2())?;
-    let alone = config.cluster.is_none();
+    let alone = config.fixed.cluster.is_none();
     let mut replacing = Replacing::prepare((&file, own_path()?), alone, &mut sockets, usr2).await?;
     file_limit::raise();
     warn(&warnings::of(&config));
@@ -175,7 +175,7 @@ async fn serve_file(served: ServedFile) -> Result<(), String> {
         replacing.take_over(predecessor);
     }
     notify("READY=1");
-    let mut changes = config.watch.then(|| FileChanges::of(&file));
+    let mut changes = config.fixed.watch.then(|| FileChanges::of(&file));
     let mut configured = Configured::new(running, file.clone(), environment, config, backends);
     let successor = loop {
         tokio::select! {

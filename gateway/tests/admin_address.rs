@@ -10,7 +10,7 @@ use std::{
 
 use axum::http::HeaderName;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use scf_websocket_gateway::{config::Admin, metrics::catalogue, secret::Secret};
+use scf_websocket_gateway::{PageScope, config::Admin, metrics::catalogue, secret::Secret};
 use scf_websocket_test_harness::{Gateway, InProcess, request};
 
 use scf_websocket_test_harness::debian_file;
@@ -115,7 +115,8 @@ async fn open_metrics_are_served_under_a_name_of_this_machine_alone() {
 #[tokio::test]
 async fn without_a_page_nothing_shows_payloads() {
     let admin = Admin::new(([127, 0, 0, 1], 0).into());
-    let gateway = InProcess::echo().gateway(|builder| builder.admin(admin).without_page()).start().await;
+    let gateway =
+        InProcess::echo().gateway(|builder| builder.admin(admin).page(PageScope::Nowhere)).start().await;
     let admin = gateway.running().admin_addr().expect("an admin address").to_string();
     for path in ["/", "/timeline", "/admin/health", "/page/main.js"] {
         assert_eq!(request(&admin, "GET", path, &[], b"").await.status, 404, "{path}");

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use scf_websocket_gateway::{
+    PageScope,
     config::Admin,
     function::{Failure, Role},
     secret::Secret,
@@ -210,7 +211,7 @@ async fn it_is_guarded_as_the_page_is() {
     assert_eq!(request(&addr, "POST", "/admin/close", &[], b"{\"path\":\"/\"}").await.status, 403);
 
     let admin = Admin::new(([127, 0, 0, 1], 0).into());
-    let without = |builder: scf_websocket_gateway::Builder| builder.admin(admin).without_page();
+    let without = |builder: scf_websocket_gateway::Builder| builder.admin(admin).page(PageScope::Nowhere);
     let gateway = InProcess::of(function).gateway(without).start().await;
     let addr = gateway.running().admin_addr().expect("an admin address").to_string();
     for path in READ {

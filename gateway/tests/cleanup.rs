@@ -53,7 +53,8 @@ async fn the_line_is_cut_within_a_frame() {
 
 #[tokio::test]
 async fn nobody_says_anything() {
-    let gateway = InProcess::echo().api(|api| api.idle_timeout = Duration::from_secs(2)).start().await;
+    let gateway =
+        InProcess::echo().api(|api| api.settings.idle_timeout = Duration::from_secs(2)).start().await;
     let mut client = gateway.connect("/").await;
     // Carrying something keeps it open.
     for _ in 0..4 {
@@ -69,7 +70,8 @@ async fn nobody_says_anything() {
 
 #[tokio::test]
 async fn the_client_is_gone_without_a_word() {
-    let gateway = InProcess::echo().api(|api| api.idle_timeout = Duration::from_secs(2)).start().await;
+    let gateway =
+        InProcess::echo().api(|api| api.settings.idle_timeout = Duration::from_secs(2)).start().await;
     // Never read from: no pong is ever sent. Pushes keep it from being idle.
     let _client = gateway.connect("/").await;
     let registered = gateway.events("register")[0]["websocket"]["secConnectionID"].clone();

@@ -159,7 +159,7 @@ async fn a_client_of_another_node_that_does_not_read_is_not_waited_for() {
         return;
     }
     let redis = Redis::start(&[]);
-    let node = in_process(&redis).gateway(|builder| builder.send_queue_bytes(50_000)).start().await;
+    let node = in_process(&redis).clients(|clients| clients.limits.send_queue_bytes = 50_000).start().await;
     let asker = asker(&redis).await;
     let mut client = node.connect("/").await;
     let ids = [client.id(&node).await];

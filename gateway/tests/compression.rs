@@ -19,10 +19,11 @@ const COMPRESSIONS: &str = r#"scf_gateway_compressions_total{api="/"}"#;
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 
 async fn compressing(change: impl FnOnce(&mut ClientSettings)) -> Gateway {
-    let mut settings = ClientSettings::default();
-    settings.compression = Some(Compression::default());
-    change(&mut settings);
-    InProcess::echo().gateway(|builder| builder.clients(settings)).start().await
+    let settings = |clients: &mut ClientSettings| {
+        clients.compression = Some(Compression::default());
+        change(clients);
+    };
+    InProcess::echo().clients(settings).start().await
 }
 
 fn limited(change: impl FnOnce(&mut Compression)) -> impl FnOnce(&mut ClientSettings) {
@@ -92,11 +93,9 @@ async fn it_is_agreed_with_a_client_that_offers_it_where_it_is_on() {
 
 #[tokio::test]
 async fn an_api_can_do_without_it() {
-    let mut settings = ClientSettings::default();
-    settings.compression = Some(Compression::default());
     let gateway = InProcess::echo()
-        .api(|api| api.compression = false)
-        .gateway(|builder| builder.clients(settings))
+        .api(|api| api.settings.compression = false)
+        .clients(|clients| clients.compression = Some(Compression::default()))
         .start()
         .await;
     assert_eq!(extensions(&Raw::connect_with(&gateway, OFFER).await), None);
@@ -161,9 +160,8 @@ async fn a_push_that_crosses_redis_is_compressed_once_by_each_node_that_has_clie
         return;
     }
     let redis = Redis::start(&[]);
-    let mut settings = ClientSettings::default();
-    settings.compression = Some(Compression::default());
-    let node = || in_process(&redis).gateway(|builder| builder.clients(settings.clone())).start();
+    let compressing = |clients: &mut ClientSettings| clients.compression = Some(Compression::default());
+    let node = || in_process(&redis).clients(compressing).start();
     let (here, there) = (node().await, node().await);
     let (mut clients, mut ids) = (Vec::new(), Vec::new());
     for _ in 0..3 {

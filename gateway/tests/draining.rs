@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use scf_websocket_gateway::{ClientSettings, config::Admin};
+use scf_websocket_gateway::config::Admin;
 use scf_websocket_test_harness::{InProcess, request};
 use tokio::task::JoinSet;
 use tokio_websockets::CloseCode;
@@ -12,11 +12,12 @@ const DRAIN: Duration = Duration::from_secs(2);
 
 #[tokio::test]
 async fn clients_leave_at_a_steady_pace_each_with_its_cleanup() {
-    let mut settings = ClientSettings::default();
-    settings.drain = DRAIN;
     let admin = Admin::new(([127, 0, 0, 1], 0).into());
-    let mut gateway =
-        InProcess::echo().gateway(|builder| builder.clients(settings).admin(admin)).start().await;
+    let mut gateway = InProcess::echo()
+        .clients(|clients| clients.drain = DRAIN)
+        .gateway(|builder| builder.admin(admin))
+        .start()
+        .await;
     let admin = gateway.running().admin_addr().expect("an admin address").to_string();
     assert_eq!(request(&admin, "GET", "/readyz", &[], b"").await.status, 200);
     let addr = gateway.addr().to_owned();

@@ -10,7 +10,6 @@ use std::{
 };
 
 use scf_websocket_gateway::{
-    ClientSettings,
     function::{Failure, Role},
     limits::Limits,
 };
@@ -115,10 +114,6 @@ async fn cleanups_that_could_not_be_called_until_the_end_are_named_with_their_nu
 async fn a_client_that_has_left_does_not_count_while_its_cleanup_runs() {
     let allowed = Arc::new(Semaphore::new(0));
     let permits = Arc::clone(&allowed);
-    let mut limits = Limits::default();
-    limits.connections_per_ip = 1;
-    let mut settings = ClientSettings::default();
-    settings.limits = limits;
     let mut gateway = InProcess::of(move |role, event: Value| {
         let permits = Arc::clone(&permits);
         async move {
@@ -128,7 +123,10 @@ async fn a_client_that_has_left_does_not_count_while_its_cleanup_runs() {
             Ok(if role == Role::Register { accepted(&event) } else { event })
         }
     })
-    .gateway(|builder| builder.clients(settings))
+    .clients(|clients| {
+        clients.limits = Limits::default();
+        clients.limits.connections_per_ip = 1;
+    })
     .start()
     .await;
     gateway.connect("/").await.close().await;

@@ -4,7 +4,6 @@ use std::{num::NonZeroU32, time::Duration};
 
 use futures_util::future::join_all;
 use scf_websocket_gateway::{
-    ClientSettings,
     function::{Failure, Role},
     limits::Limits,
 };
@@ -14,9 +13,7 @@ use tokio::time::sleep;
 use tokio_websockets::{CloseCode, Message};
 
 pub(crate) async fn limited(change: impl FnOnce(&mut Limits)) -> Gateway {
-    let mut settings = ClientSettings::default();
-    change(&mut settings.limits);
-    InProcess::echo().gateway(|builder| builder.clients(settings)).start().await
+    InProcess::echo().clients(|clients| change(&mut clients.limits)).start().await
 }
 
 /// Waits until the metric has so many, and the log a line that names the limit.
@@ -149,9 +146,11 @@ async fn named(role: Role, event: Value) -> Result<Value, Failure> {
 
 #[tokio::test]
 async fn connections_are_limited_by_what_register_says_of_their_clients() {
-    let mut settings = ClientSettings::default();
-    settings.limits.connections_per_attribute = [("user".to_owned(), 2), ("team".to_owned(), 1)].into();
-    let gateway = InProcess::of(named).gateway(|builder| builder.clients(settings)).start().await;
+    let counts = [("user".to_owned(), 2), ("team".to_owned(), 1)].into();
+    let gateway = InProcess::of(named)
+        .clients(|clients| clients.limits.connections_per_attribute = counts)
+        .start()
+        .await;
     let first = gateway.connect("/ann").await;
     let _second = gateway.connect("/ann").await;
     let reply = gateway.ask("/ann", &[]).await;

@@ -16,11 +16,12 @@ const REQUEST: &str = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgra
                        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 async fn behind(trusted: &[&str], proxy_protocol: bool) -> Gateway {
-    let mut settings = ClientSettings::default();
-    settings.proxies.trusted = trusted.iter().map(|network| network.parse().expect("a network")).collect();
-    settings.proxies.proxy_protocol = proxy_protocol;
-    settings.timeouts.tls_handshake = Duration::from_millis(300);
-    InProcess::echo().gateway(|builder| builder.clients(settings)).start().await
+    let settings = |clients: &mut ClientSettings| {
+        clients.proxies.trusted = trusted.iter().map(|network| network.parse().expect("a network")).collect();
+        clients.proxies.proxy_protocol = proxy_protocol;
+        clients.timeouts.tls_handshake = Duration::from_millis(300);
+    };
+    InProcess::echo().clients(settings).start().await
 }
 
 fn source_ips(gateway: &Gateway) -> Vec<String> {
@@ -89,7 +90,7 @@ async fn a_trusted_proxy_must_begin_with_its_header_and_a_stranger_must_not() {
 #[tokio::test]
 async fn a_page_of_a_foreign_origin_is_refused_before_any_function() {
     let origins = Origins::Only(vec!["https://example.com".to_owned()]);
-    let gateway = InProcess::echo().api(|api| api.origins = origins).start().await;
+    let gateway = InProcess::echo().api(|api| api.settings.origins = origins).start().await;
     let refused = gateway.ask("/", &[("Origin", "https://evil.example")]).await;
     assert_eq!((refused.status, refused.err_no()), (403, 403));
     let sentence = refused.json()["errMsg"].as_str().expect("a sentence").to_owned();

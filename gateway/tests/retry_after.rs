@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use scf_websocket_gateway::ClientSettings;
 use scf_websocket_test_harness::{Fault, FaultyRegistry, InProcess, Reply, request};
 use serde_json::json;
 
@@ -14,11 +13,9 @@ fn is_refused(reply: &Reply) {
 #[tokio::test]
 async fn each_503_names_a_time() {
     let registry = FaultyRegistry::new();
-    let mut settings = ClientSettings::default();
-    settings.limits.connections = 1;
     let gateway = InProcess::echo()
         .registry(Arc::clone(&registry) as _)
-        .gateway(|builder| builder.clients(settings))
+        .clients(|clients| clients.limits.connections = 1)
         .start()
         .await;
     // The register function's own, and one whose store is away.

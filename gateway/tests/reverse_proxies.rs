@@ -12,7 +12,6 @@ use std::{
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use rustls::{pki_types::ServerName, version::TLS13};
-use scf_websocket_gateway::ClientSettings;
 use scf_websocket_test_harness::{Gateway, InProcess, SOON, debian_file};
 use tokio::{
     net::{TcpSocket, TcpStream},
@@ -73,9 +72,8 @@ fn nginx_folder(authority: &Authority, text: &str) -> PathBuf {
 }
 
 async fn gateway() -> Gateway {
-    let mut settings = ClientSettings::default();
-    settings.proxies.trusted = vec!["127.0.0.1/32".parse().expect("a network")];
-    InProcess::echo().gateway(|builder| builder.clients(settings)).start().await
+    let trusted = vec!["127.0.0.1/32".parse().expect("a network")];
+    InProcess::echo().clients(|clients| clients.proxies.trusted = trusted).start().await
 }
 
 type Socket = WebSocketStream<TlsStream<TcpStream>>;

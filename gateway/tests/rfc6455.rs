@@ -203,7 +203,8 @@ async fn section_5_5_2_each_ping_is_answered_with_its_payload() {
 
 #[tokio::test]
 async fn section_5_5_3_of_several_pings_only_the_last_needs_an_answer_and_what_follows_them_is_read() {
-    let gateway = InProcess::echo().gateway(|gateway| gateway.send_queue_bytes(100_000_000)).start().await;
+    let gateway =
+        InProcess::echo().clients(|clients| clients.limits.send_queue_bytes = 100_000_000).start().await;
     let mut client = Raw::connect(&gateway).await;
     let id = gateway.events("register")[0]["websocket"]["secConnectionID"].clone();
     let data = "x".repeat(1 << 20);

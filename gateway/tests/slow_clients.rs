@@ -68,7 +68,8 @@ async fn a_push_waits_for_no_client() {
 
 #[tokio::test]
 async fn the_queue_holds_as_much_as_it_is_told() {
-    let gateway = InProcess::echo().gateway(|gateway| gateway.send_queue_bytes(100_000_000)).start().await;
+    let gateway =
+        InProcess::echo().clients(|clients| clients.limits.send_queue_bytes = 100_000_000).start().await;
     let mut slow = gateway.connect("/").await;
     let id = slow.id(&gateway).await;
     let frame = send(&id, &"x".repeat(FRAME_BYTES));
@@ -83,7 +84,8 @@ async fn the_queue_holds_as_much_as_it_is_told() {
 
 #[tokio::test]
 async fn a_client_that_reads_nothing_for_ten_seconds_is_cut() {
-    let gateway = InProcess::echo().gateway(|gateway| gateway.send_queue_bytes(100_000_000)).start().await;
+    let gateway =
+        InProcess::echo().clients(|clients| clients.limits.send_queue_bytes = 100_000_000).start().await;
     let mut slow = gateway.connect("/").await;
     let id = slow.id(&gateway).await;
     let frame = send(&id, &"x".repeat(FRAME_BYTES));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scf_websocket_gateway::{ClientSettings, timeouts::Timeouts};
+use scf_websocket_gateway::timeouts::Timeouts;
 use scf_websocket_test_harness::{Gateway, InProcess, SOON};
 use serde_json::json;
 use tokio::{
@@ -19,9 +19,7 @@ const SHORT: Duration = Duration::from_millis(300);
 const INTERVAL: Duration = Duration::from_secs(1);
 
 async fn with(change: impl FnOnce(&mut Timeouts)) -> Gateway {
-    let mut settings = ClientSettings::default();
-    change(&mut settings.timeouts);
-    InProcess::echo().gateway(|builder| builder.clients(settings)).start().await
+    InProcess::echo().clients(|clients| change(&mut clients.timeouts)).start().await
 }
 
 async fn closed_for(gateway: &Gateway, reason: &str) {
@@ -71,7 +69,7 @@ async fn a_client_that_answers_no_ping_is_gone_after_two_intervals() {
 
 #[tokio::test]
 async fn a_connection_without_data_is_closed_with_1000() {
-    let gateway = InProcess::echo().api(|api| api.idle_timeout = SHORT).start().await;
+    let gateway = InProcess::echo().api(|api| api.settings.idle_timeout = SHORT).start().await;
     let mut client = gateway.connect("/").await;
     assert_eq!(client.closed().await, (CloseCode::NORMAL_CLOSURE, "idle".to_owned()));
     closed_for(&gateway, "idle").await;

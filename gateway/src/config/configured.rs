@@ -14,18 +14,18 @@ pub use self::{
     reload::{Configured, ReloadError},
 };
 use crate::{
-    Builder, ClientSettings, Gateway,
+    Builder, ClientSettings, Gateway, PageScope,
     config::{self, Config},
     registry::cluster::ClusterSettings,
 };
 
 /// A gateway that is configured so, and not started.
 pub fn builder(config: &Config, backends: &Backends) -> Result<Builder, BackendsError> {
-    let mut builder = Gateway::builder().listen(config.listen);
-    if let Some(addr) = config.push_listen {
+    let mut builder = Gateway::builder().listen(config.fixed.listen);
+    if let Some(addr) = config.fixed.push_listen {
         builder = builder.push_listen(addr);
     }
-    if let Some(url) = &config.push_url {
+    if let Some(url) = &config.fixed.push_url {
         builder = builder.push_url(url);
     }
     if let Some(token) = &config.push_token {
@@ -34,21 +34,19 @@ pub fn builder(config: &Config, backends: &Backends) -> Result<Builder, Backends
     if let Some(token) = &config.push_token_previous {
         builder = builder.push_token_previous(token.expose());
     }
-    if let Some(admin) = &config.admin {
+    if let Some(admin) = &config.fixed.admin {
         builder = builder.admin(admin.clone());
     }
-    if let Some(redis) = &config.cluster {
+    if let Some(redis) = &config.fixed.cluster {
         let settings = ClusterSettings {
-            lease: config.cluster_lease,
-            may_freeze: config.web_function.is_some(),
+            lease: config.fixed.cluster_lease,
+            may_freeze: config.fixed.web_function.is_some(),
             ..ClusterSettings::new(redis.clone())
         };
         builder = builder.cluster(settings);
     }
-    builder = builder.clients(clients(config)).page_for_operators_only().page_rows(config.page_rows);
-    if !config.page {
-        builder = builder.without_page();
-    }
+    let page = if config.fixed.page { PageScope::Operators } else { PageScope::Nowhere };
+    builder = builder.clients(clients(config)).page(page).page_rows(config.fixed.page_rows);
     Ok(backends.apis(config)?.into_iter().fold(builder, Builder::api))
 }
 
@@ -61,7 +59,7 @@ pub(crate) fn clients(config: &Config) -> ClientSettings {
         timeouts: config.timeouts.clone(),
         compression: config.compression,
         drain: config.drain,
-        web_function: config.web_function.clone(),
+        web_function: config.fixed.web_function.clone(),
     }
 }
 
@@ -80,16 +78,16 @@ impl ConfigSummary<'_> {
         let config = self.0;
         let scheme = if config.tls.is_some() { "wss" } else { "ws" };
         let token = config.push_token.as_ref().map_or("local", |_| "…");
-        let pushes = match &config.push_url {
+        let pushes = match &config.fixed.push_url {
             Some(url) => url.clone(),
-            None => format!("http://{}", config.push_listen.unwrap_or(config.listen)),
+            None => format!("http://{}", config.fixed.push_listen.unwrap_or(config.fixed.listen)),
         };
         let mut lines = vec![
-            ("clients", format!("{scheme}://{}", config.listen)),
+            ("clients", format!("{scheme}://{}", config.fixed.listen)),
             ("push", format!("{pushes}/api-{token}")),
         ];
-        lines.extend(config.admin.as_ref().map(|admin| ("admin", format!("http://{}", admin.listen))));
-        lines.extend(config.cluster.as_ref().map(|redis| ("cluster", redis.to_string())));
+        lines.extend(config.fixed.admin.as_ref().map(|admin| ("admin", format!("http://{}", admin.listen))));
+        lines.extend(config.fixed.cluster.as_ref().map(|redis| ("cluster", redis.to_string())));
         lines.extend(config.apis.iter().map(
             |config::ApiConfig { path, register, transfer, cleanup, .. }| {
                 ("api", format!("{path}: register {register}, transfer {transfer}, cleanup {cleanup}"))

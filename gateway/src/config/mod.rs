@@ -51,23 +51,47 @@ use crate::{
 /// use scf_websocket_gateway::config::{Config, Environment};
 ///
 /// match Config::load(Path::new("gateway.toml"), &Environment::of_process()) {
-///     Ok(config) => println!("{} APIs at {}", config.apis.len(), config.listen),
+///     Ok(config) => println!("{} APIs at {}", config.apis.len(), config.fixed.listen),
 ///     Err(report) => eprintln!("{report}"),
 /// }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
+    /// What stays as it is until the next start.
+    pub fixed: FixedConfig,
+    /// The secret in the push address.
+    pub push_token: Option<Secret>,
+    /// The secret that was in it, with which pushes are accepted too.
+    pub push_token_previous: Option<Secret>,
+    /// How long clients are closed for at the end.
+    pub drain: Duration,
+    /// How frames are compressed for clients that offer it.
+    pub compression: Option<Compression>,
+    /// The certificate with which clients are served; without one, clients connect with `ws://`.
+    pub tls: Option<CertificateFiles>,
+    /// The proxies in front.
+    pub proxy: Proxies,
+    /// How much clients may do.
+    pub limits: Limits,
+    /// How long a client may take.
+    pub timeouts: Timeouts,
+    /// How functions in the cloud are called.
+    pub scf: Scf,
+    /// The APIs, at least one, in the order of the file.
+    pub apis: Vec<ApiConfig>,
+}
+
+/// What a gateway that runs does not change: what belongs to its listening sockets, its cluster, its log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FixedConfig {
     /// Where clients connect.
     pub listen: SocketAddr,
     /// Where functions push, if not where clients connect.
     pub push_listen: Option<SocketAddr>,
     /// The part of the push address before `/api-…`, as functions are given it; left out: made of the address itself.
     pub push_url: Option<String>,
-    /// The secret in the push address.
-    pub push_token: Option<Secret>,
-    /// The secret that was in it, with which pushes are accepted too.
-    pub push_token_previous: Option<Secret>,
     /// Where the gateway shows how it is.
     pub admin: Option<Admin>,
     /// Whether the page is served at that address.
@@ -82,24 +106,8 @@ pub struct Config {
     pub cluster: Option<RedisUrl>,
     /// How long a node of the cluster may be silent before the others take its clients over.
     pub cluster_lease: Duration,
-    /// How long clients are closed for at the end.
-    pub drain: Duration,
-    /// How frames are compressed for clients that offer it.
-    pub compression: Option<Compression>,
-    /// The certificate with which clients are served; without one, clients connect with `ws://`.
-    pub tls: Option<CertificateFiles>,
-    /// The proxies in front.
-    pub proxy: Proxies,
-    /// How much clients may do.
-    pub limits: Limits,
-    /// How long a client may take.
-    pub timeouts: Timeouts,
     /// What the platform allows, where the gateway runs inside a web function.
     pub web_function: Option<WebFunction>,
-    /// How functions in the cloud are called.
-    pub scf: Scf,
-    /// The APIs, at least one, in the order of the file.
-    pub apis: Vec<ApiConfig>,
 }
 
 /// Where the gateway shows how it is.

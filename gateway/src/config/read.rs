@@ -11,7 +11,7 @@ use std::{
 use toml::{Spanned, de::DeTable};
 
 use super::{
-    Admin, Config, Environment, LogSettings, Scf, api, log,
+    Admin, Config, Environment, FixedConfig, LogSettings, Scf, api, log,
     problems::{ProblemReport, Problems},
     section::Section,
     target::Target,
@@ -118,25 +118,27 @@ fn assemble(
     }
     top.finish();
     Config {
-        listen: listen.map_or(DEFAULT_LISTEN, Spanned::into_inner),
-        push_listen: push_listen.map(Spanned::into_inner),
-        push_url: push_url.map(Spanned::into_inner),
+        fixed: FixedConfig {
+            listen: listen.map_or(DEFAULT_LISTEN, Spanned::into_inner),
+            push_listen: push_listen.map(Spanned::into_inner),
+            push_url: push_url.map(Spanned::into_inner),
+            admin,
+            page,
+            page_rows,
+            log,
+            watch,
+            cluster,
+            cluster_lease,
+            web_function,
+        },
         push_token,
         push_token_previous,
-        admin,
-        page,
-        page_rows,
-        log,
-        watch,
-        cluster,
-        cluster_lease,
         drain,
         compression,
         tls: tls.flatten(),
         proxy,
         limits,
         timeouts,
-        web_function,
         scf,
         apis: apis.into_iter().filter_map(|read| read.api).collect(),
     }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{ApiConfig, Config, Target, secret::Secret};
+use super::{ApiConfig, Config, FixedConfig, Target, secret::Secret};
 
 /// What a reload does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,43 +106,33 @@ fn tokens(config: &Config) -> [&Option<Secret>; 2] {
 
 /// Puts the running values in place of new ones that would have no effect, and names their keys.
 fn keep_what_needs_a_restart(running: &Config, new: &mut Config) -> Vec<&'static str> {
-    let mut restart = Vec::new();
-    let mut keep = |key, different| {
-        if different {
-            restart.push(key);
-        }
-    };
-    keep("listen", running.listen != new.listen);
-    keep("push_listen", running.push_listen != new.push_listen);
-    keep("push_url", running.push_url != new.push_url);
-    let listen = |config: &Config| config.admin.as_ref().map(|admin| (admin.listen, admin.password.clone()));
-    keep("admin_listen", listen(running) != listen(new));
-    let metrics = |config: &Config| config.admin.as_ref().and_then(|admin| admin.metrics_token.clone());
-    keep("metrics_token", metrics(running) != metrics(new));
-    keep("page", running.page != new.page);
-    keep("page_rows", running.page_rows != new.page_rows);
-    keep("cluster", running.cluster != new.cluster);
-    keep("cluster_lease_seconds", running.cluster_lease != new.cluster_lease);
-    keep("[web_function]", running.web_function != new.web_function);
-    keep("log_format", running.log.format != new.log.format);
-    keep("log_level", running.log.level != new.log.level);
-    keep("watch", running.watch != new.watch);
+    let (old, read) = (&running.fixed, &new.fixed);
+    let listen =
+        |config: &FixedConfig| config.admin.as_ref().map(|admin| (admin.listen, admin.password.clone()));
+    let metrics = |config: &FixedConfig| config.admin.as_ref().and_then(|admin| admin.metrics_token.clone());
     // Whether there is TLS at all is part of the listening socket's meaning, and of the URL that clients use.
     let toggled = running.tls.is_some() != new.tls.is_some();
-    keep("[tls]", toggled);
-    new.listen = running.listen;
-    new.push_listen = running.push_listen;
-    new.push_url.clone_from(&running.push_url);
-    new.admin.clone_from(&running.admin);
-    (new.page, new.page_rows) = (running.page, running.page_rows);
-    (new.log, new.watch) = (running.log, running.watch);
-    new.cluster.clone_from(&running.cluster);
-    new.cluster_lease = running.cluster_lease;
-    new.web_function.clone_from(&running.web_function);
+    let keys = [
+        ("listen", old.listen != read.listen),
+        ("push_listen", old.push_listen != read.push_listen),
+        ("push_url", old.push_url != read.push_url),
+        ("admin_listen", listen(old) != listen(read)),
+        ("metrics_token", metrics(old) != metrics(read)),
+        ("page", old.page != read.page),
+        ("page_rows", old.page_rows != read.page_rows),
+        ("cluster", old.cluster != read.cluster),
+        ("cluster_lease_seconds", old.cluster_lease != read.cluster_lease),
+        ("[web_function]", old.web_function != read.web_function),
+        ("log_format", old.log.format != read.log.format),
+        ("log_level", old.log.level != read.log.level),
+        ("watch", old.watch != read.watch),
+        ("[tls]", toggled),
+    ];
+    new.fixed.clone_from(old);
     if toggled {
         new.tls.clone_from(&running.tls);
     }
-    restart
+    keys.into_iter().filter_map(|(key, different)| different.then_some(key)).collect()
 }
 
 fn apis(running: &Config, new: &Config) -> Vec<Change> {

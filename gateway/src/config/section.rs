@@ -45,7 +45,7 @@ pub(super) struct Section<'p, 'i> {
     table: DeTable<'i>,
     pub(super) problems: &'p Problems<'i>,
     asked: Vec<&'static str>,
-    given: Vec<&'static str>,
+    given: Vec<(&'static str, Range<usize>)>,
 }
 
 impl<'p, 'i> Section<'p, 'i> {
@@ -61,13 +61,18 @@ impl<'p, 'i> Section<'p, 'i> {
     fn take(&mut self, key: &'static str) -> Option<Spanned<DeValue<'i>>> {
         self.asked.push(key);
         let value = self.table.remove(key)?;
-        self.given.push(key);
+        self.given.push((key, value.span()));
         Some(value)
     }
 
     /// Whether a key that was read is in the file, with a value that can be used or not.
     pub(super) fn was_given(&self, key: &str) -> bool {
-        self.given.contains(&key)
+        self.given(key).is_some()
+    }
+
+    /// Where the value of a key that was read is.
+    pub(super) fn given(&self, key: &str) -> Option<&Range<usize>> {
+        self.given.iter().find(|(given, _)| *given == key).map(|(_, span)| span)
     }
 
     /// Reports what is wrong with the value of a key.

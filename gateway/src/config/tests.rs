@@ -1,7 +1,10 @@
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{fs, num::NonZeroU32, os::unix::fs::PermissionsExt as _, path::Path};
 
 use super::*;
-use crate::{connection::origin::Origins, registry::cluster::RedisUrl};
+use crate::{
+    connection::origin::Origins, function::local::Variables, registry::cluster::RedisUrl,
+    start::api::ApiSettings,
+};
 
 /// A folder with a program, a certificate with its key, and another key.
 fn folder() -> tempfile::TempDir {
@@ -52,17 +55,20 @@ cleanup = "process:bootstrap"
 #[test]
 fn an_api_is_all_that_a_file_needs() {
     let config = load(API).expect("a configuration");
-    assert_eq!(config.listen, "127.0.0.1:9000".parse().expect("an address"));
-    assert_eq!((config.push_listen, config.push_url, config.push_token), (None, None, None));
-    assert_eq!((config.admin, config.cluster, config.tls), (None, None, None));
+    assert_eq!(config.fixed.listen, "127.0.0.1:9000".parse().expect("an address"));
+    assert_eq!((config.fixed.push_listen, config.fixed.push_url, config.push_token), (None, None, None));
+    assert_eq!((config.fixed.admin, config.fixed.cluster, config.tls), (None, None, None));
     assert_eq!(config.drain, Duration::from_secs(30));
     assert_eq!((config.limits, config.timeouts), (Limits::default(), Timeouts::default()));
     assert_eq!((config.proxy, config.scf), (Proxies::default(), Scf::default()));
     let [api] = config.apis.as_slice() else { panic!("one API") };
     assert_eq!(api.path, "/chat");
-    assert_eq!(api.origins, Origins::Any);
-    assert!(!api.integration_response && api.env.is_empty());
-    assert_eq!((api.idle_timeout, api.function_timeout), (Duration::from_mins(10), Duration::from_secs(3)));
+    assert_eq!(api.settings.origins, Origins::Any);
+    assert!(!api.settings.integration_response && api.env == Variables::default());
+    assert_eq!(
+        (api.settings.idle_timeout, api.function_timeout),
+        (Duration::from_mins(10), Duration::from_secs(3))
+    );
     let Target::Process(program) = &api.register else { panic!("a process") };
     assert!(program.is_absolute() && program.ends_with("bootstrap"), "{program:?}");
 }
@@ -132,18 +138,18 @@ WS_CLOSE = "a,b"
         &environment,
     )
     .expect("a configuration");
-    assert_eq!(config.push_url.as_deref(), Some("http://10.0.0.5:9001"));
+    assert_eq!(config.fixed.push_url.as_deref(), Some("http://10.0.0.5:9001"));
     assert_eq!(config.push_token.as_ref().map(Secret::expose), Some("to-ken"));
-    let admin = config.admin.as_ref().expect("an admin address");
+    let admin = config.fixed.admin.as_ref().expect("an admin address");
     assert_eq!(admin.password.as_ref().map(Secret::expose), Some("hunter2"));
-    assert_eq!(config.cluster, RedisUrl::parse("redis://:hunter2@10.0.0.7/0").ok());
+    assert_eq!(config.fixed.cluster, RedisUrl::parse("redis://:hunter2@10.0.0.7/0").ok());
     assert_eq!(config.drain, Duration::from_secs(5));
     assert_eq!(config.compression, Some(Compression { min_bytes: 100, level: 9 }));
-    assert!(!config.apis[0].compression);
+    assert!(!config.apis[0].settings.compression);
     assert_eq!(admin.metrics_token.as_ref().map(Secret::expose), Some("read-only"));
-    assert!(!config.page && config.watch);
+    assert!(!config.fixed.page && config.fixed.watch);
     let log = LogSettings { format: Some(LogFormat::Json), level: Some(::log::LevelFilter::Debug) };
-    assert_eq!(config.log, log);
+    assert_eq!(config.fixed.log, log);
     assert!(config.tls.as_ref().is_some_and(|files| files.key.ends_with("key.pem")));
     assert!(config.proxy.proxy_protocol && config.proxy.trusted.len() == 2);
     let Limits { connections, connections_per_ip, frame_bytes, send_queue_bytes, .. } = config.limits;
@@ -160,14 +166,30 @@ WS_CLOSE = "a,b"
     let targets: Vec<_> = api.targets().map(ToString::to_string).collect();
     assert_eq!(targets[..2], ["scf:prod/chat-register:3", "http://127.0.0.1:8080/transfer"]);
     assert!(targets[2].ends_with("bootstrap"), "{}", targets[2]);
-    assert_eq!(api.origins, Origins::Only(vec!["https://example.com".to_owned()]));
-    assert!(api.integration_response);
-    let ApiConfig { idle_timeout, function_timeout, init_timeout, .. } = api;
-    assert_eq!([idle_timeout, function_timeout, init_timeout].map(Duration::as_secs), [60, 5, 6]);
-    let ApiConfig { max_instances, memory_mb, concurrent_calls, waiting_calls, .. } = *api;
-    assert_eq!((max_instances, memory_mb, concurrent_calls, waiting_calls), (2, 256, 7, 9));
+    assert_eq!(api.settings.origins, Origins::Only(vec!["https://example.com".to_owned()]));
+    assert!(api.settings.integration_response);
+    let ApiConfig { function_timeout, init_timeout, memory_mb, .. } = *api;
+    let ApiSettings { idle_timeout, max_instances, concurrent_calls, waiting_calls, .. } = api.settings;
+    assert_eq!([idle_timeout, function_timeout, init_timeout].map(|time| time.as_secs()), [60, 5, 6]);
+    let numbers = [max_instances, concurrent_calls, waiting_calls].map(NonZeroU32::get);
+    assert_eq!((numbers, memory_mb), ([2, 7, 9], 256));
     let env = [("WS_PUSH_TO", "others"), ("WS_CLOSE", "a,b")];
-    assert_eq!(api.env, env.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert_eq!(api.env, env.into_iter().collect());
+}
+
+#[test]
+fn what_is_for_processes_alone_needs_a_process() {
+    let remote = API.replace("process:bootstrap", "http://127.0.0.1/f");
+    let settings = "max_instances = 1\ninit_timeout_seconds = 1\nmemory_mb = 1\n[api.env]\nA = \"b\"\n";
+    let report = report(&format!("{remote}{settings}"));
+    for key in ["api.max_instances", "api.init_timeout_seconds", "api.memory_mb", "[api.env]"] {
+        assert!(
+            report.contains(&format!("{key} is for process: functions, and this API has none")),
+            "{report}"
+        );
+    }
+    let one_process = remote.replacen("http://127.0.0.1/f", "process:bootstrap", 1);
+    assert!(load(&format!("{one_process}{settings}")).is_ok());
 }
 
 #[test]
@@ -293,8 +315,8 @@ fn a_secret_may_be_in_a_file_of_its_own() {
     let text = format!("admin_listen = \"0.0.0.0:9002\"\n{API}");
     let config = load_with(&text, &environment).expect("a configuration");
     assert_eq!(config.push_token.as_ref().map(Secret::expose), Some("of-the-file"));
-    assert_eq!(config.cluster, RedisUrl::parse("redis://:hunter2@10.0.0.7/0").ok());
-    let admin = config.admin.as_ref().expect("an admin address");
+    assert_eq!(config.fixed.cluster, RedisUrl::parse("redis://:hunter2@10.0.0.7/0").ok());
+    let admin = config.fixed.admin.as_ref().expect("an admin address");
     assert!(admin.password.as_ref().is_some_and(|password| password.matches(b"hunter2")));
     assert!(admin.metrics_token.as_ref().is_some_and(|token| token.matches(b"read-only")));
 
@@ -456,12 +478,16 @@ fn the_example_has_no_mistakes() {
     let enabled = Config::load(&file, &Environment::default()).unwrap_or_else(|report| panic!("{report}"));
     let expected = Config {
         push_token_previous: Some(Secret::new("changed")),
-        cluster: RedisUrl::parse("redis://10.0.0.7/0").ok(),
-        admin: config
-            .admin
-            .clone()
-            .map(|admin| Admin { metrics_token: Some(Secret::new("change-me-too")), ..admin }),
-        log: LogSettings { format: Some(LogFormat::Text), level: Some(::log::LevelFilter::Info) },
+        fixed: FixedConfig {
+            cluster: RedisUrl::parse("redis://10.0.0.7/0").ok(),
+            admin: config
+                .fixed
+                .admin
+                .clone()
+                .map(|admin| Admin { metrics_token: Some(Secret::new("change-me-too")), ..admin }),
+            log: LogSettings { format: Some(LogFormat::Text), level: Some(::log::LevelFilter::Info) },
+            ..config.fixed.clone()
+        },
         scf: Scf { role: Some("gateway".to_owned()), ..config.scf.clone() },
         limits: Limits {
             connections_per_attribute: [("user".to_owned(), 5)].into(),

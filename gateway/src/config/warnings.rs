@@ -14,7 +14,7 @@ pub fn certificate(config: &Config) -> Option<String> {
 #[must_use]
 pub fn of(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
-    let push = config.push_listen.unwrap_or(config.listen);
+    let push = config.fixed.push_listen.unwrap_or(config.fixed.listen);
     if config.push_token.is_none() && !push.ip().is_loopback() {
         warnings.push(format!(
             "every machine that reaches {push} can push to any connection whose id it knows: set push_token, or let \
@@ -22,14 +22,14 @@ pub fn of(config: &Config) -> Vec<String> {
         ));
     }
     // SCF ends the TLS of a web function's clients.
-    if config.web_function.is_none()
+    if config.fixed.web_function.is_none()
         && config.tls.is_none()
         && config.proxy.trusted.is_empty()
-        && !config.listen.ip().is_loopback()
+        && !config.fixed.listen.ip().is_loopback()
     {
         warnings.push(format!(
             "clients of {} are not encrypted: set [tls], or put a proxy with TLS in front and name it in proxy.trusted",
-            config.listen
+            config.fixed.listen
         ));
     }
     if let Some(network) = config.proxy.trusted.iter().find(|network| network.prefix_len() == 0) {
@@ -37,7 +37,7 @@ pub fn of(config: &Config) -> Vec<String> {
             "proxy.trusted has {network}: every client can claim any address, which defeats the limits for an address"
         ));
     }
-    if let Some(admin) = config.admin.as_ref().filter(|admin| !admin.listen.ip().is_loopback()) {
+    if let Some(admin) = config.fixed.admin.as_ref().filter(|admin| !admin.listen.ip().is_loopback()) {
         warnings.push(format!(
             "the password of {} travels unencrypted: let only a network that you trust reach it",
             admin.listen

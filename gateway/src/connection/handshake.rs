@@ -162,7 +162,7 @@ async fn handshake(
 
 /// How the client's frames may be compressed: as it offers, if that is on.
 fn agreed_compression(asked: &UpgradeRequest, current: &ConnectionSettings) -> Option<Deflate> {
-    let is_on = current.settings.compression.is_some() && asked.api.compression;
+    let is_on = current.settings.compression.is_some() && asked.api.settings.compression;
     asked.extensions.as_deref().filter(|_| is_on).and_then(negotiate)
 }
 

@@ -4,6 +4,7 @@
 //! the event runs. Permits are granted in the order in which they were requested.
 
 use std::{
+    num::NonZeroU32,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -40,8 +41,9 @@ pub(crate) struct RunPermit {
 }
 
 impl CallLimit {
-    pub(crate) fn new(max_running: usize, max_waiting: usize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(max_running)), slots: Arc::new(Semaphore::new(max_waiting)) }
+    pub(crate) fn new(max_running: NonZeroU32, max_waiting: NonZeroU32) -> Self {
+        let semaphore = |number: NonZeroU32| Arc::new(Semaphore::new(number.get() as usize));
+        Self { permits: semaphore(max_running), slots: semaphore(max_waiting) }
     }
 
     /// A slot if one is free.
@@ -88,7 +90,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_slot_is_free_again_as_soon_as_its_event_runs_or_gives_up() {
-        let limit = CallLimit::new(1, 1);
+        let limit = CallLimit::new(NonZeroU32::MIN, NonZeroU32::MIN);
         let running = limit.permit(limit.try_slot(), None).await.expect("a permit");
         let waiting = limit.try_slot();
         assert!(waiting.is_some(), "the first one runs and no longer waits");
@@ -102,7 +104,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_starts_once_it_stops() {
-        let limit = CallLimit::new(1, 1);
+        let limit = CallLimit::new(NonZeroU32::MIN, NonZeroU32::MIN);
         limit.stop();
         assert_eq!(limit.permit(None, None).await.err(), Some(Failure::Stopping));
         assert_eq!(limit.slot().await.err(), Some(Failure::Stopping));

@@ -8,4 +8,7 @@ mod pool;
 mod process;
 mod settings;
 
-pub use self::{pool::LocalBackend, settings::Processes};
+pub use self::{
+    pool::LocalBackend,
+    settings::{Processes, Variables},
+};

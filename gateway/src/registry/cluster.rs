@@ -96,7 +96,7 @@ pub struct ClusterSettings {
     /// How long a node may be silent before it is declared lost: the same for all nodes.
     pub lease: Duration,
     /// Whether the process that listened at this one's address before is alive, and hands over to this one.
-    pub takes_over: bool,
+    pub(crate) takes_over: bool,
     /// Whether this process may be frozen while it has no client, so that its connections to the server are dead when a
     /// request wakes it. What needs the server then waits for another connection.
     pub may_freeze: bool,

@@ -1,6 +1,6 @@
-//! A WebSocket API as it is configured: its path, its three functions, their limits.
+//! A WebSocket API: its path, its three functions, its settings.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use crate::{
     connection::origin::Origins,
@@ -10,11 +10,13 @@ use crate::{
 /// A WebSocket API.
 ///
 /// ```
+/// use std::time::Duration;
+///
 /// use scf_websocket_gateway::{Api, function::local::Processes, origin::Origins};
 ///
 /// let mut api = Api::of("/chat", Processes::new("target/package/chat"));
-/// api.origins = Origins::Only(vec!["https://example.com".to_owned()]);
-/// api.max_running = 4;
+/// api.settings.origins = Origins::Only(vec!["https://example.com".to_owned()]);
+/// api.settings.idle_timeout = Duration::from_mins(1);
 /// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -27,21 +29,46 @@ pub struct Api {
     pub transfer: FunctionSource,
     /// Learns that a client has left.
     pub cleanup: FunctionSource,
+    /// What holds for its clients and functions.
+    pub settings: ApiSettings,
+}
+
+/// What holds for an API's clients, and for its functions wherever they run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ApiSettings {
     /// Whether the functions' answers are integration responses.
     pub integration_response: bool,
-    /// Which web pages may connect; any, unless set.
+    /// Which web pages may connect.
     pub origins: Origins,
     /// How long a connection may go without a data frame in either direction before it is closed.
     pub idle_timeout: Duration,
-    /// Whether frames may be compressed where the gateway compresses; unset, they may.
+    /// Whether frames may be compressed where the gateway compresses.
     pub compression: bool,
-    /// How many events of each function that runs in processes may run at once; at least 1.
-    pub max_running: usize,
-    /// How many calls of each function with another backend may be in flight at once; at least 1.
-    pub max_calls: usize,
-    /// How many events of each function may wait for that; at least 1. With more, a client that asks to connect is
-    /// refused, and the connection that a frame comes from is not read.
-    pub max_waiting: usize,
+    /// How many events of each function that runs in processes may run at once.
+    pub max_instances: NonZeroU32,
+    /// How many calls of each function with another backend may be in flight at once.
+    pub concurrent_calls: NonZeroU32,
+    /// How many events of each function may wait for that. With more, a client that asks to connect is refused, and the
+    /// connection that a frame comes from is not read.
+    pub waiting_calls: NonZeroU32,
+}
+
+impl Default for ApiSettings {
+    /// Any web page may connect, and a connection may be idle for ten minutes. At most 8 events of a function run in
+    /// processes at once, or 256 elsewhere, and 1,000 wait.
+    fn default() -> Self {
+        let number = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+        Self {
+            integration_response: false,
+            origins: Origins::Any,
+            idle_timeout: Duration::from_mins(10),
+            compression: true,
+            max_instances: number(8),
+            concurrent_calls: number(256),
+            waiting_calls: number(1000),
+        }
+    }
 }
 
 /// Where a function runs.
@@ -55,8 +82,7 @@ pub enum FunctionSource {
 }
 
 impl Api {
-    /// An API with these functions. At most 8 events of each run in processes at once, or 256 elsewhere, and 1,000 wait; a
-    /// connection may be idle for ten minutes.
+    /// An API with these functions and the default settings.
     #[must_use]
     pub fn new(
         path: impl Into<String>,
@@ -69,13 +95,7 @@ impl Api {
             register: register.into(),
             transfer: transfer.into(),
             cleanup: cleanup.into(),
-            integration_response: false,
-            origins: Origins::Any,
-            idle_timeout: Duration::from_mins(10),
-            compression: true,
-            max_running: 8,
-            max_calls: 256,
-            max_waiting: 1000,
+            settings: ApiSettings::default(),
         }
     }
 

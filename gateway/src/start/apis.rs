@@ -1,14 +1,11 @@
 //! The APIs that new connections find. A reload replaces them; a connection keeps the one that it began with.
 
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use crate::{connection::origin::Origins, function::invoke::Functions, observe::metrics::ApiMetrics};
+use crate::{function::invoke::Functions, observe::metrics::ApiMetrics, start::api::ApiSettings};
 
 /// A WebSocket API with its functions.
 pub(crate) struct RunningApi {
@@ -16,12 +13,7 @@ pub(crate) struct RunningApi {
     pub(crate) path: Arc<str>,
     pub(crate) functions: Functions,
     pub(crate) metrics: Arc<ApiMetrics>,
-    /// Which web pages may connect.
-    pub(crate) origins: Origins,
-    /// How long a connection may go without a data frame in either direction.
-    pub(crate) idle_timeout: Duration,
-    /// Whether frames may be compressed.
-    pub(crate) compression: bool,
+    pub(crate) settings: ApiSettings,
 }
 
 /// The running APIs.

@@ -48,27 +48,26 @@ impl Assembly {
             register: function(Role::Register, &api.register),
             transfer: function(Role::Transfer, &api.transfer),
             cleanup: function(Role::Cleanup, &api.cleanup),
-            integration_response: api.integration_response,
+            integration_response: api.settings.integration_response,
             api: Arc::clone(&path),
             reports: self.reports.clone(),
             metrics: Arc::clone(&metrics),
             trace: self.trace,
             refused_clients: LogLimit::new(log_limit::SINGLE),
         };
-        let (origins, idle_timeout, compression) = (api.origins.clone(), api.idle_timeout, api.compression);
-        Arc::new(RunningApi { path, functions, metrics, origins, idle_timeout, compression })
+        Arc::new(RunningApi { path, functions, metrics, settings: api.settings.clone() })
     }
 
     fn function(&self, api: &Api, role: Role, source: &FunctionSource, prefix: &str) -> Function {
         let (backend, max_running) = match source {
             FunctionSource::Processes(processes) => {
-                (self.processes(role, processes, prefix), api.max_running)
+                (self.processes(role, processes, prefix), api.settings.max_instances)
             }
-            FunctionSource::Backend(backend) => (Arc::clone(backend), api.max_calls),
+            FunctionSource::Backend(backend) => (Arc::clone(backend), api.settings.concurrent_calls),
         };
         Function {
             backend,
-            limit: CallLimit::new(max_running, api.max_waiting),
+            limit: CallLimit::new(max_running, api.settings.waiting_calls),
             log_limits: FunctionLogLimits::default(),
         }
     }

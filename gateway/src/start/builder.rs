@@ -37,12 +37,10 @@ impl Gateway {
             clients: ClientSettings::default(),
             admin: None,
             trace: false,
-            page: false,
+            page: PageScope::ThisMachine,
             client_page: None,
-            no_page: false,
-            page_is_disabled: false,
             page_rows: timeline::ROWS,
-            inherited: Sockets::default(),
+            inherited: None,
             relay: None,
             orphan_reaper: None,
             registry: Registry::Memory,
@@ -55,20 +53,19 @@ impl Gateway {
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), scf_websocket_gateway::StartError> {
-/// use scf_websocket_gateway::{Api, Gateway, function::local::Processes};
+/// use scf_websocket_gateway::{Api, Gateway, PageScope, function::local::Processes};
 ///
 /// let gateway = Gateway::builder()
 ///     .listen(([0, 0, 0, 0], 9000).into())
 ///     .push_listen(([127, 0, 0, 1], 9001).into())
 ///     .push_token("secret")
 ///     .api(Api::of("/chat", Processes::new("target/package/chat")))
-///     .without_page();
+///     .page(PageScope::Nowhere);
 /// let running = gateway.start().await?;
 /// println!("functions push to {}", running.push_url());
 /// # Ok(())
 /// # }
 /// ```
-#[expect(clippy::struct_excessive_bools, reason = "settings, each of its own")]
 #[must_use = "a gateway runs once it is started"]
 pub struct Builder {
     listen: SocketAddr,
@@ -80,16 +77,32 @@ pub struct Builder {
     clients: ClientSettings,
     admin: Option<Admin>,
     trace: bool,
-    page: bool,
+    page: PageScope,
     client_page: Option<PathBuf>,
-    no_page: bool,
-    page_is_disabled: bool,
     page_rows: usize,
-    inherited: Sockets,
+    inherited: Option<Sockets>,
     relay: Option<Arc<Relay>>,
     orphan_reaper: Option<PathBuf>,
     registry: Registry,
     reporters: Vec<Arc<dyn Reporter>>,
+}
+
+/// Where the page is served. Payloads are on it.
+///
+/// Wherever it is served, it is at the [admin address](Builder::admin), or where clients connect if there is none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PageScope {
+    /// Nowhere.
+    Nowhere,
+    /// At the admin address alone, if that is a loopback address or has a password. A proxy on the same machine makes
+    /// every client look like one of this machine.
+    Operators,
+    /// At a loopback address, or at an admin address with a password.
+    #[default]
+    ThisMachine,
+    /// At any address.
+    AllHosts,
 }
 
 /// Who owns the connections.
@@ -136,20 +149,13 @@ impl Builder {
         self
     }
 
-    /// How many bytes may wait to be sent to one client, 1 MiB unless set; one larger frame may wait alone. With more,
-    /// the client is closed.
-    pub fn send_queue_bytes(mut self, bytes: usize) -> Self {
-        self.clients.limits.send_queue_bytes = bytes;
-        self
-    }
-
     /// How clients are served: TLS, proxies, limits, time-outs, the shutdown. Replaces what was set before.
     pub fn clients(mut self, settings: ClientSettings) -> Self {
         self.clients = settings;
         self
     }
 
-    /// Where `/healthz`, `/readyz`, `/metrics` and the page are served. Without it, the page is where clients connect.
+    /// Where `/healthz`, `/readyz`, `/metrics` and the page are served.
     pub fn admin(mut self, admin: Admin) -> Self {
         self.admin = Some(admin);
         self
@@ -161,8 +167,8 @@ impl Builder {
         self
     }
 
-    /// Whether the page is also served at another than a loopback address.
-    pub fn page(mut self, page: bool) -> Self {
+    /// Where the page is served, [`PageScope::ThisMachine`] unless set.
+    pub fn page(mut self, page: PageScope) -> Self {
         self.page = page;
         self
     }
@@ -176,19 +182,6 @@ impl Builder {
     /// How many rows of the page's timeline are kept, 500 unless set.
     pub fn page_rows(mut self, rows: usize) -> Self {
         self.page_rows = rows;
-        self
-    }
-
-    /// Serves no page anywhere.
-    pub fn without_page(mut self) -> Self {
-        self.page_is_disabled = true;
-        self
-    }
-
-    /// Serves the page at the admin address or not at all. A proxy on the same machine makes every client look like one
-    /// of this machine, to which the page is served otherwise.
-    pub fn page_for_operators_only(mut self) -> Self {
-        self.no_page = true;
         self
     }
 
@@ -220,10 +213,7 @@ impl Builder {
 
     /// Goes on listening on sockets of the process before this one, where they are those of its addresses.
     pub fn inherit(mut self, sockets: Sockets) -> Self {
-        self.inherited = sockets;
-        if let Registry::Cluster(cluster) = &mut self.registry {
-            cluster.takes_over = true;
-        }
+        self.inherited = Some(sockets);
         self
     }
 

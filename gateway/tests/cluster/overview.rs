@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use scf_websocket_gateway::{
-    Builder,
+    PageScope,
     cluster::{ClusterSettings, RedisUrl},
 };
 use scf_websocket_test_harness::{Gateway, InProcess, Need, Redis, Reply, SOON, needs, request};
@@ -146,6 +146,6 @@ async fn it_is_shown_to_those_who_may_see_the_page_and_tells_no_secret() {
     for secret in ["hunter2", boot.trim(), push] {
         assert!(!reply.body.contains(secret), "{}", reply.body);
     }
-    let elsewhere = InProcess::echo().gateway(Builder::page_for_operators_only).start().await;
+    let elsewhere = InProcess::echo().gateway(|builder| builder.page(PageScope::Operators)).start().await;
     assert_eq!(get(&elsewhere, &[]).await.status, 403);
 }

@@ -3,7 +3,7 @@
 use std::{net::Ipv4Addr, sync::Arc};
 
 use scf_websocket_gateway::{
-    Api, Builder,
+    Api, Builder, ClientSettings,
     function::{Failure, FunctionBackend, Role},
     registry::ConnectionRegistry,
 };
@@ -50,6 +50,13 @@ impl InProcess {
     pub fn gateway(mut self, change: impl FnOnce(Builder) -> Builder) -> Self {
         self.builder = change(self.builder);
         self
+    }
+
+    /// How clients are served, if not as they are by default.
+    pub fn clients(self, change: impl FnOnce(&mut ClientSettings)) -> Self {
+        let mut settings = ClientSettings::default();
+        change(&mut settings);
+        self.gateway(|builder| builder.clients(settings))
     }
 
     /// Who holds the connections.

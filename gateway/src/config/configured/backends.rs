@@ -1,6 +1,6 @@
 //! The functions of a configuration, each with what runs it.
 
-use std::{env, fmt, sync::Arc};
+use std::{env, ffi::OsString, fmt, path::Path, sync::Arc};
 
 use parking_lot::Mutex;
 
@@ -73,29 +73,24 @@ impl Backends {
 
     /// The APIs of a configuration.
     pub fn apis(&self, config: &Config) -> Result<Vec<Api>, BackendsError> {
-        let inherited = if config.web_function.is_some() { inherited() } else { Vec::new() };
-        let with_inherited = |api: &config::ApiConfig| {
-            let env = inherited.iter().chain(&api.env).cloned().collect();
-            config::ApiConfig { env, ..api.clone() }
-        };
-        config.apis.iter().map(|api| self.api(&with_inherited(api), &config.scf)).collect()
+        let inherited = if config.fixed.web_function.is_some() { inherited() } else { Vec::new() };
+        config.apis.iter().map(|api| self.api(api, &inherited, &config.scf)).collect()
     }
 
-    fn api(&self, api: &config::ApiConfig, scf: &Scf) -> Result<Api, BackendsError> {
-        let source = |target| self.source(target, api, scf);
+    fn api(
+        &self,
+        api: &config::ApiConfig,
+        inherited: &[(String, String)],
+        scf: &Scf,
+    ) -> Result<Api, BackendsError> {
+        let source = |target| self.source(target, api, inherited, scf);
         let mut built = Api::new(
             api.path.as_str(),
             source(&api.register)?,
             source(&api.transfer)?,
             source(&api.cleanup)?,
         );
-        built.integration_response = api.integration_response;
-        built.origins = api.origins.clone();
-        built.idle_timeout = api.idle_timeout;
-        built.compression = api.compression;
-        built.max_running = api.max_instances;
-        built.max_calls = api.concurrent_calls;
-        built.max_waiting = api.waiting_calls;
+        built.settings = api.settings.clone();
         Ok(built)
     }
 
@@ -103,10 +98,11 @@ impl Backends {
         &self,
         target: &Target,
         api: &config::ApiConfig,
+        inherited: &[(String, String)],
         scf: &Scf,
     ) -> Result<FunctionSource, BackendsError> {
         Ok(match target {
-            Target::Process(program) => processes(program, api).into(),
+            Target::Process(program) => processes(program, api, inherited).into(),
             Target::Http(address) => remote(self.http(address)?, api).into(),
             Target::Scf(function) => remote(self.scf(function, scf)?, api).into(),
         })
@@ -177,9 +173,10 @@ fn inherited() -> Vec<(String, String)> {
         .collect()
 }
 
-fn processes(program: &std::path::Path, api: &config::ApiConfig) -> Processes {
+fn processes(program: &Path, api: &config::ApiConfig, inherited: &[(String, String)]) -> Processes {
     let mut processes = Processes::new(program);
-    processes.env = api.env.iter().map(|(name, value)| (name.clone(), value.into())).collect();
+    let inherited = inherited.iter().map(|(name, value)| (name.as_str(), OsString::from(value)));
+    processes.env = inherited.chain(api.env.iter().map(|(name, value)| (name, value.clone()))).collect();
     processes.init_timeout = api.init_timeout;
     processes.timeout = api.function_timeout;
     processes.memory_mb = api.memory_mb;
@@ -192,7 +189,7 @@ fn remote<A: Attempt + 'static>(function: A, api: &config::ApiConfig) -> Arc<Rem
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{num::NonZeroU32, time::Duration};
 
     use super::*;
     use crate::config::Environment;
@@ -226,14 +223,16 @@ mod tests {
             WS_PUSH_TO = "others"
         "#;
         let built = apis(text, &Backends::with_variables(|_| None)).expect("APIs").remove(0);
-        assert_eq!((built.path.as_str(), built.integration_response), ("/chat", true));
-        assert_eq!((built.max_running, built.max_calls, built.max_waiting), (9, 12, 13));
-        assert_eq!(built.idle_timeout, Duration::from_secs(7));
-        assert_ne!(built.origins, crate::connection::origin::Origins::Any);
+        assert_eq!(built.path, "/chat");
+        let settings = &built.settings;
+        let limits = [settings.max_instances, settings.concurrent_calls, settings.waiting_calls];
+        assert_eq!(limits.map(NonZeroU32::get), [9, 12, 13]);
+        assert_eq!((settings.integration_response, settings.idle_timeout), (true, Duration::from_secs(7)));
+        assert_ne!(settings.origins, crate::connection::origin::Origins::Any);
         assert!(matches!(built.transfer, FunctionSource::Backend(_)));
         let FunctionSource::Processes(processes) = built.register else { panic!("processes") };
-        assert_eq!(processes.program, std::path::Path::new("/bin/sh"));
-        assert_eq!(processes.env, [("WS_PUSH_TO".to_owned(), "others".into())]);
+        assert_eq!(processes.program, Path::new("/bin/sh"));
+        assert_eq!(processes.env, [("WS_PUSH_TO", "others")].into_iter().collect());
         let times = (processes.init_timeout, processes.timeout, processes.memory_mb);
         assert_eq!(times, (Duration::from_secs(10), Duration::from_secs(8), 11));
     }

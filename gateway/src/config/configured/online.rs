@@ -32,7 +32,7 @@ pub struct Checked {
 
 /// Whether the Redis server of the cluster answers; `None` without a cluster.
 pub async fn check_cluster(config: &Config) -> Option<Result<String, String>> {
-    let url = config.cluster.as_ref()?;
+    let url = config.fixed.cluster.as_ref()?;
     Some(match Redis::connect(url, &Trust::System) {
         Ok(redis) => match redis.ping().await {
             Ok(()) => Ok(format!("{url} answers")),

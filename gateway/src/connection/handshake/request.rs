@@ -83,7 +83,7 @@ impl UpgradeRequest {
         let headers = request.headers();
         let protocols = list(headers, SEC_WEBSOCKET_PROTOCOL);
         let extensions = list(headers, SEC_WEBSOCKET_EXTENSIONS);
-        let origin = api.origins.check(headers);
+        let origin = api.settings.origins.check(headers);
         let details = RequestDetails::of(headers, request.uri());
         let Some(Peer(peer)) = request.extensions().get().copied() else {
             return Err(bad("the client's address is unknown"));

@@ -61,7 +61,7 @@ impl<'a, 's, S: AsyncRead + AsyncWrite + Unpin> Session<'a, 's, S> {
             socket,
             transfers: Transfers::new(connection),
             heartbeat: Heartbeat::new(
-                connection.api.idle_timeout,
+                connection.api.settings.idle_timeout,
                 settings.timeouts.ping_interval,
                 settings.limits.message_seconds,
             ),

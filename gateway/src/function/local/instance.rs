@@ -179,9 +179,9 @@ fn command(processes: &Processes, push_url: &str, role: Role, name: &str, api: &
     }
     command.envs(scf_variables(role, api));
     command.env("WS_PUSH_URL", format!("{push_url}?instance={name}"));
-    command.envs(processes.env.iter().map(|(variable, value)| (variable, value)));
+    command.envs(processes.env.iter());
     // `auto` lets one program find its role by the event; any other value would turn the functions into one.
-    let auto = processes.env.iter().rev().find(|(variable, _)| variable == "WS_ROLE");
+    let auto = processes.env.iter().rev().find(|(variable, _)| *variable == "WS_ROLE");
     if auto.is_none_or(|(_, value)| value != "auto") {
         command.env("WS_ROLE", role.name());
     }

@@ -11,7 +11,7 @@ use log::warn;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Builder, Registry};
+use super::{Builder, PageScope, Registry};
 use crate::{
     admin::{self, Guard, Stage, page, page_access::PageAccess},
     connection::{cleanup::Cleanups, clients::Clients, handshake, limits::Listener},
@@ -52,7 +52,10 @@ impl Builder {
     pub async fn start(mut self) -> Result<Running, StartError> {
         self.check_apis()?;
         let mut sockets = Sockets::default();
-        let inherited = &mut self.inherited;
+        if let Registry::Cluster(cluster) = &mut self.registry {
+            cluster.takes_over = self.inherited.is_some();
+        }
+        let inherited = &mut self.inherited.take().unwrap_or_default();
         let mut listen = |name, addr| listen(name, addr, inherited, &mut sockets);
         let (clients, addr) = listen(CLIENTS, self.listen)?;
         let pushes = self.push_listen.map(|addr| listen(PUSHES, addr)).transpose()?;
@@ -173,7 +176,8 @@ impl Builder {
 
     fn guard(&self, refusals: Arc<Refusals>) -> Guard {
         let admin = self.admin.as_ref();
-        let is_local = admin.is_some_and(|admin| admin.listen.ip().is_loopback()) && !self.page;
+        let is_local =
+            admin.is_some_and(|admin| admin.listen.ip().is_loopback()) && self.page != PageScope::AllHosts;
         Guard {
             password: admin.and_then(|admin| admin.password.clone()),
             metrics_token: admin.and_then(|admin| admin.metrics_token.clone()),
@@ -182,14 +186,21 @@ impl Builder {
         }
     }
 
-    /// Who sees the page, and where.
-    fn page_access(&self, addr: SocketAddr) -> PageAccess {
-        match &self.admin {
-            _ if self.page_is_disabled => PageAccess::Disabled,
-            Some(admin) if admin.password.is_some() => PageAccess::AllHosts,
-            Some(admin) => page_access(admin.listen, self.page),
-            None if self.no_page => PageAccess::Disabled,
-            None => page_access(addr, self.page),
+    /// Who sees the page, which is at the admin address, or without one where clients connect.
+    fn page_access(&self, clients: SocketAddr) -> PageAccess {
+        let admin = self.admin.as_ref();
+        let has_password = admin.is_some_and(|admin| admin.password.is_some());
+        let is_local = admin.map_or(clients, |admin| admin.listen).ip().is_loopback();
+        let is_wanted = match self.page {
+            PageScope::Nowhere => false,
+            PageScope::Operators => admin.is_some(),
+            PageScope::ThisMachine => true,
+            PageScope::AllHosts => return PageAccess::AllHosts,
+        };
+        match (is_wanted, has_password, is_local) {
+            (true, true, _) => PageAccess::AllHosts,
+            (true, false, true) => PageAccess::ThisMachine,
+            _ => PageAccess::Disabled,
         }
     }
 
@@ -248,13 +259,5 @@ impl Builder {
             clients,
         };
         (app, assembly)
-    }
-}
-
-fn page_access(addr: SocketAddr, page: bool) -> PageAccess {
-    match (page, addr.ip().is_loopback()) {
-        (true, _) => PageAccess::AllHosts,
-        (false, true) => PageAccess::ThisMachine,
-        (false, false) => PageAccess::Disabled,
     }
 }
