@@ -9,6 +9,7 @@ mod error;
 mod json_text;
 mod keys;
 mod limits;
+mod scanner;
 
 pub(crate) use self::attributes::{Attributes, texts};
 pub(crate) use self::connection_id::ConnectionId;
@@ -16,7 +17,6 @@ pub(crate) use self::error::EventError;
 pub(crate) use self::json_text::{JsonText, json_object, json_string};
 use self::keys::{Fields, TopLevel};
 pub(crate) use self::limits::MAX_BYTES;
-use self::limits::is_nested_too_deep;
 
 /// One event, as received from SCF.
 #[derive(Debug)]
@@ -61,12 +61,8 @@ impl<'e> Event<'e> {
             return Err(EventError::Empty);
         }
         let text = std::str::from_utf8(body).map_err(|e| EventError::NotUtf8(e.valid_up_to()))?;
-        let keys = keys::read(text);
-        if is_nested_too_deep(text, keys.as_ref().ok().and_then(TopLevel::frame)) {
-            return Err(EventError::TooDeep);
-        }
-        let TopLevel { has_request_context, attributes, websocket } = keys?;
-        let websocket = websocket.map(|fields| fields.and_then(|fields| WebSocket::of(&fields)));
+        let TopLevel { has_request_context, attributes, websocket } = keys::read(text)?;
+        let websocket = websocket.map(|fields| WebSocket::of(&fields?));
         Ok(Self { text, has_request_context, attributes: Attributes::of(attributes), websocket })
     }
 

@@ -1,9 +1,19 @@
 //! Text from outside, shortened and escaped for a log line.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 const MAX_BYTES: usize = 256;
+
+/// Whether a byte is a character that no log line needs to escape.
+const IS_PLAIN: [bool; 256] = {
+    let mut is_plain = [false; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        is_plain[byte as usize] = !matches!(byte, b'\\' | b'"' | b'\'');
+        byte += 1;
+    }
+    is_plain
+};
 
 /// The first 256 bytes of the text, cut between characters.
 pub(crate) fn excerpt(text: &str) -> &str {
@@ -14,7 +24,7 @@ pub(crate) fn excerpt(text: &str) -> &str {
 pub(crate) fn push_escaped(line: &mut String, text: &str) {
     let text = excerpt(text);
     // Most ids need no escape; testing each character separately would dominate the cost of the line.
-    if text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'"' | b'\'')) {
+    if text.bytes().all(|byte| IS_PLAIN[usize::from(byte)]) {
         line.push_str(text);
     } else {
         line.extend(text.chars().flat_map(char::escape_debug));
@@ -23,11 +33,11 @@ pub(crate) fn push_escaped(line: &mut String, text: &str) {
 
 /// Appends milliseconds with three decimals. Formatting an `f64` would cost as much as the rest of the line.
 pub(crate) fn push_milliseconds(line: &mut String, time: Duration) {
-    // Writing to a String cannot fail.
-    let _ = write!(line, "{}", time.as_secs() * 1000 + u64::from(time.subsec_millis()));
+    let mut digits = itoa::Buffer::new();
+    line.push_str(digits.format(time.as_secs() * 1000 + u64::from(time.subsec_millis())));
     line.push('.');
-    let microseconds = time.subsec_micros() % 1000;
-    line.extend([100, 10, 1].into_iter().filter_map(|unit| char::from_digit(microseconds / unit % 10, 10)));
+    // The thousand keeps the zeros in front.
+    line.push_str(&digits.format(1000 + time.subsec_micros() % 1000)[1..]);
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use log::{debug, warn};
 
 use self::api::RuntimeApi;
 pub(crate) use self::error::RunError;
-use self::invocation::{Completed, Delivered, Offered};
+use self::invocation::{Buffers, Completed, Delivered, Offered};
 use self::retry::{deliver, retry};
 use self::signals::StopGate;
 use self::watchdog::Watchdog;
@@ -44,14 +44,18 @@ pub(crate) fn run(address: &RuntimeApiAddress, dispatcher: &mut Dispatcher) -> R
     let watchdog = Watchdog::start(move |message| api::report_error(&base, message))
         .map_err(|source| RunError::Thread { name: "the watchdog", source })?;
     let mut last: Option<Delivered> = None;
+    let mut spare = Buffers::default();
     loop {
         let offered = retry("next", || {
             gate.poll();
-            api.next().inspect_err(|_| gate.idle())
+            api.next(&mut spare).inspect_err(|_| gate.idle())
         })?;
-        let completed = match repeated(last.take(), offered) {
+        let completed = match repeated(&mut last, offered) {
             Ok(completed) => completed,
-            Err(new) => new.begin(&watchdog).complete(dispatcher),
+            Err(new) => {
+                spare.take_back(last.take());
+                new.begin(&watchdog).complete(dispatcher, &mut spare.line)
+            }
         };
         last = Some(deliver(&mut api, completed));
         gate.idle();
@@ -59,9 +63,8 @@ pub(crate) fn run(address: &RuntimeApiAddress, dispatcher: &mut Dispatcher) -> R
 }
 
 /// The kept outcome of an event that is offered again, which is not handled a second time; or the new event.
-fn repeated(last: Option<Delivered>, offered: Offered) -> Result<Completed, Offered> {
-    let Some(last) = last else { return Err(offered) };
-    let completed = last.offered_again(offered)?;
+fn repeated(last: &mut Option<Delivered>, offered: Offered) -> Result<Completed, Offered> {
+    let completed = Delivered::offered_again(last, offered)?;
     warn!("event request_id={} offered again: its outcome is sent again", completed.request_id());
     Ok(completed)
 }

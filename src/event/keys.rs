@@ -1,71 +1,25 @@
 //! Finds the keys of an event that matter, without building the rest.
 
 use std::fmt;
-use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::error::EventError;
 use super::json_text::{JsonText, not_object};
-
-/// Reads the keys in one pass if `websocket` is an object, as it nearly always is. An error inside it must not hide the
-/// other key, so on failure the event is read again with `websocket` left unparsed.
-pub(super) fn read(text: &str) -> Result<TopLevel<'_, Result<Fields<'_>, EventError>>, EventError> {
-    if let Ok(keys) = serde_json::from_str::<TopLevel<'_, Fields<'_>>>(text) {
-        return Ok(keys.map(Ok));
-    }
-    let keys = serde_json::from_str::<TopLevel<'_, &RawValue>>(text);
-    let keys = keys.map_err(|e| EventError::NotJsonObject(not_object(text, &e)))?;
-    Ok(keys.map(|raw| {
-        let fields = serde_json::from_str(raw.get());
-        fields.map_err(|e| EventError::WebSocketNotObject(not_object(raw.get(), &e)))
-    }))
-}
+use super::limits::is_nested_too_deep;
+use super::scanner::Scanner;
 
 /// The top-level keys. Of repeated keys the last one counts, as in most parsers.
-pub(super) struct TopLevel<'e, W> {
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct TopLevel<'e> {
     pub(super) has_request_context: bool,
     pub(super) attributes: Option<&'e str>,
-    pub(super) websocket: Option<W>,
-}
-
-impl<W> Default for TopLevel<'_, W> {
-    fn default() -> Self {
-        Self { has_request_context: false, attributes: None, websocket: None }
-    }
-}
-
-impl<'e, W> TopLevel<'e, W> {
-    fn map<V>(self, f: impl FnOnce(W) -> V) -> TopLevel<'e, V> {
-        let Self { has_request_context, attributes, websocket } = self;
-        TopLevel { has_request_context, attributes, websocket: websocket.map(f) }
-    }
-}
-
-impl<'e, E> TopLevel<'e, Result<Fields<'e>, E>> {
-    /// The JSON of the frame, if it is a string.
-    pub(super) fn frame(&self) -> Option<&'e str> {
-        let data = self.websocket.as_ref()?.as_ref().ok()?.data?;
-        data.is_string().then_some(data.raw)
-    }
-}
-
-#[derive(serde::Deserialize)]
-#[serde(field_identifier)]
-enum TopLevelKey {
-    #[serde(rename = "requestContext")]
-    RequestContext,
-    #[serde(rename = "websocket")]
-    WebSocket,
-    #[serde(rename = "attributes")]
-    Attributes,
-    #[serde(other)]
-    Other,
+    pub(super) websocket: Option<Result<Fields<'e>, EventError>>,
 }
 
 /// The fields of `websocket`, undecoded.
-#[derive(Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Fields<'e> {
     pub(super) action: Option<JsonText<'e>>,
     pub(super) connection: Option<JsonText<'e>>,
@@ -75,103 +29,185 @@ pub(super) struct Fields<'e> {
     pub(super) has_extensions: bool,
 }
 
-#[derive(serde::Deserialize)]
-#[serde(field_identifier)]
-enum FieldKey {
-    #[serde(rename = "action")]
-    Action,
-    #[serde(rename = "secConnectionID")]
-    ConnectionId,
-    #[serde(rename = "dataType")]
-    DataType,
-    #[serde(rename = "data")]
-    Data,
-    #[serde(rename = "secWebSocketProtocol")]
-    SubProtocols,
-    #[serde(rename = "secWebSocketExtensions")]
-    Extensions,
-    #[serde(other)]
-    Other,
+/// Reads the keys.
+pub(super) fn read(text: &str) -> Result<TopLevel<'_>, EventError> {
+    scanned(text).map_or_else(|| parsed(text), Ok)
 }
 
-/// An object that is read key by key.
-trait Keyed<'e>: Default {
-    type Key: Deserialize<'e>;
-
-    fn take<A: MapAccess<'e>>(&mut self, key: Self::Key, map: &mut A) -> Result<(), A::Error>;
-}
-
-impl<'e, W: Deserialize<'e>> Keyed<'e> for TopLevel<'e, W> {
-    type Key = TopLevelKey;
-
-    fn take<A: MapAccess<'e>>(&mut self, key: TopLevelKey, map: &mut A) -> Result<(), A::Error> {
-        match key {
-            TopLevelKey::WebSocket => self.websocket = Some(map.next_value()?),
-            TopLevelKey::Attributes => self.attributes = Some(map.next_value::<&'e RawValue>()?.get()),
-            TopLevelKey::RequestContext => {
-                map.next_value::<IgnoredAny>()?;
-                self.has_request_context = true;
-            }
-            TopLevelKey::Other => {
-                map.next_value::<IgnoredAny>()?;
-            }
+/// The keys of a well-formed event; `None` for one that [`parsed`] has to judge.
+fn scanned(text: &str) -> Option<TopLevel<'_>> {
+    let mut keys = TopLevel::default();
+    let mut scanner = Scanner::new(text);
+    scanner.object(|scanner, key| {
+        if key == "websocket" {
+            let mut fields = Fields::default();
+            scanner.object(|scanner, key| {
+                fields.set(key, scanner.value()?);
+                Some(())
+            })?;
+            keys.websocket = Some(Ok(fields));
+        } else {
+            keys.set(key, scanner.value()?);
         }
-        Ok(())
-    }
+        Some(())
+    })?;
+    scanner.is_at_end().then_some(keys)
 }
 
-impl<'e> Keyed<'e> for Fields<'e> {
-    type Key = FieldKey;
-
-    fn take<A: MapAccess<'e>>(&mut self, key: FieldKey, map: &mut A) -> Result<(), A::Error> {
-        let (field, name) = match key {
-            FieldKey::Action => (&mut self.action, "action"),
-            FieldKey::ConnectionId => (&mut self.connection, "secConnectionID"),
-            FieldKey::DataType => (&mut self.data_type, "dataType"),
-            FieldKey::Data => (&mut self.data, "data"),
-            FieldKey::SubProtocols => (&mut self.sub_protocols, "secWebSocketProtocol"),
-            FieldKey::Extensions => {
-                self.has_extensions = true;
-                return map.next_value::<IgnoredAny>().map(drop);
-            }
-            FieldKey::Other => return map.next_value::<IgnoredAny>().map(drop),
-        };
-        let raw: &'e RawValue = map.next_value()?;
-        *field = Some(JsonText { name, raw: raw.get() });
-        Ok(())
+/// The keys of any event. An error inside `websocket` does not hide the other keys.
+fn parsed(text: &str) -> Result<TopLevel<'_>, EventError> {
+    if is_nested_too_deep(text) {
+        return Err(EventError::TooDeep);
     }
+    let mut keys = TopLevel::default();
+    let read = entries(text, |key, json| match key {
+        "websocket" => keys.websocket = Some(fields(json)),
+        _ => keys.set(key, json),
+    });
+    read.map_err(|e| EventError::NotJsonObject(not_object(text, &e)))?;
+    Ok(keys)
 }
 
-struct KeyedVisitor<T>(PhantomData<T>);
+fn fields(json: &str) -> Result<Fields<'_>, EventError> {
+    let mut fields = Fields::default();
+    entries(json, |key, json| fields.set(key, json))
+        .map_err(|e| EventError::WebSocketNotObject(not_object(json, &e)))?;
+    Ok(fields)
+}
 
-impl<'e, T: Keyed<'e>> Visitor<'e> for KeyedVisitor<T> {
-    type Value = T;
+/// Calls `entry` with each key and value of an object. Keeps none of them, since there may be very many.
+fn entries<'e>(json: &'e str, entry: impl FnMut(&str, &'e str)) -> serde_json::Result<()> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    deserializer.deserialize_map(Entries(entry))?;
+    deserializer.end()
+}
+
+struct Entries<F>(F);
+
+impl<'e, F: FnMut(&str, &'e str)> Visitor<'e> for Entries<F> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'e>>(self, mut map: A) -> Result<T, A::Error> {
-        let mut object = T::default();
-        while let Some(key) = map.next_key()? {
-            object.take(key, &mut map)?;
+    fn visit_map<A: MapAccess<'e>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some((key, json)) = map.next_entry::<String, &RawValue>()? {
+            (self.0)(&key, json.get());
         }
-        Ok(object)
+        Ok(())
     }
 }
 
-fn keyed<'e, T: Keyed<'e>, D: Deserializer<'e>>(deserializer: D) -> Result<T, D::Error> {
-    deserializer.deserialize_map(KeyedVisitor(PhantomData))
-}
-
-impl<'e, W: Deserialize<'e>> Deserialize<'e> for TopLevel<'e, W> {
-    fn deserialize<D: Deserializer<'e>>(deserializer: D) -> Result<Self, D::Error> {
-        keyed(deserializer)
+impl<'e> TopLevel<'e> {
+    fn set(&mut self, key: &str, json: &'e str) {
+        match key {
+            "requestContext" => self.has_request_context = true,
+            "attributes" => self.attributes = Some(json),
+            _ => {}
+        }
     }
 }
 
-impl<'e> Deserialize<'e> for Fields<'e> {
-    fn deserialize<D: Deserializer<'e>>(deserializer: D) -> Result<Self, D::Error> {
-        keyed(deserializer)
+impl<'e> Fields<'e> {
+    fn set(&mut self, key: &str, json: &'e str) {
+        let (field, name) = match key {
+            "action" => (&mut self.action, "action"),
+            "secConnectionID" => (&mut self.connection, "secConnectionID"),
+            "dataType" => (&mut self.data_type, "dataType"),
+            "data" => (&mut self.data, "data"),
+            "secWebSocketProtocol" => (&mut self.sub_protocols, "secWebSocketProtocol"),
+            "secWebSocketExtensions" => return self.has_extensions = true,
+            _ => return,
+        };
+        *field = Some(JsonText { name, raw: json });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
+    use proptest::sample::{Index, select};
+    use proptest::test_runner::TestCaseError;
+
+    use super::{parsed, scanned};
+
+    const PIECES: &str = r#"
+        { } [ ] {} [] : , / " \ \" \u00e \ud800 "a" "{}" é true nul 0 01 -0 1e5 .5
+        "websocket":{ "action" "data": "requestContext": "attributes"
+    "#;
+
+    /// What the scanner accepts means what `serde_json` says it means.
+    fn check(text: &str) -> Result<(), TestCaseError> {
+        scanned(text).map_or(Ok(()), |keys| {
+            proptest::prop_assert_eq!(Ok(keys), parsed(text), "{}", text);
+            Ok(())
+        })
+    }
+
+    /// Text of the pieces that events consist of, nearly all of it malformed.
+    fn pieces(most: usize) -> impl Strategy<Value = String> {
+        let blanks = [" ", "\n", "\t", "\r", "\u{1}", "\u{1f}", "\u{7f}", "\u{a0}"];
+        let piece = prop_oneof![
+            select(PIECES.split_whitespace().collect::<Vec<_>>()).prop_map(str::to_owned),
+            select(blanks.to_vec()).prop_map(str::to_owned),
+            any::<char>().prop_map(String::from),
+        ];
+        proptest::collection::vec(piece, 0..most).prop_map(|pieces| pieces.concat())
+    }
+
+    /// A JSON value that is well-formed.
+    fn value() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<f64>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            any::<String>().prop_map(Into::into),
+        ];
+        leaf.prop_recursive(4, 40, 5, |inner| {
+            let key = prop_oneof!["[a-z]{0,9}", Just("websocket".to_owned()), Just("data".to_owned())];
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..5).prop_map(Into::into),
+                proptest::collection::vec((key, inner), 0..5)
+                    .prop_map(|entries| serde_json::Value::Object(entries.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_scanned_is_what_is_parsed(
+            before in pieces(6), inside in pieces(6), value in value(), pretty in any::<bool>(),
+            at in any::<Index>(), other in select(r#""\{}[]:,0.eu "#.chars().collect::<Vec<_>>())
+        ) {
+            let json = if pretty { format!("{value:#}") } else { value.to_string() };
+            for text in [
+                before.clone(),
+                format!("{{{before}}}"),
+                format!(r#"{{"a":{before},"websocket":{{"data":{inside}}}}}"#),
+                format!(r#"{{"a":"{before}","websocket":{{"data":"{inside}"}}}}"#),
+                format!(r#"{{"a":{json},"websocket":{{"action":{json}{inside}}}}}"#),
+                json.clone(),
+            ] {
+                check(&text)?;
+            }
+            let event = format!(r#"{{"a":{json},"websocket":{{"data":{json}}},"attributes":{json}}}"#);
+            let is_scanned = scanned(&event).is_some();
+            proptest::prop_assert!(is_scanned, "{}", event);
+            check(&event)?;
+            let mut changed: Vec<char> = event.chars().collect();
+            *at.get_mut(&mut changed) = other;
+            check(&String::from_iter(changed))?;
+        }
+    }
+
+    #[test]
+    fn the_depth_is_limited_in_both() {
+        for (levels, is_scanned) in [(127, true), (128, false)] {
+            let event = format!(r#"{{"a":{}{}}}"#, "[".repeat(levels), "]".repeat(levels));
+            assert_eq!(scanned(&event).is_some(), is_scanned);
+            assert_eq!(parsed(&event).is_ok(), is_scanned);
+        }
     }
 }

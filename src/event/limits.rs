@@ -8,16 +8,10 @@ pub(super) const MAX_DEPTH: usize = 128;
 
 /// Whether more than [`MAX_DEPTH`] of `[` and `{` outside strings are open at once.
 ///
-/// The parser skips unread values without recursion and would accept any depth, but the reader of the answer would not.
-/// Most events contain fewer brackets than the limit, and counting them is cheap. The frame, which makes up most of a
-/// long event and may be JSON full of brackets, is a string and is left out.
-pub(super) fn is_nested_too_deep(text: &str, frame: Option<&str>) -> bool {
-    let (before, after) = around(text, frame);
-    if brackets(before) + brackets(after) <= MAX_DEPTH {
-        return false;
-    }
+/// `serde_json` skips unread values without recursion and would accept any depth, but the reader of the answer would not.
+pub(super) fn is_nested_too_deep(text: &str) -> bool {
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
-    for byte in before.bytes().chain(after.bytes()) {
+    for byte in text.bytes() {
         match byte {
             _ if escaped => escaped = false,
             b'\\' if in_string => escaped = true,
@@ -31,16 +25,4 @@ pub(super) fn is_nested_too_deep(text: &str, frame: Option<&str>) -> bool {
         }
     }
     false
-}
-
-/// The text without a part of it.
-fn around<'t>(text: &'t str, part: Option<&str>) -> (&'t str, &'t str) {
-    let Some(part) = part else { return (text, "") };
-    let start = part.as_ptr().addr() - text.as_ptr().addr();
-    (&text[..start], &text[start + part.len()..])
-}
-
-/// `[` and `{` differ in one bit, and no other byte becomes `{` with that bit set.
-fn brackets(text: &str) -> usize {
-    text.bytes().filter(|byte| byte | 0x20 == b'{').count()
 }

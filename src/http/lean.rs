@@ -44,7 +44,7 @@ pub(crate) struct GetRequest(Vec<u8>);
 /// The head of a `POST` up to the value of `content-length`.
 pub(crate) struct PostRequest(Vec<u8>);
 
-/// Learns what the client waits for, so that a signal can interrupt the wait without losing an answer.
+/// Learns what the client waits for without a time limit, so that a signal can interrupt the wait without losing an answer.
 pub(crate) trait WaitObserver: Send + Sync {
     /// The client is about to send a request and wait for the answer on this stream.
     fn waits_on(&self, stream: &Arc<TcpStream>);
@@ -106,18 +106,19 @@ impl LeanClient {
         deadline: Option<Instant>,
         send: impl FnOnce(&mut DeadlineStream, &mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<LeanReply<'_>, Error> {
+        let observer = self.observer.as_deref().filter(|_| deadline.is_none());
         let mut connection = match self.kept.take().filter(|kept| kept.socket.is_open()) {
             Some(kept) => kept,
             None => Box::new(Connection::open(&self.host, self.port, deadline)?),
         };
         let Connection { socket, input } = &mut *connection;
         socket.set_deadline(deadline);
-        if let Some(observer) = &self.observer {
+        if let Some(observer) = observer {
             observer.waits_on(socket.stream());
         }
         send(socket, &mut self.output)?;
         input.fill(socket)?;
-        if let Some(observer) = &self.observer {
+        if let Some(observer) = observer {
             observer.answer_begins();
         }
         let head = Head::read(socket, input)?;
@@ -140,7 +141,7 @@ fn send(
 ) -> Result<(), Error> {
     head.clear();
     head.extend_from_slice(&request.0);
-    write!(head, "{}", body.len())?;
+    head.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes());
     head.extend_from_slice(b"\r\n\r\n");
     if body.len() <= MAX_COPIED_BYTES {
         head.extend_from_slice(body);

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::io;
+use std::mem;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use log::warn;
 
-use super::invocation::{Completed, Offered, Outcome};
+use super::invocation::{Buffers, Completed, Offered, Outcome};
 use crate::config::RuntimeApiAddress;
 use crate::event::MAX_BYTES;
 use crate::http::lean::{BodyError, GetRequest, Header, LeanClient, LeanReply, PostRequest, WaitObserver};
@@ -99,14 +100,17 @@ impl RuntimeApi {
     }
 
     /// Waits for the next event, without a time limit.
-    pub(super) fn next(&mut self) -> Result<Offered, CallError> {
+    pub(super) fn next(&mut self, spare: &mut Buffers) -> Result<Offered, CallError> {
         let reply = self.client.get(&self.next)?;
         if reply.status() != 200 {
             let deadline = body_deadline(&reply);
             return Err(refusal(reply, deadline));
         }
         let received = reply.received();
-        let request_id = reply.header(Header::RequestId).map(str::to_owned);
+        let request_id = reply.header(Header::RequestId).map(|id| {
+            id.clone_into(&mut spare.request_id);
+            mem::take(&mut spare.request_id)
+        });
         if request_id.is_none() {
             warn!(
                 "the runtime API sent no request_id: a repeated event cannot be distinguished from a new one"
@@ -116,7 +120,7 @@ impl RuntimeApi {
             number(&reply, Header::TimeLimitInMs).map_or(DEFAULT_TIME_LIMIT, Duration::from_millis);
         let time_limit = time_limit.min(MAX_TIME_LIMIT);
         let memory_limit_mb = number(&reply, Header::MemoryLimitInMb);
-        let mut body = Vec::new();
+        let mut body = mem::take(&mut spare.body);
         let body = match reply.read_into(&mut body, MAX_BYTES) {
             Ok(()) => Some(body),
             Err(BodyError::TooLong) => None,
@@ -169,7 +173,7 @@ fn body_deadline(reply: &LeanReply<'_>) -> Instant {
 
 fn number(reply: &LeanReply<'_>, header: Header) -> Option<u64> {
     let value = reply.header(header);
-    let number = value.and_then(|value| value.trim().parse::<NonZeroU64>().ok());
+    let number = value.and_then(|value| value.parse::<NonZeroU64>().ok());
     if number.is_none() {
         warn!(
             "the runtime API's header {} is {}",

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use log::{Level, debug, log, log_enabled};
+use log::{Level, debug, log};
 
 use super::watchdog::{Watchdog, Watched};
 use crate::answer::Answer;
@@ -18,6 +18,9 @@ use crate::dispatch::Dispatcher;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventError, MAX_BYTES};
 use crate::log_text::{push_escaped, push_milliseconds};
+
+/// Beyond this size, the memory weighs more than its allocation.
+const MAX_KEPT_BYTES: usize = 64 * 1024;
 
 /// An event that SCF has handed out and that has not been handled yet.
 pub(super) struct Offered {
@@ -47,6 +50,14 @@ pub(super) struct Completed {
 /// event again if no outcome has reached it.
 pub(super) struct Delivered(Completed);
 
+/// Memory that invocations leave to later ones: allocating it anew would take a twentieth of a short one.
+#[derive(Default)]
+pub(super) struct Buffers {
+    pub(super) request_id: String,
+    pub(super) body: Vec<u8>,
+    pub(super) line: String,
+}
+
 enum OutcomeContent {
     /// The event itself, unchanged.
     Event,
@@ -58,6 +69,16 @@ enum OutcomeContent {
 pub(super) enum Outcome<'d> {
     Response(&'d [u8]),
     Error(&'d str),
+}
+
+impl Buffers {
+    /// Keeps what the outcome occupies, if it is not much.
+    pub(super) fn take_back(&mut self, unused: Option<Delivered>) {
+        self.line.shrink_to(MAX_KEPT_BYTES);
+        let Some(Delivered(Completed { request_id, event, .. })) = unused else { return };
+        self.request_id = request_id.unwrap_or_default();
+        self.body = event.filter(|event| event.capacity() <= MAX_KEPT_BYTES).unwrap_or_default();
+    }
 }
 
 impl Offered {
@@ -94,7 +115,7 @@ impl Offered {
         Running { offered: self, watched }
     }
 
-    fn handle(self, dispatcher: &mut Dispatcher) -> Completed {
+    fn handle(self, dispatcher: &mut Dispatcher, line: &mut String) -> Completed {
         let invocation = context::Invocation {
             request_id: self.request_id(),
             deadline: self.deadline(),
@@ -120,8 +141,9 @@ impl Offered {
             Ok(answer) => (Level::Info, format!("refused errNo={}", answer.err_no()).into()),
             Err(e) => (Level::Error, format!("error message={:?}", e.to_string()).into()),
         };
-        if log_enabled!(level) {
-            let line = log_line(invocation.request_id, role, connection, self.received.elapsed(), &outcome);
+        if level <= log::max_level() {
+            line.clear();
+            write_line(line, invocation.request_id, role, connection, self.received.elapsed(), &outcome);
             log!(level, "{line}");
         }
         let content = match result {
@@ -137,25 +159,32 @@ impl Offered {
 }
 
 /// Puts the line together here, since the formatting machinery would pass it on in some twenty short pieces.
-fn log_line(request_id: &str, role: &str, connection: &str, spent: Duration, outcome: &str) -> String {
-    let mut line = String::with_capacity(128 + request_id.len() + connection.len() + outcome.len());
+fn write_line(
+    line: &mut String,
+    request_id: &str,
+    role: &str,
+    connection: &str,
+    spent: Duration,
+    outcome: &str,
+) {
     line.push_str("invocation request_id=");
-    push_escaped(&mut line, request_id);
+    push_escaped(line, request_id);
     line.push_str(" role=");
     line.push_str(role);
     line.push_str(" connection=");
-    push_escaped(&mut line, connection);
+    push_escaped(line, connection);
     line.push_str(" ms=");
-    push_milliseconds(&mut line, spent);
+    push_milliseconds(line, spent);
     line.push_str(" outcome=");
     line.push_str(outcome);
-    line
 }
 
 impl Running<'_> {
     /// Handles the event. Errors and panics of the function become the outcome.
-    pub(super) fn complete(self, dispatcher: &mut Dispatcher) -> Completed {
-        let completed = self.offered.handle(dispatcher);
+    ///
+    /// `line` is memory for the log line.
+    pub(super) fn complete(self, dispatcher: &mut Dispatcher, line: &mut String) -> Completed {
+        let completed = self.offered.handle(dispatcher, line);
         drop(self.watched);
         completed
     }
@@ -187,11 +216,12 @@ impl Completed {
 
 impl Delivered {
     /// The same outcome, to be delivered within the time limit of the new offer; or the offer, if it is a different event.
-    pub(super) fn offered_again(self, offered: Offered) -> Result<Completed, Offered> {
-        if self.0.request_id.is_some() && self.0.request_id == offered.request_id {
-            Ok(Completed { latest: offered.latest(), ..self.0 })
-        } else {
-            Err(offered)
+    pub(super) fn offered_again(last: &mut Option<Self>, offered: Offered) -> Result<Completed, Offered> {
+        let is_same =
+            |last: &mut Self| last.0.request_id.is_some() && last.0.request_id == offered.request_id;
+        match last.take_if(is_same) {
+            Some(Self(completed)) => Ok(Completed { latest: offered.latest(), ..completed }),
+            None => Err(offered),
         }
     }
 }

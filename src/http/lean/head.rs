@@ -11,9 +11,6 @@ use super::malformed::malformed;
 
 const MAX_HEADERS: usize = 128;
 
-/// The longest name of a header that matters has this many bytes.
-const LONGEST_NAME: usize = "memory_limit_in_mb".len();
-
 /// The headers whose values are kept; names match in any letter case.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Header {
@@ -112,36 +109,27 @@ impl Head {
     }
 
     fn note(&mut self, header: &httparse::Header<'_>, input: &[u8]) -> Result<(), Error> {
-        let mut lower_case = [0; LONGEST_NAME];
-        let Some(name) = lower_case.get_mut(..header.name.len()) else { return Ok(()) };
-        for (lower_case, byte) in name.iter_mut().zip(header.name.bytes()) {
-            *lower_case = byte.to_ascii_lowercase();
-        }
-        match &*name {
-            b"content-length" => self.note_length(header.value)?,
-            b"transfer-encoding" => {
-                // The request allows no other coding.
-                if !header.value.eq_ignore_ascii_case(b"chunked") {
-                    let coding = String::from_utf8_lossy(header.value);
-                    return Err(malformed(format_args!("transfer-encoding {coding:?}")));
-                }
-                self.chunked = true;
+        let is = |name: &str| is_same_name(header.name, name);
+        if is("content-length") {
+            self.note_length(header.value)?;
+        } else if is("transfer-encoding") {
+            // The request allows no other coding.
+            if !header.value.eq_ignore_ascii_case(b"chunked") {
+                let coding = String::from_utf8_lossy(header.value);
+                return Err(malformed(format_args!("transfer-encoding {coding:?}")));
             }
-            b"connection" => self.is_kept_alive &= !has_token(header.value, b"close"),
-            other => {
-                let known = Header::ALL.into_iter().find(|known| known.name().as_bytes() == other);
-                if let Some(known) = known {
-                    let start = header.value.as_ptr().addr() - input.as_ptr().addr();
-                    self.values[known as usize].get_or_insert(start..start + header.value.len());
-                }
-            }
+            self.chunked = true;
+        } else if is("connection") {
+            self.is_kept_alive &= !has_token(header.value, b"close");
+        } else if let Some(known) = Header::ALL.into_iter().find(|known| is(known.name())) {
+            let start = header.value.as_ptr().addr() - input.as_ptr().addr();
+            self.values[known as usize].get_or_insert(start..start + header.value.len());
         }
         Ok(())
     }
 
     fn note_length(&mut self, value: &[u8]) -> Result<(), Error> {
-        let digits = value.iter().all(u8::is_ascii_digit).then(|| std::str::from_utf8(value).ok()).flatten();
-        let Some(length) = digits.and_then(|digits| digits.parse().ok()) else {
+        let Some(length) = decimal(value) else {
             return Err(malformed(format_args!("content-length {:?}", String::from_utf8_lossy(value))));
         };
         if let Some(other) = self.length.replace(length).filter(|other| *other != length) {
@@ -149,6 +137,19 @@ impl Head {
         }
         Ok(())
     }
+}
+
+/// Compares names in any letter case. In a name, bytes that differ in this bit alone are a letter in both cases, or `^` and
+/// `~`, which no known name contains.
+fn is_same_name(name: &str, known: &str) -> bool {
+    name.len() == known.len() && name.bytes().zip(known.bytes()).all(|(a, b)| (a ^ b) & !0x20 == 0)
+}
+
+/// Digits alone, as the grammar requires: `str::parse` would accept a sign.
+fn decimal(value: &[u8]) -> Option<u64> {
+    let digit = |byte: u8| char::from(byte).to_digit(10).map(u64::from);
+    let (first, rest) = value.split_first()?;
+    rest.iter().try_fold(digit(*first)?, |number, byte| number.checked_mul(10)?.checked_add(digit(*byte)?))
 }
 
 fn has_token(value: &[u8], wanted: &[u8]) -> bool {
