@@ -1,7 +1,7 @@
 //! TLS for clients (`wss`): versions 1.2 and 1.3, sessions that are resumed, and a certificate that is replaced while
 //! the gateway runs.
 //!
-//! [`Tls::load`] → [`Tls::acceptor`] for each connection. [`Tls::watch`] notices new files, [`Tls::reload`] reads them
+//! [`Tls::load`] → [`Tls::accept`] for each connection. [`Tls::watch`] notices new files, [`Tls::reload`] reads them
 //! on demand. New files that cannot be used, because they are half-written, expired or not of one pair, change
 //! nothing: the log says why, and connections keep the certificate they had. Connections that are open notice nothing
 //! in either case. At the start there is none to keep: one that has expired is served then, and the log says so again
@@ -10,11 +10,13 @@
 #[cfg(test)]
 pub(crate) mod authority;
 mod certificate;
+mod stream;
 #[cfg(test)]
 mod tests;
 
 use std::{
     hash::{DefaultHasher, Hasher as _},
+    io,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -28,10 +30,15 @@ use rustls::{
     sign::CertifiedKey,
     version::{TLS12, TLS13},
 };
-use tokio::time::MissedTickBehavior;
-use tokio_rustls::TlsAcceptor;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::MissedTickBehavior,
+};
 
-pub use self::certificate::{Certificate, CertificateError, CertificateFiles};
+pub use self::{
+    certificate::{Certificate, CertificateError, CertificateFiles},
+    stream::ServerTlsStream,
+};
 
 /// How often [`Tls::watch`] looks at the files. They are read, not only asked for their time: that also notices links
 /// that change their target, and works on file systems that send no notifications.
@@ -88,10 +95,12 @@ impl Tls {
         Ok(Self { watched, served, config: Arc::new(config) })
     }
 
-    /// Accepts connections with the certificate that is served at the time of each handshake.
-    #[must_use]
-    pub fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.config))
+    /// Shakes hands with a client, with the certificate that is served then.
+    pub fn accept<S>(&self, stream: S) -> impl Future<Output = io::Result<ServerTlsStream<S>>> + use<S>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        ServerTlsStream::accept(Arc::clone(&self.config), stream)
     }
 
     /// Until when the certificate that is served is valid.

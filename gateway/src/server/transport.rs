@@ -9,7 +9,6 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
 };
-use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
 use crate::{
@@ -21,12 +20,12 @@ use crate::{
     server::{
         client_address::Proxies,
         proxy_protocol::{self, ProxyProtocolError},
-        tls::Tls,
+        tls::{ServerTlsStream, Tls},
     },
 };
 
 /// Bytes of HTTP, both ways.
-pub type HttpStream<S> = Either<S, Box<TlsStream<S>>>;
+pub type HttpStream<S> = Either<S, Box<ServerTlsStream<S>>>;
 
 /// A connection that is ready for HTTP.
 #[derive(Debug)]
@@ -121,11 +120,11 @@ impl Transport {
         Ok(client.map_err(TransportError::ProxyProtocol)?.unwrap_or(accepted_from))
     }
 
-    async fn shake_hands<S>(&self, tls: &Tls, stream: S) -> Result<TlsStream<S>, TransportError>
+    async fn shake_hands<S>(&self, tls: &Tls, stream: S) -> Result<ServerTlsStream<S>, TransportError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let Ok(shaken) = timeout(self.handshake_timeout, tls.acceptor().accept(stream)).await else {
+        let Ok(shaken) = timeout(self.handshake_timeout, tls.accept(stream)).await else {
             self.metrics.tls_handshake(TlsOutcome::TimedOut);
             return Err(TransportError::TlsTimeout(self.handshake_timeout));
         };
@@ -133,7 +132,7 @@ impl Transport {
             self.metrics.tls_handshake(TlsOutcome::Failed);
             TransportError::Tls(error)
         })?;
-        let resumed = stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+        let resumed = stream.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
         self.metrics.tls_handshake(if resumed { TlsOutcome::Resumed } else { TlsOutcome::Full });
         Ok(stream)
     }

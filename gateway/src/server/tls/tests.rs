@@ -15,7 +15,7 @@ use super::{
 /// A connection to a server that sends back each byte.
 async fn connect(tls: &Tls, client: &TlsConnector) -> io::Result<TlsStream<DuplexStream>> {
     let (near, far) = duplex(64 * 1024);
-    let accepting = tls.acceptor().accept(far);
+    let accepting = tls.accept(far);
     tokio::spawn(async move {
         let (mut reader, mut writer) = tokio::io::split(accepting.await?);
         tokio::io::copy(&mut reader, &mut writer).await
