@@ -163,7 +163,11 @@ impl Account {
                 None if told.closed.is_none() && seen.runs[life.run].was(Fault::Killed) => {
                     self.count_frame("lost with the process that was killed");
                 }
-                None if told.closed.as_deref().is_some_and(is_of_lost_node) => {
+                // Also if the client itself has closed the connection, before the node has found out.
+                None if told.closed.as_deref().is_some_and(is_of_lost_node)
+                    || seen.runs[told.by].was_declared_lost()
+                        && told.cleanups.iter().any(|cleanup| cleanup.by != told.by) =>
+                {
                     self.count_frame("lost with the node that was declared lost");
                 }
                 None if ended.is_some_and(|ended| ended < *sent + SLACK) => {
