@@ -119,7 +119,7 @@ impl Row {
             Part::Tls if kind.serves(Purpose::EchoOverTls) => self.tls.push(trial::crowd_over_tls(kind)?),
             Part::Cpu => self.cpu.push(trial::echo(kind)?),
             Part::Handshakes => self.handshakes.push(trial::handshakes(kind)?),
-            // Pushpin has never come to an end of it, and waiting for that takes half of all the time.
+            // Pushpin has never come to an end of it.
             Part::Latency if *kind == Kind::Pushpin => {}
             Part::Latency => self.latency.push(trial::paced(kind)?),
             Part::Compression => self.compression.extend(compression::measure(kind)?),
