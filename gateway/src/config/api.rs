@@ -23,7 +23,7 @@ pub struct ApiConfig {
     pub transfer: Target,
     /// The function that learns of the end of a connection.
     pub cleanup: Target,
-    /// What holds for its clients and functions.
+    /// The settings of its clients and functions.
     pub settings: ApiSettings,
     /// How long a function may take for an event.
     pub function_timeout: Duration,
@@ -82,7 +82,7 @@ pub(super) fn read(mut table: Section<'_, '_>, folder: &Path) -> Read {
     let init_timeout = table.seconds("init_timeout_seconds", 10, 1..=900);
     let memory_mb = table.integer("memory_mb", 128, 1..=1_048_576);
     let variables = table.section("env", "api.env.");
-    if targets.iter().flatten().count() == targets.len() && !targets.iter().flatten().any(is_process) {
+    if targets.iter().all(|target| target.as_ref().is_some_and(runs_elsewhere)) {
         check_for_processes_alone(&table, variables.as_ref());
     }
     let env = variables.map(env).unwrap_or_default();
@@ -112,8 +112,8 @@ fn origins(table: &mut Section<'_, '_>) -> Origins {
     Origins::Only(origins.into_inner())
 }
 
-fn is_process(target: &Spanned<Target>) -> bool {
-    matches!(target.get_ref(), Target::Process(_))
+fn runs_elsewhere(target: &Spanned<Target>) -> bool {
+    !matches!(target.get_ref(), Target::Process(_))
 }
 
 /// Reports what has no effect on functions that run elsewhere.

@@ -58,7 +58,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// What stays as it is until the next start.
+    /// The settings that only a restart changes.
     pub fixed: FixedConfig,
     /// The secret in the push address.
     pub push_token: Option<Secret>,
@@ -82,7 +82,7 @@ pub struct Config {
     pub apis: Vec<ApiConfig>,
 }
 
-/// What a gateway that runs does not change: what belongs to its listening sockets, its cluster, its log.
+/// The settings that a reload does not change: those of the listening sockets, the cluster and the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FixedConfig {

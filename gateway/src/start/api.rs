@@ -29,11 +29,11 @@ pub struct Api {
     pub transfer: FunctionSource,
     /// Learns that a client has left.
     pub cleanup: FunctionSource,
-    /// What holds for its clients and functions.
+    /// The settings of its clients and functions.
     pub settings: ApiSettings,
 }
 
-/// What holds for an API's clients, and for its functions wherever they run.
+/// The settings of an API's clients, and of its functions wherever they run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ApiSettings {

@@ -1,13 +1,13 @@
 //! The functions of a configuration, each with what runs it.
 
-use std::{env, ffi::OsString, fmt, path::Path, sync::Arc};
+use std::{env, fmt, path::Path, sync::Arc};
 
 use parking_lot::Mutex;
 
 use crate::{
     config::{self, Config, Scf, Target},
     function::{
-        local::Processes,
+        local::{Processes, Variables},
         remote::{
             Remote, RemoteSettings,
             attempt::Attempt,
@@ -23,11 +23,11 @@ use crate::{
 };
 
 /// Reads a variable of the environment.
-type Variables = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+type ReadVariable = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// What functions elsewhere are called with: kept connections and credentials. It outlives reloads.
 pub struct Backends {
-    variables: Variables,
+    variables: ReadVariable,
     clients: Mutex<Option<BackendClients>>,
     /// The one of the last configuration that needed one.
     cloud: Mutex<Option<(Scf, Arc<ScfClient>)>>,
@@ -73,17 +73,16 @@ impl Backends {
 
     /// The APIs of a configuration.
     pub fn apis(&self, config: &Config) -> Result<Vec<Api>, BackendsError> {
-        let inherited = if config.fixed.web_function.is_some() { inherited() } else { Vec::new() };
-        config.apis.iter().map(|api| self.api(api, &inherited, &config.scf)).collect()
+        let inherited = if config.fixed.web_function.is_some() { inherited() } else { Variables::default() };
+        let with_inherited = |api: &config::ApiConfig| {
+            let env = inherited.iter().chain(api.env.iter()).map(|(name, value)| (name, value.clone()));
+            config::ApiConfig { env: env.collect(), ..api.clone() }
+        };
+        config.apis.iter().map(|api| self.api(&with_inherited(api), &config.scf)).collect()
     }
 
-    fn api(
-        &self,
-        api: &config::ApiConfig,
-        inherited: &[(String, String)],
-        scf: &Scf,
-    ) -> Result<Api, BackendsError> {
-        let source = |target| self.source(target, api, inherited, scf);
+    fn api(&self, api: &config::ApiConfig, scf: &Scf) -> Result<Api, BackendsError> {
+        let source = |target| self.source(target, api, scf);
         let mut built = Api::new(
             api.path.as_str(),
             source(&api.register)?,
@@ -98,11 +97,10 @@ impl Backends {
         &self,
         target: &Target,
         api: &config::ApiConfig,
-        inherited: &[(String, String)],
         scf: &Scf,
     ) -> Result<FunctionSource, BackendsError> {
         Ok(match target {
-            Target::Process(program) => processes(program, api, inherited).into(),
+            Target::Process(program) => processes(program, api).into(),
             Target::Http(address) => remote(self.http(address)?, api).into(),
             Target::Scf(function) => remote(self.scf(function, scf)?, api).into(),
         })
@@ -166,17 +164,16 @@ impl fmt::Debug for Backends {
 }
 
 /// A web function's variables, which are also those of the functions in it: all but the platform's and the gateway's own.
-fn inherited() -> Vec<(String, String)> {
+fn inherited() -> Variables {
     let all = env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     all.filter(|(name, _)| config::check_variable_name(name).is_ok() && !name.starts_with("GATEWAY_"))
         .collect()
 }
 
-fn processes(program: &Path, api: &config::ApiConfig, inherited: &[(String, String)]) -> Processes {
+fn processes(program: &Path, api: &config::ApiConfig) -> Processes {
     let mut processes = Processes::new(program);
-    let inherited = inherited.iter().map(|(name, value)| (name.as_str(), OsString::from(value)));
-    processes.env = inherited.chain(api.env.iter().map(|(name, value)| (name, value.clone()))).collect();
+    processes.env = api.env.clone();
     processes.init_timeout = api.init_timeout;
     processes.timeout = api.function_timeout;
     processes.memory_mb = api.memory_mb;
