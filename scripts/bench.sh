@@ -29,11 +29,8 @@ if [ -n "$of_the_gateway" ]; then
     [ -z "$has_peers" ] ||
         scripts/need.sh --no-services nginx /usr/lib/nginx/modules/ngx_nchan_module.so:libnginx-mod-nchan pushpin condure zurl || true
     PROFILE=gateway scripts/build-static.sh "$glibc" --locked -p scf-websocket-bench
-    # A second row, if it has ever been built: make gateway TARGET=x86_64-unknown-linux-gnu
-    [ ! -e "target/$glibc/gateway/gateway" ] ||
-        PROFILE=gateway scripts/build-static.sh "$glibc" --locked -p scf-websocket-gateway --bin gateway
     case " $of_the_gateway " in
-    *" gateway "* | *" gateway-compression "*)
+    *" gateway-compression "*)
         target=$(scripts/target.sh)
         CFG=compress_each PROFILE=gateway scripts/build-static.sh "$target" --locked -p scf-websocket-gateway --bin gateway \
             --target-dir target/compress-each

@@ -9,17 +9,22 @@ use super::json_text::{JsonText, json_string};
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionId<'e> {
     json: Cow<'e, str>,
-    text: Cow<'e, str>,
+    /// Unless it is what stands between the quotes.
+    decoded: Option<Box<str>>,
 }
 
 impl<'e> ConnectionId<'e> {
     pub(super) fn decode(json: JsonText<'e>) -> Result<Self, EventError> {
-        Ok(Self { json: Cow::Borrowed(json.raw), text: json.text()? })
+        let decoded = match json.text()? {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(text) => Some(text.into()),
+        };
+        Ok(Self { json: Cow::Borrowed(json.raw), decoded })
     }
 
     /// The id as text.
     pub(crate) fn as_str(&self) -> &str {
-        &self.text
+        self.decoded.as_deref().unwrap_or_else(|| &self.json[1..self.json.len() - 1])
     }
 
     /// The id as a JSON string.
@@ -30,6 +35,8 @@ impl<'e> ConnectionId<'e> {
 
 impl From<&str> for ConnectionId<'static> {
     fn from(text: &str) -> Self {
-        Self { json: Cow::Owned(json_string(text)), text: Cow::Owned(text.to_owned()) }
+        let json = json_string(text);
+        let decoded = (json.len() != text.len() + 2).then(|| text.into());
+        Self { json: Cow::Owned(json), decoded }
     }
 }

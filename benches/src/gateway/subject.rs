@@ -40,19 +40,12 @@ pub fn all() -> Result<Vec<Subject>> {
     if !packaged.exists() {
         return Err("target/package/gateway: not built; run `make gateway`".into());
     }
-    let with_glibc = super::program("gateway")?;
-    let no_glibc = (!with_glibc.exists()).then_some("it is not built");
     let no_nchan = (!Path::new(nchan::MODULE).exists() || !runs("nginx", &["-v"]))
         .then_some("nginx or libnginx-mod-nchan is not installed");
     let no_pushpin = (!runs("pushpin", &["--version"]) || !runs("zurl", &["--version"]))
         .then_some("pushpin or zurl is not installed");
     Ok(vec![
         Subject { name: "**gateway**".into(), kind: Kind::Gateway(packaged), missing: None },
-        Subject {
-            name: "gateway built with glibc".into(),
-            kind: Kind::Gateway(with_glibc),
-            missing: no_glibc,
-        },
         Subject { name: "nchan".into(), kind: Kind::Nchan, missing: no_nchan },
         Subject { name: "Pushpin".into(), kind: Kind::Pushpin, missing: no_pushpin },
         Subject { name: "the floor".into(), kind: Kind::Floor, missing: None },

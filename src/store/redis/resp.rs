@@ -1,12 +1,13 @@
 //! RESP 2, the protocol of Redis: writes commands and reads replies.
 
 use std::io::{BufRead, Error, ErrorKind, Read};
+use std::str::FromStr;
 
 /// A line holds a number, a status or an error message.
-const MAX_LINE_BYTES: u64 = 4096;
+const MAX_LINE_BYTES: usize = 4096;
 
 /// The longest string that is read.
-const MAX_BULK_BYTES: u64 = 16 * 1024 * 1024;
+const MAX_BULK_BYTES: usize = 16 * 1024 * 1024;
 
 /// One reply of the server.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,14 +55,14 @@ fn append_length(out: &mut Vec<u8>, kind: u8, length: usize) {
 /// Reads one reply. Bytes that are not RESP, and replies that no command of this crate expects, are an error of kind
 /// `InvalidData`.
 pub(super) fn read_reply(input: &mut impl BufRead) -> Result<Reply, Error> {
-    let line = read_line(input)?;
-    match line.split_at_checked(1) {
-        Some(("+", _)) => Ok(Reply::Done),
-        Some((":", number)) => number.parse().map(Reply::Number).map_err(|_| not_resp(&line)),
-        Some(("-", sentence)) => Ok(Reply::Refusal(sentence.to_owned())),
-        Some(("$", length)) => read_bulk(input, length).map(Reply::Bulk),
-        Some(("*", count)) => read_list(input, count).map(Reply::List),
-        _ => Err(not_resp(&line)),
+    let mut line = Vec::new();
+    match read_line(input, &mut line)? {
+        [b'+', ..] => Ok(Reply::Done),
+        [b':', number @ ..] => parse(number).map(Reply::Number),
+        [b'-', sentence @ ..] => Ok(Reply::Refusal(String::from_utf8_lossy(sentence).into_owned())),
+        [b'$', length @ ..] => read_bulk(input, length).map(Reply::Bulk),
+        [b'*', count @ ..] => read_list(input, parse(count)?).map(Reply::List),
+        other => Err(not_resp(other)),
     }
 }
 
@@ -70,45 +71,49 @@ pub(crate) fn read_all(mut bytes: &[u8]) {
     while read_reply(&mut bytes).is_ok() {}
 }
 
-fn read_list(input: &mut impl BufRead, count: &str) -> Result<Vec<Vec<u8>>, Error> {
-    let count: u32 = count.parse().map_err(|_| not_resp(count))?;
+fn read_list(input: &mut impl BufRead, count: u32) -> Result<Vec<Vec<u8>>, Error> {
     // Grows with what arrives, since the announced count may be false.
     let mut list = Vec::new();
+    let mut line = Vec::new();
     for _ in 0..count {
-        let line = read_line(input)?;
-        let length = line.strip_prefix('$').ok_or_else(|| not_resp(&line))?;
-        list.push(read_bulk(input, length)?.ok_or_else(|| not_resp(&line))?);
+        let line = read_line(input, &mut line)?;
+        let length = line.strip_prefix(b"$").ok_or_else(|| not_resp(line))?;
+        list.push(read_bulk(input, length)?.ok_or_else(|| not_resp(line))?);
     }
     Ok(list)
 }
 
-fn read_bulk(input: &mut impl BufRead, length: &str) -> Result<Option<Vec<u8>>, Error> {
-    if length == "-1" {
+fn read_bulk(input: &mut impl BufRead, length: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+    if length == b"-1" {
         return Ok(None);
     }
-    let bytes: u64 = length.parse().map_err(|_| not_resp(length))?;
+    let bytes: usize = parse(length)?;
     if bytes > MAX_BULK_BYTES {
         return Err(Error::new(ErrorKind::InvalidData, format!("a string of {bytes} bytes is not read")));
     }
-    let mut bulk = Vec::new();
-    input.take(bytes).read_to_end(&mut bulk)?;
+    let mut bulk = Vec::with_capacity(bytes.min(MAX_LINE_BYTES));
+    input.take(bytes as u64).read_to_end(&mut bulk)?;
     let mut end = [0; 2];
     input.read_exact(&mut end)?;
     if &end == b"\r\n" { Ok(Some(bulk)) } else { Err(not_resp(length)) }
 }
 
-fn read_line(input: &mut impl BufRead) -> Result<String, Error> {
-    let mut line = Vec::new();
-    input.take(MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
+/// The next line, without its end.
+fn read_line<'l>(input: &mut impl BufRead, line: &'l mut Vec<u8>) -> Result<&'l [u8], Error> {
+    line.clear();
+    input.take(MAX_LINE_BYTES as u64).read_until(b'\n', line)?;
     if line.is_empty() {
         return Err(ErrorKind::UnexpectedEof.into());
     }
-    let text = String::from_utf8_lossy(&line);
-    text.strip_suffix("\r\n").map(str::to_owned).ok_or_else(|| not_resp(&text))
+    line.strip_suffix(b"\r\n").ok_or_else(|| not_resp(line))
 }
 
-fn not_resp(line: &str) -> Error {
-    let start: String = line.chars().take(80).collect();
+fn parse<T: FromStr>(number: &[u8]) -> Result<T, Error> {
+    std::str::from_utf8(number).ok().and_then(|number| number.parse().ok()).ok_or_else(|| not_resp(number))
+}
+
+fn not_resp(line: &[u8]) -> Error {
+    let start: String = String::from_utf8_lossy(line).chars().take(80).collect();
     Error::new(ErrorKind::InvalidData, format!("{start:?} is not a reply of Redis"))
 }
 
