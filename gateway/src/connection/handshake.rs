@@ -123,7 +123,8 @@ async fn connect(app: Arc<App>, asked: UpgradeRequest, permit: Permit) -> Respon
     let (answer_sender, answer) = oneshot::channel();
     let open = app.open.clone();
     // A task of its own: the server drops this future when the client goes away, but the function's event goes on.
-    open.spawn(handshake(app, asked, permit, answer_sender));
+    // Boxed, since a task moves its future ten times from its start to its end, and this one has 4 kB.
+    open.spawn(Box::pin(handshake(app, asked, permit, answer_sender)));
     answer.await.unwrap_or_else(|_| refuse(StatusCode::BAD_GATEWAY, "the handshake ended without an answer"))
 }
 

@@ -97,7 +97,7 @@ fn begin(
     match (clients.accept(listener, peer.ip()), listener) {
         (Ok(permit), Listener::Clients) => {
             let clients = Arc::clone(clients);
-            connections.spawn(serve_client(stream, peer, answering, clients, permit));
+            spawn(connections, serve_client(stream, peer, answering, clients, permit));
         }
         (Ok(permit), Listener::Pushes | Listener::Operators) => {
             spawn_plain(connections, stream, peer, answering, ExpectedPeers::Clients, Some(permit));
@@ -107,7 +107,7 @@ fn begin(
             if let Some(lingering) =
                 refuse(&stream, peer, limit, clients, is_plain).then(|| clients.tcp.linger()).flatten()
             {
-                connections.spawn(async move {
+                spawn(connections, async move {
                     linger(stream).await;
                     drop(lingering);
                 });
@@ -125,8 +125,13 @@ fn spawn_plain(
     permit: Option<Permit>,
 ) {
     let stream = Either::Left(WriteLimit::new(stream, PROGRESS_TIMEOUT, permit));
-    connections
-        .spawn(answering.answer(ReadyConnection { stream, peer }, Activity::new(peers, PROGRESS_TIMEOUT)));
+    let activity = Activity::new(peers, PROGRESS_TIMEOUT);
+    spawn(connections, answering.answer(ReadyConnection { stream, peer }, activity));
+}
+
+/// Boxed, since a task moves its future ten times from its start to its end, and this one has 5 kB.
+fn spawn(connections: &mut JoinSet<()>, connection: impl Future<Output = ()> + Send + 'static) {
+    connections.spawn(Box::pin(connection));
 }
 
 /// Serves a connection of a client, which may begin with a proxy's header and TLS.
