@@ -50,7 +50,7 @@ pub use self::{
     config::{configured, secret},
     connection::{
         clients::ClientSettings, compression::Compression, limits, origin, request_details, timeouts,
-        web_function, websocket::CloseReason,
+        web_function,
     },
     observe::{metrics, report},
     registry::cluster,

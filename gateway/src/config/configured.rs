@@ -11,7 +11,7 @@ use std::fmt;
 
 pub use self::{
     backends::{Backends, BackendsError},
-    reload::{Configured, ReloadError},
+    reload::Configured,
 };
 use crate::{
     Builder, ClientSettings, Gateway, PageScope,

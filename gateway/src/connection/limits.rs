@@ -1,8 +1,8 @@
 //! How much clients may do: connections in total and from one address, handshakes from one address, frames on one
 //! connection.
 //!
-//! [`Admission::admit`] → a [`Permit`] for as long as the connection is there, or the [`Limit`] that refuses it.
-//! [`FrameRate`] belongs to one connection. Neither has a task or a timer; time is looked at when something happens.
+//! `Admission::admit` → a `Permit` for as long as the connection is there, or the `Limit` that refuses it.
+//! `FrameRate` belongs to one connection. Neither has a task or a timer; time is looked at when something happens.
 //!
 //! An address is an IPv4 address, or the first 64 bits of an IPv6 address: a single customer of a provider has as many
 //! IPv6 addresses as it likes.
@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, num::NonZeroU32};
 
 use axum::http::StatusCode;
 
-pub use self::{admission::Admission, count::Permit, frame_rate::FrameRate};
+pub(crate) use self::{admission::Admission, count::Permit, frame_rate::FrameRate};
 pub(crate) use self::{
     attributes::{AttributeCount, AttributePermit},
     tcp::{Listener, TcpConnections},
@@ -75,7 +75,7 @@ const ONE_HUNDRED: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
 impl Limits {
     /// Neither connections nor handshakes nor frames are limited in their number.
     #[must_use]
-    pub fn unlimited() -> Self {
+    pub(crate) fn unlimited() -> Self {
         Self {
             connections: usize::MAX,
             connections_per_ip: usize::MAX,
@@ -107,7 +107,7 @@ impl Default for Limits {
 /// A limit that a client has met, and its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Limit {
+pub(crate) enum Limit {
     /// There are this many connections already.
     #[error("the gateway has {0} connections, its limit")]
     Connections(usize),
@@ -143,7 +143,7 @@ pub enum Limit {
     OpenFiles(usize),
 }
 
-/// The keys of all limits that are a [`Limit`]; the last one is no key of the file, but what the system sets.
+/// The keys of all limits that are a `Limit`; the last one is no key of the file, but what the system sets.
 pub const KEYS: [&str; 11] = [
     "connections",
     "connections_per_ip",
@@ -179,7 +179,7 @@ impl Limits {
 
 /// What a client receives when it meets a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rejection {
+pub(crate) enum Rejection {
     /// Its handshake is refused with this status.
     Status(StatusCode),
     /// Its connection is closed with this code.

@@ -20,7 +20,7 @@ use crate::connection::web_function::PLATFORM_HEADERS;
 /// Two fields of the connecting event.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RequestDetails {
+pub(crate) struct RequestDetails {
     /// Names are in lower case; several values of a name are joined by `, `. Headers of the connection itself and of
     /// the WebSocket handshake are left out, likewise those of SCF's platform, and bytes that are not UTF-8 are replaced.
     pub headers: BTreeMap<String, String>,

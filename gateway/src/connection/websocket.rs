@@ -31,7 +31,6 @@ use log::{info, warn};
 use tokio::{sync::oneshot, time::timeout};
 
 pub(crate) use self::accept_key::accept_key;
-pub use self::close_reason::CloseReason;
 use self::{
     close::close, close_reason::End, deflate::Deflate, framing::Decoder, platform::PlatformLimits,
     session::Session, socket::Socket, transfers::Transfers,

@@ -1,8 +1,8 @@
 //! The JSON of both directions between the gateway and the functions of a WebSocket API, as the vendor's API Gateway
 //! spoke it: the events of the three roles, the register function's answer, the reverse push and what it is answered.
 //!
-//! A client connects → [`ConnectingEvent`] → [`ConnectAnswer`]. A frame → [`TransferEvent`]. It leaves →
-//! [`ClosingEvent`]. A function pushes → [`Push::parse`] → [`Status`].
+//! A client connects → `ConnectingEvent` → `ConnectAnswer`. A frame → `TransferEvent`. It leaves →
+//! `ClosingEvent`. A function pushes → [`Push::parse`] → [`Status`].
 
 mod frame;
 mod object;
@@ -21,17 +21,17 @@ pub use self::{
 use crate::connection::request_details::RequestDetails;
 
 /// Frames, events and answers have at most this many bytes.
-pub const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
+pub(crate) const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
 
 /// What the register function says of a client: strings by name. Every later event of its connection carries them.
-pub type Attributes = std::collections::BTreeMap<String, String>;
+pub(crate) type Attributes = std::collections::BTreeMap<String, String>;
 
 /// The attributes of a client have together at most this many bytes, names and values.
-pub const MAX_ATTRIBUTE_BYTES: usize = 4096;
+pub(crate) const MAX_ATTRIBUTE_BYTES: usize = 4096;
 
 /// A client asks to connect: the register function's event.
 #[derive(Debug, Serialize)]
-pub struct ConnectingEvent<'a> {
+pub(crate) struct ConnectingEvent<'a> {
     /// Where the request came from and to.
     #[serde(rename = "requestContext")]
     pub request_context: RequestContext<'a>,
@@ -45,7 +45,7 @@ pub struct ConnectingEvent<'a> {
 /// The circumstances of a request to connect.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RequestContext<'a> {
+pub(crate) struct RequestContext<'a> {
     /// The API's service; here always `local`.
     pub service_name: &'a str,
     /// The path of the request, without its query.
@@ -70,7 +70,7 @@ pub struct RequestContext<'a> {
 /// The authenticated caller.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Identity<'a> {
+pub(crate) struct Identity<'a> {
     /// The key pair's id.
     pub secret_id: &'a str,
 }
@@ -103,7 +103,7 @@ impl<'a> Connecting<'a> {
 
 /// A client sent a frame: the transfer function's event.
 #[derive(Debug, Serialize)]
-pub struct TransferEvent<'a> {
+pub(crate) struct TransferEvent<'a> {
     websocket: Transfer<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attributes: Option<&'a Attributes>,
@@ -142,7 +142,7 @@ pub(crate) fn binary_event(of: (&str, Option<&Attributes>), bytes: &[u8]) -> ser
 
 /// A client left: the cleanup function's event.
 #[derive(Debug, Serialize)]
-pub struct ClosingEvent<'a> {
+pub(crate) struct ClosingEvent<'a> {
     websocket: Closing<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -181,7 +181,7 @@ pub(crate) const STORE_UNAVAILABLE: u32 = 104;
 /// The register function's answer, as far as it decides the handshake.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ConnectAnswer {
+pub(crate) struct ConnectAnswer {
     /// 0 accepts the connection, anything else refuses it.
     pub err_no: i64,
     /// Why.
@@ -194,7 +194,7 @@ pub struct ConnectAnswer {
 /// What the register function agrees with the client.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Agreed {
+pub(crate) struct Agreed {
     /// The sub-protocol, or the list that the client offered.
     pub sec_web_socket_protocol: Option<String>,
     /// The extensions; the gateway speaks none.

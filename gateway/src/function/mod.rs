@@ -204,7 +204,7 @@ pub enum Failure {
 impl Failure {
     /// Whether it says something about the backend and nothing about the event. The function did not run.
     #[must_use]
-    pub fn is_of_backend(&self) -> bool {
+    pub(crate) fn is_of_backend(&self) -> bool {
         matches!(
             self,
             Self::Overloaded { .. }
@@ -216,7 +216,7 @@ impl Failure {
 
     /// Whether the function may have run, and its answer is not known.
     #[must_use]
-    pub fn may_have_run(&self) -> bool {
+    pub(crate) fn may_have_run(&self) -> bool {
         matches!(self, Self::Error(_) | Self::TimedOut(_) | Self::Crashed(_))
     }
 

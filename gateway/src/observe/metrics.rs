@@ -1,6 +1,6 @@
 //! What the gateway counts and measures, for Prometheus. [`catalogue::ALL`] lists every metric.
 //!
-//! One [`Metrics`] for the process; [`Metrics::api`] gives the handles of one API. Labels are enums ([`labels`]) or
+//! One [`Metrics`] for the process; `Metrics::api` gives the handles of one API. Labels are enums ([`labels`]) or
 //! paths of the configuration, never something a client sends, so the number of series is bounded.
 
 mod api;
@@ -27,17 +27,17 @@ use prometheus_client::{
     registry::{Metric, Registry},
 };
 
+pub use self::totals::Totals;
 use self::{
     api::ApiHandles,
     catalogue::{Description, MetricKind},
     labels::{HandshakeOutcome, Label, PushOutcome, RefusalReason, ReloadOutcome, Reloadable, TlsOutcome},
 };
-pub use self::{
+pub(crate) use self::{
     api::{ApiMetrics, EventTimer},
     cluster::ClusterMetrics,
     format::Format,
     routes::RouteMetrics,
-    totals::Totals,
 };
 use crate::connection::limits::{self, Limit, Limits};
 
@@ -71,9 +71,9 @@ pub struct Metrics {
     /// Cleanups that are due and were not called yet.
     pub cleanups_pending: Gauge,
     /// Leases and take-overs.
-    pub cluster: Arc<ClusterMetrics>,
+    pub(crate) cluster: Arc<ClusterMetrics>,
     /// From node to node.
-    pub routes: RouteMetrics,
+    pub(crate) routes: RouteMetrics,
 }
 
 #[derive(Debug, Clone)]
@@ -161,7 +161,7 @@ impl Metrics {
 
     /// The handles of the API with this path. When the last of them is dropped, the API has no series any more.
     #[must_use]
-    pub fn api(&self, path: &str) -> ApiMetrics {
+    pub(crate) fn api(&self, path: &str) -> ApiMetrics {
         ApiMetrics::new(&self.families, &self.apis, path)
     }
 
@@ -177,7 +177,7 @@ impl Metrics {
     }
 
     /// A handshake was refused, or a connection closed, because of this limit.
-    pub fn limit_hit(&self, limit: Limit) {
+    pub(crate) fn limit_hit(&self, limit: Limit) {
         let series = series(&catalogue::LIMIT_HITS, [Cow::Borrowed(limit.key())]);
         self.families.limit_hits.get_or_create(&series).inc();
     }
@@ -191,34 +191,34 @@ impl Metrics {
     }
 
     /// Something was refused before it was anybody's.
-    pub fn refused(&self, reason: RefusalReason) {
+    pub(crate) fn refused(&self, reason: RefusalReason) {
         self.refused.at(reason).inc();
     }
 
     /// A push was dealt with, for one connection that it names.
-    pub fn push(&self, outcome: PushOutcome) {
+    pub(crate) fn push(&self, outcome: PushOutcome) {
         self.pushes.at(outcome).inc();
     }
 
     /// A TLS handshake has ended.
-    pub fn tls_handshake(&self, outcome: TlsOutcome) {
+    pub(crate) fn tls_handshake(&self, outcome: TlsOutcome) {
         self.tls.at(outcome).inc();
     }
 
     /// A certificate is served that is valid until then.
-    pub fn certificate_expires(&self, at: SystemTime) {
+    pub(crate) fn certificate_expires(&self, at: SystemTime) {
         let since_1970 = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
         self.certificate_expires.set(i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX));
     }
 
     /// A reload has ended.
-    pub fn reload(&self, what: Reloadable, outcome: ReloadOutcome) {
+    pub(crate) fn reload(&self, what: Reloadable, outcome: ReloadOutcome) {
         let values = [what.value(), outcome.value()].map(Cow::Borrowed);
         self.families.reloads.get_or_create(&series(&catalogue::RELOADS, values)).inc();
     }
 
     /// A connection could not be accepted.
-    pub fn accept_error(&self) {
+    pub(crate) fn accept_error(&self) {
         self.accept_errors.inc();
     }
 
@@ -230,7 +230,7 @@ impl Metrics {
     }
 
     /// Likewise, in this format.
-    pub fn encode_as(&self, format: Format) -> Result<String, std::fmt::Error> {
+    pub(crate) fn encode_as(&self, format: Format) -> Result<String, std::fmt::Error> {
         self.encode().map(|text| format.of(text))
     }
 }

@@ -170,7 +170,7 @@ pub enum Report<'a> {
         connection: &'a str,
         /// The path that it was opened on.
         path: &'a str,
-        /// The reason's short name, for metrics; see [`CloseReason::name`](crate::CloseReason::name).
+        /// The reason's short name, as metrics have it.
         reason: &'static str,
         /// Why, as a sentence.
         message: &'a str,

@@ -47,7 +47,7 @@ impl Tokens {
 
 /// What functions are told to push to. Clones share it.
 #[derive(Clone, Default)]
-pub struct PushUrl(Arc<ArcSwap<String>>);
+pub(crate) struct PushUrl(Arc<ArcSwap<String>>);
 
 impl PushUrl {
     /// The URL with this token in its path, or without one.

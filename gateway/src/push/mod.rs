@@ -27,7 +27,8 @@ use bytes::Bytes;
 use hyper::body::Body as HttpBody;
 use log::{Level, debug};
 
-pub use self::address::{PATH, PushUrl, check_token};
+pub(crate) use self::address::PushUrl;
+pub use self::address::{PATH, check_token};
 use self::response::FailedDelivery;
 pub(crate) use self::response::{ConnectionDetails, err_no};
 use crate::{

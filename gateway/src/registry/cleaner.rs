@@ -31,7 +31,7 @@ pub enum Cleaned {
 impl Cleaned {
     /// Whether it is not to be called again.
     #[must_use]
-    pub fn is_settled(self) -> bool {
+    pub(crate) fn is_settled(self) -> bool {
         matches!(self, Self::Done | Self::Failed)
     }
 }

@@ -38,7 +38,7 @@ impl Proxies {
 
     /// Whether a connection from this address has to begin with a PROXY protocol header.
     #[must_use]
-    pub fn expect_header(&self, peer: IpAddr) -> bool {
+    pub(crate) fn expect_header(&self, peer: IpAddr) -> bool {
         self.proxy_protocol && self.trust(peer)
     }
 
@@ -68,7 +68,11 @@ impl Proxies {
 /// Whether a request seems to come through a proxy that is not trusted: one on this machine or in a private network
 /// that sends `X-Forwarded-For`. All of its clients count as one address then, and meet the limits of an address
 /// together, which is seldom meant. The error is the sentence for the log.
-pub fn check_for_unlisted_proxy(proxies: &Proxies, peer: IpAddr, headers: &HeaderMap) -> Result<(), String> {
+pub(crate) fn check_for_unlisted_proxy(
+    proxies: &Proxies,
+    peer: IpAddr,
+    headers: &HeaderMap,
+) -> Result<(), String> {
     let peer = peer.to_canonical();
     let near = match peer {
         IpAddr::V4(address) => address.is_loopback() || address.is_private(),

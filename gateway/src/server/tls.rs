@@ -42,7 +42,7 @@ pub use self::{
 
 /// How often [`Tls::watch`] looks at the files. They are read, not only asked for their time: that also notices links
 /// that change their target, and works on file systems that send no notifications.
-pub const WATCH_INTERVAL: Duration = Duration::from_secs(10);
+pub(crate) const WATCH_INTERVAL: Duration = Duration::from_secs(10);
 
 /// From how long before its end on a certificate is in the log, day by day. By then it should have been renewed.
 const WARN_BEFORE: Duration = Duration::from_hours(14 * 24);
@@ -117,7 +117,7 @@ impl Tls {
         self.look(&mut watched, true)
     }
 
-    /// Reads the files every [`WATCH_INTERVAL`] for as long as it is polled, and serves what is in them after a change.
+    /// Reads the files every `WATCH_INTERVAL` for as long as it is polled, and serves what is in them after a change.
     /// The closure is called with the result each time.
     pub async fn watch(&self, mut looked: impl FnMut(&Result<Reloaded, CertificateError>)) {
         let mut ticks = tokio::time::interval(WATCH_INTERVAL);

@@ -138,7 +138,7 @@ impl Builder {
     }
 
     /// Another secret with which pushes are accepted, while functions are moved to the new one.
-    pub fn push_token_previous(mut self, token: impl Into<String>) -> Self {
+    pub(crate) fn push_token_previous(mut self, token: impl Into<String>) -> Self {
         self.push_token_previous = Some(Secret::new(token));
         self
     }

@@ -40,7 +40,7 @@ pub fn raise() {
 
 /// How many connections of each kind there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileShares {
+pub(crate) struct FileShares {
     /// Where clients connect.
     pub clients: usize,
     /// Where functions push, if that is elsewhere.

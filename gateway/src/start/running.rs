@@ -92,7 +92,7 @@ impl Running {
 
     /// From now on pushes are accepted with these tokens alone. Functions that are processes are started anew with the
     /// first one, each before its next event.
-    pub fn set_push_tokens(&self, token: Option<&Secret>, previous: Option<&Secret>) {
+    pub(crate) fn set_push_tokens(&self, token: Option<&Secret>, previous: Option<&Secret>) {
         self.tokens.set(token, previous);
         self.assembly.push_url.set(&self.push_base, token);
     }
@@ -122,7 +122,7 @@ impl Running {
 
     /// From now on new connections find these APIs; open ones keep theirs. An API that runs already at this path goes on
     /// as it is, unless `is_new` says that it is another one now.
-    pub fn replace_apis(&self, apis: &[Api], is_new: impl Fn(&str) -> bool) {
+    pub(crate) fn replace_apis(&self, apis: &[Api], is_new: impl Fn(&str) -> bool) {
         let running = apis.iter().map(|api| match self.app.apis.at(&api.path) {
             Some(running) if !is_new(&api.path) => running,
             _ => self.assembly.run(api),

@@ -67,7 +67,7 @@ impl Backends {
 
     /// With credentials from these variables.
     #[must_use]
-    pub fn with_variables(variables: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+    pub(crate) fn with_variables(variables: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         Self { variables: Box::new(variables), clients: Mutex::default(), cloud: Mutex::default() }
     }
 

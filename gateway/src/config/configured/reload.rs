@@ -28,7 +28,7 @@ pub struct Configured {
 /// Why a reload changed nothing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ReloadError {
+pub(crate) enum ReloadError {
     /// The file is wrong.
     #[error("{0}")]
     Config(#[source] ProblemReport),

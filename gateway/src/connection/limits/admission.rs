@@ -23,7 +23,7 @@ const FIRST_SWEEP: usize = 1024;
 
 /// The count of all connections.
 #[derive(Debug)]
-pub struct Admission<C: Clock = DefaultClock> {
+pub(crate) struct Admission<C: Clock = DefaultClock> {
     count: Count,
     rules: Mutex<Rules<C>>,
     clock: C,

@@ -33,7 +33,7 @@ pub(crate) enum Full {
 
 /// A connection that is counted until this is released or dropped.
 #[derive(Debug)]
-pub struct Permit {
+pub(crate) struct Permit {
     count: Count,
     /// `None`: it counts in all alone.
     address: Option<AddressKey>,

@@ -18,7 +18,7 @@ type Limiter<C> = RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<<C as C
 
 /// The frames of one connection. A few dozen bytes; see the test of its size.
 #[derive(Debug)]
-pub struct FrameRate<C: Clock = DefaultClock> {
+pub(crate) struct FrameRate<C: Clock = DefaultClock> {
     limiter: Limiter<C>,
     limit: NonZeroU32,
     /// Made for the first fragment: most clients send none.

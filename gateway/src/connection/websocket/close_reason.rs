@@ -16,7 +16,7 @@ use crate::{
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum CloseReason {
+pub(crate) enum CloseReason {
     /// The client sent a close frame, and receives its code back.
     ClosedByClient,
     /// A function closed it by a reverse push: 1000 without a text, unless the push has others.

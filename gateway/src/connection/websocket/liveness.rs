@@ -149,7 +149,7 @@ impl Heartbeat {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::websocket::CloseReason;
+    use crate::connection::websocket::close_reason::CloseReason;
 
     const IDLE: Duration = Duration::from_mins(10);
     const INTERVAL: Duration = Duration::from_secs(20);

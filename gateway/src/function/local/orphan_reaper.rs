@@ -4,7 +4,7 @@
 //! gateway has ended in whatever way, it kills the groups that are still listed and exits. Linux's own way, a signal on
 //! the parent's death, needs `unsafe`, depends on the thread that started the process, and spares grandchildren.
 //!
-//! [`OrphanReaper::start`] → `watch` and `forget` for each process. The child is the gateway's own program, called with
+//! `OrphanReaper::start` → `watch` and `forget` for each process. The child is the gateway's own program, called with
 //! the one argument [`ARGUMENT`]; its `main` then calls [`run`].
 
 use std::{
@@ -24,7 +24,7 @@ pub const ARGUMENT: &str = "reap-orphans";
 
 /// A running orphan reaper. When it is dropped, it kills what is still listed.
 #[derive(Debug)]
-pub struct OrphanReaper {
+pub(crate) struct OrphanReaper {
     child: Mutex<Child>,
 }
 

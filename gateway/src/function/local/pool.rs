@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// A function whose instances are processes of this machine.
-pub struct LocalBackend {
+pub(crate) struct LocalBackend {
     processes: Processes,
     push_url: PushUrl,
     /// What the instances' names begin with, `transfer` for instance.

@@ -81,13 +81,13 @@ impl Retryable {
 impl AttemptError {
     /// A failure that another attempt cannot help, of a backend that is up.
     #[must_use]
-    pub fn permanent(failure: Failure) -> Self {
+    pub(crate) fn permanent(failure: Failure) -> Self {
         Self { failure, retryable: Retryable::Never, backend: Backend::Up, retry_after: None }
     }
 
     /// A failure before the backend was asked, that another attempt cannot help.
     #[must_use]
-    pub fn not_sent(message: String) -> Self {
+    pub(crate) fn not_sent(message: String) -> Self {
         Self {
             failure: Failure::Error(message.into()),
             retryable: Retryable::Never,
@@ -98,7 +98,7 @@ impl AttemptError {
 
     /// A backend that is up and did not let the function run.
     #[must_use]
-    pub fn not_run(message: String) -> Self {
+    pub(crate) fn not_run(message: String) -> Self {
         Self {
             failure: Failure::Unavailable(message.into()),
             retryable: Retryable::Always,

@@ -49,7 +49,7 @@ pub enum CircuitState {
 }
 
 /// The circuit of one backend.
-pub struct Circuit {
+pub(crate) struct Circuit {
     name: String,
     settings: CircuitSettings,
     inner: Mutex<Inner>,
@@ -70,7 +70,7 @@ struct Outage {
 
 /// A circuit that is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenCircuit {
+pub(crate) struct OpenCircuit {
     /// Why it opened: a sentence.
     pub why: String,
     /// When it is half open.
@@ -85,7 +85,7 @@ impl From<OpenCircuit> for Failure {
 
 /// A call that was let through. Dropped without a verdict, it says nothing about the backend.
 #[derive(Debug)]
-pub struct CallPermit<'a> {
+pub(crate) struct CallPermit<'a> {
     circuit: &'a Circuit,
     probe: bool,
     decided: bool,

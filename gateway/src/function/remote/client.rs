@@ -82,7 +82,7 @@ impl HttpClient {
 
     /// Another client that trusts the same certificates, which are not read again.
     #[must_use]
-    pub fn with_idle(&self, idle: Duration) -> Self {
+    pub(crate) fn with_idle(&self, idle: Duration) -> Self {
         Self::connecting(self.tls.clone(), self.look_ups.clone(), idle)
     }
 

@@ -17,7 +17,7 @@ use crate::{
 
 /// The metrics of one API. All its series are there from the beginning, with 0.
 #[derive(Debug)]
-pub struct ApiMetrics {
+pub(crate) struct ApiMetrics {
     connections: Gauge,
     handshakes: ByLabel<HandshakeOutcome>,
     closes: ByLabel<CloseReason>,
@@ -190,7 +190,7 @@ impl RoleMetrics {
 
 /// A call of a function. Counted when it is dropped: as abandoned, unless [`EventTimer::finish`] said otherwise.
 #[derive(Debug)]
-pub struct EventTimer<'a> {
+pub(crate) struct EventTimer<'a> {
     metrics: &'a RoleMetrics,
     called: Instant,
     outcome: InvocationOutcome,

@@ -8,7 +8,7 @@ use super::{ByLabel, Counter, Gauge, catalogue as c, family, labels::TakeOverOut
 
 /// What a node counts of leases and take-overs. All at 0 without a cluster.
 #[derive(Debug)]
-pub struct ClusterMetrics {
+pub(crate) struct ClusterMetrics {
     renewed: Gauge,
     /// Nodes that have a lease, as this one sees it.
     pub nodes: Gauge,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// A format of `/metrics`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// `OpenMetrics` 1.0.
     OpenMetrics,
     /// Prometheus' own text format, 0.0.4.

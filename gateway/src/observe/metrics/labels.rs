@@ -3,7 +3,7 @@
 use crate::connection::websocket::close_reason::CloseReason;
 
 /// A label's values.
-pub trait Label: Copy + 'static {
+pub(crate) trait Label: Copy + 'static {
     /// All of them; a value's position is its index.
     const ALL: &'static [Self];
 
@@ -15,11 +15,11 @@ pub trait Label: Copy + 'static {
 }
 
 macro_rules! label {
-    ($(#[$about:meta])* $name:ident { $($(#[$what:meta])* $variant:ident = $value:literal,)+ }) => {
+    ($(#[$about:meta])* $visible:vis $name:ident { $($(#[$what:meta])* $variant:ident = $value:literal,)+ }) => {
         $(#[$about])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[non_exhaustive]
-        pub enum $name {
+        $visible enum $name {
             $($(#[$what])* $variant,)+
         }
 
@@ -41,7 +41,7 @@ macro_rules! label {
 
 label! {
     /// How a take-over ended.
-    TakeOverOutcome {
+    pub(crate) TakeOverOutcome {
         /// No client is left.
         Completed = "completed",
         /// Clients are left whose cleanup function could not be called.
@@ -53,7 +53,7 @@ label! {
 
 label! {
     /// Why something was refused before it was anybody's.
-    RefusalReason {
+    pub(crate) RefusalReason {
         /// A client asks for a path that belongs to no API.
         UnknownPath = "unknown_path",
         /// A request is not a handshake of WebSocket 13 over HTTP/1.1.
@@ -82,7 +82,7 @@ impl RefusalReason {
 
 label! {
     /// How a handshake ended.
-    HandshakeOutcome {
+    pub(crate) HandshakeOutcome {
         /// The client is connected.
         Accepted = "accepted",
         /// The register function did not want the client.
@@ -108,7 +108,7 @@ label! {
 
 label! {
     /// What an invocation came to.
-    InvocationOutcome {
+    pub InvocationOutcome {
         /// The function has answered.
         Ok = "ok",
         /// The register function, or the gateway before it, refused the client.
@@ -141,14 +141,14 @@ impl InvocationOutcome {
 
     /// Whether it counts as an error.
     #[must_use]
-    pub fn is_error(self) -> bool {
+    pub(crate) fn is_error(self) -> bool {
         !matches!(self, Self::Ok | Self::Refused | Self::Abandoned)
     }
 }
 
 label! {
     /// What became of a push, for each connection that it names.
-    PushOutcome {
+    pub(crate) PushOutcome {
         /// It is on its way to the client, or the client is being closed.
         Accepted = "accepted",
         /// There is no such connection.
@@ -177,7 +177,7 @@ impl Label for CloseReason {
 
 label! {
     /// Which way a frame went.
-    Direction {
+    pub(crate) Direction {
         /// From a client.
         In = "in",
         /// To a client.
@@ -187,7 +187,7 @@ label! {
 
 label! {
     /// Which bytes of a compressed frame are counted.
-    When {
+    pub When {
         /// Of the payload as functions see it.
         Before = "before",
         /// Of the payload on the wire.
@@ -197,7 +197,7 @@ label! {
 
 label! {
     /// Where the connection of a delivery is.
-    Way {
+    pub Way {
         /// On this node.
         Local = "local",
         /// On another node of the cluster.
@@ -207,7 +207,7 @@ label! {
 
 label! {
     /// How a TLS handshake ended.
-    TlsOutcome {
+    pub(crate) TlsOutcome {
         /// With a new session.
         Full = "full",
         /// With a session that the client had before.
@@ -221,7 +221,7 @@ label! {
 
 label! {
     /// How a reload ended.
-    ReloadOutcome {
+    pub(crate) ReloadOutcome {
         /// What was read is in force.
         Applied = "applied",
         /// What was read is wrong, and nothing changed.
@@ -231,7 +231,7 @@ label! {
 
 label! {
     /// What is reloaded.
-    Reloadable {
+    pub(crate) Reloadable {
         /// `gateway.toml`.
         Config = "config",
         /// The certificate and its key.

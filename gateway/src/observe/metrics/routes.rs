@@ -13,7 +13,7 @@ const SECONDS: [f64; 12] =
 
 /// All of them stay at 0 on a node that is alone.
 #[derive(Debug)]
-pub struct RouteMetrics {
+pub(crate) struct RouteMetrics {
     redis_up: Gauge,
     redis_connects: Counter,
     round_trip: Histogram,

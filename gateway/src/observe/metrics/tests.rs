@@ -5,7 +5,7 @@ use super::{
     *,
 };
 use crate::{
-    connection::websocket::CloseReason,
+    connection::websocket::close_reason::CloseReason,
     function::{CircuitState, Role},
 };
 

@@ -26,7 +26,7 @@ impl NodeId {
 
     /// With these bytes.
     #[must_use]
-    pub const fn from_bytes(bytes: [u8; NODE_BYTES]) -> Self {
+    pub(crate) const fn from_bytes(bytes: [u8; NODE_BYTES]) -> Self {
         Self(bytes)
     }
 

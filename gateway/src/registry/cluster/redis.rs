@@ -8,7 +8,7 @@
 //!
 //! [`Redis::subscribe`] has a connection of its own for each [`Subscription`].
 //!
-//! A server that does not answer for [`COMMAND_TIMEOUT`] counts as away, whatever its TCP connection says. While it is
+//! A server that does not answer for `COMMAND_TIMEOUT` counts as away, whatever its TCP connection says. While it is
 //! away, commands fail at once.
 
 mod clock;
@@ -19,12 +19,8 @@ mod subscription;
 mod url;
 
 pub(crate) use self::clock::RedisTime;
-pub use self::{
-    commands::{COMMAND_TIMEOUT, Redis},
-    error::RedisError,
-    subscription::Subscription,
-    url::RedisUrl,
-};
+pub(crate) use self::commands::COMMAND_TIMEOUT;
+pub use self::{commands::Redis, error::RedisError, subscription::Subscription, url::RedisUrl};
 
 /// What the names of all keys and channels begin with. Its hash tag keeps all of them in one slot of a sharded Redis.
 pub(crate) const PREFIX: &str = "{scf-ws}:";

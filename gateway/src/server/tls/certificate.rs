@@ -38,7 +38,7 @@ pub struct Certificate {
 
 impl Certificate {
     /// Whether clients accept it at this time. The path is that of its file.
-    pub fn check_time(&self, path: &Path) -> Result<(), CertificateError> {
+    pub(crate) fn check_time(&self, path: &Path) -> Result<(), CertificateError> {
         let (now, Validity { not_before, not_after }) = (ASN1Time::now(), &self.validity);
         if now < *not_before {
             return Err(CertificateError::NotYetValid(path.to_owned(), not_before.to_string()));
@@ -83,7 +83,7 @@ pub enum CertificateError {
 impl CertificateError {
     /// Whether the key's file is at fault rather than the certificate's.
     #[must_use]
-    pub fn is_about_key(&self) -> bool {
+    pub(crate) fn is_about_key(&self) -> bool {
         matches!(self, Self::ReadKey(..) | Self::Key(..) | Self::Mismatch(_))
     }
 }

@@ -5,7 +5,8 @@ mod role;
 
 use std::{fmt, sync::Arc};
 
-pub use self::role::{METADATA, RoleCredentials, RoleError};
+pub(crate) use self::role::METADATA;
+pub use self::role::{RoleCredentials, RoleError};
 use crate::{
     config::secret::Secret,
     function::remote::{attempt::AttemptError, client::HttpClient},

@@ -30,7 +30,7 @@ use super::{
 use crate::function::remote::client::{Trust, TrustError};
 
 /// How long the server may take to answer a command before it counts as away.
-pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
 /// Likewise when it is asked whether the connection still works.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often the server is asked whether it still answers.
@@ -102,7 +102,7 @@ impl Redis {
 
     /// Since when the connection has worked without interruption; `None` while the server is away.
     #[must_use]
-    pub fn up_since(&self) -> Option<Instant> {
+    pub(crate) fn up_since(&self) -> Option<Instant> {
         match &*self.0.state.borrow() {
             LinkState::Up(link) => Some(link.since),
             LinkState::Connecting | LinkState::Down(_) => None,

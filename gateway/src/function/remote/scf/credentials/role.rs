@@ -26,7 +26,7 @@ use crate::function::remote::{
 };
 
 /// Where a virtual machine finds the credentials of its role.
-pub const METADATA: &str = "http://metadata.tencentyun.com";
+pub(crate) const METADATA: &str = "http://metadata.tencentyun.com";
 const PATH: &str = "/latest/meta-data/cam/security-credentials/";
 
 /// Renewed so long before they expire, as the vendor's SDKs do.
@@ -82,7 +82,7 @@ struct Metadata {
 }
 
 impl RoleCredentials {
-    /// Those of the role; the metadata address is [`METADATA`], but for tests. Nothing is asked for before the first
+    /// Those of the role; the metadata address is `METADATA`, but for tests. Nothing is asked for before the first
     /// call.
     pub fn new(role: &str, metadata: &str) -> Result<Self, RoleError> {
         let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte);
