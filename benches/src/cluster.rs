@@ -1,7 +1,6 @@
 //! Gateways as the nodes of a cluster: what another node costs, and how soon a killed one is taken over.
 
 mod bare;
-mod capacity;
 mod function;
 mod nodes;
 mod pusher;

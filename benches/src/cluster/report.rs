@@ -1,8 +1,8 @@
 //! The tables of the section.
 
+use super::Rounds;
 use super::nodes::{LEASE, NODES};
 use super::trial::{BATCH, BATCHES, CROWD, IN_FLIGHT, LOST, Pushes, SINGLES, Ways};
-use super::{Rounds, capacity};
 use crate::gateway::goals::Goals;
 use crate::table::{Table, float, ms, ratio, seconds, thousands, us};
 
@@ -47,6 +47,10 @@ A node with {} clients is killed, in each round at another time between two rene
 the other nodes call.
 
 {}
+### What else costs Redis
+
+CPU of Redis; handshakes are measured with 64 in flight, which share commands. docs/scale.md says what follows from it.
+
 {}",
         goals(rounds),
         pushes(rounds),
@@ -55,7 +59,7 @@ the other nodes call.
         fan_out(rounds),
         thousands(float(LOST as u64)),
         take_over(rounds),
-        capacity::section(rounds),
+        upkeep(rounds),
     )
 }
 
@@ -183,6 +187,22 @@ fn take_over(rounds: &Rounds) -> Table {
     table.row(["last cleanup, the slowest round".to_owned(), last(slowest(rounds))]);
     let repeated = rounds.take_over(|take_over| take_over.repeated);
     table.row(["cleanups that came twice".to_owned(), thousands(repeated)]);
+    table
+}
+
+fn upkeep(rounds: &Rounds) -> Table {
+    let mut table = Table::new(["", ""]);
+    let mut row = |name: String, figure: String| table.row([name, figure]);
+    let handshake = rounds.take_over(|take_over| take_over.redis_handshake);
+    let both = handshake + rounds.push(|pushes| pushes.redis_closed);
+    row("a handshake".to_owned(), us(seconds(handshake)));
+    row("a handshake and the connection's end".to_owned(), us(seconds(both)));
+    // It reads the other's entry and whether it has its lease.
+    row("a node's look at another one".to_owned(), us(seconds(rounds.push(|pushes| 2.0 * pushes.look))));
+    let idle = rounds.take_over(|take_over| take_over.redis_idle);
+    row(format!("{NODES} nodes without clients, a second"), us(seconds(idle)));
+    let record = rounds.take_over(|take_over| take_over.record_bytes);
+    row("memory of a connection's record".to_owned(), format!("{record:.0} bytes"));
     table
 }
 
