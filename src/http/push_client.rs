@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ureq::http::{Response, Uri};
+use ureq::http::{HeaderMap, Response, Uri};
 use ureq::{Agent, Body};
 
 use self::state::{Call, SharedState};
@@ -22,6 +22,9 @@ use crate::net::TrustedRoots;
 pub(crate) struct PushClient {
     agent: Agent,
     state: Arc<SharedState>,
+    /// Never read. While a block of this size is in use, musl's allocator does not map and unmap a page for that of each
+    /// answer's headers.
+    _headers: HeaderMap,
 }
 
 /// A call that got no answer.
@@ -65,7 +68,11 @@ impl PushClient {
             .max_idle_age(Duration::from_secs(u64::from(u32::MAX)))
             .build();
         let connector = GatheringConnector::new(Arc::clone(&state), trusted_roots);
-        Self { agent: Agent::with_parts(config, connector, transport::ResolveOnConnect), state }
+        Self {
+            agent: Agent::with_parts(config, connector, transport::ResolveOnConnect),
+            state,
+            _headers: HeaderMap::with_capacity(1),
+        }
     }
 
     /// Sends a `POST` and waits for the head of its answer until the deadline. A new connection is made by the other
