@@ -119,7 +119,7 @@ attack: $(if $(BOOTSTRAP),,build) $(if $(filter $(RUN),$(ATTACKED)),gateway-to-r
 	GATEWAY=$(abspath $(ATTACKED)) BOOTSTRAP=$(abspath $(or $(BOOTSTRAP),$(PACKAGED))) ATTACK=$(ATTACK) \
 		cargo test -q --locked -p scf-websocket-gateway --test attack
 
-fuzz: ## each fuzz target for a minute (SECONDS=20); needs a nightly toolchain
+fuzz: ## each fuzz target for a minute (SECONDS=20)
 	scripts/fuzz.sh $(or $(SECONDS),60)
 
 diagrams: ## draw docs/diagrams/*.svg anew, after a change of their sources
