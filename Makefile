@@ -30,8 +30,8 @@ WEB          ?=
 WEB_ZIP      ?= web.zip
 GATEWAY_TOML ?= deploy/web/gateway.toml
 
-# What `make run` starts; it is built sooner.
-RUN      := target/release/gateway
+# What `make run` starts; without optimisation it is built sooner.
+RUN      := target/debug/gateway
 LISTEN   ?= 127.0.0.1:9000
 ARGS     ?=
 
@@ -64,7 +64,7 @@ gateway: ## the gateway as one static file at target/package/gateway
 	install -m 755 target/$(TARGET)/gateway/gateway $(GATEWAY)
 
 gateway-to-run:
-	cargo build --release --locked -p scf-websocket-gateway --bin gateway
+	cargo build --locked -p scf-websocket-gateway --bin gateway
 
 package: $(if $(WEB),$(if $(BOOTSTRAP),,build) gateway,build) ## bootstrap.zip, the file to upload (EXAMPLE=chat for chat.zip; WEB=1, also with BOOTSTRAP=path, for web.zip)
 	$(if $(WEB),scripts/package.sh $(or $(BOOTSTRAP),$(PACKAGED)) $(WEB_ZIP) $(GATEWAY) $(GATEWAY_TOML),scripts/package.sh $(PACKAGED) $(PROGRAM).zip)
@@ -112,11 +112,9 @@ soak-cluster: package ## likewise with 600 clients of three nodes, which are kil
 	scripts/need.sh redis-server
 	BOOTSTRAP=$(CURDIR)/$(PACKAGED) SECONDS=$(or $(SECONDS),600) cargo test -q --locked -p scf-websocket-gateway --test soak -- cluster
 
-ATTACKED := $(if $(filter command%,$(origin GATEWAY)),$(GATEWAY),$(RUN))
-
-attack: $(if $(BOOTSTRAP),,build) $(if $(filter $(RUN),$(ATTACKED)),gateway-to-run) ## attack a gateway in a dozen ways, and print what another client felt (ATTACK=name for one, GATEWAY=path, BOOTSTRAP=path)
+attack: $(if $(BOOTSTRAP),,build) $(if $(filter command%,$(origin GATEWAY)),,gateway) ## attack a gateway in a dozen ways, and print what another client felt (ATTACK=name for one, GATEWAY=path, BOOTSTRAP=path)
 	scripts/need.sh /usr/bin/python3:python3
-	GATEWAY=$(abspath $(ATTACKED)) BOOTSTRAP=$(abspath $(or $(BOOTSTRAP),$(PACKAGED))) ATTACK=$(ATTACK) \
+	GATEWAY=$(abspath $(GATEWAY)) BOOTSTRAP=$(abspath $(or $(BOOTSTRAP),$(PACKAGED))) ATTACK=$(ATTACK) \
 		cargo test -q --locked -p scf-websocket-gateway --test attack
 
 fuzz: ## each fuzz target for a minute (SECONDS=20)
