@@ -35,6 +35,9 @@ RUN      := target/debug/gateway
 LISTEN   ?= 127.0.0.1:9000
 ARGS     ?=
 
+# Of the whole workspace, or the crates below it would be built once more, with other features.
+TEST     := cargo test -q --locked --workspace --test
+
 ROUNDS   ?= 7
 SECTIONS ?=
 
@@ -80,7 +83,7 @@ run: $(if $(BOOTSTRAP)$(CONFIG),,build) gateway-to-run ## a whole WebSocket API 
 		$(patsubst %,--client-page %,$(wildcard examples/$(EXAMPLE).html))) $(ARGS)
 
 smoke: $(if $(WEB),package-web-chat,package) ## drive the packaged zip with real WebSocket clients, and print what was seen (WEB=1: the web function's, also for SECONDS=600)
-	$(if $(WEB),WEB_ZIP=$(CURDIR)/$(WEB_CHAT) cargo test -q --locked -p scf-websocket-gateway --test web_smoke,scripts/smoke.sh bootstrap.zip)
+	$(if $(WEB),WEB_ZIP=$(CURDIR)/$(WEB_CHAT) $(TEST) web_smoke,scripts/smoke.sh bootstrap.zip)
 
 WEB_CHAT := target/package/web-chat.zip
 .PHONY: package-web-chat
@@ -92,30 +95,30 @@ package-web-chat:
 test: ## all tests but the browser's
 	scripts/need.sh --optional /usr/bin/python3:python3 /usr/lib/python3/dist-packages/websockets:python3-websockets redis-server curl node:nodejs go:golang-go
 	RUST_TEST_THREADS=8 cargo test --workspace --locked
-	cargo test --locked --features tls --test behaviours tls::
+	$(TEST) behaviours --features scf-websocket/tls tls::
 
 test-browser: build ## drive the page in headless Chromium (PICTURE=$PWD/docs/page.png renews the README's picture)
 	scripts/need.sh chromium chromedriver:chromium-driver npm redis-server
 	npm ci --silent --no-audit --no-fund --prefix gateway/tests/browser
-	cargo build --locked -p scf-websocket --example chat
-	BOOTSTRAP=$(CURDIR)/$(PACKAGED) CHAT=$(CURDIR)/target/debug/examples/chat cargo test --locked -p scf-websocket-gateway --test browser
+	cargo build --locked --workspace --example chat
+	BOOTSTRAP=$(CURDIR)/$(PACKAGED) CHAT=$(CURDIR)/target/debug/examples/chat $(TEST) browser
 
 race: ## eight clients race through examples/quiz.rs for SECONDS=60, with and without the gateway, over each store
 	scripts/need.sh redis-server
-	SECONDS=$(or $(SECONDS),60) cargo test -q --locked --workspace --test behaviours -- quiz:: --show-output
+	SECONDS=$(or $(SECONDS),60) $(TEST) behaviours -- quiz:: --show-output
 
 soak: package ## 200 clients while everything fails that can, for SECONDS=600, and an account of every frame
 	scripts/need.sh redis-server
-	BOOTSTRAP=$(CURDIR)/$(PACKAGED) SECONDS=$(or $(SECONDS),600) cargo test -q --locked -p scf-websocket-gateway --test soak
+	BOOTSTRAP=$(CURDIR)/$(PACKAGED) SECONDS=$(or $(SECONDS),600) $(TEST) soak
 
 soak-cluster: package ## likewise with 600 clients of three nodes, which are killed, suspended and cut off
 	scripts/need.sh redis-server
-	BOOTSTRAP=$(CURDIR)/$(PACKAGED) SECONDS=$(or $(SECONDS),600) cargo test -q --locked -p scf-websocket-gateway --test soak -- cluster
+	BOOTSTRAP=$(CURDIR)/$(PACKAGED) SECONDS=$(or $(SECONDS),600) $(TEST) soak -- cluster
 
 attack: $(if $(BOOTSTRAP),,build) $(if $(filter command%,$(origin GATEWAY)),,gateway) ## attack a gateway in a dozen ways, and print what another client felt (ATTACK=name for one, GATEWAY=path, BOOTSTRAP=path)
 	scripts/need.sh /usr/bin/python3:python3
 	GATEWAY=$(abspath $(GATEWAY)) BOOTSTRAP=$(abspath $(or $(BOOTSTRAP),$(PACKAGED))) ATTACK=$(ATTACK) \
-		cargo test -q --locked -p scf-websocket-gateway --test attack
+		$(TEST) attack
 
 fuzz: ## each fuzz target for a minute (SECONDS=20)
 	scripts/fuzz.sh $(or $(SECONDS),60)
@@ -136,10 +139,10 @@ bench-instructions: build ## count the instructions of an invocation; fails when
 lint: ## format, spelling, links, clippy and documentation, warnings being errors
 	cargo fmt --all --check
 	scripts/spelling.sh
-	cargo test -q --locked -p scf-websocket --test behaviours -- links::
+	$(TEST) behaviours -- links::
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo clippy --locked -p scf-websocket-gateway --test smoke --test web_smoke --test browser --test soak --test attack -- -D warnings
-	cargo clippy --locked --features tls --all-targets -- -D warnings
+	cargo clippy --workspace --locked --test smoke --test web_smoke --test browser --test soak --test attack -- -D warnings
+	cargo clippy --workspace --locked --features scf-websocket/tls --all-targets -- -D warnings
 	scripts/need.sh g++
 	RUSTFLAGS='--cfg fuzzing' cargo clippy --locked --manifest-path fuzz/Cargo.toml --target-dir target/lint-fuzz -- -D warnings
 	cargo clippy --locked --manifest-path benches/peers/Cargo.toml --target-dir target/lint-peers -- -D warnings

@@ -52,4 +52,4 @@ until grep -q ready "$scratch/dns"; do
     kill -0 "$dns" || fail "the name server does not start"
     sleep 0.1
 done
-BOOTSTRAP=$scratch/bootstrap PUSH_HOST=gateway.test cargo test -q --locked --test behaviours roles::
+BOOTSTRAP=$scratch/bootstrap PUSH_HOST=gateway.test cargo test -q --locked --workspace --test behaviours roles::

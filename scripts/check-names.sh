@@ -71,7 +71,7 @@ printf '#!/bin/sh\nexec %s %s /bootstrap "$@"\n' "$(command -v chroot)" "$scratc
 chmod 755 "$scratch/bootstrap"
 
 run() { # TEST NAME
-    BOOTSTRAP=$scratch/bootstrap PUSH_HOST=$2 cargo test -q --locked --test behaviours -- --ignored --exact "name_resolution::$1" \
+    BOOTSTRAP=$scratch/bootstrap PUSH_HOST=$2 cargo test -q --locked --workspace --test behaviours -- --ignored --exact "name_resolution::$1" \
         >"$scratch/log" 2>&1 || { cat "$scratch/log" >&2; return 1; }
     # cargo test succeeds if no test has this name.
     grep -q '1 passed' "$scratch/log" || fail "there is no test name_resolution::$1"

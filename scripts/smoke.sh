@@ -8,4 +8,4 @@ zip=$1
 unpacked=$(mktemp -d)
 trap 'rm -rf "$unpacked"' EXIT
 unzip -q "$zip" -d "$unpacked"
-BOOTSTRAP=$unpacked/bootstrap cargo test -q --locked -p scf-websocket-gateway --test smoke
+BOOTSTRAP=$unpacked/bootstrap cargo test -q --locked --workspace --test smoke
