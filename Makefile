@@ -59,12 +59,12 @@ toolchain:
 build: ## the static binary at target/package/bootstrap (TARGET=x86_64-unknown-linux-gnu for glibc, FEATURES=tls, EXAMPLE=chat)
 	scripts/build-static.sh $(TARGET) --locked $(if $(EXAMPLE),--example,--bin) $(PROGRAM) --features "$(FEATURES)"
 	mkdir -p $(dir $(PACKAGED))
-	install -m 755 target/$(TARGET)/packaged/$(if $(EXAMPLE),examples/)$(PROGRAM) $(PACKAGED)
+	install -C -m 755 target/$(TARGET)/packaged/$(if $(EXAMPLE),examples/)$(PROGRAM) $(PACKAGED)
 
 gateway: ## the gateway as one static file at target/package/gateway
 	PROFILE=gateway scripts/build-static.sh $(TARGET) --locked -p scf-websocket-gateway --bin gateway
 	mkdir -p $(dir $(GATEWAY))
-	install -m 755 target/$(TARGET)/gateway/gateway $(GATEWAY)
+	install -C -m 755 target/$(TARGET)/gateway/gateway $(GATEWAY)
 
 gateway-to-run:
 	cargo build --locked -p scf-websocket-gateway --bin gateway
