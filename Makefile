@@ -57,9 +57,9 @@ toolchain:
 	@scripts/toolchain.sh
 
 build: ## the static binary at target/package/bootstrap (TARGET=x86_64-unknown-linux-gnu for glibc, FEATURES=tls, EXAMPLE=chat)
-	scripts/build-static.sh $(TARGET) --locked $(if $(EXAMPLE),--example,--bin) $(PROGRAM) --features "$(FEATURES)"
+	scripts/build-static.sh $(TARGET) --locked -p $(if $(EXAMPLE),scf-websocket-examples,scf-websocket) --bin $(PROGRAM) --features "$(FEATURES)"
 	mkdir -p $(dir $(PACKAGED))
-	install -C -m 755 target/$(TARGET)/packaged/$(if $(EXAMPLE),examples/)$(PROGRAM) $(PACKAGED)
+	install -C -m 755 target/$(TARGET)/packaged/$(PROGRAM) $(PACKAGED)
 
 gateway: ## the gateway as one static file at target/package/gateway
 	PROFILE=gateway scripts/build-static.sh $(TARGET) --locked -p scf-websocket-gateway --bin gateway
