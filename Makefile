@@ -105,7 +105,7 @@ test-browser: build ## drive the page in headless Chromium (PICTURE=$PWD/docs/pa
 
 race: ## eight clients race through examples/quiz.rs for SECONDS=60, with and without the gateway, over each store
 	scripts/need.sh redis-server
-	SECONDS=$(or $(SECONDS),60) $(TEST) behaviours -- quiz:: --show-output
+	SECONDS=$(or $(SECONDS),60) scripts/race.sh
 
 soak: package ## 200 clients while everything fails that can, for SECONDS=600, and an account of every frame
 	scripts/need.sh redis-server
