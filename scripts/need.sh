@@ -42,8 +42,10 @@ if [ "$(id -u)" -ne 0 ]; then
     command -v sudo >/dev/null 2>&1 || { echo "not installed:$missing; run as root: apt-get install$missing" >&2; exit 1; }
 fi
 echo "installing$missing" >&2
+# apt-get does not wait for another one. A service that it starts must not keep the lock.
+alone="flock --close ${TMPDIR:-/tmp}/need-$(id -u).lock"
 export DEBIAN_FRONTEND=noninteractive
-$as_root apt-get update -qq
+$alone $as_root apt-get update -qq
 
 # Debian asks this file before it starts a service; 101 means no.
 policy=/usr/sbin/policy-rc.d
@@ -53,7 +55,7 @@ if [ -n "$no_services" ] && [ ! -e "$policy" ]; then
     $as_root chmod 755 "$policy"
 fi
 # shellcheck disable=SC2086 # a list of package names
-$as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
+$alone $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
 [ -n "$no_services" ] || exit 0
 for package in $missing; do
     [ ! -e "/etc/init.d/$package" ] || $as_root update-rc.d "$package" disable
