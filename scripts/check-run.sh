@@ -44,9 +44,13 @@ end() {
     done
 }
 
-handshake() { # succeeds if the register function accepts the client
-    curl -sS -i --http1.1 --max-time 2 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' \
-        -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' http://127.0.0.1:9481/chat 2>/dev/null | grep -q '^HTTP/1.1 101'
+handshake() { # succeeds if the register function accepts the client, which takes a busy machine longer
+    for seconds in 2 20; do
+        curl -sS -i --http1.1 --max-time "$seconds" -H 'Connection: Upgrade' -H 'Upgrade: websocket' \
+            -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' http://127.0.0.1:9481/chat \
+            2>/dev/null | grep -q '^HTTP/1.1 101' && return
+    done
+    return 1
 }
 
 start
