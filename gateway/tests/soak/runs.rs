@@ -1,5 +1,5 @@
-//! The gateway's processes, from the first to the last: where clients and pushes find them, what was done to them and to the
-//! Redis of their cluster, their logs.
+//! The gateway's processes, from the first to the last: where clients and pushes find them, what was done to them and to
+//! Redis, their logs.
 
 use std::{
     collections::HashSet,
@@ -25,7 +25,7 @@ pub enum Fault {
     Killed,
     /// Suspended.
     Stopped,
-    /// Cut off from the cluster's Redis.
+    /// Cut off from Redis.
     CutOff,
 }
 
@@ -112,7 +112,7 @@ impl Run {
     }
 }
 
-/// What was done to the Redis of the cluster.
+/// What was done to Redis.
 #[derive(Debug, Default)]
 pub struct RedisFaults {
     troubles: Vec<Trouble>,
@@ -193,7 +193,7 @@ impl Runs {
         }
     }
 
-    /// Something is done to the cluster's Redis until the number that this returns is passed to `redis_heals`.
+    /// Something is done to Redis until the number that this returns is passed to `redis_heals`.
     pub fn redis_suffers(&self) -> usize {
         let mut redis = self.redis();
         redis.troubles.push(Trouble::begins());
@@ -204,7 +204,7 @@ impl Runs {
         self.redis().troubles[trouble].ended = Some(Instant::now());
     }
 
-    /// The cluster's Redis has the data again that it had then.
+    /// Redis has the data again that it had then.
     pub fn redis_is_restored(&self, saved: Instant) {
         self.redis().restored.push((saved, Instant::now()));
     }

@@ -1,4 +1,4 @@
-//! Faults of the cluster's Redis. Each takes a while.
+//! Faults of Redis: the cluster's, or without one the functions'. Each takes a while.
 
 use std::{
     collections::HashSet,
@@ -19,9 +19,9 @@ use super::{
     nodes::{self, Running},
 };
 use crate::{
-    cluster::node::Node,
     journal::LifeId,
     logged::{self, Logged, is_of_lost_node},
+    node::Node,
     pushes::Answer,
 };
 

@@ -1,4 +1,4 @@
-//! A node: one gateway of the cluster, restarted whenever it has ended.
+//! A node: a gateway of the cluster, or the only one, restarted whenever it has ended.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -17,11 +17,10 @@ use crate::{
 #[derive(Clone)]
 pub struct Settings {
     pub program: Program,
-    /// Of the room.
-    pub store: String,
-    /// Of the cluster.
+    /// Of the Redis from which a node can be cut off.
     pub redis_port: u16,
-    pub lease: Duration,
+    /// With a cluster that Redis is its own, and the functions have this one. With the lease.
+    pub cluster: Option<(String, Duration)>,
 }
 
 /// A running node.
@@ -82,7 +81,7 @@ impl Node {
         self.runs.ends(self.run, Fault::Stopped);
     }
 
-    /// Cuts the process off from the cluster's Redis for a while.
+    /// Cuts the process off from the cluster's Redis for a while, or its functions from theirs.
     pub async fn cut_off(&mut self, time: Duration) {
         self.runs.begins(self.run, Fault::CutOff);
         self.relay.cut();
@@ -119,11 +118,18 @@ impl Node {
 
 fn started(settings: &Settings, relay: &Relay) -> Gateway {
     let program = settings.program.0.display();
+    let redis = format!("redis://127.0.0.1:{}", relay.port);
+    let (store, cluster) = match &settings.cluster {
+        Some((store, lease)) => {
+            let lease = lease.as_secs();
+            (store, format!("cluster = \"{redis}\"\ncluster_lease_seconds = {lease}"))
+        }
+        None => (&redis, String::new()),
+    };
     let text = format!(
         r#"
         listen = "127.0.0.1:0"
-        cluster = "redis://127.0.0.1:{}"
-        cluster_lease_seconds = {}
+        {cluster}
         drain_seconds = 1
 
         [limits]
@@ -137,13 +143,10 @@ fn started(settings: &Settings, relay: &Relay) -> Gateway {
         cleanup = "process:{program}"
 
         [api.env]
-        WS_STORE = "{}"
+        WS_STORE = "{store}"
         WS_PUSH_TO = "all"
         WS_PUSH_ENCODING = "raw"
-        "#,
-        relay.port,
-        settings.lease.as_secs(),
-        settings.store
+        "#
     );
     from_file(&text).args(&["--trace"]).start()
 }

@@ -13,8 +13,8 @@ use tokio::{
 
 use super::Cluster;
 use crate::{
-    cluster::node::Node,
     journal::{Journal, LifeId},
+    node::Node,
     pushes::Kind,
 };
 
