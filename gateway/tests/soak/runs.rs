@@ -60,6 +60,8 @@ pub struct Run {
     /// The ids of the connections whose cleanup it has called, once it has ended.
     pub cleaned_up: HashSet<String>,
     said: Said,
+    /// Whether it ended in the middle of one.
+    left_take_over: bool,
 }
 
 /// What its log says of its end. A log has some hundred thousand lines and is asked for each connection.
@@ -99,6 +101,11 @@ impl Run {
     /// Whether it has left clients to the others, whose cleanup it could not call itself.
     pub fn left_clients(&self) -> bool {
         self.said.left_clients
+    }
+
+    /// Whether it may have ended before it said what it took over.
+    pub fn ended_in_a_take_over(&self) -> bool {
+        self.was(Fault::Killed) || self.left_take_over
     }
 
     /// Whether a fault, or what follows from it, fell into this time.
@@ -212,6 +219,7 @@ impl Runs {
     pub fn keep_log(&self, id: RunId, log: String) {
         let mut runs = self.all();
         let run = &mut runs[id];
+        run.left_take_over = log.contains("some cleanups of a take-over were not waited for");
         (run.said, run.cleaned_up, run.log) = (Said::of(&log), cleaned_up(&log), log);
     }
 

@@ -115,9 +115,8 @@ impl Account {
         let all = cleanups.len() - own;
         let others = cleanups.iter().map(|cleanup| cleanup.by);
         let others: HashSet<_> = others.filter(|by| *by != owner || by_owner > own).collect();
-        // One that is killed in the middle may not have said so.
         if let Some(other) =
-            others.iter().find(|by| !is_survivor(**by) && !seen.runs[**by].was(Fault::Killed))
+            others.iter().find(|by| !is_survivor(**by) && !seen.runs[**by].ended_in_a_take_over())
         {
             return Err(format!("a closing event of process {other}, which has not taken its node over"));
         }
