@@ -1,8 +1,9 @@
 //! The log on standard error, or in a web function, where SCF keeps only that, on standard output: lines of text, or of JSON.
 //!
-//! A line of JSON has `time`, `level` and `message`; a line about a connection also `connection` and, if it is about
-//! one request, `request_id`. In text both are within the message. Where standard error is systemd's journal, a line
-//! begins with its priority, which the journal takes off. A log that cannot be written, as on a full disk, stops nothing.
+//! A line of JSON has `time`, `level` and `message`; a line about a connection also `connection` and, if it is about one
+//! request, `request_id`; docs/troubleshooting.md names what else some have. In text all are within the message. Where
+//! standard error is systemd's journal, a line begins with its priority, which the journal takes off. A log that cannot be
+//! written, as on a full disk, stops nothing.
 
 use std::{
     fs,
@@ -78,10 +79,8 @@ struct Fields<'a>(&'a mut Map<String, Json>);
 
 impl<'kvs> VisitSource<'kvs> for Fields<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
-        let json = match value.to_u64() {
-            Some(number) => number.into(),
-            None => value.to_string().into(),
-        };
+        let number = value.to_u64().map(Json::from).or_else(|| value.to_f64().map(Json::from));
+        let json = number.unwrap_or_else(|| value.to_string().into());
         self.0.insert(key.as_str().to_owned(), json);
         Ok(())
     }

@@ -93,6 +93,9 @@ async fn in_json_each_line_is_an_object_with_the_ids_as_fields() {
         assert_eq!(closed[name], value, "{name} in {closed}");
     }
     assert!(closed["ms"].is_u64(), "{closed}");
+    let called = life.iter().find(|line| line["role"] == "transfer").expect("a traced call");
+    assert_eq!((&called["outcome"], &called["instance"]), (&json!("ok"), &json!("transfer-1")), "{called}");
+    assert!(called["function_ms"].as_f64() < called["total_ms"].as_f64(), "{called}");
     // Whatever names a connection has both.
     for line in &lines {
         let names_one = line["message"].as_str().is_some_and(|message| message.contains("=="));

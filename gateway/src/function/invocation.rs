@@ -111,21 +111,17 @@ impl<'a> Invocation<'a> {
 
     fn trace(&self, outcome: InvocationOutcome, total: Duration) {
         let timings = &self.timings;
-        let Subject { connection, request_id, .. } = self.subject;
+        let Subject { connection, request_id, role, .. } = self.subject;
+        let (role, outcome) = (role.name(), outcome.name());
+        let instance = timings.instance.as_deref().unwrap_or("-");
+        let (queued_ms, init_ms) = (ms(timings.queued), ms(timings.started.unwrap_or_default()));
+        let function_ms = ms(timings.ran.unwrap_or_default());
+        let (total_ms, gateway_ms) = (ms(total), ms(timings.remainder(total)));
         info!(
-            connection, request_id;
-            "trace role={} instance={} connection={} request={} outcome={} queued_ms={:.3} init_ms={:.3} \
-             function_ms={:.3} total_ms={:.3} gateway_ms={:.3}",
-            self.subject.role.name(),
-            timings.instance.as_deref().unwrap_or("-"),
-            connection,
-            request_id,
-            outcome.name(),
-            ms(timings.queued),
-            ms(timings.started.unwrap_or_default()),
-            ms(timings.ran.unwrap_or_default()),
-            ms(total),
-            ms(timings.remainder(total)),
+            connection, request_id, role, instance, outcome, queued_ms, init_ms, function_ms, total_ms, gateway_ms;
+            "trace role={role} instance={instance} connection={connection} request={request_id} outcome={outcome} \
+             queued_ms={queued_ms:.3} init_ms={init_ms:.3} function_ms={function_ms:.3} total_ms={total_ms:.3} \
+             gateway_ms={gateway_ms:.3}"
         );
     }
 }
@@ -140,8 +136,9 @@ impl Drop for Invocation<'_> {
     }
 }
 
+/// To the microsecond.
 fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
+    (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
 #[cfg(test)]

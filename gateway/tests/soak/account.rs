@@ -178,8 +178,8 @@ impl Account {
                     self.count_frame("before a function closed the connection");
                 }
                 None => self.unexplained.push(format!(
-                    "frame {frame} was never carried out; its connection {}",
-                    told.closed.as_deref().unwrap_or("is in no line of the log")
+                    "frame {frame} was never carried out; its connection: {}",
+                    told.closed.as_deref().unwrap_or("in no line of the log")
                 )),
             }
         }

@@ -1,13 +1,37 @@
 //! What the logs of the gateway's processes tell of each connection.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use scf_websocket_gateway::cluster::NodeId;
+use serde::Deserialize;
 
 use crate::runs::RunId;
 
 /// What the soak calls its own pushes begins with this; the number follows.
 pub const PUSH: &str = "push-";
+
+/// A line of the log in JSON; what it does not have is empty.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Line<'l> {
+    pub time: &'l str,
+    #[serde(borrow)]
+    pub message: Cow<'l, str>,
+    pub connection: &'l str,
+    /// Of a connection that is opened or has ended.
+    pub path: &'l str,
+    /// Why it has ended.
+    pub reason: &'l str,
+    /// Of an invocation.
+    pub role: &'l str,
+    pub outcome: &'l str,
+    function_ms: f64,
+    /// Which the process takes over, or has.
+    lost_node: &'l str,
+}
 
 /// What the logs tell.
 #[derive(Debug, Default)]
@@ -43,7 +67,7 @@ pub struct Logged {
     /// What the function counted in those that succeeded, in order: pushes that did not reach their client.
     pub failed_pushes: Vec<usize>,
     pub cleanups: Vec<Cleanup>,
-    /// How it ended.
+    /// Why it has ended.
     pub closed: Option<String>,
     /// The push of the soak that has closed it.
     pub closed_by_push: Option<usize>,
@@ -85,7 +109,7 @@ pub fn read(logs: &[&str]) -> Logs {
 
 /// The ids of the connections whose cleanup this log has.
 pub fn cleaned_up(log: &str) -> HashSet<String> {
-    let lines: Vec<_> = log.lines().filter(|line| line.contains("trace role=cleanup ")).collect();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains(r#""role":"cleanup""#)).collect();
     // Without the lines on what was opened, nothing was.
     let told = read(&[&lines.join("\n")]).unopened.into_iter();
     told.filter(|(_, told)| !told.cleanups.is_empty()).map(|(id, _)| id).collect()
@@ -93,8 +117,19 @@ pub fn cleaned_up(log: &str) -> HashSet<String> {
 
 /// The ids of the connections that a process has opened, and their paths.
 pub fn opened(log: &str) -> impl Iterator<Item = (&str, &str)> {
-    let opened = log.lines().filter_map(|line| said(line)?.split_once(" opened from "));
-    opened.map(|(id, rest)| (id, value(rest, " on ")))
+    lines(log).filter(Line::is_opened).map(|line| (line.connection, line.path))
+}
+
+/// The lines that were written completely.
+pub fn lines(log: &str) -> impl Iterator<Item = Line<'_>> {
+    log.lines().filter_map(|line| serde_json::from_str(line).ok())
+}
+
+impl Line<'_> {
+    /// Whether it says that a connection was opened.
+    pub fn is_opened(&self) -> bool {
+        !self.path.is_empty() && self.reason.is_empty()
+    }
 }
 
 struct Reader<'l, 't> {
@@ -102,29 +137,23 @@ struct Reader<'l, 't> {
     paths: &'t HashMap<&'l str, &'l str>,
     told: &'t mut Logs,
     /// What an instance of a function counts in its present invocation.
-    tallies: HashMap<&'l str, usize>,
+    tallies: HashMap<String, usize>,
 }
 
-impl<'l> Reader<'l, '_> {
-    fn read(&mut self, log: &'l str) {
-        for line in log.lines().filter_map(said) {
-            if let Some(trace) = line.strip_prefix("trace role=") {
-                self.trace(trace);
-            } else if let Some((instance, said)) = line.split_once(" | ") {
-                self.function_said(instance, said);
-            } else if let Some(node) = taken_over(line) {
+impl Reader<'_, '_> {
+    fn read(&mut self, log: &str) {
+        for line in lines(log) {
+            if !line.role.is_empty() {
+                self.invoked(&line);
+            } else if let Ok(node) = line.lost_node.parse() {
                 self.told.taken_over.insert((self.run, node));
-            } else if let Some((id, how)) = line.split_once(' ')
-                && let Some(told) = self.of(id)
-                && (how.starts_with("closed")
-                    || how.starts_with("connection lost")
-                    || how.starts_with("idle"))
-            {
-                // Without the request id and the reason, so that equal ends are counted together.
-                let how = how.split(" (request ").next().unwrap_or(how);
-                let reason = how.strip_prefix("closed by a function (4001) ");
-                told.closed_by_push = reason.and_then(push_number);
-                told.closed = Some(reason.map_or(how, |_| "closed by a function").to_owned());
+            } else if line.reason.is_empty() {
+                if let Some((instance, said)) = line.message.split_once(" | ") {
+                    self.function_said(instance, said);
+                }
+            } else if let Some(told) = self.of(line.connection) {
+                told.closed_by_push = line.message.split(' ').find_map(push_number);
+                told.closed = Some(line.reason.to_owned());
             }
         }
     }
@@ -133,26 +162,24 @@ impl<'l> Reader<'l, '_> {
         self.told.opened.get_mut(*self.paths.get(id)?)
     }
 
-    fn trace(&mut self, trace: &str) {
-        let (id, outcome) = (value(trace, " connection="), value(trace, " outcome="));
-        let role = trace.split(' ').next().unwrap_or(trace);
-        let cleanup = Cleanup { by: self.run, crashed: outcome == "crashed" };
-        let did_not_start = cleanup.crashed && value(trace, " function_ms=") == "0.000";
-        let is_called_again = did_not_start || is_called_again(outcome);
-        if let Some(told) = self.of(id) {
-            match role {
-                "transfer" => told.transfers.push(outcome.to_owned()),
+    fn invoked(&mut self, line: &Line<'_>) {
+        let cleanup = Cleanup { by: self.run, crashed: line.outcome == "crashed" };
+        let did_not_start = cleanup.crashed && line.function_ms <= 0.0;
+        let is_called_again = did_not_start || is_called_again(line.outcome);
+        if let Some(told) = self.of(line.connection) {
+            match line.role {
+                "transfer" => told.transfers.push(line.outcome.to_owned()),
                 "cleanup" if !is_called_again => told.cleanups.push(cleanup),
                 _ => {}
             }
             return;
         }
-        match role {
+        match line.role {
             "register" => {
-                let outcome = if did_not_start { "did not start" } else { outcome };
-                self.unopened(id).register = Some((self.run, outcome.to_owned()));
+                let outcome = if did_not_start { "did not start" } else { line.outcome };
+                self.unopened(line.connection).register = Some((self.run, outcome.to_owned()));
             }
-            "cleanup" if !is_called_again => self.unopened(id).cleanups.push(cleanup),
+            "cleanup" if !is_called_again => self.unopened(line.connection).cleanups.push(cleanup),
             _ => {}
         }
     }
@@ -161,12 +188,12 @@ impl<'l> Reader<'l, '_> {
         self.told.unopened.entry(id.to_owned()).or_default()
     }
 
-    fn function_said(&mut self, instance: &'l str, said: &str) {
+    fn function_said(&mut self, instance: &str, said: &str) {
         if said.contains("pushes asked=") {
             let failed: usize = value(said, " failed=").parse().unwrap_or(0);
             let untried: usize = value(said, " untried=").parse().unwrap_or(0);
             // The line at the level of a warning repeats the same count.
-            self.tallies.insert(instance, failed + untried);
+            self.tallies.insert(instance.to_owned(), failed + untried);
         } else if said.contains(" role=transfer ") && said.contains(" outcome=ok") {
             let failed = self.tallies.remove(instance).unwrap_or(0);
             if let Some(told) = self.of(value(said, " connection=")) {
@@ -183,14 +210,7 @@ pub fn push_number(name: &str) -> Option<usize> {
 
 /// Whether a connection was closed because the others had declared its node lost.
 pub fn is_of_lost_node(closed: &str) -> bool {
-    closed.ends_with("(1012): the gateway was cut off")
-}
-
-/// Which node a process says that it takes over, or has.
-fn taken_over(line: &str) -> Option<NodeId> {
-    let is_taken_over =
-        [" taken over", "take-over of ", " is lost: this node calls "].iter().any(|said| line.contains(said));
-    is_taken_over.then(|| value(line, "node ").parse().ok()).flatten()
+    closed == "node_lost"
 }
 
 /// Whether the gateway calls a cleanup function again that had this outcome.
@@ -198,11 +218,7 @@ fn is_called_again(outcome: &str) -> bool {
     matches!(outcome, "timed_out" | "overloaded" | "unavailable" | "circuit_open" | "abandoned")
 }
 
-/// A line without its time and level.
-fn said(line: &str) -> Option<&str> {
-    line.split_once("] ").map(|(_, said)| said)
-}
-
+/// A value in a line that a function writes.
 fn value<'l>(line: &'l str, name: &str) -> &'l str {
     line.split_once(name).map_or("", |(_, rest)| rest.split(' ').next().unwrap_or(""))
 }

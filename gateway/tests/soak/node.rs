@@ -148,5 +148,5 @@ fn started(settings: &Settings, relay: &Relay) -> Gateway {
         WS_PUSH_ENCODING = "raw"
         "#
     );
-    from_file(&text).args(&["--trace"]).start()
+    from_file(&text).args(&["--trace", "--log-format", "json"]).start()
 }

@@ -174,7 +174,7 @@ impl Account {
                 }
                 None if is_lost => self.frame("with its instance, which was frozen for good or killed"),
                 // What a client sends before its close frame is carried out.
-                None if last && !closed.starts_with("closed by the client") => {
+                None if last && closed != "closed_by_client" => {
                     self.frame("sent when the connection was about to end");
                 }
                 None => self.unexplained(format!("{id}: frame {number} was never carried out, {closed}")),

@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::client::PUSHED;
+use crate::{client::PUSHED, logged::lines};
 
 const BETWEEN: Duration = Duration::from_millis(500);
 /// How long a log may take to tell of an end.
@@ -68,11 +68,8 @@ async fn ends(platform: &Platform, id: &str) -> bool {
     let begun = Instant::now();
     while begun.elapsed() < LOGGED {
         let logs = platform.newest_lines().await;
-        let mut said = logs
-            .iter()
-            .flat_map(|log| log.lines())
-            .filter_map(|line| line.split_once("] ")?.1.split_once(' '));
-        if said.any(|(ended, how)| ended == id && is_end(how)) {
+        let mut lines = logs.iter().flat_map(|log| lines(log));
+        if lines.any(|line| line.connection == id && !line.reason.is_empty()) {
             return true;
         }
         sleep(Duration::from_millis(50)).await;
@@ -81,18 +78,14 @@ async fn ends(platform: &Platform, id: &str) -> bool {
 }
 
 /// Connections that have not ended yet as these lines tell.
-fn open(lines: &str) -> Vec<&str> {
+fn open(log: &str) -> Vec<&str> {
     let mut open = Vec::new();
-    for (id, how) in lines.lines().filter_map(|line| line.split_once("] ")?.1.split_once(' ')) {
-        if how.starts_with("opened from ") {
-            open.push(id);
-        } else if is_end(how) {
-            open.retain(|open| *open != id);
+    for line in lines(log) {
+        if line.is_opened() {
+            open.push(line.connection);
+        } else if !line.reason.is_empty() {
+            open.retain(|open| *open != line.connection);
         }
     }
     open
-}
-
-fn is_end(how: &str) -> bool {
-    how.starts_with("closed") || how.starts_with("connection lost") || how.starts_with("idle")
 }

@@ -79,7 +79,7 @@ impl Instance {
         };
         let log = File::create(folder.join("log")).expect("a log");
         let gateway = command
-            .arg("--trace")
+            .args(["--trace", "--log-format", "json"])
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .envs(variables(deployed, &relays))

@@ -257,17 +257,22 @@ impl OneTakeOver {
 
     fn report(&self, end: &TakeOverResult, took: Duration) {
         let Progress { done, failed, no_api, postponed } = self.progress;
-        let (lost, ms, called) = (self.lost, took.as_millis(), done + failed);
+        let (lost_node, ms, called) = (self.lost, took.as_millis(), done + failed);
         let s = if called == 1 { "" } else { "s" };
         let work = format!("{called} cleanup{s} in {ms} ms, {failed} of them failed");
         match end {
-            Ok((Some(0), _)) => info!("node {lost} is taken over: {work}"),
+            Ok((Some(0), _)) => info!(lost_node:%; "node {lost_node} is taken over: {work}"),
             Ok((Some(left), _)) => warn!(
-                "node {lost} is not completely taken over: {work}; clients left: {left}, of an API that this node does \
+                lost_node:%;
+                "node {lost_node} is not completely taken over: {work}; clients left: {left}, of an API that this node does \
                  not have: {no_api}, of a function that is unavailable or hangs: {postponed}"
             ),
-            Ok((None, _)) => warn!("node {lost} is taken over by another node now: {work} by this one"),
-            Err(error) => warn!("the take-over of node {lost} is interrupted: {work}: {error}"),
+            Ok((None, _)) => {
+                warn!(lost_node:%; "node {lost_node} is taken over by another node now: {work} by this one");
+            }
+            Err(error) => {
+                warn!(lost_node:%; "the take-over of node {lost_node} is interrupted: {work}: {error}");
+            }
         }
     }
 }

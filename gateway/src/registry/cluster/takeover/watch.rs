@@ -199,6 +199,7 @@ impl Watch {
             Ok(WorkOutcome::Claimed(Claim::Claimed { lost_for })) => {
                 if !knowledge.is_lost(seen.node) {
                     info!(
+                        lost_node:% = seen.node;
                         "node {} ({}) is lost: this node calls the cleanup function for its clients",
                         seen.node,
                         place::name(&seen.info)
