@@ -28,6 +28,9 @@ use crate::{
 /// A client that left this soon after a frame's last delivery may have been on its way out already.
 const SLACK: Duration = Duration::from_secs(1);
 
+/// A function pushes for so long at most; a node that is declared lost meanwhile has its clients no more.
+const FUNCTION: Duration = Duration::from_secs(3);
+
 /// As many of the unexplained are shown.
 const SHOWN: usize = 20;
 
@@ -198,7 +201,9 @@ impl Account {
             let stayed = ended.is_none_or(|ended| last.is_some_and(|last| ended > last + SLACK));
             if was_there_before && stayed {
                 let until = last.unwrap_or(sent) + SLACK;
-                if seen.was_lost(*id, life) && seen.runs[life.run].had_a_fault_between(sent, until) {
+                let had_a_fault = seen.runs[life.run].had_a_fault_between(sent, until);
+                let left_meanwhile = ended.is_some_and(|ended| ended < sent + FUNCTION + SLACK);
+                if seen.was_lost(*id, life) && (had_a_fault || left_meanwhile) {
                     self.count_delivery("to a client of a node that was lost");
                 } else {
                     missing.push(*id);
