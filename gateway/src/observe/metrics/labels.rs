@@ -141,7 +141,7 @@ impl InvocationOutcome {
 
     /// Whether it counts as an error.
     #[must_use]
-    pub(crate) fn is_error(self) -> bool {
+    pub fn is_error(self) -> bool {
         !matches!(self, Self::Ok | Self::Refused | Self::Abandoned)
     }
 }
