@@ -37,6 +37,7 @@ unset CARGO_TARGET_DIR BOOTSTRAP EXAMPLE ARGS WS_STORE WS_ROLE
 
 start() { # the file of a command that runs until it is ended; sets clients to the address that it prints
     sed 's/^make/exec make/' "$1" >"$room/command"
+    : >"$room/log" # before it is looked at
     (. "$room/command") >"$room/log" 2>&1 &
     make=$!
     tries=0

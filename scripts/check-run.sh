@@ -17,6 +17,7 @@ fail() {
 }
 
 start() { # VARIABLE=VALUE...: starts make run and waits until it has printed its addresses
+    : >"$log" # before it is looked at
     LISTEN=127.0.0.1:9481 make run "$@" >"$log" 2>&1 &
     make=$!
     tries=0
