@@ -129,7 +129,8 @@ diagrams: ## draw docs/diagrams/*.svg anew, after a change of their sources
 audit: ## dependencies: licences, sources, known weaknesses
 	scripts/audit.sh
 
-# The parts of the section gateway: gateway-memory -fan-out -cpu -handshakes -latency -compression -hold; SECONDS is how long the last one holds.
+# The parts of the section gateway: gateway-memory -fan-out -cpu -handshakes -latency -hold; SECONDS is how long the last one holds. The section
+# gateway-compression stands alone, since it builds a second gateway.
 bench: package $(if $(filter gateway% cluster,$(SECTIONS)),gateway) ## measure it beside its peers (ROUNDS=7, SECTIONS="runtimes cold-start growth endurance fan-out", SECTIONS=gateway ROUNDS=3 SECONDS=60, SECTIONS=cluster ROUNDS=3)
 	BENCH_HOLD_SECONDS=$(SECONDS) scripts/bench.sh $(ROUNDS) $(SECTIONS)
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Runs each fuzz target for SECONDS, one per processor at a time, starting from the committed corpus: fuzz.sh SECONDS [TARGET]
 #
-# Without a sanitizer, which the code, having no `unsafe`, has no work for: any toolchain does, and the inputs are many more.
-# Assertions and overflows are still checked. A failing input is written to fuzz/artifacts. Add it to a test.
+# No sanitizer: this project has no `unsafe` code, and without one the stable toolchain suffices and more inputs are tried. Assertions and
+# overflows are still checked, `unsafe` code of dependencies is not. A failing input is written to fuzz/artifacts. Add it to a test.
 set -eu
 cd "$(dirname "$0")/.."
 seconds=$1

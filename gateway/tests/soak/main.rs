@@ -60,7 +60,7 @@ async fn main() -> ExitCode {
 /// Whether everything is explained.
 async fn run(time: Duration, count: usize, (clients, between_frames): (usize, Duration)) -> bool {
     let redis = Arc::new(Mutex::new(Redis::start(&[])));
-    // The room's, which nothing is done to: without a cluster it is the other one.
+    // In a cluster, the room has a Redis of its own, to which nothing happens; a gateway alone has only the room's.
     let store = (count > 1).then(|| Redis::start(&[]));
     let settings = Settings {
         program: Program::named(),
